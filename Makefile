@@ -1,0 +1,79 @@
+# make              ./sparp, and the header compiled once as a check
+# make demo         2,000 requests to a server of its own, with the progress bar
+# make test         everything (installs what is missing; needs no network but loopback)
+# make examples     the programs of examples/, into build/examples/
+# make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
+# make clean
+
+CC ?= cc
+CFLAGS ?= -O2
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+INCLUDEDIR ?= $(PREFIX)/include
+LIBDIR ?= $(PREFIX)/lib
+LIBS = -lpthread $(LDLIBS)
+COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
+
+all: sparp build/sparp.o
+
+sparp: tools/sparp.c sparp.h
+	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
+
+build/sparp.o: tests/compile/sparp.c sparp.h
+	@mkdir -p build
+	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c
+
+build/plain: tests/server/plain.c
+	@mkdir -p build
+	$(COMPILE) $(LDFLAGS) -o $@ tests/server/plain.c $(LIBS)
+
+build/rude: tests/server/rude.c
+	@mkdir -p build
+	$(COMPILE) $(LDFLAGS) -o $@ tests/server/rude.c $(LIBS)
+
+build/peak: tests/e2e/peak.c
+	@mkdir -p build
+	$(COMPILE) $(LDFLAGS) -o $@ tests/e2e/peak.c
+
+demo:
+	@sh tools/need.sh build
+	@$(MAKE) -s sparp build/plain
+	@sh tests/demo.sh
+
+check: test
+test:
+	@CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh
+
+examples: sparp.h
+	@mkdir -p build/examples
+	@for file in examples/*.c; do \
+	    name=$$(basename "$$file" .c); \
+	    echo "$(CC) -o build/examples/$$name $$file"; \
+	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
+	done
+
+build/sparp.pc: tools/sparp.pc.in sparp.h
+	@mkdir -p build
+	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
+	sed -e "s|@VERSION@|$$version|" -e 's|@PREFIX@|$(PREFIX)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' tools/sparp.pc.in > $@
+
+install: sparp
+	@rm -f build/sparp.pc
+	@$(MAKE) -s build/sparp.pc PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)"
+	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig"
+	cp sparp "$(DESTDIR)$(BINDIR)/sparp"
+	chmod 755 "$(DESTDIR)$(BINDIR)/sparp"
+	cp sparp.h "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
+	chmod 644 "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
+	cp build/sparp.pc "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+	chmod 644 "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+
+uninstall:
+	rm -f "$(DESTDIR)$(BINDIR)/sparp" "$(DESTDIR)$(INCLUDEDIR)/sparp.h" \
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+
+clean:
+	rm -rf build sparp
+
+.PHONY: all demo test check examples install uninstall clean

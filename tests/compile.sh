@@ -1,0 +1,187 @@
+#!/bin/sh
+# The header under every compiler, standard and setting; each program is linked and run.
+#   tests/compile.sh          all cases, in parallel
+#   tests/compile.sh CASE     one, with its output (see build/compile/cases)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=build/compile
+src=tests/compile
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+strict='-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
+        -Wwrite-strings -Werror'
+strict_c="$strict -Wstrict-prototypes -Wmissing-prototypes"
+
+# One per line: what, compiler, standard, optimisation.
+cases() {
+    for std in c99 c11 gnu99; do
+        echo "first:gcc:$std:-O0
+first:gcc:$std:-O2
+first:clang:$std:-O0
+first:clang:$std:-O2"
+    done
+    echo 'first:g++:c++11:-O0
+first:g++:c++11:-O2
+first:clang++:c++11:-O0
+first:clang++:c++11:-O2'
+    for cc in gcc clang; do
+        for what in after_everything twice static split no_stdio no_threads poll kqueue unsigned_char \
+            ndebug gnu_source m32 hidden declarations macros symbols shim; do
+            echo "$what:$cc:gnu99:-O1"
+        done
+    done
+    echo 'twice:g++:c++11:-O0
+after_everything:g++:c++11:-O0
+kqueue:g++:c++11:-O0
+macros:g++:c++11:-O0
+first:tcc:c99:-O0'
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# Compiles, links and runs $bin: flags and files.
+program() {
+    # shellcheck disable=SC2086
+    "$cc" $language -std="$std" $opt $warn -I. "$@" -o "$bin" $after -lpthread && timeout 20 "$bin"
+}
+
+# The macros a translation unit has from sparp.h itself when it is over.
+macros_of_sparp() {
+    # shellcheck disable=SC2086
+    "$cc" $language -std="$1" -I. -I"$src" -E -dD $2 $src/sparp.c | awk '
+        /^# [0-9]/ { ours = ($3 ~ /sparp\.h"$/) }
+        /^#define / && ours { sub(/\(.*/, "", $2); defined[$2] = 1 }
+        /^#undef / { delete defined[$2] }
+        END { for (name in defined) print name }'
+}
+
+check_macros() {
+    bad=0
+    for standard in "$std" "$(echo "$std" | sed 's/gnu/c/')"; do
+        for config in '' -DSPARP_NO_STDIO -DSPARP_NO_THREADS -DSPARP_FORCE_POLL -DSPARP_STATIC \
+            '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
+            # A strict standard needs the POSIX names switched on: the one foreign macro there may be.
+            allowed='^SPARP_[A-Z]'
+            [ "$standard" = c99 ] && allowed='^SPARP_[A-Z]|^_POSIX_C_SOURCE$'
+            macros=$(macros_of_sparp "$standard" "$config") || bad=1
+            echo "$macros" | grep -q '^SPARP_VERSION_STRING$' || { echo "no macros at all?"; bad=1; }
+            if echo "$macros" | grep -vE "$allowed"; then
+                echo "^ macros left behind, -std=$standard $config"
+                bad=1
+            fi
+        done
+    done
+    return $bad
+}
+
+check_symbols() {
+    "$cc" -std=gnu99 -O2 -fno-pic -I. -c -o "$bin.o" $src/sparp.c || return 1
+    nm -g --defined-only "$bin.o" | awk '{ print $3 }' | sort > "$bin.exported"
+    sed -n 's/^SPARP_API.*[ *]\(sparp_[a-z_]*\)(.*/\1/p' sparp.h | sort -u > "$bin.public"
+    diff "$bin.public" "$bin.exported" || { echo '< declared   > exported'; return 1; }
+    if nm "$bin.o" | grep -E ' [bBdDcCgGsS] '; then
+        echo '^ mutable data'
+        return 1
+    fi
+    "$cc" -std=gnu99 -O2 -I. -DSPARP_STATIC -c -o "$bin.o" $src/sparp.c || return 1
+    if nm -g --defined-only "$bin.o" | grep .; then
+        echo '^ exported although SPARP_STATIC'
+        return 1
+    fi
+}
+
+# The declarations need three headers and nothing else.
+check_declarations() {
+    "$cc" -std=c99 -I. -H -fsyntax-only $src/user.c 2>"$bin.h" || return 1
+    if sed -n 's/^\.\. .*\///p' "$bin.h" | grep -vxE 'stdbool\.h|stddef\.h|stdint\.h'; then
+        echo '^ included by the declarations'
+        return 1
+    fi
+    printf '#include "sparp.h"\n' > "$bin.c"
+    "$cc" -std=gnu99 -O2 -I. -DSPARP_STATIC -c -o "$bin.o" "$bin.c" 2>"$bin.err" && return 1
+    grep -q 'error: .*SPARP_IMPLEMENTATION belongs to it' "$bin.err"
+}
+
+check_hidden() {
+    "$cc" -std=c99 -I. -c -o "$bin.o" $src/hidden.c 2>"$bin.err" && return 1
+    grep 'error:' "$bin.err" >"$bin.errors"
+    grep -q 'POSIX names are hidden' "$bin.errors" && [ "$(wc -l <"$bin.errors")" -eq 1 ] && return 0
+    head -n 5 "$bin.errors"
+    echo "^ $(wc -l <"$bin.errors") errors instead of the one that says what to do"
+    return 1
+}
+
+one() {
+    IFS=: read -r what cc std opt <<CASE
+$1
+CASE
+    bin=$out/$(echo "$1" | tr ':' '_')
+    command -v "$cc" >/dev/null || skip "no $cc"
+    case $cc in
+        *++) language='-x c++' after='-x none' warn=$strict ;;
+        tcc) language='' after='' warn='-Wall -Werror' ;;
+        *)   language='' after='' warn=$strict_c ;;
+    esac
+    case $what in
+        first|after_everything|twice) program "$src/$what.c" ;;
+        static)        program $src/static_a.c $src/static_b.c ;;
+        split)         program $src/sparp.c $src/user.c ;;
+        no_stdio)      program -DSPARP_NO_STDIO $src/first.c || return 1
+                       "$cc" -std=gnu99 -I. -H -fsyntax-only -DSPARP_NO_STDIO $src/sparp.c 2>&1 |
+                           grep '^\.\. .*/stdio\.h$' && return 1
+                       nm "$bin" | grep sparp_progress_bar && return 1
+                       return 0 ;;
+        no_threads)    program -DSPARP_NO_THREADS $src/first.c || return 1
+                       nm "$bin" | grep pthread_ && return 1
+                       return 0 ;;
+        poll)          program -DSPARP_FORCE_POLL '-DBACKEND="poll"' $src/first.c ;;
+        kqueue)        program -DSPARP_USE_KQUEUE -I$src/shim '-DBACKEND="kqueue"' $src/first.c ;;
+        unsigned_char) program -funsigned-char $src/first.c ;;
+        ndebug)        program -DNDEBUG -O2 $src/first.c ;;
+        gnu_source)    program -D_GNU_SOURCE $src/after_everything.c ;;
+        m32)           echo 'int main(void) { return 0; }' > "$bin.c"
+                       "$cc" -m32 -o "$bin" "$bin.c" 2>/dev/null || skip "no 32-bit libraries for $cc"
+                       program -m32 $src/first.c ;;
+        hidden)        check_hidden ;;
+        declarations)  check_declarations ;;
+        macros)        check_macros ;;
+        symbols)       check_symbols ;;
+        shim)          program -I$src/shim $src/shim.c ;;
+    esac
+}
+
+mkdir -p $out
+case ${1:-} in
+    '') ;;
+    --case)
+        result=ok
+        (one "$2") > "$out/$2.log" 2>&1
+        case $? in
+            0) ;;
+            77) result=skipped ;;
+            *) result=FAILED ;;
+        esac
+        echo "$result $2" >> $out/results
+        exit 0 ;;
+    *)
+        one "$1"
+        exit ;;
+esac
+
+rm -f $out/results
+cases > $out/cases
+xargs -n 1 -P "$jobs" sh "$0" --case < $out/cases
+while read -r result name; do
+    case $result in
+        skipped) echo "$name: $(tail -n 1 "$out/$name.log")" ;;
+        FAILED) echo "FAILED $name"; head -n 12 "$out/$name.log" ;;
+    esac
+done < $out/results
+failed=$(grep -c '^FAILED' $out/results)
+skipped=$(grep -c '^skipped' $out/results)
+passed=$(grep -c '^ok' $out/results)
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ $((passed + skipped)) -eq "$(wc -l < $out/cases)" ]

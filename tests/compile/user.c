@@ -1,0 +1,7 @@
+/* The declarations alone; the implementation is in sparp.c. */
+#include "sparp.h"
+#include "use.h"
+
+int main(void) {
+    return use_sparp(NULL);
+}

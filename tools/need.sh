@@ -1,0 +1,176 @@
+#!/bin/sh
+# Installs what is missing, then returns:   tools/need.sh build | test
+#   build   a C compiler and make
+#   test    also what the tests use; without an optional tool its step is skipped, visibly
+# SPARP_INSTALL=no: only looks.
+set -u
+
+# What has to be there: name, kind of check, its object, then the package for each manager ("-": none).
+# The optional ones begin with "?".
+list() {
+    cat <<'LIST'
+cc           cmd   cc                    gcc+libc6-dev          build-base        gcc                -          -
+make         cmd   make                  make                   make              make               -          -
+LIST
+    [ "$1" = test ] || return 0
+    cat <<'LIST'
+cmocka       hdr   cmocka.h              libcmocka-dev          cmocka-dev        libcmocka-devel    cmocka     cmocka
+json-c       hdr   json-c/json.h         libjson-c-dev          json-c-dev        json-c-devel       json-c     json-c
+jq           cmd   jq                    jq                     jq                jq                 jq         jq
+curl         cmd   curl                  curl                   curl              curl               curl       curl
+timeout      cmd   timeout               coreutils              coreutils         coreutils          coreutils  -
+?g++         cmd   g++                   g++                    g++               gcc-c++            -          -
+?clang       cmd   clang                 clang                  clang             clang              -          -
+?clang-rt    rt    clang                 clang-rt               compiler-rt       compiler-rt        -          -
+?tcc         cmd   tcc                   tcc                    tcc               tcc                -          tinycc
+?valgrind    cmd   valgrind              valgrind               valgrind          valgrind           -          valgrind
+?ctags       cmd   ctags                 universal-ctags        ctags             ctags          universal-ctags universal-ctags
+?shellcheck  cmd   shellcheck            shellcheck             shellcheck        ShellCheck     shellcheck hs-ShellCheck
+?codespell   cmd   codespell             codespell              codespell         codespell      codespell  py39-codespell
+?tmux        cmd   tmux                  tmux                   tmux              tmux               tmux       tmux
+?nginx       cmd   nginx                 nginx-light            nginx             nginx              nginx      nginx
+?httpbin     py    httpbin               python3-httpbin        -                 -                  -          -
+?gunicorn    py    gunicorn              python3-gunicorn       py3-gunicorn      python3-gunicorn   -          -
+?jsonschema  py    jsonschema            python3-jsonschema     py3-jsonschema    python3-jsonschema -          -
+LIST
+}
+
+header_is_there() {
+    for dir in /usr/include /usr/local/include /opt/homebrew/include; do
+        [ -e "$dir/$1" ] && return 0
+    done
+    return 1
+}
+
+module_is_there() {
+    for dir in /usr/lib/python3/dist-packages /usr/lib/python3*/site-packages \
+        /usr/local/lib/python3*/site-packages /opt/homebrew/lib/python3*/site-packages; do
+        [ -e "$dir/$1" ] && return 0
+    done
+    return 1
+}
+
+sanitizer_is_there() {
+    command -v clang >/dev/null || return 1
+    for file in "$(clang -print-resource-dir)"/lib/*/libclang_rt.asan*; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
+}
+
+is_there() {
+    case $1 in
+        cmd) command -v "$2" >/dev/null ;;
+        hdr) header_is_there "$2" ;;
+        py)  module_is_there "$2" ;;
+        rt)  sanitizer_is_there ;;
+    esac
+}
+
+# Sets missing (names), required (names) and wanted (packages).
+look() {
+    missing='' required='' wanted=''
+    while read -r name kind object apt apk dnf brew pkg; do
+        is_there "$kind" "$object" && continue
+        missing="$missing $name"
+        case $name in
+            '?'*) ;;
+            *) required="$required $name" ;;
+        esac
+        case $manager in
+            apt) package=$apt ;;
+            apk) package=$apk ;;
+            dnf) package=$dnf ;;
+            brew) package=$brew ;;
+            pkg) package=$pkg ;;
+            *) package=$name ;;
+        esac
+        [ "$package" = - ] || wanted="$wanted $(echo "$package" | tr + ' ')"
+    done <<LOOK
+$(list "$1")
+LOOK
+}
+
+# Debian names the sanitizers' runtime after the compiler's version.
+name_runtime() {
+    case " $wanted " in
+        *' clang-rt '*) ;;
+        *) return 0 ;;
+    esac
+    major=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+    if command -v clang >/dev/null; then
+        major=$(clang -dumpversion | sed 's/\..*//')
+    fi
+    wanted=$(echo "$wanted" | sed "s/ clang-rt\$/ libclang-rt-$major-dev/; s/ clang-rt / libclang-rt-$major-dev /")
+}
+
+update() {
+    case $manager in
+        apt) $sudo apt-get -qq update ;;
+        apk) $sudo apk -q update ;;
+    esac
+}
+
+# RUNLEVEL=1 keeps a server that comes with a package from being started.
+install() {
+    case $manager in
+        apt) $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+                 apt-get -qq -y --no-install-recommends install "$@" ;;
+        apk) $sudo apk -q add "$@" ;;
+        dnf) $sudo dnf -q -y install "$@" ;;
+        brew) brew install -q "$@" ;;
+        pkg) $sudo env ASSUME_ALWAYS_YES=yes pkg install -q "$@" ;;
+    esac
+}
+
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+what=${1:-}
+case $what in
+    build|test) ;;
+    *) echo "usage: tools/need.sh build|test" >&2; exit 2 ;;
+esac
+
+manager=''
+for m in apt-get apk dnf brew pkg; do
+    if [ -z "$manager" ] && command -v $m >/dev/null; then
+        manager=${m%-get}
+    fi
+done
+
+look "$what"
+[ -z "$missing" ] && exit 0
+
+sudo=''
+can=yes
+if [ "${SPARP_INSTALL:-}" = no ] || [ -z "$manager" ]; then
+    can=no
+elif [ "$manager" != brew ] && [ "$(id -u)" != 0 ]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo='sudo -n'
+    else
+        can=no
+    fi
+fi
+
+if [ $can = yes ] && [ -n "$wanted" ]; then
+    echo "need.sh: installing$wanted"
+    log=$(mktemp)
+    if update >"$log" 2>&1; then
+        [ "$manager" = apt ] && name_runtime
+        # shellcheck disable=SC2086
+        if ! install $wanted >>"$log" 2>&1 </dev/null; then
+            for package in $wanted; do
+                install "$package" >>"$log" 2>&1 </dev/null || echo "need.sh: could not install $package"
+            done
+        fi
+    fi
+    look "$what"
+    [ -z "$required" ] || tail -n 5 "$log"
+    rm -f "$log"
+fi
+
+if [ -n "$required" ]; then
+    echo "need.sh: please install$required (packages$wanted), then try again" >&2
+    exit 1
+fi
+exit 0
