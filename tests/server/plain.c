@@ -1,10 +1,8 @@
 /* plain.c - a fast, well-behaved HTTP/1.1 server for tests, examples and benchmarks.
 
-   usage: plain [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]
+   usage: plain [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]     (see listen.h)
 
-   Listens on loopback alone; port 0 (the default) is any free port. Prints the port when it
-   listens, and writes it to FILE. Ends on SIGTERM, when its parent is gone, and after 600 seconds
-   unless told otherwise. One thread: epoll on Linux, poll elsewhere or with -DPLAIN_USE_POLL.
+   Loopback only. One thread: epoll on Linux, poll elsewhere or with -DPLAIN_USE_POLL.
 
    /items/N                    200 {"id":N,"name":"item N"}
    /status/CODE                that status
@@ -20,32 +18,18 @@
    /stats                      what has been asked so far, as JSON; /stats itself is not counted
    /stats/reset                forgets it all, the KEYs too */
 #define _GNU_SOURCE                /* one set of names on every libc */
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
+#include "listen.h"
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #if defined(__linux__) && !defined(PLAIN_USE_POLL)
 #define USE_EPOLL 1
 #include <sys/epoll.h>
 #else
 #define USE_EPOLL 0
-#endif
-#ifdef __linux__
-#include <sys/prctl.h>
 #endif
 
 enum {
@@ -56,17 +40,6 @@ enum {
     MAX_ARGS   = 3,
     SECOND_US  = 1000000
 };
-
-static int64_t now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "plain: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
@@ -934,74 +907,6 @@ static int timers_wait_ms(void) {
 
 /* --- start and end ------------------------------------------------------------------------- */
 
-struct settings {
-    int         port;
-    const char *port_file;
-    bool        ipv6;
-    long        max_seconds;
-};
-
-static struct settings parse_arguments(int argc, char **argv) {
-    struct settings s = { 0, NULL, false, 600 };
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--ipv6") == 0) {
-            s.ipv6 = true;
-        } else if (strcmp(argv[i], "--port") == 0 && more) {
-            s.port = atoi(argv[++i]);
-        } else if (strcmp(argv[i], "--port-file") == 0 && more) {
-            s.port_file = argv[++i];
-        } else if (strcmp(argv[i], "--max-seconds") == 0 && more) {
-            s.max_seconds = atol(argv[++i]);
-        } else {
-            fprintf(stderr, "usage: plain [--port N] [--port-file FILE] [--ipv6]"
-                            " [--max-seconds N]\n");
-            exit(2);
-        }
-    }
-    return s;
-}
-
-/* Binds and listens; returns the port. */
-static int open_listener(const struct settings *s) {
-    union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } address;
-    socklen_t size = s->ipv6 ? sizeof address.v6 : sizeof address.v4;
-    int on = 1;
-    memset(&address, 0, sizeof address);
-    if (s->ipv6) {
-        address.v6.sin6_family = AF_INET6;
-        address.v6.sin6_addr = in6addr_loopback;
-        address.v6.sin6_port = htons((uint16_t)s->port);
-    } else {
-        address.v4.sin_family = AF_INET;
-        address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.v4.sin_port = htons((uint16_t)s->port);
-    }
-    listener = socket(address.any.sa_family, SOCK_STREAM, 0);
-    if (listener < 0)
-        die("socket");
-    fcntl(listener, F_SETFL, O_NONBLOCK);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(listener, &address.any, size) != 0 || listen(listener, SOMAXCONN) != 0)
-        die("listen");
-    if (getsockname(listener, &address.any, &size) != 0)
-        die("getsockname");
-    return ntohs(s->ipv6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-/* By way of a rename, so that whoever waits for the file never sees half of it. */
-static void tell_port(int port, const char *file) {
-    char temporary[1024];
-    printf("%d\n", port);
-    fflush(stdout);
-    if (file == NULL)
-        return;
-    snprintf(temporary, sizeof temporary, "%s.new", file);
-    FILE *f = fopen(temporary, "w");
-    if (f == NULL || fprintf(f, "%d\n", port) < 0 || fclose(f) != 0 || rename(temporary, file) != 0)
-        die(file);
-}
-
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -1012,27 +917,22 @@ static void raise_descriptor_limit(void) {
 
 int main(int argc, char **argv) {
     struct settings s = parse_arguments(argc, argv);
-    pid_t parent = getppid();
-#ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-#endif
+    int port;
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    start_us = now_us();
-    int port = open_listener(&s);
+    listener = open_listener(&s, &port);
     watch(listener, true, false);
-    tell_port(port, s.port_file);
-    int64_t check_us = 0, end_us = start_us + s.max_seconds * SECOND_US;
-    for (;;) {
+    start_us = now_us();
+    tell_port(&s, port);
+    for (int64_t check_us = 0;;) {
         int n = watch_wait(timers_wait_ms());
         for (int i = 0; i < n; i++)
             on_ready(ready[i]);
         fire_timers();
-        int64_t now = now_us();
-        if (now < check_us)
+        if (now_us() < check_us)
             continue;
-        if (getppid() != parent || now > end_us)
+        if (time_to_end(&s))
             return 0;
-        check_us = now + SECOND_US / 2;
+        check_us = now_us() + SECOND_US / 2;
     }
 }
