@@ -1,0 +1,103 @@
+#!/bin/sh
+# Builds every example, runs it against the plain server and compares what it prints with
+# tests/examples/NAME.out, where PORT stands for the port:   tests/examples.sh [NAME...]
+# With UPDATE=1 it writes those files instead.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+work=build/examples
+server=
+passed=0
+failed=0
+
+mkdir -p $work tests/examples
+trap 'if [ -n "$server" ]; then kill "$server" 2>/dev/null; fi' EXIT
+trap 'exit 1' HUP INT TERM
+
+# build SOURCE PROGRAM FLAGS...: the messages go to PROGRAM.log
+build() {
+    source=$1 program=$2
+    shift 2
+    rm -f "$program"
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" -lpthread ${LDLIBS:-} >"$program.log" 2>&1
+}
+
+ok() {
+    passed=$((passed + 1))
+    echo "ok       $1"
+}
+
+not_ok() {
+    failed=$((failed + 1))
+    echo "FAILED   $1: $2"
+}
+
+start_server() {
+    rm -f $work/port
+    $work/plain --port-file $work/port --max-seconds 300 >/dev/null &
+    server=$!
+    tries=0
+    while [ ! -s $work/port ]; do
+        tries=$((tries + 1))
+        if [ $tries -gt 500 ] || ! kill -0 $server 2>/dev/null; then
+            echo "the server did not start"
+            return 1
+        fi
+        sleep 0.02
+    done
+    port=$(cat $work/port)
+}
+
+run_example() {
+    name=$1
+    base=http://127.0.0.1:$port
+    if [ "$(wc -l <"examples/$name.c")" -ge 60 ]; then
+        not_ok "$name" "has 60 lines or more"
+        return
+    fi
+    if [ ! -x "$work/$name" ]; then
+        not_ok "$name" "does not compile"
+        cat "$work/$name.log"
+        return
+    fi
+    case $name in
+    readme) set -- "$base/items/1" "$base/items/2" "$base/status/404" ;;
+    *) set -- "$base" ;;
+    esac
+    timeout 20 "$work/$name" "$@" >"$work/$name.raw" 2>"$work/$name.err"
+    status=$?
+    sed "s/127\.0\.0\.1:$port/127.0.0.1:PORT/g" "$work/$name.raw" >"$work/$name.out"
+    if [ -n "${UPDATE:-}" ]; then
+        cp "$work/$name.out" "tests/examples/$name.out"
+    fi
+    if [ $status -ne 0 ]; then
+        not_ok "$name" "ended with status $status"
+        cat "$work/$name.err"
+    elif diff "tests/examples/$name.out" "$work/$name.out" >"$work/$name.diff" 2>&1; then
+        ok "$name"
+    else
+        not_ok "$name" "prints something else (<: expected)"
+        cat "$work/$name.diff" "$work/$name.err"
+    fi
+}
+
+if [ $# -eq 0 ]; then
+    for file in examples/*.c; do
+        set -- "$@" "$(basename "$file" .c)"
+    done
+fi
+build tests/server/plain.c $work/plain -O2 &
+for name; do
+    build "examples/$name.c" "$work/$name" -O1 -Wall -Wextra -Werror &
+done
+wait
+if [ ! -x $work/plain ]; then
+    cat $work/plain.log
+    exit 1
+fi
+start_server || exit 1
+for name; do
+    run_example "$name"
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
