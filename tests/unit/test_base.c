@@ -1,0 +1,630 @@
+/* The sections base, env, buf, heap and bucket: no socket, no thread, no real time. */
+#include "../support.h"
+
+#define SPARP__SYS_CLOCK test_clock
+#define SPARP_IMPLEMENTATION
+#include "../../sparp.h"
+
+static sparp__env make_env(test_memory *memory) {
+    sparp__env env;
+    memset(&env, 0, sizeof env);
+    memset(memory, 0, sizeof *memory);
+    env.allocator.func = test_memory_func;
+    env.allocator.user_data = memory;
+    return env;
+}
+
+/* --- base ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *text;
+    uint64_t max;
+    bool ok;
+    uint64_t value;
+} numbers[] = {
+    {"0", 10, true, 0},
+    {"00", 10, true, 0},
+    {"10", 10, true, 10},
+    {"11", 10, false, 0},
+    {"0010", 10, true, 10},
+    {"9", 9, true, 9},
+    {"65535", 65535, true, 65535},
+    {"65536", 65535, false, 0},
+    {"655350", 65535, false, 0},
+    {"9223372036854775807", INT64_MAX, true, INT64_MAX},
+    {"9223372036854775808", INT64_MAX, false, 0},
+    {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+    {"18446744073709551616", UINT64_MAX, false, 0},
+    {"18446744073709551619", UINT64_MAX, false, 0},      /* 2^64 + 3 */
+    {"184467440737095516150", UINT64_MAX, false, 0},
+    {"99999999999999999999999999", UINT64_MAX, false, 0},
+    {"000000000000000000000000000000003", UINT64_MAX, true, 3},
+    {"", 10, false, 0},
+    {"-1", 10, false, 0},
+    {"+1", 10, false, 0},
+    {" 1", 10, false, 0},
+    {"1 ", 10, false, 0},
+    {"1.0", 10, false, 0},
+    {"0x1", 100, false, 0},
+    {"1e1", 100, false, 0},
+    {"\xD9\xA1", 10, false, 0},                          /* an Arabic-Indic digit one */
+};
+
+static void test_numbers(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        uint64_t n = 0;
+        bool ok = sparp__str_number(sparp__str_of(numbers[i].text), numbers[i].max, &n);
+        CHECK(ok == numbers[i].ok, "\"%s\"", numbers[i].text);
+        CHECK(!ok || n == numbers[i].value, "\"%s\"", numbers[i].text);
+    }
+}
+
+/* Every number below 2000, and its neighbours, against a limit in between. */
+static void test_number_limits(void **state) {
+    (void)state;
+    for (uint64_t max = 9; max < 2000; max += 13)
+        for (uint64_t n = 0; n < 2000; n++) {
+            char text[8];
+            uint64_t out = 0;
+            snprintf(text, sizeof text, "%u", (unsigned)n);
+            bool ok = sparp__str_number(sparp__str_of(text), max, &out);
+            CHECK(ok == (n <= max), "%s of %u", text, (unsigned)max);
+            CHECK(!ok || out == n, "%s of %u", text, (unsigned)max);
+        }
+}
+
+static void test_classes(void **state) {
+    (void)state;
+    for (int i = 0; i < 256; i++) {
+        char c = (char)i;
+        bool lower = i >= 'a' && i <= 'z', upper = i >= 'A' && i <= 'Z';
+        bool digit = i >= '0' && i <= '9';
+        bool mark = i != 0 && memchr("!#$%&'*+-.^_`|~", i, 15) != NULL;
+        bool hex = digit || (i >= 'a' && i <= 'f') || (i >= 'A' && i <= 'F');
+        char fold = upper ? (char)(i + 32) : lower || digit || mark ? c : '\0';
+        CHECK(sparp__ascii_alpha(c) == (lower || upper), "byte %d", i);
+        CHECK(sparp__ascii_digit(c) == digit, "byte %d", i);
+        CHECK(sparp__ascii_token(c) == (fold != '\0'), "byte %d", i);
+        CHECK(sparp__token_fold[i] == fold, "byte %d", i);
+        CHECK((sparp__hex_value(c) >= 0) == hex, "byte %d", i);
+        CHECK(sparp__ascii_lower(c) == (upper ? (char)(i + 32) : c), "byte %d", i);
+    }
+    assert_int_equal(sparp__hex_value('9'), 9);
+    assert_int_equal(sparp__hex_value('a'), 10);
+    assert_int_equal(sparp__hex_value('F'), 15);
+}
+
+static void test_slices(void **state) {
+    (void)state;
+    assert_true(sparp__str_same(sparp__str_of("Content-LENGTH"), "content-length"));
+    assert_false(sparp__str_same(sparp__str_of("content-lengt"), "content-length"));
+    assert_false(sparp__str_same(sparp__str_of("content-lengths"), "content-length"));
+    assert_false(sparp__str_same(sparp__str_make("a\0b", 3), "a"));
+    assert_false(sparp__str_same(sparp__str_of("\xC4\xB0"), "i"));     /* dotted capital I */
+    assert_true(sparp__str_same(sparp__str_of(""), ""));
+    assert_true(sparp__str_token(sparp__str_of("X-1")));
+    assert_false(sparp__str_token(sparp__str_of("")));
+    assert_false(sparp__str_token(sparp__str_of("a b")));
+    assert_int_equal(sparp__str_trim(sparp__str_of(" \t ")).size, 0);
+    sparp__str s = sparp__str_trim(sparp__str_of("\t a b\v "));
+    assert_int_equal(s.size, 4);                                       /* only SP and HTAB go */
+    assert_memory_equal(s.data, "a b\v", 4);
+}
+
+/* RFC 9110 §5.6.1: empty elements do not count. */
+static void test_elements(void **state) {
+    (void)state;
+    static const char *const expected[] = {"a", "b c", "d"};
+    sparp__str list = sparp__str_of(",, a ,\tb c,,d ,"), element;
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        assert_true(sparp__str_element(&list, &element));
+        assert_true(sparp__str_same(element, expected[i]));
+    }
+    assert_false(sparp__str_element(&list, &element));
+    list = sparp__str_of(" , \t,");
+    assert_false(sparp__str_element(&list, &element));
+    list = sparp__str_of("");
+    assert_false(sparp__str_element(&list, &element));
+}
+
+static void test_times(void **state) {
+    (void)state;
+    assert_true(sparp__time_after(5, 7) == 12);
+    assert_true(sparp__time_after(5, SPARP__NEVER) == SPARP__NEVER);
+    assert_true(sparp__time_after(SPARP__NEVER, 0) == SPARP__NEVER);
+    assert_true(sparp__time_after(SPARP__NEVER - 2, 1) == SPARP__NEVER - 1);
+    assert_true(sparp__time_after(SPARP__NEVER - 2, 2) == SPARP__NEVER);
+    assert_true(sparp__time_after(SPARP__NEVER - 2, 3) == SPARP__NEVER);
+    assert_true(sparp__time_from_s(0) == 0);
+    assert_true(sparp__time_from_s(1.5) == INT64_C(1500000000));
+    assert_true(sparp__time_from_s(1e9) == INT64_C(1000000000000000000));
+    assert_true(sparp__time_from_s(9e9) == SPARP__NEVER);
+    assert_true(sparp__time_from_s(1e300) == SPARP__NEVER);
+    assert_true(sparp__min(-1, 1) == -1 && sparp__max(-1, 1) == 1);
+}
+
+typedef struct item {
+    int number;
+    sparp__link link;
+} item;
+
+static void check_list(const sparp__list *list, const int *numbers_wanted, size_t count) {
+    assert_int_equal(list->count, count);
+    const sparp__link *at = list->ring.next;
+    for (size_t i = 0; i < count; i++, at = at->next) {
+        assert_int_equal(SPARP__OWNER(item, link, at)->number, numbers_wanted[i]);
+        assert_ptr_equal(at->next->prev, at);
+    }
+    assert_ptr_equal(at, &list->ring);
+}
+
+static void test_lists(void **state) {
+    (void)state;
+    static const int all[] = {0, 1, 2, 3, 4}, some[] = {1, 3}, last[] = {3};
+    item items[5];
+    sparp__list list;
+    sparp__list_init(&list);
+    assert_null(sparp__list_pop_front(&list));
+    for (int i = 0; i < 5; i++)
+        items[i].number = i;
+    sparp__list_push_back(&list, &items[2].link);
+    sparp__list_push_front(&list, &items[0].link);
+    sparp__list_push_back(&list, &items[4].link);
+    sparp__list_insert(&list, &items[2].link, &items[1].link);
+    sparp__list_insert(&list, &items[4].link, &items[3].link);
+    check_list(&list, all, 5);
+    sparp__list_remove(&list, &items[0].link);
+    sparp__list_remove(&list, &items[4].link);
+    sparp__list_remove(&list, &items[2].link);
+    assert_null(items[2].link.next);
+    check_list(&list, some, 2);
+    assert_ptr_equal(sparp__list_pop_front(&list), &items[1].link);
+    check_list(&list, last, 1);
+    assert_ptr_equal(sparp__list_pop_front(&list), &items[3].link);
+    check_list(&list, NULL, 0);
+    assert_null(sparp__list_pop_front(&list));
+}
+
+/* --- env ------------------------------------------------------------------------------------ */
+
+static int log_count;
+static char log_last[600];
+
+static void remember(sparp_log_level level, const char *message, void *user_data) {
+    assert_ptr_equal(user_data, &log_count);
+    assert_true(level <= SPARP_LOG_WARN);
+    snprintf(log_last, sizeof log_last, "%s", message);
+    log_count++;
+}
+
+static void test_env(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__env_log(&env, SPARP_LOG_ERROR, "nobody listens");
+    env.logger.func = remember;
+    env.logger.user_data = &log_count;
+    env.logger.max_level = SPARP_LOG_WARN;
+    log_count = 0;
+    sparp__env_log(&env, SPARP_LOG_WARN, "%d %s", 1, "two");
+    assert_string_equal(log_last, "1 two");
+    sparp__env_log(&env, SPARP_LOG_INFO, "too much detail");
+    sparp__env_log(&env, SPARP_LOG_ERROR, "%1000d", 1);
+    assert_int_equal(log_count, 2);
+    assert_int_equal(strlen(log_last), 511);
+    test_now_ns = INT64_C(123456789012345678);
+    assert_true(sparp__env_now() == INT64_C(123456789012345678));
+    char *block = (char *)sparp__env_zalloc(&env, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(block[i], 0);
+    sparp__env_free(&env, block, 100);
+    sparp__env_free(&env, NULL, 100);
+    memory.fail_at = memory.calls + 1;
+    assert_null(sparp__env_zalloc(&env, 1));
+    assert_true(test_memory_clean(&memory));
+}
+
+/* splitmix64 is published with its first words for the seed 0. */
+static void test_dice(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    assert_true(sparp__env_random(&env) == UINT64_C(0xE220A8397B1DCDAF));
+    assert_true(sparp__env_random(&env) == UINT64_C(0x6E789E6AA1B965F4));
+    assert_true(sparp__env_random(&env) == UINT64_C(0x06C45D188009454F));
+}
+
+static void test_default_allocator(void **state) {
+    (void)state;
+    char *p = (char *)sparp__env_default_allocator(NULL, 0, 3, NULL);
+    memcpy(p, "ab", 3);
+    p = (char *)sparp__env_default_allocator(p, 3, 3000, NULL);
+    assert_string_equal(p, "ab");
+    assert_null(sparp__env_default_allocator(p, 3000, 0, NULL));
+    assert_null(sparp__env_default_allocator(NULL, 0, 0, NULL));
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    sparp__fault fault;
+    assert_false(sparp__fault_set(&fault, SPARP_E_RESET, 104, "%300d", 7));
+    assert_int_equal(fault.error, SPARP_E_RESET);
+    assert_int_equal(fault.sys_error, 104);
+    assert_int_equal(strlen(fault.detail), sizeof fault.detail - 1);
+    assert_false(sparp__fault_memory(&fault));
+    assert_int_equal(fault.error, SPARP_E_OUT_OF_MEMORY);
+    sparp__fault_clear(&fault);
+    assert_int_equal(fault.error, SPARP_E_OK);
+    assert_int_equal(fault.sys_error, 0);
+    assert_string_equal(fault.detail, "");
+}
+
+/* --- buf ------------------------------------------------------------------------------------ */
+
+static void test_buf_contents(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__buf b;
+    memset(&b, 0, sizeof b);
+    assert_true(sparp__buf_append(&env, &b, NULL, 0));
+    assert_int_equal(memory.calls, 0);
+    assert_true(sparp__buf_text(&env, &b, "n="));
+    assert_true(sparp__buf_number(&env, &b, 0));
+    assert_true(sparp__buf_byte(&env, &b, ' '));
+    assert_true(sparp__buf_number(&env, &b, UINT64_MAX));
+    assert_true(sparp__buf_add(&env, &b, sparp__str_of(" ")));
+    assert_true(sparp__buf_percent(&env, &b, '\n'));
+    assert_true(sparp__buf_percent(&env, &b, (char)0xFE));
+    assert_true(sparp__str_same(sparp__str_make(b.data, b.size),
+                                "n=0 18446744073709551615 %0A%FE"));
+    sparp__buf_free(&env, &b);
+    sparp__buf_free(&env, &b);
+    assert_int_equal(b.capacity, 0);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* A million bytes one by one take few resizes, and nothing gets lost in a move. */
+static void test_buf_growth(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__buf b;
+    memset(&b, 0, sizeof b);
+    for (size_t i = 0; i < 1000000; i++)
+        assert_true(sparp__buf_byte(&env, &b, (char)(i * 7 % 251)));
+    assert_true(memory.calls <= 14);
+    for (size_t i = 0; i < b.size; i++)
+        CHECK(b.data[i] == (char)(i * 7 % 251), "byte %u", (unsigned)i);
+    sparp__buf_reuse(&env, &b);
+    assert_int_equal(memory.blocks, 0);                  /* large: given back */
+    assert_true(sparp__buf_text(&env, &b, "small"));
+    sparp__buf_reuse(&env, &b);
+    assert_int_equal(memory.blocks, 1);                  /* small: kept */
+    assert_int_equal(b.size, 0);
+    sparp__buf_free(&env, &b);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* When there is no memory, what was there stays. */
+static void test_buf_failure(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__buf b;
+    memset(&b, 0, sizeof b);
+    memory.fail_at = 1;
+    assert_false(sparp__buf_text(&env, &b, "x"));
+    assert_int_equal(b.capacity, 0);
+    assert_true(sparp__buf_text(&env, &b, "kept"));
+    assert_false(sparp__buf_reserve(&env, &b, SIZE_MAX));
+    assert_false(sparp__buf_reserve(&env, &b, (size_t)PTRDIFF_MAX));
+    memory.fail_at = memory.calls + 1;
+    assert_false(sparp__buf_reserve(&env, &b, (size_t)PTRDIFF_MAX - 4));
+    memory.fail_at = memory.calls + 1;
+    assert_false(sparp__buf_reserve(&env, &b, b.capacity - b.size + 1));
+    assert_true(sparp__buf_reserve(&env, &b, b.capacity - b.size));
+    assert_int_equal(b.size, 4);
+    assert_memory_equal(b.data, "kept", 4);
+    sparp__buf_free(&env, &b);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* --- heap ----------------------------------------------------------------------------------- */
+
+static void test_heap_moves(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__heap h;
+    sparp__timer a, b;
+    memset(&h, 0, sizeof h);
+    memset(&a, 0, sizeof a);
+    memset(&b, 0, sizeof b);
+    assert_true(sparp__heap_next(&h) == SPARP__NEVER);
+    assert_null(sparp__heap_expire(&h, SPARP__NEVER));
+    sparp__heap_remove(&h, &a);                          /* not in it: nothing happens */
+    assert_true(sparp__heap_reserve(&env, &h, 2));
+    sparp__heap_set(&h, &a, 10);
+    sparp__heap_set(&h, &b, 20);
+    sparp__heap_set(&h, &a, 30);                         /* later: noted, mended at 10 */
+    assert_true(sparp__heap_next(&h) == 10);
+    assert_null(sparp__heap_expire(&h, 10));
+    assert_true(sparp__heap_next(&h) == 20);
+    sparp__heap_set(&h, &a, 15);                         /* sooner: at once */
+    assert_true(sparp__heap_next(&h) == 15);
+    sparp__heap_set(&h, &b, SPARP__NEVER);
+    assert_ptr_equal(sparp__heap_expire(&h, 1000), &a);
+    assert_int_equal(a.place, 0);
+    assert_null(sparp__heap_expire(&h, 1000));
+    assert_true(sparp__heap_next(&h) == SPARP__NEVER);
+    sparp__heap_set(&h, &b, 40);
+    assert_ptr_equal(sparp__heap_expire(&h, 40), &b);
+    assert_int_equal(h.count, 0);
+    sparp__heap_free(&env, &h);
+    sparp__heap_free(&env, &h);
+    assert_true(test_memory_clean(&memory));
+}
+
+static void test_heap_reserve(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__heap h;
+    memset(&h, 0, sizeof h);
+    memory.fail_at = 1;
+    assert_false(sparp__heap_reserve(&env, &h, 1));
+    assert_true(sparp__heap_reserve(&env, &h, 1));
+    assert_false(sparp__heap_reserve(&env, &h, SIZE_MAX));
+    assert_false(sparp__heap_reserve(&env, &h, SIZE_MAX / sizeof(void *) / 2));
+    assert_true(sparp__heap_reserve(&env, &h, 5000));
+    assert_true(h.capacity >= 5000);
+    sparp__heap_free(&env, &h);
+    assert_true(test_memory_clean(&memory));
+}
+
+#define TIMERS 64
+
+/* The model: timers[i] is in the heap if in[i], and due at model[i] then. */
+static void check_expiry(sparp__heap *h, sparp__timer *timers, const int64_t *model, bool *in,
+                         int64_t now) {
+    sparp__timer *t;
+    while ((t = sparp__heap_expire(h, now)) != NULL) {
+        size_t i = (size_t)(t - timers);
+        assert_true(in[i] && model[i] <= now);
+        in[i] = false;
+    }
+    int64_t soonest = SPARP__NEVER;
+    size_t count = 0;
+    for (size_t i = 0; i < TIMERS; i++) {
+        assert_int_equal(in[i], timers[i].place != 0);
+        if (!in[i])
+            continue;
+        assert_true(model[i] > now);                     /* none was forgotten */
+        soonest = sparp__min(soonest, model[i]);
+        count++;
+    }
+    assert_int_equal(h->count, count);
+    assert_true(sparp__heap_next(h) <= soonest);         /* early is allowed, late is not */
+    assert_true(sparp__heap_next(h) > now);
+}
+
+static void test_heap_random(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__heap h;
+    sparp__timer timers[TIMERS];
+    int64_t model[TIMERS], now = 0;
+    bool in[TIMERS] = {false};
+    uint64_t dice = 42;
+    memset(&h, 0, sizeof h);
+    memset(timers, 0, sizeof timers);
+    assert_true(sparp__heap_reserve(&env, &h, TIMERS));
+    for (int step = 0; step < 100000; step++) {
+        size_t i = test_random(&dice) % TIMERS;
+        switch (test_random(&dice) % 8) {
+        case 0:
+            sparp__heap_remove(&h, &timers[i]);
+            in[i] = false;
+            break;
+        case 1:
+            now += (int64_t)(test_random(&dice) % 50);
+            check_expiry(&h, timers, model, in, now);
+            break;
+        default:
+            model[i] = now + 1 + (int64_t)(test_random(&dice) % 200);
+            sparp__heap_set(&h, &timers[i], model[i]);
+            in[i] = true;
+        }
+    }
+    check_expiry(&h, timers, model, in, now + 1000);
+    assert_int_equal(h.count, 0);
+    sparp__heap_free(&env, &h);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* In order: what comes out of a heap without late moves is sorted. */
+static void test_heap_sorts(void **state) {
+    (void)state;
+    test_memory memory;
+    sparp__env env = make_env(&memory);
+    sparp__heap h;
+    sparp__timer timers[1000];
+    uint64_t dice = 7;
+    memset(&h, 0, sizeof h);
+    memset(timers, 0, sizeof timers);
+    assert_true(sparp__heap_reserve(&env, &h, COUNT_OF(timers)));
+    for (size_t i = 0; i < COUNT_OF(timers); i++)
+        sparp__heap_set(&h, &timers[i], (int64_t)(test_random(&dice) % 300));
+    int64_t last = -1;
+    for (size_t i = 0; i < COUNT_OF(timers); i++) {
+        sparp__timer *t = sparp__heap_expire(&h, 300);
+        assert_non_null(t);
+        assert_true(t->due >= last);
+        last = t->due;
+    }
+    assert_null(sparp__heap_expire(&h, 300));
+    sparp__heap_free(&env, &h);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* --- bucket --------------------------------------------------------------------------------- */
+
+#define STARTS 1000
+#define MS INT64_C(1000000)
+#define SECOND INT64_C(1000000000)
+
+static const double rates[] = {0.2, 1.0 / 3, 1, 3, 7.5, 50, 333, 999, 1000, 1001, 5000, 123456};
+
+/* From every start to every later one: never more than floor((W + 1 ms) / T) + burst. One
+   nanosecond is given away, because the clock shows whole ones. */
+static void check_windows(const int64_t *at, size_t count, double rate, int burst) {
+    double period = (double)SECOND / rate;
+    for (size_t i = 0; i < count; i += 1 + i % 7)
+        for (size_t j = i; j < count; j++) {
+            double window = (double)(at[j] - at[i] + MS + 1);
+            double allowed = (double)(int64_t)(window / period) + burst;
+            CHECK((double)(j - i + 1) <= allowed, "rate %g, burst %d: %u starts in %g ns", rate,
+                  burst, (unsigned)(j - i + 1), (double)(at[j] - at[i]));
+        }
+}
+
+/* How late a wake-up is: mostly a little, now and then very. */
+static int64_t lateness(uint64_t *dice, double rate) {
+    uint64_t r = test_random(dice);
+    int64_t period = (int64_t)((double)SECOND / rate);
+    switch (r % 16) {
+    case 0:
+        return (int64_t)(r >> 8) % (100 * period);       /* a stall */
+    case 1:
+    case 2:
+        return (int64_t)(r >> 8) % (5 * MS);
+    case 3:
+        return MS;                                       /* the last that is not late */
+    case 4:
+        return MS + 1;                                   /* the first that is */
+    default:
+        return (int64_t)(r >> 8) % MS;
+    }
+}
+
+static void test_bucket_windows(void **state) {
+    (void)state;
+    static const int bursts[] = {1, 2, 10};
+    static int64_t at[STARTS];
+    uint64_t dice = 99;
+    for (size_t r = 0; r < COUNT_OF(rates); r++)
+        for (size_t k = 0; k < COUNT_OF(bursts); k++) {
+            sparp__bucket b;
+            int64_t now = (int64_t)(test_random(&dice) % (uint64_t)SECOND);
+            sparp__bucket_init(&b, rates[r], bursts[k]);
+            for (size_t i = 0; i < COUNT_OF(at); i++) {
+                int64_t wait = sparp__bucket_wait(&b, now);
+                if (wait > 0)
+                    now += wait + lateness(&dice, rates[r]);
+                assert_true(sparp__bucket_wait(&b, now) == 0);
+                sparp__bucket_take(&b, now);
+                at[i] = now;
+            }
+            check_windows(at, COUNT_OF(at), rates[r], bursts[k]);
+        }
+}
+
+/* Woken exactly when asked: after n starts n periods have passed, to the nanosecond. */
+static void test_bucket_exact(void **state) {
+    (void)state;
+    for (size_t r = 0; r < COUNT_OF(rates); r++) {
+        sparp__bucket b;
+        int64_t now = 5 * SECOND;
+        sparp__bucket_init(&b, rates[r], 1);
+        /* above 1000 per second the first millisecond comes at once */
+        int64_t ahead = rates[r] > 1000 ? MS : 0;
+        for (int i = 0; i < 100000; i++) {
+            now += sparp__bucket_wait(&b, now);
+            double due = 5e9 - (double)ahead + i * (1e9 / rates[r]);
+            CHECK(due < 5e9 || ((double)now >= due - 1.5 && (double)now <= due + 1.5),
+                  "rate %g, start %d at %.0f, due %.3f", rates[r], i, (double)now, due);
+            sparp__bucket_take(&b, now);
+        }
+    }
+}
+
+/* Starts in [0, seconds) when woken `late` nanoseconds after the time asked for. A start counts
+   for the next second when it is due there, which may be half a nanosecond later than shown. */
+static int count_starts(double rate, int burst, double seconds, int64_t late) {
+    sparp__bucket b;
+    int64_t now = 0;
+    int count = 0;
+    sparp__bucket_init(&b, rate, burst);
+    for (;;) {
+        int64_t wait = sparp__bucket_wait(&b, now);
+        if (wait > 0)
+            now += wait + late;
+        if ((double)now >= seconds * 1e9 - 1)
+            return count;
+        sparp__bucket_take(&b, now);
+        count++;
+    }
+}
+
+static void test_bucket_counts(void **state) {
+    (void)state;
+    assert_int_equal(count_starts(50, 1, 10, 0), 500);
+    assert_int_equal(count_starts(50, 1, 10, MS), 500);       /* a late timer costs no rate */
+    assert_int_equal(count_starts(50, 10, 10, 0), 509);
+    assert_int_equal(count_starts(0.2, 1, 100, 0), 20);
+    assert_int_equal(count_starts(3, 1, 1000, 0), 3000);      /* a third of a second is kept */
+    assert_int_equal(count_starts(3, 1, 1000, MS), 3000);
+    assert_int_equal(count_starts(1000, 1, 10, 0), 10000);
+    assert_int_equal(count_starts(5000, 1, 10, 0), 50005);    /* and the first millisecond */
+    assert_in_range(count_starts(5000, 1, 10, MS / 2), 49995, 50005);
+    assert_in_range(count_starts(123456, 1, 10, MS), 1234430, 1234684);
+}
+
+/* After a stall: the burst, then the pace. What was missed is lost. */
+static void test_bucket_stall(void **state) {
+    (void)state;
+    for (size_t r = 0; r < COUNT_OF(rates); r++)
+        for (int burst = 1; burst <= 4; burst += 3) {
+            sparp__bucket b;
+            int64_t now = 0;
+            int at_once = 0, allowed = burst + (int)((double)MS * rates[r] / 1e9);
+            sparp__bucket_init(&b, rates[r], burst);
+            for (int i = 0; i < 100; i++) {
+                now += sparp__bucket_wait(&b, now);
+                sparp__bucket_take(&b, now);
+            }
+            now += 1000 * (int64_t)(1e9 / rates[r]) + SECOND;
+            for (; sparp__bucket_wait(&b, now) == 0; at_once++)
+                sparp__bucket_take(&b, now);
+            CHECK(at_once >= burst && at_once <= allowed, "rate %g, burst %d: %d at once",
+                  rates[r], burst, at_once);
+        }
+}
+
+static void test_bucket_no_limit(void **state) {
+    (void)state;
+    sparp__bucket b;
+    memset(&b, 0, sizeof b);
+    for (int i = 0; i < 2; i++) {
+        assert_true(sparp__bucket_wait(&b, 0) == 0);
+        sparp__bucket_take(&b, 0);
+        assert_true(sparp__bucket_wait(&b, 0) == 0);
+        sparp__bucket_init(&b, 0, 1);
+    }
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        TEST(test_numbers), TEST(test_number_limits), TEST(test_classes), TEST(test_slices),
+        TEST(test_elements), TEST(test_times), TEST(test_lists), TEST(test_env), TEST(test_dice),
+        TEST(test_default_allocator), TEST(test_faults), TEST(test_buf_contents),
+        TEST(test_buf_growth), TEST(test_buf_failure), TEST(test_heap_moves),
+        TEST(test_heap_reserve), TEST(test_heap_random), TEST(test_heap_sorts),
+        TEST(test_bucket_windows), TEST(test_bucket_exact), TEST(test_bucket_counts),
+        TEST(test_bucket_stall), TEST(test_bucket_no_limit),
+    };
+    return cmocka_run_group_tests_name("base, env, buf, heap, bucket", tests, NULL, NULL);
+}
