@@ -3,7 +3,8 @@
 
    Each takes   [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]
    Port 0 (the default) is any free port. The port is printed when the server listens, and written
-   to FILE. The server ends on SIGTERM, when its parent is gone, and after 600 seconds by default. */
+   to FILE. The server ends on SIGTERM, when its parent is gone, and after 600 seconds if nothing
+   else is said. */
 #ifndef LISTEN_H
 #define LISTEN_H
 

@@ -553,8 +553,10 @@ static void start_conversation(int fd) {
 int main(int argc, char **argv) {
     struct settings s = parse_arguments(argc, argv);
     int port;
+    int small = 32 * 1024;                 /* inherited: or a megabyte would not be noticed */
     signal(SIGPIPE, SIG_IGN);
     struct pollfd listener = { .fd = open_listener(&s, &port), .events = POLLIN };
+    setsockopt(listener.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     tell_port(&s, port);
     while (!time_to_end(&s)) {
         int fd = poll(&listener, 1, 500) > 0 ? accept(listener.fd, NULL, NULL) : -1;
