@@ -23,11 +23,11 @@ build/sparp.o: tests/compile/sparp.c sparp.h
 	@mkdir -p build
 	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c
 
-build/plain: tests/server/plain.c
+build/plain: tests/server/plain.c tests/server/listen.h
 	@mkdir -p build
 	$(COMPILE) $(LDFLAGS) -o $@ tests/server/plain.c $(LIBS)
 
-build/rude: tests/server/rude.c
+build/rude: tests/server/rude.c tests/server/listen.h
 	@mkdir -p build
 	$(COMPILE) $(LDFLAGS) -o $@ tests/server/rude.c $(LIBS)
 

@@ -5,33 +5,33 @@
 # SPARP_INSTALL=no: only looks.
 set -u
 
-# What has to be there: name, kind of check, its object, then the package for each manager ("-": none).
-# The optional ones begin with "?".
+# What has to be there (a command, a header, a module of Python, a runtime), and the packages of
+# apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
 list() {
     cat <<'LIST'
-cc           cmd   cc                    gcc+libc6-dev          build-base        gcc                -          -
-make         cmd   make                  make                   make              make               -          -
+cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
+cmd:make          make               make           make               -               -
 LIST
     [ "$1" = test ] || return 0
     cat <<'LIST'
-cmocka       hdr   cmocka.h              libcmocka-dev          cmocka-dev        libcmocka-devel    cmocka     cmocka
-json-c       hdr   json-c/json.h         libjson-c-dev          json-c-dev        json-c-devel       json-c     json-c
-jq           cmd   jq                    jq                     jq                jq                 jq         jq
-curl         cmd   curl                  curl                   curl              curl               curl       curl
-timeout      cmd   timeout               coreutils              coreutils         coreutils          coreutils  -
-?g++         cmd   g++                   g++                    g++               gcc-c++            -          -
-?clang       cmd   clang                 clang                  clang             clang              -          -
-?clang-rt    rt    clang                 clang-rt               compiler-rt       compiler-rt        -          -
-?tcc         cmd   tcc                   tcc                    tcc               tcc                -          tinycc
-?valgrind    cmd   valgrind              valgrind               valgrind          valgrind           -          valgrind
-?ctags       cmd   ctags                 universal-ctags        ctags             ctags          universal-ctags universal-ctags
-?shellcheck  cmd   shellcheck            shellcheck             shellcheck        ShellCheck     shellcheck hs-ShellCheck
-?codespell   cmd   codespell             codespell              codespell         codespell      codespell  py39-codespell
-?tmux        cmd   tmux                  tmux                   tmux              tmux               tmux       tmux
-?nginx       cmd   nginx                 nginx-light            nginx             nginx              nginx      nginx
-?httpbin     py    httpbin               python3-httpbin        -                 -                  -          -
-?gunicorn    py    gunicorn              python3-gunicorn       py3-gunicorn      python3-gunicorn   -          -
-?jsonschema  py    jsonschema            python3-jsonschema     py3-jsonschema    python3-jsonschema -          -
+hdr:cmocka.h      libcmocka-dev      cmocka-dev     libcmocka-devel    cmocka          cmocka
+hdr:json-c/json.h libjson-c-dev      json-c-dev     json-c-devel       json-c          json-c
+cmd:jq            jq                 jq             jq                 jq              jq
+cmd:curl          curl               curl           curl               curl            curl
+cmd:timeout       coreutils          coreutils      coreutils          coreutils       -
+?cmd:g++          g++                g++            gcc-c++            -               -
+?cmd:clang        clang              clang          clang              -               -
+?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
+?cmd:tcc          tcc                tcc            tcc                -               tinycc
+?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
+?cmd:ctags        universal-ctags    ctags          ctags              universal-ctags ctags
+?cmd:shellcheck   shellcheck         shellcheck     ShellCheck         shellcheck      hs-ShellCheck
+?cmd:codespell    codespell          codespell      codespell          codespell       codespell
+?cmd:tmux         tmux               tmux           tmux               tmux            tmux
+?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
+?py:httpbin       python3-httpbin    -              -                  -               -
+?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
+?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
 LIST
 }
 
@@ -60,32 +60,32 @@ sanitizer_is_there() {
 
 is_there() {
     case $1 in
-        cmd) command -v "$2" >/dev/null ;;
-        hdr) header_is_there "$2" ;;
-        py)  module_is_there "$2" ;;
-        rt)  sanitizer_is_there ;;
+        *cmd:*) command -v "${1#*:}" >/dev/null ;;
+        *hdr:*) header_is_there "${1#*:}" ;;
+        *py:*)  module_is_there "${1#*:}" ;;
+        *rt:*)  sanitizer_is_there ;;
     esac
 }
 
-# Sets missing (names), required (names) and wanted (packages).
+# Sets missing (things), wanted (packages) and required (those without which nothing goes).
 look() {
     missing='' required='' wanted=''
-    while read -r name kind object apt apk dnf brew pkg; do
-        is_there "$kind" "$object" && continue
-        missing="$missing $name"
-        case $name in
-            '?'*) ;;
-            *) required="$required $name" ;;
-        esac
+    while read -r thing apt apk dnf brew pkg; do
+        is_there "$thing" && continue
+        missing="$missing ${thing#*:}"
         case $manager in
             apt) package=$apt ;;
             apk) package=$apk ;;
             dnf) package=$dnf ;;
             brew) package=$brew ;;
             pkg) package=$pkg ;;
-            *) package=$name ;;
+            *) package=${thing#*:} ;;
         esac
-        [ "$package" = - ] || wanted="$wanted $(echo "$package" | tr + ' ')"
+        [ "$package" = - ] || wanted="$wanted $(echo "$package" | tr , ' ')"
+        case $thing in
+            '?'*) ;;
+            *) required="$required $(echo "$package" | tr , ' ')" ;;
+        esac
     done <<LOOK
 $(list "$1")
 LOOK
@@ -97,11 +97,12 @@ name_runtime() {
         *' clang-rt '*) ;;
         *) return 0 ;;
     esac
-    major=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+    major=$(apt-cache depends clang 2>/dev/null |
+        sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
     if command -v clang >/dev/null; then
         major=$(clang -dumpversion | sed 's/\..*//')
     fi
-    wanted=$(echo "$wanted" | sed "s/ clang-rt\$/ libclang-rt-$major-dev/; s/ clang-rt / libclang-rt-$major-dev /")
+    wanted=$(echo "$wanted " | sed "s/ clang-rt / libclang-rt-$major-dev /")
 }
 
 update() {
@@ -160,7 +161,8 @@ if [ $can = yes ] && [ -n "$wanted" ]; then
         # shellcheck disable=SC2086
         if ! install $wanted >>"$log" 2>&1 </dev/null; then
             for package in $wanted; do
-                install "$package" >>"$log" 2>&1 </dev/null || echo "need.sh: could not install $package"
+                install "$package" >>"$log" 2>&1 </dev/null ||
+                    echo "need.sh: could not install $package"
             done
         fi
     fi
@@ -170,7 +172,7 @@ if [ $can = yes ] && [ -n "$wanted" ]; then
 fi
 
 if [ -n "$required" ]; then
-    echo "need.sh: please install$required (packages$wanted), then try again" >&2
+    echo "need.sh: please install$required, then try again" >&2
     exit 1
 fi
 exit 0

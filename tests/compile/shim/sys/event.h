@@ -1,5 +1,5 @@
-/* For tests only: kqueue() and kevent() over epoll, with BSD's rules, so that the kqueue backend can
-   be compiled and run on Linux: cc -Itests/compile/shim -DSPARP_USE_KQUEUE.
+/* For tests only: kqueue() and kevent() over epoll, with BSD's rules, so that the kqueue backend
+   can be compiled and run on Linux: cc -Itests/compile/shim -DSPARP_USE_KQUEUE.
    The rules it keeps: the two filters of a descriptor are separate events; a change that fails is
    reported in the event list as EV_ERROR (without room there: -1, and the rest is not done);
    EV_RECEIPT reports success the same way; reports end the call without waiting; deleting what is
@@ -44,7 +44,8 @@ struct kevent {
 
 enum { SHIM_QUEUES = 65536, SHIM_BATCH = 256 };
 struct shim_filter { bool there, off; unsigned short flags; void *udata; };
-struct shim_queue { struct shim_filter (*fds)[2]; size_t num_fds; };   /* [0] read, [1] write */
+struct shim_fd { struct shim_filter two[2]; };                         /* read, write */
+struct shim_queue { struct shim_fd *fds; size_t num_fds; };
 static struct shim_queue shim_queues[SHIM_QUEUES];                     /* by epoll descriptor */
 
 static inline int kqueue(void) {
@@ -78,19 +79,20 @@ static inline int shim_change(int kq, const struct kevent *change) {
     struct shim_queue *q = &shim_queues[kq];
     size_t fd = change->ident;
     int i = change->filter == EVFILT_READ ? 0 : 1, err;
-    const int known = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_ONESHOT | EV_CLEAR | EV_RECEIPT;
+    const int known = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_ONESHOT | EV_CLEAR
+        | EV_RECEIPT;
     if (fd > INT32_MAX) return EBADF;
     if (change->filter != EVFILT_READ && change->filter != EVFILT_WRITE) return EINVAL;
     if ((change->flags & ~known) != 0) return EINVAL;
     if (fd >= q->num_fds) {
         size_t more = 2 * fd + 64;
-        struct shim_filter (*fds)[2] = (struct shim_filter (*)[2])realloc(q->fds, more * sizeof *fds);
+        struct shim_fd *fds = (struct shim_fd *)realloc(q->fds, more * sizeof *fds);
         if (fds == NULL) return ENOMEM;
         memset(fds + q->num_fds, 0, (more - q->num_fds) * sizeof *fds);
         q->fds = fds;
         q->num_fds = more;
     }
-    struct shim_filter *two = q->fds[fd];
+    struct shim_filter *two = q->fds[fd].two;
     err = shim_apply(kq, (int)fd, two, EPOLL_CTL_MOD);
     if (err != 0) memset(two, 0, 2 * sizeof *two);           /* closed since, or never there */
     bool was_there = two[0].there || two[1].there;
@@ -112,9 +114,9 @@ static inline int shim_change(int kq, const struct kevent *change) {
 /* The filters of one descriptor that are ready; what finds no room is reported the next time. */
 static inline int shim_report(int kq, const struct epoll_event *e, struct kevent *out, int room) {
     const unsigned gone = (unsigned)EPOLLHUP | (unsigned)EPOLLERR;
-    const unsigned asks[2] = { (unsigned)EPOLLIN | (unsigned)EPOLLRDHUP | gone, (unsigned)EPOLLOUT | gone };
     const unsigned ends[2] = { (unsigned)EPOLLRDHUP | gone, gone };
-    struct shim_filter *two = shim_queues[kq].fds[e->data.fd];
+    const unsigned asks[2] = { (unsigned)EPOLLIN | ends[0], (unsigned)EPOLLOUT | gone };
+    struct shim_filter *two = shim_queues[kq].fds[e->data.fd].two;
     bool again = false;
     int num = 0, bytes = 0;
     for (int i = 0; i < 2; i++) {
@@ -124,8 +126,9 @@ static inline int shim_report(int kq, const struct epoll_event *e, struct kevent
             continue;
         }
         if (i == 0) (void)ioctl(e->data.fd, FIONREAD, &bytes);
-        EV_SET(&out[num], e->data.fd, i == 0 ? EVFILT_READ : EVFILT_WRITE,
-               two[i].flags | ((e->events & ends[i]) != 0 ? EV_EOF : 0), 0, i == 0 ? bytes : 1, two[i].udata);
+        unsigned eof = (e->events & ends[i]) != 0 ? EV_EOF : 0;
+        EV_SET(&out[num], e->data.fd, i == 0 ? EVFILT_READ : EVFILT_WRITE, two[i].flags | eof, 0,
+               i == 0 ? bytes : 1, two[i].udata);
         num++;
         if ((two[i].flags & EV_ONESHOT) != 0) {
             memset(&two[i], 0, sizeof two[i]);
@@ -136,10 +139,10 @@ static inline int shim_report(int kq, const struct epoll_event *e, struct kevent
     return num;
 }
 
-static inline int kevent(int kq, const struct kevent *changes, int num_changes, struct kevent *events,
-                         int room, const struct timespec *timeout) {
+static inline int kevent(int kq, const struct kevent *changes, int num_changes,
+                         struct kevent *events, int room, const struct timespec *timeout) {
     struct epoll_event got[SHIM_BATCH];
-    int num = 0, wait_ms = -1, ready;
+    int num = 0, wait_ms = -1, ready, most = room / 2 < SHIM_BATCH ? room / 2 : SHIM_BATCH;
     for (int i = 0; i < num_changes; i++) {
         int err = shim_change(kq, &changes[i]);
         if (err == 0 && (changes[i].flags & EV_RECEIPT) == 0) continue;
@@ -157,7 +160,7 @@ static inline int kevent(int kq, const struct kevent *changes, int num_changes, 
         int64_t ms = (int64_t)timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000;
         wait_ms = ms > INT32_MAX ? INT32_MAX : (int)ms;
     }
-    ready = epoll_wait(kq, got, room < 2 ? 1 : room / 2 < SHIM_BATCH ? room / 2 : SHIM_BATCH, wait_ms);
+    ready = epoll_wait(kq, got, most > 0 ? most : 1, wait_ms);
     for (int i = 0; i < ready; i++) num += shim_report(kq, &got[i], events + num, room - num);
     return ready < 0 ? -1 : num;
 }

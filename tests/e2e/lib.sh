@@ -1,0 +1,57 @@
+# For the scripts of this directory: . tests/e2e/lib.sh, from the root of the project.
+# shellcheck shell=sh disable=SC2034
+# Has: $dir (empty, of this script alone), check, finish, start_plain ($port). The programs come in
+# as $SPARP (with sanitizers), $SPARP_PLAIN (as installed), $PLAIN, $RUDE, $PEAK.
+: "${SPARP:=$(pwd)/sparp}" "${SPARP_PLAIN:=$(pwd)/sparp}" "${PLAIN:=$(pwd)/build/plain}"
+: "${PEAK:=$(pwd)/build/peak}"
+dir=build/e2e/$(basename "$0" .sh)
+rm -rf "$dir"
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+passed=0 failed=0 servers=''
+
+stop_servers() {
+    for server in $servers; do
+        kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+    done
+    servers=''
+}
+trap stop_servers EXIT
+trap 'exit 130' INT TERM HUP
+
+# check 'what should be' command...: counts, goes on.
+check() {
+    what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok $what"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $what: $*"
+    fi
+}
+
+# until_true COMMAND...: tries for up to 10 s.
+until_true() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# Starts tests/server/plain.c: $port.
+start_plain() {
+    "$PLAIN" --port-file "$dir/port" --max-seconds 200 >"$dir/plain.log" 2>&1 &
+    servers="$servers $!"
+    until_true [ -s "$dir/port" ] || { echo 'plain did not start'; exit 1; }
+    port=$(cat "$dir/port")
+}
+
+finish() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+    exit
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# -r 50 for ten seconds: as many as that, evenly, as the server sees it. Then a burst.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/e2e/lib.sh
+start_plain
+base=http://127.0.0.1:$port
+
+between() {
+    echo "$2: $1 .. $3"
+    [ "$1" -le "$2" ] && [ "$2" -le "$3" ]
+}
+
+stat() {
+    jq ".$1" "$dir/stats"
+}
+
+# run NAME COUNT FLAGS...: sends, then asks the server what came.
+run() {
+    name=$1 count=$2
+    shift 2
+    curl -s "$base/stats/reset" >/dev/null
+    status=0
+    seq "$count" | "$SPARP_PLAIN" -q -T "$base/items/{}" -o "$dir/$name.jsonl" "$@" || status=$?
+    curl -s "$base/stats" >"$dir/stats"
+}
+
+run even 100000 -r 50 --deadline 10s
+check 'the deadline ended it' [ $status -eq 4 ]
+check '500 requests in ten seconds' between 499 "$(stat requests)" 501
+check 'at most 51 in any second' between 49 "$(stat max_in_window)" 51
+apart=$(jq '(.last_us - .first_us) / (.requests - 1) | round' "$dir/stats")
+check '20 ms apart' between 19950 "$apart" 20050
+
+run burst 100 -r 50 --burst 10
+check 'all answered' [ $status -eq 0 ]
+check '100 requests' between 100 "$(stat requests)" 100
+check 'a burst of 10 and 50 more in a second' between 58 "$(stat max_in_window)" 61
+took=$(jq '(.last_us - .first_us) / 1000 | round' "$dir/stats")
+check '1.8 s' between 1780 "$took" 1860
+finish
