@@ -1,0 +1,324 @@
+/* The section url: what is taken, what is refused and with which sentence. */
+#include "../support.h"
+
+#define SPARP__SYS_CLOCK test_clock
+#define SPARP_IMPLEMENTATION
+#include "../../sparp.h"
+
+#define SCHEME  "url must begin with http://"
+#define SPACE   "url has a raw space: write %20"
+#define CONTROL "url has a control character"
+#define NO_HOST "url has no host"
+#define LETTER  "url has a character in its host that no host name has"
+#define ASCII   "url has a host that is not ASCII: write its punycode form (xn--...)"
+#define DOT     "url has a host name that begins with a dot"
+#define LONG    "url has a host name of more than 253 bytes"
+#define PORT    "url has a port that is not 1 to 65535"
+#define IPV6    "url has a bad IPv6 address"
+#define ZONE    "url has an IPv6 zone, which is not supported"
+
+#define TEN     "abcdefghi."
+#define FIFTY   TEN TEN TEN TEN TEN
+#define HOST253 FIFTY FIFTY FIFTY FIFTY FIFTY "abc"
+
+static const struct {
+    const char *url;
+    const char *userinfo, *host;
+    int port;
+    const char *path;
+} taken[] = {
+    /* RFC 3986 §3, RFC 9110 §4.2 */
+    {"http://a", "", "a", 80, ""},
+    {"http://a/", "", "a", 80, "/"},
+    {"http://a/b/c?d=e&f", "", "a", 80, "/b/c?d=e&f"},
+    {"https://a", "", "a", 443, ""},
+    {"HTTP://a", "", "a", 80, ""},
+    {"hTtPs://A.Example", "", "A.Example", 443, ""},
+    {"http://www.example.org./x", "", "www.example.org.", 80, "/x"},
+    {"http://_dmarc.a-b.c1/", "", "_dmarc.a-b.c1", 80, "/"},
+    {"http://127.0.0.1", "", "127.0.0.1", 80, ""},
+    {"http://xn--bcher-kva.example", "", "xn--bcher-kva.example", 80, ""},
+    {"http://" HOST253 "/", "", HOST253, 80, "/"},
+    /* §3.2.3: the port, also none behind its colon */
+    {"http://a:1", "", "a", 1, ""},
+    {"http://a:8080/x", "", "a", 8080, "/x"},
+    {"http://a:65535", "", "a", 65535, ""},
+    {"http://a:", "", "a", 80, ""},
+    {"https://a:/x", "", "a", 443, "/x"},
+    {"https://a:80", "", "a", 80, ""},
+    {"http://a:0080", "", "a", 80, ""},
+    /* §3.2.2: IPv6 */
+    {"http://[::1]", "", "::1", 80, ""},
+    {"http://[::1]:81/x", "", "::1", 81, "/x"},
+    {"http://[::1]:", "", "::1", 80, ""},
+    {"http://[2001:DB8::a]?q", "", "2001:DB8::a", 80, "?q"},
+    {"http://[::ffff:192.0.2.1]:1", "", "::ffff:192.0.2.1", 1, ""},
+    {"http://[0000:0000:0000:0000:0000:ffff:255.255.255.255]", "",
+     "0000:0000:0000:0000:0000:ffff:255.255.255.255", 80, ""},
+    /* §3.2.1: userinfo ends at the last @ of the authority */
+    {"http://u:p@a", "u:p", "a", 80, ""},
+    {"http://u@a:81", "u", "a", 81, ""},
+    {"http://@a", "", "a", 80, ""},
+    {"http://:@a", ":", "a", 80, ""},
+    {"http://u:p:q@a", "u:p:q", "a", 80, ""},
+    {"http://u@b@a", "u@b", "a", 80, ""},
+    {"http://u:80@[::1]:81", "u:80", "::1", 81, ""},
+    {"http://[::2]@[::1]", "[::2]", "::1", 80, ""},
+    {"http://u%40:%3A@a", "u%40:%3A", "a", 80, ""},
+    /* the authority ends at the first / ? or # */
+    {"http://a/@b", "", "a", 80, "/@b"},
+    {"http://a?@b", "", "a", 80, "?@b"},
+    {"http://a#@b", "", "a", 80, ""},
+    {"http://a/:81", "", "a", 80, "/:81"},
+    {"http://a/b//c", "", "a", 80, "/b//c"},
+    {"http://a//", "", "a", 80, "//"},
+    {"http://a/http://b/", "", "a", 80, "/http://b/"},
+    /* §3.5: the fragment stays here */
+    {"http://a#f", "", "a", 80, ""},
+    {"http://a/b#f#g", "", "a", 80, "/b"},
+    {"http://a/b?c#d?e", "", "a", 80, "/b?c"},
+    {"http://a?#", "", "a", 80, "?"},
+    {"http://a/b#/c?d", "", "a", 80, "/b"},
+    /* §2.1: percent-encoding is left as it is, good or bad */
+    {"http://a/%20%2f%zz%", "", "a", 80, "/%20%2f%zz%"},
+    {"http://a/%00%0d%0a", "", "a", 80, "/%00%0d%0a"},
+};
+
+static const struct {
+    const char *url, *sentence;
+} refused[] = {
+    {"", SCHEME},
+    {"a", SCHEME},
+    {"/", SCHEME},
+    {"//a/", SCHEME},
+    {"a:80", SCHEME},
+    {"a.example/x", SCHEME},
+    {":", SCHEME},
+    {"://a", SCHEME},
+    {"http", SCHEME},
+    {"http:", SCHEME},
+    {"http:/", SCHEME},
+    {"http:a", SCHEME},
+    {"http:/a", SCHEME},
+    {"httpx://a", SCHEME},
+    {"htt://a", SCHEME},
+    {"ftp://a", SCHEME},
+    {"file:///etc/passwd", SCHEME},
+    {"ws://a", SCHEME},
+    {"javascript://a", SCHEME},
+    {" http://a", SPACE},
+    {"http://a ", SPACE},
+    {"http://a/b c", SPACE},
+    {"http://a/b#c d", SPACE},
+    {"http://a b/", SPACE},
+    {"http://a/\r\nX: y", CONTROL},
+    {"http://a\r\nX:y/", CONTROL},
+    {"http://a/\n", CONTROL},
+    {"http://a/#\t", CONTROL},
+    {"http://a/\x7F", CONTROL},
+    {"http://", NO_HOST},
+    {"http:///x", NO_HOST},
+    {"http://?x", NO_HOST},
+    {"http://#x", NO_HOST},
+    {"http://:80", NO_HOST},
+    {"http://u:p@", NO_HOST},
+    {"http://u:p@:80/", NO_HOST},
+    {"http://@/", NO_HOST},
+    {"http://a%41/", LETTER},
+    {"http://a%2e/", LETTER},
+    {"http://a,b/", LETTER},
+    {"http://a\\b/", LETTER},
+    {"http://a]/", LETTER},
+    {"http://a[::1]/", LETTER},
+    {"http://b\xC3\xBC" "cher.example/", ASCII},
+    {"http://\xFF/", ASCII},
+    {"http://./", DOT},
+    {"http://.a/", DOT},
+    {"http://" HOST253 "d/", LONG},
+    {"http://a:0", PORT},
+    {"http://a:00", PORT},
+    {"http://a:65536", PORT},
+    {"http://a:4294967376", PORT},                        /* 2^32 + 80 */
+    {"http://a:18446744073709551696", PORT},              /* 2^64 + 80 */
+    {"http://a:-1", PORT},
+    {"http://a:+80", PORT},
+    {"http://a:80x", PORT},
+    {"http://a:x", PORT},
+    {"http://a:80:81", PORT},
+    {"http://a::80", PORT},
+    {"http://a:80%20/", PORT},
+    {"http://::1/", PORT},
+    {"http://2001:db8::1/", PORT},
+    {"http://[::1]:0", PORT},
+    {"http://[::1]:65536", PORT},
+    {"http://[]", IPV6},
+    {"http://[]:80", IPV6},
+    {"http://[::1]x", IPV6},
+    {"http://[::1]80", IPV6},
+    {"http://[::1]x:80", IPV6},
+    {"http://[1.2.3.4]", IPV6},
+    {"http://[a]", IPV6},
+    {"http://[::1::]", IPV6},
+    {"http://[1:2:3:4:5:6:7:8:9]", IPV6},
+    {"http://[12345::]", IPV6},
+    {"http://[::1]]", IPV6},
+    {"http://[[::1]]", IPV6},
+    {"http://[v1.a]", IPV6},
+    {"http://[" FIFTY TEN TEN "]", IPV6},
+    {"http://[fe80::1%25eth0]/", ZONE},
+    {"http://[fe80::1%eth0]/", ZONE},
+    {"http://[%]", ZONE},
+};
+
+static void check_slice(sparp__str s, const char *text, const char *url) {
+    CHECK(s.size == strlen(text) && (s.size == 0 || memcmp(s.data, text, s.size) == 0),
+          "\"%s\": \"%.*s\", not \"%s\"", url, (int)s.size, s.size > 0 ? s.data : "", text);
+}
+
+static void test_taken(void **state) {
+    (void)state;
+    test_guard guard = test_guard_make(1000);
+    for (size_t i = 0; i < COUNT_OF(taken); i++) {
+        sparp__url url;
+        size_t size = strlen(taken[i].url);
+        const char *copy = test_guard_put(&guard, taken[i].url, size);
+        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        CHECK(wrong == NULL, "\"%s\": %s", taken[i].url, wrong);
+        check_slice(url.userinfo, taken[i].userinfo, taken[i].url);
+        check_slice(url.host, taken[i].host, taken[i].url);
+        check_slice(url.path, taken[i].path, taken[i].url);
+        CHECK(url.port == taken[i].port, "\"%s\": port %d", taken[i].url, url.port);
+        CHECK(url.https == (strncasecmp(taken[i].url, "https", 5) == 0), "\"%s\"", taken[i].url);
+        CHECK(url.ipv6 == (strchr(taken[i].host, ':') != NULL), "\"%s\"", taken[i].url);
+    }
+    test_guard_free(&guard);
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    test_guard guard = test_guard_make(1000);
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        sparp__url url;
+        size_t size = strlen(refused[i].url);
+        const char *copy = test_guard_put(&guard, refused[i].url, size);
+        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        CHECK(wrong != NULL && strcmp(wrong, refused[i].sentence) == 0, "\"%s\": %s",
+              refused[i].url, wrong != NULL ? wrong : "taken");
+    }
+    test_guard_free(&guard);
+}
+
+/* Nothing but the slice is looked at, wherever it is cut. */
+static void test_prefixes(void **state) {
+    (void)state;
+    test_guard guard = test_guard_make(1000);
+    for (size_t i = 0; i < COUNT_OF(taken); i++)
+        for (size_t size = 0; size <= strlen(taken[i].url); size++) {
+            sparp__url url;
+            const char *copy = test_guard_put(&guard, taken[i].url, size);
+            if (sparp__url_parse(sparp__str_make(copy, size), &url) != NULL)
+                continue;
+            CHECK(url.host.size > 0 && url.host.data >= copy
+                  && url.host.data + url.host.size <= copy + size, "\"%s\"", taken[i].url);
+            CHECK(url.path.data >= copy && url.path.data + url.path.size <= copy + size,
+                  "\"%s\"", taken[i].url);
+            CHECK(url.port != 0, "\"%s\"", taken[i].url);
+        }
+    test_guard_free(&guard);
+}
+
+/* The sentence for "http://a<byte>b/" and for "http://<byte>b/"; NULL: taken. */
+static const char *host_verdict(int byte, bool first) {
+    if (byte == ' ')
+        return SPACE;
+    if (byte < 0x20 || byte == 0x7F)
+        return CONTROL;
+    if (byte >= 0x80)
+        return ASCII;
+    if (byte == '/' || byte == '?' || byte == '#' || byte == ':')
+        return byte == ':' ? PORT : first ? NO_HOST : NULL;
+    if (first && byte == '.')
+        return DOT;
+    if (first && byte == '[')
+        return IPV6;
+    if (byte == '@' || byte == '-' || byte == '.' || byte == '_')
+        return NULL;
+    return sparp__ascii_alpha((char)byte) || sparp__ascii_digit((char)byte) ? NULL : LETTER;
+}
+
+static void test_host_bytes(void **state) {
+    (void)state;
+    test_guard guard = test_guard_make(1000);
+    for (int i = 0; i < 512; i++) {
+        bool first = i >= 256;
+        int byte = i % 256;
+        char text[] = "http://a#b/";
+        sparp__url url;
+        text[8] = (char)byte;
+        if (first)
+            memmove(text + 7, text + 8, sizeof text - 8);
+        size_t size = sizeof text - 1 - (first ? 1 : 0);
+        const char *copy = test_guard_put(&guard, text, size);
+        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        const char *wanted = host_verdict(byte, first);
+        CHECK(wrong == wanted || (wrong != NULL && wanted != NULL && strcmp(wrong, wanted) == 0),
+              "byte %d: %s, not %s", byte, wrong != NULL ? wrong : "taken",
+              wanted != NULL ? wanted : "taken");
+    }
+    test_guard_free(&guard);
+}
+
+/* In the path everything passes that is not a control character or a space; what has no place
+   there is marked for encoding, and the % never is. */
+static void test_path_bytes(void **state) {
+    (void)state;
+    test_guard guard = test_guard_make(1000);
+    for (int byte = 0; byte < 256; byte++) {
+        char text[] = "http://a/b?c";
+        sparp__url url;
+        text[9] = (char)byte;
+        const char *copy = test_guard_put(&guard, text, sizeof text - 1);
+        const char *wrong = sparp__url_parse(sparp__str_make(copy, sizeof text - 1), &url);
+        if (byte <= 0x20 || byte == 0x7F) {
+            CHECK(wrong != NULL && strcmp(wrong, byte == ' ' ? SPACE : CONTROL) == 0, "%d", byte);
+            continue;
+        }
+        bool encode = byte >= 0x80 || strchr("\"<>\\^`{|}", byte) != NULL;
+        CHECK(wrong == NULL, "byte %d: %s", byte, wrong);
+        CHECK(url.path.size == (byte == '#' ? 1 : 4), "byte %d", byte);
+        CHECK(sparp__url_must_encode((char)byte) == encode, "byte %d", byte);
+    }
+    assert_false(sparp__url_must_encode('%'));
+    test_guard_free(&guard);
+}
+
+/* RFC 3986 §2.3 */
+static void test_unreserved(void **state) {
+    (void)state;
+    static const char all[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (int byte = 0; byte < 256; byte++)
+        CHECK(sparp__url_unreserved((char)byte) == (byte != 0 && strchr(all, byte) != NULL),
+              "byte %d", byte);
+}
+
+/* Every port that there is, and the first that are not. */
+static void test_ports(void **state) {
+    (void)state;
+    for (int port = 0; port <= 70000; port++) {
+        char text[32];
+        sparp__url url;
+        snprintf(text, sizeof text, "http://a:%d/", port);
+        const char *wrong = sparp__url_parse(sparp__str_of(text), &url);
+        CHECK((wrong == NULL) == (port >= 1 && port <= 65535), "%s", text);
+        CHECK(wrong != NULL || url.port == port, "%s", text);
+    }
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        TEST(test_taken), TEST(test_refused), TEST(test_prefixes), TEST(test_host_bytes),
+        TEST(test_path_bytes), TEST(test_unreserved), TEST(test_ports),
+    };
+    return cmocka_run_group_tests_name("url", tests, NULL, NULL);
+}
