@@ -1,4 +1,13 @@
 /* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end */
+
+/* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
+   because it is left alone where the includer has chosen for himself. */
+#if defined(SPARP_IMPLEMENTATION) && defined(__linux__) && defined(__STRICT_ANSI__) \
+    && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && !defined(_DEFAULT_SOURCE) \
+    && !defined(_XOPEN_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 /* ============================================================================================ */
 /* >>api                                                                                        */
 /* ============================================================================================ */
@@ -138,7 +147,7 @@ typedef enum sparp_stopped {     /* why a run ended before its input did */
 
 typedef struct sparp sparp;      /* one run */
 
-typedef struct sparp_field {     /* a header line, or a query parameter (percent-encoded by sparp) */
+typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
     const char *value;           /* NULL in a request's headers: do not send the run's default */
 } sparp_field;
@@ -199,10 +208,10 @@ typedef struct sparp_stats {
     uint64_t success, hard_fail, soft_exhausted, timeout_exhausted, transport_failed, local_failed,
              cancelled, not_started;
     uint64_t soft_retries, timeout_retries, transport_retries, replays;   /* sent again */
-    uint64_t soft_fails, timeouts, transport_errors;                      /* events, last included */
+    uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t connects, reuses, bytes_out, bytes_in;
     int64_t  waited_slot_us, waited_rate_us, waited_backoff_us, elapsed_us;
-    uint64_t input_size;         /* requests in all: exact with input_ended, else the estimate or 0 */
+    uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
     sparp_stopped stopped;
 } sparp_stats;
@@ -578,10 +587,6 @@ static int sparp__hex_value(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool sparp__str_equal(sparp__str a, sparp__str b) {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 /* ASCII only, whatever the locale says: "I" has one lower-case form on the wire. */
 static bool sparp__str_same(sparp__str a, const char *text) {
     for (size_t i = 0; i < a.size; i++)
@@ -687,6 +692,47 @@ static sparp__link *sparp__list_pop_front(sparp__list *list) {
         return NULL;
     sparp__list_remove(list, link);
     return link;
+}
+
+/* ============================================================================================ */
+/* >>texts      codes to names and sentences, from the lists of the API. Public, and down here    */
+/*              because every section may want them. Uses nothing.                               */
+/* ============================================================================================ */
+
+const char *sparp_error_text(sparp_error error) {
+    static const char *const texts[] = {
+#define SPARP__X(name, text) text,
+        SPARP_ERRORS(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)error < SPARP_E_COUNT ? texts[error] : "unknown error";
+}
+
+const char *sparp_error_name(sparp_error error) {
+    static const char *const names[] = {
+#define SPARP__X(name, text) #name,
+        SPARP_ERRORS(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)error < SPARP_E_COUNT ? names[error] : "?";
+}
+
+const char *sparp_outcome_name(sparp_outcome outcome) {
+    static const char *const names[] = {
+#define SPARP__X(name, text) text,
+        SPARP_OUTCOMES(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)outcome < SPARP_OUTCOME_COUNT ? names[outcome] : "?";
+}
+
+const char *sparp_phase_name(sparp_phase phase) {
+    static const char *const names[] = {
+#define SPARP__X(name, text) text,
+        SPARP_PHASES(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)phase < SPARP_PHASE_COUNT ? names[phase] : "?";
 }
 
 /* ============================================================================================ */
@@ -1518,6 +1564,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     uint64_t     left;                  /* bytes still to come: of the body, or of this chunk */
     int          status, interim, digits;
     int          keep_alive_s;          /* what Keep-Alive: timeout= said; -1: nothing */
+    bool         has_head;              /* status and fields are complete and stay so */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     sparp__fault fault;
 } sparp__http;
@@ -1540,7 +1587,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->status = h->interim = h->digits = 0;
     h->keep_alive_s = -1;
     h->is_head_request = is_head_request;
-    h->http10 = h->keep_alive = h->chunked = h->has_length = false;
+    h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -1794,6 +1841,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
         return sparp__http_no_memory(h);
     if (sparp__http_read_fields(h) == SPARP__HTTP_FAILED)
         return SPARP__HTTP_FAILED;
+    h->has_head = true;
     h->state = SPARP__HTTP_READY;
     return SPARP__HTTP_HEAD;
 }
@@ -1935,4 +1983,3272 @@ static sparp__http_event sparp__http_feed_eof(sparp__http *h) {
     return SPARP__HTTP_FAILED;
 }
 
+/* ============================================================================================ */
+/* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
+/*              a cache. Literals need none of it. Uses buf, env.                                */
+/*                                                                                               */
+/* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
+/* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
+/* allocator.                                                                                    */
+/* ============================================================================================ */
+
+#define SPARP__DNS_MAX_THREADS 8
+#define SPARP__DNS_MAX_NAMES 1024       /* cached; names in use are kept above that */
+#define SPARP__DNS_MAX_ADDRESSES 64     /* of one name */
+#define SPARP__DNS_KEEP_NS (60 * SPARP__NS_PER_S)
+#define SPARP__DNS_KEEP_FAILED_NS (1 * SPARP__NS_PER_S)
+#define SPARP__DNS_BUCKETS 256          /* a power of two */
+
+typedef struct sparp__address {
+    union {
+        struct sockaddr     any;
+        struct sockaddr_in  v4;
+        struct sockaddr_in6 v6;
+    } to;
+    socklen_t size;
+} sparp__address;
+
+typedef struct sparp__dns_job {         /* what goes to a thread and comes back */
+    struct sparp__dns_job *next;
+    struct sparp__lookup  *lookup;      /* not for the thread */
+    int             error, sys_error;   /* EAI_*, and errno with EAI_SYSTEM */
+    size_t          count;
+    sparp__address  addresses[SPARP__DNS_MAX_ADDRESSES];
+    char            host[SPARP__HOST_MAX + 1];
+} sparp__dns_job;
+
+typedef struct sparp__dns_shared {
+#if SPARP__THREADS
+    pthread_mutex_t lock;
 #endif
+    sparp__dns_job *todo, *todo_last, *done;
+    int             threads;
+    bool            closed;
+    int             wake[2];            /* a pipe: [1] is written to wake the loop */
+} sparp__dns_shared;
+
+typedef struct sparp__lookup {          /* one name */
+    struct sparp__lookup *chain;        /* in its hash bucket */
+    sparp__link     age;                /* in the list of all, oldest first */
+    sparp__list     waiters;            /* who is to be told, see >>conn */
+    size_t          users;              /* pinned while not 0 */
+    bool            pending;
+    int64_t         expires;
+    sparp__fault    fault;              /* why there are no addresses */
+    sparp__address *addresses;
+    size_t          count;
+    char            host[SPARP__HOST_MAX + 1];
+} sparp__lookup;
+
+typedef struct sparp__resolver {        /* zeroed: closed */
+    sparp__dns_shared *shared;
+    sparp__lookup     *table[SPARP__DNS_BUCKETS];
+    sparp__list        ages;
+} sparp__resolver;
+
+static uint32_t sparp__hash(const char *text, uint32_t seed) {
+    uint32_t h = UINT32_C(2166136261) ^ seed;   /* FNV-1a */
+    for (; *text != '\0'; text++)
+        h = (h ^ (unsigned char)*text) * UINT32_C(16777619);
+    return h ^ h >> 15;
+}
+
+static void sparp__dns_lock(sparp__dns_shared *shared) {
+#if SPARP__THREADS
+    pthread_mutex_lock(&shared->lock);
+#else
+    (void)shared;
+#endif
+}
+
+static void sparp__dns_unlock(sparp__dns_shared *shared) {
+#if SPARP__THREADS
+    pthread_mutex_unlock(&shared->lock);
+#else
+    (void)shared;
+#endif
+}
+
+static void sparp__dns_free_jobs(sparp__dns_job *job) {
+    while (job != NULL) {
+        sparp__dns_job *next = job->next;
+        SPARP__SYS_FREE(job);
+        job = next;
+    }
+}
+
+static void sparp__dns_free_shared(sparp__dns_shared *shared) {
+    sparp__dns_free_jobs(shared->todo);
+    sparp__dns_free_jobs(shared->done);
+    SPARP__SYS_CLOSE(shared->wake[0]);
+    SPARP__SYS_CLOSE(shared->wake[1]);
+#if SPARP__THREADS
+    pthread_mutex_destroy(&shared->lock);
+#endif
+    SPARP__SYS_FREE(shared);
+}
+
+/* Safe in a signal handler and on any thread. A full pipe is as good: the loop will wake. */
+static void sparp__dns_wake(const sparp__dns_shared *shared) {
+    int keep = errno;
+    while (SPARP__SYS_WRITE(shared->wake[1], "", 1) < 0 && errno == EINTR)
+        continue;
+    errno = keep;
+}
+
+/* Alternating families, beginning with the one the system prefers (RFC 8305 §4). */
+static void sparp__dns_interleave(sparp__address *list, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        size_t j = i;
+        while (j < count && list[j].to.any.sa_family == list[i - 1].to.any.sa_family)
+            j++;
+        if (j == count)
+            return;
+        sparp__address other = list[j];
+        for (; j > i; j--)
+            list[j] = list[j - 1];
+        list[i] = other;
+    }
+}
+
+static void sparp__dns_run_job(sparp__dns_job *job) {
+    struct addrinfo hints, *found = NULL;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    job->error = SPARP__SYS_GETADDRINFO(job->host, NULL, &hints, &found);
+    job->sys_error = job->error == EAI_SYSTEM ? errno : 0;
+    if (job->error != 0)
+        return;
+    for (struct addrinfo *a = found; a != NULL; a = a->ai_next) {
+        if (job->count == SPARP__DNS_MAX_ADDRESSES)
+            break;
+        if ((a->ai_family != AF_INET && a->ai_family != AF_INET6)
+            || a->ai_addrlen > sizeof job->addresses[0].to)
+            continue;
+        memcpy(&job->addresses[job->count].to, a->ai_addr, a->ai_addrlen);
+        job->addresses[job->count++].size = a->ai_addrlen;
+    }
+    SPARP__SYS_FREEADDRINFO(found);
+    sparp__dns_interleave(job->addresses, job->count);
+}
+
+/* One thread: job after job, gone when there is none. Returns true if it has to free `shared`.
+   Also called on the loop's own thread where there are no others. */
+static bool sparp__dns_work(sparp__dns_shared *shared) {
+    sparp__dns_lock(shared);
+    while (shared->todo != NULL && !shared->closed) {
+        sparp__dns_job *job = shared->todo;
+        shared->todo = job->next;
+        sparp__dns_unlock(shared);
+        sparp__dns_run_job(job);
+        sparp__dns_lock(shared);
+        job->next = shared->done;
+        shared->done = job;
+        if (!shared->closed)
+            sparp__dns_wake(shared);
+    }
+    bool last = --shared->threads == 0 && shared->closed;
+    sparp__dns_unlock(shared);
+    return last;
+}
+
+#if SPARP__THREADS
+static void *sparp__dns_thread(void *argument) {
+    sparp__dns_shared *shared = (sparp__dns_shared *)argument;
+    if (sparp__dns_work(shared))
+        sparp__dns_free_shared(shared);
+    return NULL;
+}
+
+/* The host's signals are the host's business: a helper thread takes none. */
+static int sparp__dns_start_thread(sparp__dns_shared *shared) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0)
+        return ENOMEM;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, 256 * 1024);     /* musl's 128 KB are tight for nss */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = SPARP__SYS_THREAD(&thread, &attributes, sparp__dns_thread, shared);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+#else
+static int sparp__dns_start_thread(sparp__dns_shared *shared) {
+    sparp__dns_work(shared);
+    return 0;
+}
+#endif
+
+static bool sparp__dns_set_nonblocking(int fd) {
+    int flags = SPARP__SYS_FCNTL(fd, F_GETFL, 0);
+    return flags >= 0 && SPARP__SYS_FCNTL(fd, F_SETFL, flags | O_NONBLOCK) == 0
+        && SPARP__SYS_FCNTL(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static bool sparp__resolver_open(sparp__resolver *r, sparp__fault *fault) {
+    sparp__list_init(&r->ages);
+    sparp__dns_shared *shared = (sparp__dns_shared *)SPARP__SYS_REALLOC(NULL, sizeof *shared);
+    if (shared == NULL)
+        return sparp__fault_memory(fault);
+    memset(shared, 0, sizeof *shared);
+    if (SPARP__SYS_PIPE(shared->wake) != 0) {
+        SPARP__SYS_FREE(shared);
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "pipe: %s", strerror(errno));
+    }
+#if SPARP__THREADS
+    if (pthread_mutex_init(&shared->lock, NULL) != 0) {
+        SPARP__SYS_CLOSE(shared->wake[0]);
+        SPARP__SYS_CLOSE(shared->wake[1]);
+        SPARP__SYS_FREE(shared);
+        return sparp__fault_memory(fault);
+    }
+#endif
+    r->shared = shared;
+    if (!sparp__dns_set_nonblocking(shared->wake[0])
+        || !sparp__dns_set_nonblocking(shared->wake[1]))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "fcntl: %s", strerror(errno));
+    return true;
+}
+
+static void sparp__resolver_free_lookup(sparp__env *env, sparp__resolver *r,
+                                        sparp__lookup *lookup) {
+    sparp__lookup **at = &r->table[sparp__hash(lookup->host, 0) % SPARP__DNS_BUCKETS];
+    while (*at != lookup)
+        at = &(*at)->chain;
+    *at = lookup->chain;
+    sparp__list_remove(&r->ages, &lookup->age);
+    sparp__env_free(env, lookup->addresses, lookup->count * sizeof *lookup->addresses);
+    sparp__env_free(env, lookup, sizeof *lookup);
+}
+
+static void sparp__resolver_close(sparp__env *env, sparp__resolver *r) {
+    sparp__dns_shared *shared = r->shared;
+    if (shared == NULL)
+        return;
+    while (r->ages.count > 0)
+        sparp__resolver_free_lookup(env, r,
+                                    SPARP__OWNER(sparp__lookup, age, r->ages.ring.next));
+    sparp__dns_lock(shared);
+    shared->closed = true;
+    bool last = shared->threads == 0;
+    sparp__dns_unlock(shared);
+    if (last)
+        sparp__dns_free_shared(shared);
+    r->shared = NULL;
+}
+
+static sparp__lookup *sparp__resolver_find(sparp__resolver *r, const char *host) {
+    sparp__lookup *lookup = r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    while (lookup != NULL && strcmp(lookup->host, host) != 0)
+        lookup = lookup->chain;
+    return lookup;
+}
+
+static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, const char *host) {
+    for (sparp__link *at = r->ages.ring.next;
+         r->ages.count >= SPARP__DNS_MAX_NAMES && at != &r->ages.ring;) {
+        sparp__lookup *old = SPARP__OWNER(sparp__lookup, age, at);
+        at = at->next;
+        if (old->users == 0 && !old->pending)
+            sparp__resolver_free_lookup(env, r, old);
+    }
+    sparp__lookup *lookup = (sparp__lookup *)sparp__env_zalloc(env, sizeof *lookup);
+    if (lookup == NULL)
+        return NULL;
+    memcpy(lookup->host, host, strlen(host) + 1);
+    sparp__list_init(&lookup->waiters);
+    sparp__list_push_back(&r->ages, &lookup->age);
+    sparp__lookup **bucket = &r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    lookup->chain = *bucket;
+    *bucket = lookup;
+    return lookup;
+}
+
+/* Hands the name to a thread. False: none could be had. */
+static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup) {
+    sparp__dns_shared *shared = r->shared;
+    sparp__dns_job *job = (sparp__dns_job *)SPARP__SYS_REALLOC(NULL, sizeof *job);
+    if (job == NULL)
+        return sparp__fault_memory(&lookup->fault);
+    job->next = NULL;
+    job->lookup = lookup;
+    job->error = job->sys_error = 0;
+    job->count = 0;
+    memcpy(job->host, lookup->host, sizeof job->host);
+    sparp__dns_lock(shared);
+    if (shared->todo == NULL)
+        shared->todo = job;
+    else
+        shared->todo_last->next = job;
+    shared->todo_last = job;
+    bool start = shared->threads < SPARP__DNS_MAX_THREADS;
+    if (start)
+        shared->threads++;
+    sparp__dns_unlock(shared);
+    lookup->pending = true;
+    int error = start ? sparp__dns_start_thread(shared) : 0;
+    if (error == 0)
+        return true;
+    sparp__dns_lock(shared);
+    if (--shared->threads > 0)          /* the others will come to it */
+        error = 0;
+    else
+        shared->todo = NULL;            /* then it was alone in the queue */
+    sparp__dns_unlock(shared);
+    if (error == 0)
+        return true;
+    SPARP__SYS_FREE(job);
+    lookup->pending = false;
+    return sparp__fault_set(&lookup->fault, SPARP_E_DNS_FAILED, error,
+                            "no thread to look up %.60s: %s", lookup->host, strerror(error));
+}
+
+/* The name's entry, pinned for the caller: pending, or with addresses, or with a fault.
+   NULL: out of memory. */
+static sparp__lookup *sparp__resolver_get(sparp__env *env, sparp__resolver *r, const char *host,
+                                          int64_t now) {
+    sparp__lookup *lookup = sparp__resolver_find(r, host);
+    if (lookup == NULL)
+        lookup = sparp__resolver_add(env, r, host);
+    if (lookup == NULL)
+        return NULL;
+    lookup->users++;
+    if (lookup->pending || lookup->expires > now || lookup->users > 1)
+        return lookup;
+    sparp__env_free(env, lookup->addresses, lookup->count * sizeof *lookup->addresses);
+    lookup->addresses = NULL;
+    lookup->count = 0;
+    sparp__fault_clear(&lookup->fault);
+    if (!sparp__resolver_start(r, lookup))
+        lookup->expires = sparp__time_after(now, SPARP__DNS_KEEP_FAILED_NS);
+    return lookup;
+}
+
+static void sparp__resolver_put(sparp__lookup *lookup) {
+    lookup->users--;
+}
+
+static void sparp__resolver_take_error(sparp__lookup *lookup, const sparp__dns_job *job) {
+    bool absent = job->error == EAI_NONAME;
+#ifdef EAI_NODATA
+    absent = absent || job->error == EAI_NODATA;
+#endif
+    if (job->error != 0)
+        sparp__fault_set(&lookup->fault, absent ? SPARP_E_DNS_NOT_FOUND : SPARP_E_DNS_FAILED,
+                         job->sys_error != 0 ? job->sys_error : job->error,
+                         "looking up %.60s: %s", lookup->host,
+                         job->sys_error != 0 ? strerror(job->sys_error)
+                                             : gai_strerror(job->error));
+    else
+        sparp__fault_set(&lookup->fault, SPARP_E_DNS_NOT_FOUND, 0, "%.60s has no address",
+                         lookup->host);
+}
+
+/* The next lookup that has ended, now with addresses or a fault; NULL: no more. */
+static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *r, int64_t now) {
+    sparp__dns_shared *shared = r->shared;
+    sparp__dns_lock(shared);
+    sparp__dns_job *job = shared->done;
+    if (job != NULL)
+        shared->done = job->next;
+    sparp__dns_unlock(shared);
+    if (job == NULL)
+        return NULL;
+    sparp__lookup *lookup = job->lookup;
+    size_t size = job->count * sizeof *job->addresses;
+    lookup->pending = false;
+    if (job->count == 0) {
+        sparp__resolver_take_error(lookup, job);
+    } else if ((lookup->addresses = (sparp__address *)sparp__env_realloc(env, NULL, 0, size))
+               == NULL) {
+        sparp__fault_memory(&lookup->fault);
+    } else {
+        memcpy(lookup->addresses, job->addresses, size);
+        lookup->count = job->count;
+    }
+    lookup->expires = sparp__time_after(now, lookup->count > 0 ? SPARP__DNS_KEEP_NS
+                                                               : SPARP__DNS_KEEP_FAILED_NS);
+    SPARP__SYS_FREE(job);
+    return lookup;
+}
+
+/* "10.0.0.7" and "::1" need no lookup. */
+static bool sparp__address_parse(sparp__address *out, const char *host) {
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, host, &out->to.v4.sin_addr) == 1) {
+        out->to.v4.sin_family = AF_INET;
+        out->size = sizeof out->to.v4;
+    } else if (inet_pton(AF_INET6, host, &out->to.v6.sin6_addr) == 1) {
+        out->to.v6.sin6_family = AF_INET6;
+        out->size = sizeof out->to.v6;
+    }
+    return out->size > 0;
+}
+
+static void sparp__address_set_port(sparp__address *address, uint16_t port) {
+    if (address->to.any.sa_family == AF_INET)
+        address->to.v4.sin_port = htons(port);
+    else
+        address->to.v6.sin6_port = htons(port);
+}
+
+static const char *sparp__address_text(const sparp__address *address, char *out, socklen_t size) {
+    bool v4 = address->to.any.sa_family == AF_INET;
+    const void *from = v4 ? (const void *)&address->to.v4.sin_addr
+                          : (const void *)&address->to.v6.sin6_addr;
+    return inet_ntop(v4 ? AF_INET : AF_INET6, from, out, size) != NULL ? out : "?";
+}
+
+/* ============================================================================================ */
+/* >>reactor    which descriptors are ready: epoll, kqueue or poll behind the same functions.    */
+/*              Level-triggered. It fills an array and calls nobody. Uses env.                   */
+/*                                                                                               */
+/* A tag comes back with each event; >>conn puts an index and a generation in it, so that an     */
+/* event for a connection that an earlier event of the same turn has closed is known as stale.   */
+/* ============================================================================================ */
+
+#define SPARP__READABLE 1u
+#define SPARP__WRITABLE 2u
+#define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
+#define SPARP__REACTOR_EVENTS 256       /* taken at once */
+
+typedef struct sparp__event {
+    int      fd;
+    uint32_t tag;
+    unsigned ready;                     /* SPARP__READABLE, ... */
+} sparp__event;
+
+#if SPARP__EPOLL
+
+typedef struct sparp__reactor {         /* zeroed: closed */
+    int fd;
+    bool is_open;
+} sparp__reactor;
+
+static const char *sparp__reactor_name(void) {
+    return "epoll";
+}
+
+static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
+    return r->is_open = r->fd >= 0;
+}
+
+static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    if (r->is_open)
+        SPARP__SYS_CLOSE(r->fd);
+    r->is_open = false;
+}
+
+static int sparp__reactor_poll_fd(const sparp__reactor *r) {
+    return r->fd;
+}
+
+static bool sparp__reactor_ctl(sparp__reactor *r, int how, int fd, uint32_t tag, unsigned want) {
+    struct epoll_event e;
+    memset(&e, 0, sizeof e);
+    e.events = (want & SPARP__READABLE ? (uint32_t)EPOLLIN : 0u)
+        | (want & SPARP__WRITABLE ? (uint32_t)EPOLLOUT : 0u);
+    e.data.u64 = (uint64_t)tag << 32 | (uint32_t)fd;
+    return SPARP__SYS_EPOLL_CTL(r->fd, how, fd, &e) == 0;
+}
+
+/* False, with errno: the kernel has no room for it. */
+static bool sparp__reactor_add(sparp__env *env, sparp__reactor *r, int fd, uint32_t tag,
+                               unsigned want) {
+    (void)env;
+    return sparp__reactor_ctl(r, EPOLL_CTL_ADD, fd, tag, want);
+}
+
+static bool sparp__reactor_change(sparp__reactor *r, int fd, uint32_t tag, unsigned want) {
+    return sparp__reactor_ctl(r, EPOLL_CTL_MOD, fd, tag, want);
+}
+
+/* Before close(): epoll forgets by itself, but not if the descriptor was duplicated by a fork. */
+static void sparp__reactor_remove(sparp__reactor *r, int fd) {
+    (void)r;
+    (void)fd;
+}
+
+static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
+                                  size_t max) {
+    struct epoll_event events[SPARP__REACTOR_EVENTS];
+    int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
+    for (int i = 0; i < n; i++) {
+        uint32_t e = events[i].events;
+        out[i].fd = (int)(uint32_t)events[i].data.u64;
+        out[i].tag = (uint32_t)(events[i].data.u64 >> 32);
+        out[i].ready = (e & (uint32_t)EPOLLIN ? SPARP__READABLE : 0u)
+            | (e & (uint32_t)EPOLLOUT ? SPARP__WRITABLE : 0u)
+            | (e & (uint32_t)(EPOLLERR | EPOLLHUP) ? SPARP__HANGUP : 0u);
+    }
+    return n > 0 ? (size_t)n : 0;       /* EINTR is an empty turn */
+}
+
+#elif SPARP__KQUEUE
+
+typedef struct sparp__reactor {         /* zeroed: closed */
+    int fd;
+    bool is_open;
+} sparp__reactor;
+
+static const char *sparp__reactor_name(void) {
+    return "kqueue";
+}
+
+static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    r->fd = SPARP__SYS_KQUEUE();
+    return r->is_open = r->fd >= 0;
+}
+
+static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    if (r->is_open)
+        SPARP__SYS_CLOSE(r->fd);
+    r->is_open = false;
+}
+
+static int sparp__reactor_poll_fd(const sparp__reactor *r) {
+    return r->fd;
+}
+
+/* One filter on or off. Room in the event list makes errors come back as events, so that one
+   does not hide what stands behind it; to remove what is not there is fine. */
+static bool sparp__reactor_filter(sparp__reactor *r, int fd, uint32_t tag, bool write, bool on) {
+    struct kevent change, answer;
+    struct timespec zero;
+    memset(&zero, 0, sizeof zero);
+    EV_SET(&change, (uintptr_t)fd, write ? EVFILT_WRITE : EVFILT_READ,
+           (on ? EV_ADD : EV_DELETE) | EV_RECEIPT, 0, 0, (void *)(uintptr_t)tag);
+    int n = SPARP__SYS_KEVENT(r->fd, &change, 1, &answer, 1, &zero);
+    if (n > 0 && (answer.flags & EV_ERROR) != 0 && answer.data != 0) {
+        errno = (int)answer.data;
+        n = -1;
+    }
+    return n >= 0 || (!on && errno == ENOENT);
+}
+
+static bool sparp__reactor_change(sparp__reactor *r, int fd, uint32_t tag, unsigned want) {
+    return sparp__reactor_filter(r, fd, tag, false, (want & SPARP__READABLE) != 0)
+        && sparp__reactor_filter(r, fd, tag, true, (want & SPARP__WRITABLE) != 0);
+}
+
+static bool sparp__reactor_add(sparp__env *env, sparp__reactor *r, int fd, uint32_t tag,
+                               unsigned want) {
+    (void)env;
+    return (!(want & SPARP__READABLE) || sparp__reactor_filter(r, fd, tag, false, true))
+        && (!(want & SPARP__WRITABLE) || sparp__reactor_filter(r, fd, tag, true, true));
+}
+
+static void sparp__reactor_remove(sparp__reactor *r, int fd) {
+    int keep = errno;
+    sparp__reactor_change(r, fd, 0, 0);
+    errno = keep;
+}
+
+static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
+                                  size_t max) {
+    struct kevent events[SPARP__REACTOR_EVENTS];
+    struct timespec t;
+    t.tv_sec = timeout_ms / 1000;
+    t.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
+    int n = SPARP__SYS_KEVENT(r->fd, NULL, 0, events, (int)max, timeout_ms < 0 ? NULL : &t);
+    for (int i = 0; i < n; i++) {
+        out[i].fd = (int)events[i].ident;
+        out[i].tag = (uint32_t)(uintptr_t)events[i].udata;
+        out[i].ready = events[i].filter == EVFILT_WRITE ? SPARP__WRITABLE : SPARP__READABLE;
+        if ((events[i].flags & EV_EOF) != 0)
+            out[i].ready |= SPARP__HANGUP;
+    }
+    return n > 0 ? (size_t)n : 0;
+}
+
+#else
+
+typedef struct sparp__reactor {         /* zeroed: empty */
+    struct pollfd *fds;
+    uint32_t *tags;                     /* fds[i] carries tags[i]; in the same block of memory */
+    int      *where;                    /* where[fd] is its place in fds, or -1 */
+    size_t    count, capacity, fd_capacity, next;
+} sparp__reactor;
+
+static const char *sparp__reactor_name(void) {
+    return "poll";
+}
+
+static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    (void)r;
+    return true;
+}
+
+static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
+    sparp__env_free(env, r->fds, r->capacity * (sizeof *r->fds + sizeof *r->tags));
+    sparp__env_free(env, r->where, r->fd_capacity * sizeof *r->where);
+    memset(r, 0, sizeof *r);
+}
+
+static int sparp__reactor_poll_fd(const sparp__reactor *r) {
+    (void)r;
+    return -1;
+}
+
+static void sparp__reactor_put(sparp__reactor *r, size_t at, struct pollfd p, uint32_t tag) {
+    r->fds[at] = p;
+    r->tags[at] = tag;
+    r->where[p.fd] = (int)at;
+}
+
+static bool sparp__reactor_grow_fds(sparp__env *env, sparp__reactor *r) {
+    size_t each = sizeof *r->fds + sizeof *r->tags;
+    size_t to = r->capacity * 2 < 64 ? 64 : r->capacity * 2;
+    struct pollfd *fds = (struct pollfd *)sparp__env_realloc(env, NULL, 0, to * each);
+    if (fds == NULL)
+        return false;
+    uint32_t *tags = (uint32_t *)(void *)(fds + to);
+    if (r->count > 0) {
+        memcpy(fds, r->fds, r->count * sizeof *fds);
+        memcpy(tags, r->tags, r->count * sizeof *tags);
+    }
+    sparp__env_free(env, r->fds, r->capacity * each);
+    r->fds = fds;
+    r->tags = tags;
+    r->capacity = to;
+    return true;
+}
+
+static bool sparp__reactor_grow_where(sparp__env *env, sparp__reactor *r, int fd) {
+    size_t to = (size_t)fd * 2 < 64 ? 64 : (size_t)fd * 2;
+    void *where = sparp__env_realloc(env, r->where, r->fd_capacity * sizeof *r->where,
+                                     to * sizeof *r->where);
+    if (where == NULL)
+        return false;
+    r->where = (int *)where;
+    for (size_t i = r->fd_capacity; i < to; i++)
+        r->where[i] = -1;
+    r->fd_capacity = to;
+    return true;
+}
+
+static short sparp__reactor_flags(unsigned want) {
+    return (short)((want & SPARP__READABLE ? POLLIN : 0) | (want & SPARP__WRITABLE ? POLLOUT : 0));
+}
+
+static bool sparp__reactor_add(sparp__env *env, sparp__reactor *r, int fd, uint32_t tag,
+                               unsigned want) {
+    struct pollfd p;
+    if ((r->count == r->capacity && !sparp__reactor_grow_fds(env, r))
+        || ((size_t)fd >= r->fd_capacity && !sparp__reactor_grow_where(env, r, fd))) {
+        errno = ENOMEM;
+        return false;
+    }
+    p.fd = fd;
+    p.events = sparp__reactor_flags(want);
+    p.revents = 0;
+    sparp__reactor_put(r, r->count++, p, tag);
+    return true;
+}
+
+static bool sparp__reactor_change(sparp__reactor *r, int fd, uint32_t tag, unsigned want) {
+    size_t at = (size_t)r->where[fd];
+    r->fds[at].events = sparp__reactor_flags(want);
+    r->tags[at] = tag;
+    return true;
+}
+
+static void sparp__reactor_remove(sparp__reactor *r, int fd) {
+    if ((size_t)fd >= r->fd_capacity || r->where[fd] < 0)
+        return;
+    size_t at = (size_t)r->where[fd];
+    r->where[fd] = -1;
+    if (at != --r->count)
+        sparp__reactor_put(r, at, r->fds[r->count], r->tags[r->count]);
+}
+
+/* Begins each time where it left off, so that with more than `max` ready none waits for ever. */
+static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
+                                  size_t max) {
+    size_t n = 0;
+    if (SPARP__SYS_POLL(r->fds, (nfds_t)r->count, timeout_ms) <= 0)
+        return 0;
+    for (size_t i = 0; i < r->count && n < max; i++) {
+        size_t at = r->next < r->count ? r->next++ : 0;
+        if (at == 0)
+            r->next = 1;
+        short e = r->fds[at].revents;
+        if (e == 0)
+            continue;
+        out[n].fd = r->fds[at].fd;
+        out[n].tag = r->tags[at];
+        out[n++].ready = (e & POLLIN ? SPARP__READABLE : 0u) | (e & POLLOUT ? SPARP__WRITABLE : 0u)
+            | (e & (POLLERR | POLLHUP | POLLNVAL) ? SPARP__HANGUP : 0u);
+    }
+    return n;
+}
+
+#endif
+
+/* ============================================================================================ */
+/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve.       */
+/* ============================================================================================ */
+
+typedef enum sparp__io {
+    SPARP__IO_OK,
+    SPARP__IO_WAIT,                     /* try again when the descriptor is ready */
+    SPARP__IO_EOF,
+    SPARP__IO_FAILED                    /* see errno */
+} sparp__io;
+
+static bool sparp__socket_would_block(void) {
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+/* Not the peer's doing: waiting helps, another try at once does not. */
+static bool sparp__socket_starved(int error) {
+    return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL || error == ENOBUFS
+        || error == ENOMEM || error == ENOSPC || error == EAGAIN;
+}
+
+static void sparp__socket_close(sparp__reactor *reactor, int fd) {
+    sparp__reactor_remove(reactor, fd);
+    SPARP__SYS_CLOSE(fd);
+}
+
+/* -1, with errno: no descriptor to be had. */
+static int sparp__socket_open(int family) {
+#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+    int fd = SPARP__SYS_SOCKET(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+    int fd = SPARP__SYS_SOCKET(family, SOCK_STREAM, 0);
+    if (fd >= 0 && !sparp__dns_set_nonblocking(fd)) {
+        SPARP__SYS_CLOSE(fd);
+        return -1;
+    }
+#endif
+    int on = 1;
+    if (fd < 0)
+        return -1;
+    /* A request goes out in one piece: waiting for more only costs (40 ms with delayed ACKs).
+       If it cannot be set, it is slower, not wrong. */
+    SPARP__SYS_SETSOCKOPT(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+    SPARP__SYS_SETSOCKOPT(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    return fd;
+}
+
+/* EINTR goes on in the background, as EINPROGRESS does (POSIX connect). */
+static sparp__io sparp__socket_connect(int fd, const sparp__address *address) {
+    if (SPARP__SYS_CONNECT(fd, &address->to.any, address->size) == 0)
+        return SPARP__IO_OK;
+    return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
+}
+
+/* After the descriptor became writable: did it connect? errno says why not. */
+static bool sparp__socket_connected(int fd) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (SPARP__SYS_GETSOCKOPT(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return false;
+    errno = error;
+    return error == 0;
+}
+
+static sparp__io sparp__socket_send(int fd, const char *data, size_t size, size_t *sent) {
+    for (;;) {
+        ssize_t n = SPARP__SYS_SEND(fd, data, size, SPARP__NOSIGNAL);
+        *sent = n > 0 ? (size_t)n : 0;
+        if (n >= 0)
+            return SPARP__IO_OK;
+        if (errno != EINTR)
+            return sparp__socket_would_block() || errno == ENOBUFS ? SPARP__IO_WAIT
+                                                                    : SPARP__IO_FAILED;
+    }
+}
+
+static sparp__io sparp__socket_recv(int fd, char *data, size_t size, size_t *got) {
+    for (;;) {
+        ssize_t n = SPARP__SYS_RECV(fd, data, size, 0);
+        *got = n > 0 ? (size_t)n : 0;
+        if (n != 0 && (n > 0 || errno == EINTR)) {
+            if (n > 0)
+                return SPARP__IO_OK;
+            continue;
+        }
+        if (n == 0)
+            return SPARP__IO_EOF;
+        return sparp__socket_would_block() || errno == ENOMEM || errno == ENOBUFS
+            ? SPARP__IO_WAIT : SPARP__IO_FAILED;
+    }
+}
+
+/* Has something arrived on a connection where nothing should? */
+static bool sparp__socket_is_quiet(int fd) {
+    char byte;
+    return SPARP__SYS_RECV(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0
+        && (sparp__socket_would_block() || errno == EINTR);
+}
+
+/* ============================================================================================ */
+/* >>conn       one connection: look up, race to connect, send, read; then idle, or closed.      */
+/*              It reports what happened and leaves every decision to its caller.                */
+/*              Uses http, resolve, reactor, socket.                                             */
+/* ============================================================================================ */
+
+#define SPARP__SCRATCH_SIZE (256 * 1024)        /* one receive buffer for all connections */
+#define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
+#define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
+#define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
+
+typedef struct sparp__net {             /* what all connections of a run share */
+    sparp__env     *env;
+    sparp__reactor  reactor;
+    sparp__resolver resolver;
+    char           *scratch;            /* SPARP__SCRATCH_SIZE bytes */
+} sparp__net;
+
+/*   CLOSED --open--> RESOLVING --> CONNECTING --> OPEN --send--> SENDING --> READING --.
+       ^                                            ^                                   |
+       '-- from everywhere: fault, timeout, close   '------- response complete ---------' */
+typedef enum sparp__conn_state {
+    SPARP__CONN_CLOSED,                 /* waits for nothing */
+    SPARP__CONN_RESOLVING,              /* for the addresses of its host */
+    SPARP__CONN_CONNECTING,             /* for one of the racing sockets */
+    SPARP__CONN_OPEN,                   /* for a request: fresh, or idle in the pool */
+    SPARP__CONN_SENDING,                /* for room to send the rest; reads what comes early */
+    SPARP__CONN_READING                 /* for the response */
+} sparp__conn_state;
+
+typedef enum sparp__conn_event {
+    SPARP__CONN_BUSY,                   /* nothing more until the next readiness */
+    SPARP__CONN_CONNECTED,              /* now OPEN: give it a request */
+    SPARP__CONN_HEAD,                   /* ask for more with sparp__conn_next, as after PIECE */
+    SPARP__CONN_PIECE,
+    SPARP__CONN_DONE,                   /* response complete, OPEN again */
+    SPARP__CONN_FAILED                  /* see fault; the caller closes it */
+} sparp__conn_event;
+
+typedef struct sparp__conn {            /* zeroed: closed */
+    sparp__timer timer;                 /* of whoever uses it: attempt, race or idle */
+    sparp__conn_state state;
+    int          fd;                    /* from OPEN on */
+    uint32_t     tag;                   /* index and generation: see >>reactor */
+    uint16_t     port;
+    bool         eof, send_dead, wants_write, looked_up;
+
+    sparp__lookup *lookup;              /* pinned while connecting by name */
+    sparp__link    waiter;              /* in lookup->waiters while RESOLVING */
+    sparp__address literal;             /* instead of a lookup */
+    const sparp__address *addresses;
+    size_t       num_addresses, next_address;
+    int          racing[SPARP__RACE_MAX];       /* descriptors */
+    size_t       racing_address[SPARP__RACE_MAX];
+    size_t       num_racing;
+    int64_t      race_due;              /* when the next address joins */
+
+    sparp__str   out;                   /* what is left to send */
+    sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
+    sparp__http *http;                  /* the response being read */
+    uint64_t     bytes_out, bytes_in;   /* of this exchange */
+    uint64_t     exchanges;             /* completed on this connection */
+    int64_t      opened_at, resolved_at, connected_at, started_at, sent_at, first_at, active_at;
+    sparp__fault fault;
+
+    void        *user;                  /* the task that uses it, or NULL: see >>sched */
+    struct sparp__origin *origin;       /* see >>pool */
+    sparp__link  idle, idle_all;        /* in the pool */
+} sparp__conn;
+
+static sparp__conn_event sparp__conn_fail(sparp__conn *c, sparp_error error, int sys_error,
+                                          const char *what) {
+    sparp__fault_set(&c->fault, error, sys_error, "%s: %s", what,
+                     sys_error != 0 ? strerror(sys_error) : sparp_error_text(error));
+    return SPARP__CONN_FAILED;
+}
+
+static sparp_error sparp__conn_error_of(int sys_error) {
+    switch (sys_error) {
+    case ECONNREFUSED:
+        return SPARP_E_REFUSED;
+    case ETIMEDOUT:
+        return SPARP_E_TIMEOUT;
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED:
+        return SPARP_E_RESET;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EACCES:
+    case EPERM:
+    case EAFNOSUPPORT:
+#ifdef EHOSTDOWN
+    case EHOSTDOWN:
+#endif
+        return SPARP_E_UNREACHABLE;
+    default:
+        return sparp__socket_starved(sys_error) ? SPARP_E_OUT_OF_RESOURCES : SPARP_E_SYSTEM;
+    }
+}
+
+static void sparp__conn_forget_lookup(sparp__conn *c) {
+    if (c->lookup == NULL)
+        return;
+    if (c->state == SPARP__CONN_RESOLVING)
+        sparp__list_remove(&c->lookup->waiters, &c->waiter);
+    sparp__resolver_put(c->lookup);
+    c->lookup = NULL;
+}
+
+static void sparp__conn_drop_racer(sparp__net *net, sparp__conn *c, size_t i) {
+    sparp__socket_close(&net->reactor, c->racing[i]);
+    c->num_racing--;
+    c->racing[i] = c->racing[c->num_racing];
+    c->racing_address[i] = c->racing_address[c->num_racing];
+}
+
+static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
+    sparp__conn_forget_lookup(c);
+    while (c->num_racing > 0)
+        sparp__conn_drop_racer(net, c, 0);
+    if (c->state >= SPARP__CONN_OPEN)
+        sparp__socket_close(&net->reactor, c->fd);
+    c->state = SPARP__CONN_CLOSED;
+    c->http = NULL;
+    c->in.size = c->out.size = 0;
+}
+
+static void sparp__conn_note_failure(sparp__conn *c, size_t address, int sys_error) {
+    char text[INET6_ADDRSTRLEN];
+    bool v6 = c->addresses[address].to.any.sa_family == AF_INET6;
+    sparp__fault_set(&c->fault, sparp__conn_error_of(sys_error), sys_error,
+                     "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
+                     sparp__address_text(&c->addresses[address], text, sizeof text), v6 ? "]" : "",
+                     (unsigned)c->port, strerror(sys_error));
+}
+
+/* The race is won: the others go. */
+static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *c, size_t winner,
+                                                  int64_t now) {
+    c->fd = c->racing[winner];
+    c->racing[winner] = c->racing[--c->num_racing];
+    while (c->num_racing > 0)
+        sparp__conn_drop_racer(net, c, 0);
+    sparp__conn_forget_lookup(c);
+    c->state = SPARP__CONN_OPEN;
+    c->connected_at = c->active_at = now;
+    c->race_due = SPARP__NEVER;
+    c->wants_write = true;              /* as it was registered: see sparp__conn_want_write */
+    return SPARP__CONN_CONNECTED;
+}
+
+/* One more socket for the next address. False: it could not even begin, see fault. */
+static bool sparp__conn_start_racer(sparp__net *net, sparp__conn *c, size_t address,
+                                    sparp__io *io) {
+    sparp__address to = c->addresses[address];
+    sparp__address_set_port(&to, c->port);
+    int fd = sparp__socket_open(to.to.any.sa_family);
+    if (fd < 0) {
+        sparp__conn_note_failure(c, address, errno);
+        return false;
+    }
+    *io = sparp__socket_connect(fd, &to);
+    if (*io == SPARP__IO_FAILED
+        || !sparp__reactor_add(net->env, &net->reactor, fd, c->tag, SPARP__WRITABLE)) {
+        sparp__conn_note_failure(c, address, errno);
+        SPARP__SYS_CLOSE(fd);
+        return false;
+    }
+    c->racing[c->num_racing] = fd;
+    c->racing_address[c->num_racing++] = address;
+    return true;
+}
+
+/* Lets the next address join, and the one after it if that fails at once. */
+static sparp__conn_event sparp__conn_race(sparp__net *net, sparp__conn *c, int64_t now) {
+    sparp__io io = SPARP__IO_WAIT;
+    bool started = false;
+    c->race_due = SPARP__NEVER;
+    while (!started && c->next_address < c->num_addresses && c->num_racing < SPARP__RACE_MAX)
+        started = sparp__conn_start_racer(net, c, c->next_address++, &io);
+    if (started && io == SPARP__IO_OK)
+        return sparp__conn_on_connected(net, c, c->num_racing - 1, now);
+    if (c->num_racing == 0)
+        return SPARP__CONN_FAILED;
+    if (c->next_address < c->num_addresses)
+        c->race_due = sparp__time_after(now, SPARP__RACE_STEP_NS);
+    return SPARP__CONN_BUSY;
+}
+
+static sparp__conn_event sparp__conn_on_resolved(sparp__net *net, sparp__conn *c, int64_t now) {
+    if (c->lookup != NULL) {
+        c->addresses = c->lookup->addresses;
+        c->num_addresses = c->lookup->count;
+        if (c->num_addresses == 0) {
+            c->fault = c->lookup->fault;
+            return SPARP__CONN_FAILED;
+        }
+    }
+    c->resolved_at = c->active_at = now;
+    c->state = SPARP__CONN_CONNECTING;
+    return sparp__conn_race(net, c, now);
+}
+
+/* `c` is zeroed or closed, but for its tag. `host` as in sparp__request. */
+static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, const char *host,
+                                          uint16_t port, int64_t now) {
+    c->port = port;
+    c->eof = c->send_dead = c->wants_write = c->looked_up = false;
+    c->num_addresses = c->next_address = c->num_racing = 0;
+    c->exchanges = c->bytes_in = c->bytes_out = 0;
+    c->opened_at = c->resolved_at = c->connected_at = c->active_at = now;
+    c->started_at = c->sent_at = c->first_at = 0;
+    c->race_due = SPARP__NEVER;
+    sparp__fault_clear(&c->fault);
+    if (sparp__address_parse(&c->literal, host)) {
+        c->addresses = &c->literal;
+        c->num_addresses = 1;
+        return sparp__conn_on_resolved(net, c, now);
+    }
+    c->looked_up = true;
+    c->lookup = sparp__resolver_get(net->env, &net->resolver, host, now);
+    if (c->lookup == NULL) {
+        sparp__fault_memory(&c->fault);
+        return SPARP__CONN_FAILED;
+    }
+    if (!c->lookup->pending)
+        return sparp__conn_on_resolved(net, c, now);
+    c->state = SPARP__CONN_RESOLVING;
+    sparp__list_push_back(&c->lookup->waiters, &c->waiter);
+    return SPARP__CONN_BUSY;
+}
+
+/* Its lookup has ended. */
+static sparp__conn_event sparp__conn_resume(sparp__net *net, sparp__conn *c, int64_t now) {
+    sparp__list_remove(&c->lookup->waiters, &c->waiter);
+    c->state = SPARP__CONN_CONNECTING;
+    return sparp__conn_on_resolved(net, c, now);
+}
+
+static sparp__conn_event sparp__conn_on_racer(sparp__net *net, sparp__conn *c, int fd,
+                                              int64_t now) {
+    for (size_t i = 0; i < c->num_racing; i++) {
+        if (c->racing[i] != fd)
+            continue;
+        if (sparp__socket_connected(fd))
+            return sparp__conn_on_connected(net, c, i, now);
+        sparp__conn_note_failure(c, c->racing_address[i], errno);
+        sparp__conn_drop_racer(net, c, i);
+        return sparp__conn_race(net, c, now);
+    }
+    return SPARP__CONN_BUSY;
+}
+
+/* Readiness to write is asked for only while there is something to write. */
+static bool sparp__conn_want_write(sparp__net *net, sparp__conn *c, bool want) {
+    if (c->wants_write == want)
+        return true;
+    c->wants_write = want;
+    return sparp__reactor_change(&net->reactor, c->fd, c->tag,
+                                 SPARP__READABLE | (want ? SPARP__WRITABLE : 0u));
+}
+
+/* A dead sending side does not end the exchange: the answer that explains it (413, say) may
+   already have arrived. */
+static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int64_t now) {
+    size_t sent = 0;
+    sparp__io io = sparp__socket_send(c->fd, c->out.data, c->out.size, &sent);
+    if (io == SPARP__IO_FAILED) {
+        c->send_dead = true;
+        sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "sending the request");
+    }
+    c->out = sparp__str_skip(c->out, sent);
+    c->bytes_out += sent;
+    c->active_at = now;
+    if (c->out.size == 0 || c->send_dead) {
+        c->state = SPARP__CONN_READING;
+        c->sent_at = now;
+    }
+    if (!sparp__conn_want_write(net, c, c->state == SPARP__CONN_SENDING))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+/* Sends a request over an OPEN connection. `wire` and `http` must stay until the exchange ends. */
+static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c, sparp__str wire,
+                                          sparp__http *http, int64_t now) {
+    c->state = SPARP__CONN_SENDING;
+    c->out = wire;
+    c->in.size = 0;
+    c->http = http;
+    c->bytes_in = c->bytes_out = 0;
+    c->started_at = c->sent_at = now;
+    c->first_at = 0;
+    sparp__fault_clear(&c->fault);
+    return sparp__conn_flush(net, c, now);
+}
+
+static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
+    if (sparp__http_feed_eof(c->http) == SPARP__HTTP_COMPLETE) {
+        c->state = SPARP__CONN_OPEN;
+        return SPARP__CONN_DONE;
+    }
+    if (!c->send_dead || c->bytes_in > 0)
+        c->fault = c->http->fault;
+    return SPARP__CONN_FAILED;
+}
+
+/* What lies in the receive buffer, one event at a time. A piece points into that buffer. */
+static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp__str *piece) {
+    switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
+    case SPARP__HTTP_HEAD:
+        return SPARP__CONN_HEAD;
+    case SPARP__HTTP_PIECE:
+        return SPARP__CONN_PIECE;
+    case SPARP__HTTP_COMPLETE:
+        /* RFC 9112 §9.3: what is neither sent nor read to its end cannot be used again. */
+        if (c->state == SPARP__CONN_SENDING || c->send_dead || c->in.size > 0)
+            c->http->keep_alive = false;
+        c->state = SPARP__CONN_OPEN;
+        c->exchanges++;
+        return SPARP__CONN_DONE;
+    case SPARP__HTTP_FAILED:
+        c->fault = c->http->fault;
+        return SPARP__CONN_FAILED;
+    default:
+        return c->eof ? sparp__conn_on_eof(c) : SPARP__CONN_BUSY;
+    }
+}
+
+/* A short read means that the socket is drained: no second call to hear EAGAIN. After a full
+   one the reactor, which is level-triggered, comes back to it when the others had their turn. */
+static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64_t now,
+                                          sparp__str *piece) {
+    size_t got = 0;
+    switch (sparp__socket_recv(c->fd, net->scratch, SPARP__SCRATCH_SIZE, &got)) {
+    case SPARP__IO_WAIT:
+        return SPARP__CONN_BUSY;
+    case SPARP__IO_FAILED:
+        if (c->http->state == SPARP__HTTP_UNTIL_EOF)
+            return sparp__conn_fail(c, SPARP_E_TRUNCATED, errno, "reading the body");
+        return sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "reading the response");
+    case SPARP__IO_EOF:
+        c->eof = true;
+        break;
+    default:
+        if (c->bytes_in == 0)
+            c->first_at = now;
+        c->bytes_in += got;
+        c->active_at = now;
+    }
+    c->in = sparp__str_make(net->scratch, got);
+    return sparp__conn_next(net, c, piece);
+}
+
+/* The descriptor is ready. */
+static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
+                                             const sparp__event *e, int64_t now,
+                                             sparp__str *piece) {
+    sparp__conn_event event = SPARP__CONN_BUSY;
+    if (c->state == SPARP__CONN_CONNECTING)
+        return sparp__conn_on_racer(net, c, e->fd, now);
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->fd)
+        return SPARP__CONN_BUSY;
+    if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0)
+        event = sparp__conn_flush(net, c, now);
+    if (event == SPARP__CONN_BUSY && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
+        event = sparp__conn_read(net, c, now, piece);
+    return event;
+}
+
+static sparp_phase sparp__conn_phase(const sparp__conn *c) {
+    switch (c->state) {
+    case SPARP__CONN_CLOSED:
+    case SPARP__CONN_RESOLVING:
+        return SPARP_PHASE_DNS;
+    case SPARP__CONN_CONNECTING:
+        return SPARP_PHASE_CONNECT;
+    case SPARP__CONN_OPEN:
+    case SPARP__CONN_SENDING:
+        return SPARP_PHASE_SEND;
+    default:
+        return c->bytes_in == 0 ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
+    }
+}
+
+/* ============================================================================================ */
+/* >>pool       idle connections by origin, last in, first out: the few that suffice stay warm,  */
+/*              the rest grow old and close. Uses conn.                                          */
+/* ============================================================================================ */
+
+#define SPARP__IDLE_NS (15 * SPARP__NS_PER_S)       /* if the server does not say */
+#define SPARP__IDLE_MAX_S 60                        /* if it does */
+
+typedef struct sparp__origin {          /* host and port */
+    struct sparp__origin *chain;
+    sparp__list idle;                   /* of conns, the last used first */
+    size_t      users;                  /* tasks, and connections that are not idle */
+    uint32_t    hash;
+    uint16_t    port;
+    char        host[SPARP__HOST_MAX + 1];
+} sparp__origin;
+
+typedef struct sparp__pool {            /* zeroed, then sparp__pool_open() */
+    sparp__origin **table;
+    size_t          num_buckets, num_origins;       /* buckets: a power of two */
+    sparp__list     idle;               /* all idle connections, the oldest first */
+} sparp__pool;
+
+static bool sparp__pool_resize(sparp__env *env, sparp__pool *p, size_t num_buckets) {
+    sparp__origin **table =
+        (sparp__origin **)sparp__env_zalloc(env, num_buckets * sizeof *table);
+    if (table == NULL)
+        return false;
+    for (size_t i = 0; i < p->num_buckets; i++)
+        for (sparp__origin *o = p->table[i], *next; o != NULL; o = next) {
+            next = o->chain;
+            o->chain = table[o->hash & (num_buckets - 1)];
+            table[o->hash & (num_buckets - 1)] = o;
+        }
+    sparp__env_free(env, p->table, p->num_buckets * sizeof *p->table);
+    p->table = table;
+    p->num_buckets = num_buckets;
+    return true;
+}
+
+static bool sparp__pool_open(sparp__env *env, sparp__pool *p) {
+    sparp__list_init(&p->idle);
+    return sparp__pool_resize(env, p, 64);
+}
+
+/* After the last connection and the last task have gone. */
+static void sparp__pool_close(sparp__env *env, sparp__pool *p) {
+    sparp__env_free(env, p->table, p->num_buckets * sizeof *p->table);
+    memset(p, 0, sizeof *p);
+}
+
+/* The origin of a request, held until sparp__pool_put. NULL: out of memory. */
+static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const char *host,
+                                      uint16_t port) {
+    uint32_t hash = sparp__hash(host, port);
+    sparp__origin *o = p->table[hash & (p->num_buckets - 1)];
+    while (o != NULL && (o->hash != hash || o->port != port || strcmp(o->host, host) != 0))
+        o = o->chain;
+    if (o == NULL) {
+        if (p->num_origins >= p->num_buckets)
+            sparp__pool_resize(env, p, p->num_buckets * 2);     /* failing is only slower */
+        o = (sparp__origin *)sparp__env_zalloc(env, sizeof *o);
+        if (o == NULL)
+            return NULL;
+        sparp__list_init(&o->idle);
+        o->hash = hash;
+        o->port = port;
+        memcpy(o->host, host, strlen(host) + 1);
+        o->chain = p->table[hash & (p->num_buckets - 1)];
+        p->table[hash & (p->num_buckets - 1)] = o;
+        p->num_origins++;
+    }
+    o->users++;
+    return o;
+}
+
+static void sparp__pool_put(sparp__env *env, sparp__pool *p, sparp__origin *o) {
+    if (o == NULL || --o->users > 0)
+        return;
+    sparp__origin **at = &p->table[o->hash & (p->num_buckets - 1)];
+    while (*at != o)
+        at = &(*at)->chain;
+    *at = o->chain;
+    p->num_origins--;
+    sparp__env_free(env, o, sizeof *o);
+}
+
+/* When a connection that becomes idle now is too old to be used: a second before the server
+   says it closes it. 0: it does not even begin. */
+static int64_t sparp__pool_expiry(int keep_alive_s, int64_t now) {
+    if (keep_alive_s < 0)
+        return now + SPARP__IDLE_NS;
+    int s = keep_alive_s > SPARP__IDLE_MAX_S ? SPARP__IDLE_MAX_S : keep_alive_s - 1;
+    return s > 0 ? now + s * SPARP__NS_PER_S : 0;
+}
+
+static void sparp__pool_add_idle(sparp__pool *p, sparp__conn *c) {
+    sparp__list_push_front(&c->origin->idle, &c->idle);
+    sparp__list_push_back(&p->idle, &c->idle_all);
+}
+
+static void sparp__pool_remove_idle(sparp__pool *p, sparp__conn *c) {
+    sparp__list_remove(&c->origin->idle, &c->idle);
+    sparp__list_remove(&p->idle, &c->idle_all);
+}
+
+/* The connection used last, no longer idle; NULL: there is none. */
+static sparp__conn *sparp__pool_take_idle(sparp__pool *p, sparp__origin *o) {
+    if (o->idle.count == 0)
+        return NULL;
+    sparp__conn *c = SPARP__OWNER(sparp__conn, idle, o->idle.ring.next);
+    sparp__pool_remove_idle(p, c);
+    return c;
+}
+
+static sparp__conn *sparp__pool_oldest(sparp__pool *p) {
+    return p->idle.count > 0 ? SPARP__OWNER(sparp__conn, idle_all, p->idle.ring.next) : NULL;
+}
+
+/* ============================================================================================ */
+/* >>judge      what an answer or a failure means: verdicts, pauses, Retry-After. Pure.          */
+/*              Uses base, env, http.                                                            */
+/* ============================================================================================ */
+
+typedef enum sparp__ending {            /* of an attempt; semantics of the retry limits */
+    SPARP__END_RESPONSE,
+    SPARP__END_TIMEOUT,
+    SPARP__END_TRANSPORT,
+    SPARP__END_LOCAL
+} sparp__ending;
+
+static sparp__ending sparp__judge_ending(sparp_error error) {
+    switch (error) {
+    case SPARP_E_OK:
+        return SPARP__END_RESPONSE;
+    case SPARP_E_TIMEOUT:
+        return SPARP__END_TIMEOUT;
+    case SPARP_E_DNS_NOT_FOUND:
+    case SPARP_E_DNS_FAILED:
+    case SPARP_E_REFUSED:
+    case SPARP_E_UNREACHABLE:
+    case SPARP_E_RESET:
+    case SPARP_E_CLOSED:
+    case SPARP_E_TRUNCATED:
+    case SPARP_E_PROTOCOL:
+        return SPARP__END_TRANSPORT;
+    default:
+        return SPARP__END_LOCAL;
+    }
+}
+
+sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    switch (response->status) {
+    case 408:
+    case 425:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+        return SPARP_SOFT_FAIL;
+    default:
+        return response->status < 400 ? SPARP_SUCCESS : SPARP_HARD_FAIL;
+    }
+}
+
+/* Trying again cannot help. */
+static bool sparp__judge_permanent(sparp_error error) {
+    return error == SPARP_E_DNS_NOT_FOUND || error == SPARP_E_PROTOCOL;
+}
+
+/* The k-th pause of its kind (0, 1, ...), in seconds: half of it sure, half of it by lot, so
+   that what failed together does not come back together. */
+static double sparp__judge_backoff(sparp__env *env, double base, double cap, int k) {
+    double pause = base;
+    for (int i = 0; i < k && pause < cap; i++)
+        pause *= 2;
+    if (pause > cap)
+        pause = cap;
+    double unit = (double)(sparp__env_random(env) >> 11) / 9007199254740992.0;
+    return pause / 2 + pause / 2 * unit;
+}
+
+/* Days since 1970-01-01 of a date in the Gregorian calendar. */
+static int64_t sparp__judge_days(int64_t year, int64_t month, int64_t day) {
+    year -= month <= 2;
+    int64_t era = year / 400;
+    int64_t of_era = year - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static int sparp__judge_month(sparp__str name) {
+    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    for (int i = 0; i < 12; i++)
+        if (name.size == 3 && sparp__ascii_lower(name.data[0]) == months[i * 3]
+            && sparp__ascii_lower(name.data[1]) == months[i * 3 + 1]
+            && sparp__ascii_lower(name.data[2]) == months[i * 3 + 2])
+            return i + 1;
+    return 0;
+}
+
+/* The three forms of RFC 9110 §5.6.7, cut at every blank, comma, dash and colon:
+   Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
+static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
+    sparp__str word[8];
+    size_t n = 0;
+    for (size_t i = 0; i < text.size;) {
+        size_t from = i;
+        while (i < text.size && strchr(" ,-:", text.data[i]) == NULL)
+            i++;
+        if (i > from && n == 8)
+            return false;
+        if (i > from)
+            word[n++] = sparp__str_make(text.data + from, i - from);
+        else
+            i++;
+    }
+    if (n < 7)
+        return false;
+    bool asctime = !sparp__ascii_digit(word[1].data[0]);
+    uint64_t day, year, h, m, s;
+    int month = sparp__judge_month(word[asctime ? 1 : 2]);
+    size_t clock = asctime ? 3 : 4;
+    if (month == 0 || (!asctime && (n != 8 || !sparp__str_same(word[7], "GMT")))
+        || !sparp__str_number(word[asctime ? 2 : 1], 31, &day)
+        || !sparp__str_number(word[asctime ? 6 : 3], 9999, &year)
+        || !sparp__str_number(word[clock], 23, &h) || !sparp__str_number(word[clock + 1], 59, &m)
+        || !sparp__str_number(word[clock + 2], 60, &s) || day == 0)
+        return false;
+    if (year < 100)                     /* "more than 50 years ahead" is the last century */
+        year += year < 70 ? 2000 : 1900;
+    *unix_s = sparp__judge_days((int64_t)year, month, (int64_t)day) * 86400
+        + (int64_t)(h * 3600 + m * 60 + s);
+    return true;
+}
+
+static const char *sparp__judge_header(const sparp__http *h, const char *name) {
+    for (size_t i = 0; i < h->num_fields; i++)
+        if (strcmp(h->fields[i].name, name) == 0)
+            return h->fields[i].value;
+    return NULL;
+}
+
+/* Seconds from now; 0: no usable Retry-After. A date counts from the response's own Date, so
+   that a machine without a clock is right too. */
+static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
+    const char *value = sparp__judge_header(h, "retry-after");
+    const char *date = sparp__judge_header(h, "date");
+    uint64_t seconds;
+    int64_t at, from = wall_s;
+    if (value == NULL || *value == '\0')
+        return 0;
+    if (sparp__str_number(sparp__str_of(value), UINT32_MAX, &seconds))
+        return (double)seconds;
+    if (strspn(value, "0123456789") == strlen(value))
+        return (double)UINT32_MAX;      /* absurdly long is still "not soon" */
+    if (!sparp__judge_date(sparp__str_of(value), &at))
+        return 0;
+    if (date != NULL)
+        sparp__judge_date(sparp__str_of(date), &from);
+    return at > from ? (double)(at - from) : 0;
+}
+
+/* ============================================================================================ */
+/* >>task       one request, from the moment it is pulled to its result: what goes out, what     */
+/*              came in, and the counters. Decides nothing. Uses request, http, conn, pool.      */
+/* ============================================================================================ */
+
+typedef enum sparp__task_state {
+    SPARP__TASK_UNUSED,
+    SPARP__TASK_FRESH,                  /* pulled, never tried */
+    SPARP__TASK_AGAIN,                  /* its pause is over: to be tried again */
+    SPARP__TASK_SLEEPING,               /* pausing before a retry: holds no slot */
+    SPARP__TASK_FLYING,                 /* holds a slot and a connection */
+    SPARP__TASK_ENDED                   /* has its outcome; its result may wait to be seen */
+} sparp__task_state;
+
+typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
+    sparp__link       link;             /* in the list of its state */
+    sparp__link       paced;            /* in sparp.paced, while held_at is set */
+    sparp__timer      timer;            /* while SLEEPING; later its index, if order matters */
+    sparp__task_state state;
+    sparp__request    request;
+    uint64_t          index;
+    void             *user_data;
+    int64_t           timeout, patience;        /* of an attempt; of them all: nanoseconds */
+    sparp__origin    *origin;
+    sparp__conn      *conn;             /* while FLYING */
+
+    sparp__http       http;             /* the response, from here to `phase` */
+    sparp__buf        body;             /* with room for a NUL behind it */
+    sparp_verdict     verdict;
+    bool              body_complete, skip_body, truncated, reused, replayed;
+    uint64_t          body_seen;        /* bytes, kept or not */
+    sparp__fault      fault;
+    sparp_phase       phase;
+    sparp_outcome     outcome;
+    void             *parsed;
+    bool              sent, unsure;     /* bytes left us without an answer: this time, ever */
+    int               attempts, soft_retries, timeout_retries, transport_retries, replays;
+    double            retry_at_s;
+    uint64_t          bytes_in, bytes_out;
+    int64_t           phase_ns[SPARP_PHASE_COUNT];
+    int64_t           pulled_at, queued_at, started_at, held_at, deadline, ended_at;
+    int64_t           elapsed, waited;
+    int64_t           rate_mark;        /* see sparp.rate_blocked */
+} sparp__task;
+
+static void sparp__task_free(sparp__env *env, sparp__task *t) {
+    sparp__buf_free(env, &t->request.image);
+    sparp__buf_free(env, &t->body);
+    sparp__http_free(env, &t->http);
+    sparp__env_free(env, t, sizeof *t);
+}
+
+/* As new, but for the memory of its buffers. */
+static void sparp__task_reset(sparp__env *env, sparp__task *t) {
+    sparp__buf image = t->request.image, body = t->body;
+    sparp__http http = t->http;
+    memset(t, 0, sizeof *t);
+    sparp__buf_reuse(env, &image);
+    sparp__buf_reuse(env, &body);
+    t->request.image = image;
+    t->body = body;
+    t->http = http;
+    sparp__http_start(env, &t->http, false, 0);
+}
+
+static void sparp__task_begin_attempt(sparp__env *env, sparp__task *t, size_t max_head,
+                                      int64_t now) {
+    sparp__http_start(env, &t->http, t->request.is_head, max_head);
+    sparp__buf_reuse(env, &t->body);
+    sparp__fault_clear(&t->fault);
+    memset(t->phase_ns, 0, sizeof t->phase_ns);
+    t->verdict = SPARP_NEED_BODY;
+    t->body_complete = t->skip_body = t->truncated = t->reused = t->replayed = t->sent = false;
+    t->body_seen = 0;
+    t->started_at = now;
+    if (t->attempts++ == 0)
+        t->deadline = sparp__time_after(now, t->patience);
+}
+
+/* What the connection knows of this attempt so far. */
+static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t now) {
+    bool connected = c->state >= SPARP__CONN_OPEN;
+    bool sent = c->started_at != 0 && connected;
+    t->elapsed = now - t->started_at;
+    t->phase = sparp__conn_phase(c);
+    if (!t->reused) {
+        bool resolved = c->state >= SPARP__CONN_CONNECTING;
+        t->phase_ns[SPARP_PHASE_DNS] = (resolved ? c->resolved_at : now) - c->opened_at;
+        t->phase_ns[SPARP_PHASE_CONNECT] = !resolved ? 0
+            : (connected ? c->connected_at : now) - c->resolved_at;
+    }
+    if (!sent)
+        return;
+    int64_t sent_at = c->sent_at, first_at = c->first_at != 0 ? c->first_at : now;
+    if (sent_at > first_at)             /* the answer came before all was sent */
+        sent_at = first_at;
+    t->phase_ns[SPARP_PHASE_SEND] = sent_at - c->started_at;
+    t->phase_ns[SPARP_PHASE_FIRST_BYTE] = first_at - sent_at;
+    t->phase_ns[SPARP_PHASE_BODY] = now - first_at;
+}
+
+static bool sparp__task_add_body(sparp__env *env, sparp__task *t, sparp__str piece) {
+    return sparp__buf_reserve(env, &t->body, piece.size + 1)
+        && sparp__buf_add(env, &t->body, piece);
+}
+
+/* The user's view. It points into the task. */
+static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *r) {
+    memset(r, 0, sizeof *r);
+    r->index = t->index;
+    r->user_data = t->user_data;
+    r->method = sparp__request_method(&t->request);
+    r->url = sparp__request_url(&t->request);
+    r->outcome = t->outcome;
+    r->error = t->fault.error;
+    r->sys_error = t->fault.sys_error;
+    r->detail = t->fault.detail;
+    r->phase = t->phase;
+    if (t->http.has_head) {
+        r->status = t->http.status;
+        r->headers = t->http.fields;
+        r->num_headers = t->http.num_fields;
+    }
+    if (t->body.data != NULL)
+        t->body.data[t->body.size] = '\0';
+    r->body = t->body.data != NULL ? t->body.data : "";
+    r->body_size = t->body.size;
+    r->body_complete = t->body_complete;
+    r->truncated = t->truncated;
+    r->maybe_applied = t->unsure && !t->request.replay_safe
+        && (t->state != SPARP__TASK_ENDED || t->outcome != SPARP_OUTCOME_SUCCESS);
+    r->reused = t->reused;
+    r->parsed = t->parsed;
+    r->attempts = t->attempts;
+    r->soft_retries = t->soft_retries;
+    r->timeout_retries = t->timeout_retries;
+    r->transport_retries = t->transport_retries;
+    r->replays = t->replays;
+    r->retry_at_s = t->retry_at_s;
+    r->bytes_in = t->bytes_in;
+    r->bytes_out = t->bytes_out;
+    for (int i = 0; i < SPARP_PHASE_COUNT; i++)
+        r->phase_us[i] = t->phase_ns[i] / 1000;
+    r->elapsed_us = t->elapsed / 1000;
+    r->waited_us = t->waited / 1000;
+    r->total_us = (t->state == SPARP__TASK_ENDED ? t->ended_at - t->pulled_at
+                                                 : now - t->pulled_at) / 1000;
+}
+
+/* ============================================================================================ */
+/* >>sched      one run: who may start, what an attempt's end means, who gets the result. The    */
+/*              one place that decides. Uses everything above.                                   */
+/*                                                                                               */
+/* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
+/* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
+/* ============================================================================================ */
+
+#define SPARP__WAKE_TAG UINT32_MAX      /* the resolver's pipe */
+#define SPARP__MAX_AT_ONCE 100000
+#define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
+#define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
+#define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
+#define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
+
+struct sparp {
+    sparp__env    env;
+    sparp__net    net;
+    sparp__pool   pool;
+    sparp_options options;              /* with every default filled in */
+    sparp_stats   stats;
+    int64_t       now, opened_at, deadline;
+    sparp__fault  fault;                /* why the run itself failed */
+
+    sparp__bucket admit;                /* paces who gets a slot */
+    sparp__bucket write;                /* paces who is written: later where a connect was slow */
+    int           limit;                /* max_at_once, less when the system has no more to give */
+    int           successes_to_grow;
+    bool          starved_said;
+    int64_t       starved_at;           /* since when nothing could be opened; 0: it could */
+    int64_t       starved_until;        /* no start before; NEVER: before something has ended */
+    int64_t       rate_blocked, rate_blocked_at;    /* time in which the rate alone held us back */
+
+    sparp__conn **conns;                /* by index, see sparp__conn.tag */
+    size_t        num_conns, conns_capacity;
+    sparp__list   free_conns;           /* linked by .idle */
+    sparp__heap   timers;               /* of connections */
+    uint64_t      turn;                 /* counts sparp_step() */
+
+    sparp__list   fresh, again, flying, paced, ready, kept, unused;     /* tasks */
+    sparp__heap   sleeping, in_order;   /* tasks */
+    uint64_t      next_in_order;
+    sparp__task  *shown;                /* its result is in the user's hands */
+    sparp_result  result;
+
+    bool          input_later, input_done, memory_short, draining, stop_pending, over;
+    bool          discard, keep;        /* what to do with results: see sparp__sched_deliver */
+    sparp__buf    cancels;              /* indexes given to sparp_cancel */
+    uint64_t      progress_results;     /* ended since on_progress was called */
+    int64_t       progress_at, bar_at;
+};
+
+/* --- small questions ------------------------------------------------------------------------ */
+
+static bool sparp__sched_stopped(const sparp *run) {
+    return run->stats.stopped != SPARP_STOPPED_NOT;
+}
+
+static uint64_t sparp__sched_ended(const sparp *run) {
+    const sparp_stats *s = &run->stats;
+    return s->success + s->hard_fail + s->soft_exhausted + s->timeout_exhausted
+        + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
+}
+
+static int64_t sparp__sched_rate_blocked(const sparp *run) {
+    return run->rate_blocked + (run->rate_blocked_at != 0 ? run->now - run->rate_blocked_at : 0);
+}
+
+static bool sparp__sched_work_left(const sparp *run) {
+    return run->fresh.count + run->again.count + run->flying.count + run->sleeping.count > 0;
+}
+
+/* Results that nobody has taken yet, and those that wait for an earlier one. */
+static size_t sparp__sched_backlog(const sparp *run) {
+    if (run->options.ordered)
+        return (size_t)(run->stats.pulled - run->next_in_order);
+    return run->ready.count;
+}
+
+static bool sparp__sched_has_ready(const sparp *run) {
+    return run->ready.count > 0
+        || sparp__heap_next(&run->in_order) == (int64_t)run->next_in_order;
+}
+
+/* --- stopping -------------------------------------------------------------------------------- */
+
+static void sparp__sched_stop(sparp *run, sparp_stopped why, bool drain) {
+    if (run->over)
+        return;
+    if (sparp__sched_stopped(run)) {
+        if (run->draining && !drain) {
+            run->draining = false;
+            run->stop_pending = true;
+        }
+        return;
+    }
+    run->stats.stopped = why;
+    run->draining = drain;
+    run->stop_pending = run->input_done = true;
+    sparp__env_log(&run->env, SPARP_LOG_INFO, "stopping: %s",
+                   drain ? "what is in flight may end" : "what is in flight is cut");
+}
+
+static void sparp__sched_fail(sparp *run) {
+    sparp__sched_stop(run, SPARP_STOPPED_BY_ERROR, false);
+    sparp__env_log(&run->env, SPARP_LOG_ERROR, "the run failed: %s", run->fault.detail);
+}
+
+/* A rule fires when its event has been recorded. */
+static void sparp__sched_apply_rule(sparp *run, unsigned event) {
+    if ((run->options.stop_on & event) != 0)
+        sparp__sched_stop(run, SPARP_STOPPED_BY_RULE, run->options.stop_drains);
+}
+
+static void sparp__sched_apply_counts(sparp *run) {
+    const sparp_stats *s = &run->stats;
+    const sparp_options *o = &run->options;
+    uint64_t failures = s->hard_fail + s->soft_exhausted + s->timeout_exhausted
+        + s->transport_failed + s->local_failed;
+    if (o->stop_after_failures > 0 && failures >= (uint64_t)o->stop_after_failures)
+        sparp__sched_stop(run, SPARP_STOPPED_BY_RULE, o->stop_drains);
+    if (o->stop_after_successes > 0 && s->success >= (uint64_t)o->stop_after_successes)
+        sparp__sched_stop(run, SPARP_STOPPED_BY_SUCCESSES, o->stop_drains);
+}
+
+/* --- the end of a request -------------------------------------------------------------------- */
+
+static void sparp__sched_recycle(sparp *run, sparp__task *t) {
+    sparp__task_reset(&run->env, t);
+    sparp__list_push_front(&run->unused, &t->link);
+}
+
+static void sparp__sched_count_outcome(sparp_stats *s, sparp_outcome outcome) {
+    switch (outcome) {
+    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
+    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
+    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
+    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
+    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
+    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
+    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
+    default:                              s->not_started++; break;
+    }
+}
+
+/* Where a result goes: to on_result, into the hands of sparp_next(), or nowhere. */
+static void sparp__sched_deliver(sparp *run, sparp__task *t) {
+    if (run->options.on_result != NULL) {
+        sparp_result result;
+        sparp__task_result(t, run->now, &result);
+        run->options.on_result(run, &result, run->options.user_data);
+    }
+    if (run->keep)
+        sparp__list_push_back(&run->kept, &t->link);
+    else if (run->discard || run->options.on_result != NULL)
+        sparp__sched_recycle(run, t);
+    else if (run->options.ordered)
+        sparp__heap_set(&run->in_order, &t->timer, (int64_t)t->index);
+    else
+        sparp__list_push_back(&run->ready, &t->link);
+}
+
+/* Every pulled request comes here, once. The task is in no list. */
+static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcome) {
+    t->state = SPARP__TASK_ENDED;
+    t->outcome = outcome;
+    t->ended_at = run->now;
+    sparp__pool_put(&run->env, &run->pool, t->origin);
+    t->origin = NULL;
+    sparp__sched_count_outcome(&run->stats, outcome);
+    run->progress_results++;
+    run->memory_short = false;
+    if (t->body_complete && run->options.parse != NULL) {
+        sparp_result result;
+        sparp__task_result(t, run->now, &result);
+        t->parsed = run->options.parse(&result, run->options.user_data);
+    }
+    sparp__sched_deliver(run, t);
+    if (outcome == SPARP_OUTCOME_HARD_FAIL)
+        sparp__sched_apply_rule(run, SPARP_STOP_ON_HARD_FAIL);
+    else if (outcome == SPARP_OUTCOME_SOFT_EXHAUSTED)
+        sparp__sched_apply_rule(run, SPARP_STOP_ON_SOFT_EXHAUSTED);
+    else if (outcome == SPARP_OUTCOME_TIMEOUT_EXHAUSTED)
+        sparp__sched_apply_rule(run, SPARP_STOP_ON_TIMEOUT_EXHAUSTED);
+    sparp__sched_apply_counts(run);
+}
+
+/* Its pause is over, or cut short. */
+static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
+    if (t->state != SPARP__TASK_SLEEPING)
+        return;
+    t->waited += run->now - t->queued_at;
+    run->stats.waited_backoff_us += (run->now - t->queued_at) / 1000;
+    t->queued_at = run->now;
+}
+
+/* A waiting request that will not be tried any more. It is in no list. */
+static void sparp__sched_give_up(sparp *run, sparp__task *t) {
+    bool tried = t->attempts > 0;
+    sparp__sched_count_pause(run, t);
+    run->stats.waiting--;
+    t->body_complete = false;
+    sparp__fault_set(&t->fault, tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED, 0, "%s",
+                     sparp_error_text(tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED));
+    sparp__sched_settle(run, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
+}
+
+/* --- connections ----------------------------------------------------------------------------- */
+
+/* The next connection in this place gets another generation, so that what the reactor still has
+   to say about this one is known as stale. */
+static void sparp__sched_drop_conn(sparp *run, sparp__conn *c) {
+    sparp__conn_close(&run->net, c);
+    sparp__heap_remove(&run->timers, &c->timer);
+    sparp__pool_put(&run->env, &run->pool, c->origin);
+    c->origin = NULL;
+    c->user = NULL;
+    c->tag += UINT32_C(1) << SPARP__CONN_INDEX_BITS;
+    sparp__list_push_front(&run->free_conns, &c->idle);
+}
+
+static bool sparp__sched_drop_oldest_idle(sparp *run) {
+    sparp__conn *c = sparp__pool_oldest(&run->pool);
+    if (c == NULL)
+        return false;
+    sparp__pool_remove_idle(&run->pool, c);
+    sparp__sched_drop_conn(run, c);
+    return true;
+}
+
+static sparp__conn *sparp__sched_grow_conns(sparp *run) {
+    if (run->num_conns == run->conns_capacity) {
+        size_t to = run->conns_capacity * 2 < 64 ? 64 : run->conns_capacity * 2;
+        void *conns = sparp__env_realloc(&run->env, run->conns,
+                                         run->conns_capacity * sizeof *run->conns,
+                                         to * sizeof *run->conns);
+        if (conns == NULL)
+            return NULL;
+        run->conns = (sparp__conn **)conns;
+        run->conns_capacity = to;
+    }
+    if (!sparp__heap_reserve(&run->env, &run->timers, run->num_conns + 1))
+        return NULL;
+    sparp__conn *c = (sparp__conn *)sparp__env_zalloc(&run->env, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    c->tag = (uint32_t)run->num_conns;
+    run->conns[run->num_conns++] = c;
+    return c;
+}
+
+/* A closed connection to be opened. Never more at a time than max_at_once: the idle give way. */
+static sparp__conn *sparp__sched_new_conn(sparp *run) {
+    sparp__link *link = sparp__list_pop_front(&run->free_conns);
+    if (link != NULL)
+        return SPARP__OWNER(sparp__conn, idle, link);
+    if (run->num_conns >= (size_t)run->options.max_at_once && sparp__sched_drop_oldest_idle(run))
+        return SPARP__OWNER(sparp__conn, idle, sparp__list_pop_front(&run->free_conns));
+    return sparp__sched_grow_conns(run);
+}
+
+/* An idle connection that is still good. One that became idle in this very turn is; one that
+   waited longer is asked first, because the server may have said goodbye since. */
+static sparp__conn *sparp__sched_idle_conn(sparp *run, sparp__origin *origin) {
+    sparp__conn *c;
+    while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
+        bool warm = c->active_at == run->now;
+        if (warm || (c->timer.due > run->now && sparp__socket_is_quiet(c->fd)))
+            return c;
+        sparp__sched_drop_conn(run, c);
+    }
+    return NULL;
+}
+
+static int64_t sparp__sched_due(const sparp *run, const sparp__task *t, const sparp__conn *c) {
+    const sparp_options *o = &run->options;
+    if (t->held_at != 0)
+        return t->deadline;
+    int64_t due = sparp__min(t->deadline, sparp__time_after(t->started_at, t->timeout));
+    if (o->idle_timeout_s > 0)
+        due = sparp__min(due, sparp__time_after(c->active_at,
+                                                sparp__time_from_s(o->idle_timeout_s)));
+    if (c->state < SPARP__CONN_OPEN) {
+        due = sparp__min(due, c->race_due);
+        if (o->connect_timeout_s > 0)
+            due = sparp__min(due, sparp__time_after(c->opened_at,
+                                                    sparp__time_from_s(o->connect_timeout_s)));
+    }
+    return due;
+}
+
+static void sparp__sched_count_bytes(sparp *run, sparp__task *t, const sparp__conn *c) {
+    t->bytes_in += c->bytes_in;
+    t->bytes_out += c->bytes_out;
+    run->stats.bytes_in += c->bytes_in;
+    run->stats.bytes_out += c->bytes_out;
+}
+
+/* The end of an attempt, as far as slot and connection go. */
+static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
+    sparp__conn *c = t->conn;
+    int64_t expiry = reusable && t->http.keep_alive
+        ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
+    sparp__task_take_times(t, c, run->now);
+    sparp__sched_count_bytes(run, t, c);
+    if (t->held_at != 0)
+        sparp__list_remove(&run->paced, &t->paced);
+    t->held_at = 0;
+    t->conn = NULL;
+    c->user = NULL;
+    if (expiry > 0 && !c->eof) {
+        c->active_at = run->now;
+        sparp__heap_set(&run->timers, &c->timer, expiry);
+        sparp__pool_add_idle(&run->pool, c);
+    } else {
+        sparp__sched_drop_conn(run, c);
+    }
+    sparp__list_remove(&run->flying, &t->link);
+    run->stats.in_flight--;
+    if (run->starved_until == SPARP__NEVER)
+        run->starved_until = 0;
+}
+
+/* --- the end of an attempt ------------------------------------------------------------------- */
+
+/* RFC 9110 §9.2.2: what is not idempotent is safe to send again only if nothing of it was sent. */
+static bool sparp__sched_may_repeat(const sparp *run, const sparp__task *t,
+                                    sparp__ending ending) {
+    bool safe = t->request.replay_safe || (ending != SPARP__END_RESPONSE && !t->sent);
+    if (ending == SPARP__END_TRANSPORT)
+        return !sparp__judge_permanent(t->fault.error) && (safe || run->options.retry_unsafe);
+    return safe || !run->options.retry_safe_only;
+}
+
+static int *sparp__sched_counter(sparp__task *t, sparp__ending ending) {
+    return ending == SPARP__END_RESPONSE ? &t->soft_retries
+        : ending == SPARP__END_TIMEOUT ? &t->timeout_retries : &t->transport_retries;
+}
+
+static bool sparp__sched_retries_left(const sparp *run, sparp__task *t, sparp__ending ending) {
+    const sparp_options *o = &run->options;
+    int max = ending == SPARP__END_RESPONSE ? o->max_retries_by_soft_fail
+        : ending == SPARP__END_TIMEOUT ? o->max_retries_by_timeout : o->max_retries_by_transport;
+    return *sparp__sched_counter(t, ending) < max && sparp__sched_may_repeat(run, t, ending);
+}
+
+/* Nanoseconds to pause; -1: longer than anyone wants to wait, see retry_at_s. */
+static int64_t sparp__sched_pause(sparp *run, sparp__task *t, sparp__ending ending) {
+    const sparp_options *o = &run->options;
+    double base = ending == SPARP__END_RESPONSE ? o->backoff_s : o->backoff_s / 2;
+    double pause = sparp__judge_backoff(&run->env, base, o->backoff_max_s,
+                                        *sparp__sched_counter(t, ending));
+    double asked = ending == SPARP__END_RESPONSE
+        ? sparp__judge_retry_after(&t->http, (int64_t)time(NULL)) : 0;
+    if (asked > 0 && asked > o->retry_after_max_s) {
+        t->retry_at_s = asked;
+        return -1;
+    }
+    if (asked > pause)                  /* never early; a little later, not all at once */
+        pause = asked + sparp__judge_backoff(&run->env, 0.25, 0.25, 0);
+    return sparp__time_from_s(pause);
+}
+
+static void sparp__sched_sleep(sparp *run, sparp__task *t, int64_t pause) {
+    run->stats.waiting++;
+    t->queued_at = run->now;
+    if (pause == 0) {
+        t->state = SPARP__TASK_AGAIN;
+        t->rate_mark = sparp__sched_rate_blocked(run);
+        sparp__list_push_back(&run->again, &t->link);
+    } else {
+        t->state = SPARP__TASK_SLEEPING;
+        sparp__heap_set(&run->sleeping, &t->timer, sparp__time_after(run->now, pause));
+    }
+}
+
+static void sparp__sched_count_retry(sparp *run, sparp__task *t, sparp__ending ending) {
+    ++*sparp__sched_counter(t, ending);
+    if (ending == SPARP__END_RESPONSE)
+        run->stats.soft_retries++;
+    else if (ending == SPARP__END_TIMEOUT)
+        run->stats.timeout_retries++;
+    else
+        run->stats.transport_retries++;
+}
+
+/* Puts it to sleep before its next attempt. False: this was the last one. A pause that would
+   end after a deadline is not begun. */
+static bool sparp__sched_retry(sparp *run, sparp__task *t, sparp__ending ending) {
+    sparp_result attempt;
+    if (sparp__sched_stopped(run) || !sparp__sched_retries_left(run, t, ending))
+        return false;
+    int64_t pause = sparp__sched_pause(run, t, ending);
+    int64_t wake = sparp__time_after(run->now, pause);
+    double pause_s = (double)pause / (double)SPARP__NS_PER_S;
+    if (pause < 0 || wake >= t->deadline || wake >= run->deadline)
+        return false;
+    sparp__task_result(t, run->now, &attempt);      /* as it was: retries made before this one */
+    sparp__sched_count_retry(run, t, ending);
+    sparp__sched_sleep(run, t, pause);
+    sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, %s; again in %.3f s",
+                   (unsigned long long)t->index, attempt.status,
+                   sparp_error_text(attempt.error), pause_s);
+    if (run->options.on_retry != NULL)
+        run->options.on_retry(run, &attempt, pause_s, run->options.user_data);
+    return true;
+}
+
+/* The attempt did not succeed and has been detached: again, or the end. */
+static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__ending ending,
+                                         sparp_outcome outcome, unsigned event) {
+    bool exhausted = !sparp__sched_retries_left(run, t, ending);
+    if (!sparp__sched_retry(run, t, ending)) {
+        if (!exhausted && sparp__sched_stopped(run)) {
+            run->stats.waiting++;       /* as if it had begun to wait for its retry */
+            sparp__sched_give_up(run, t);
+        } else {
+            sparp__sched_settle(run, t, outcome);
+        }
+    }
+    sparp__sched_apply_rule(run, event);
+}
+
+static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
+    if (t->verdict == SPARP_SUCCESS) {
+        if (run->limit < run->options.max_at_once && ++run->successes_to_grow >= 8) {
+            run->successes_to_grow = 0;
+            run->limit++;
+        }
+        sparp__sched_settle(run, t, SPARP_OUTCOME_SUCCESS);
+    } else if (t->verdict == SPARP_SOFT_FAIL) {
+        run->stats.soft_fails++;
+        sparp__sched_again_or_settle(run, t, SPARP__END_RESPONSE, SPARP_OUTCOME_SOFT_EXHAUSTED,
+                                     SPARP_STOP_ON_SOFT_FAIL);
+    } else {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_HARD_FAIL);
+    }
+}
+
+/* The attempt ended without a complete response, for the reason in t->fault. */
+static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
+    sparp__ending ending = sparp__judge_ending(t->fault.error);
+    t->sent = t->conn->bytes_out > 0 && ending != SPARP__END_LOCAL;
+    t->unsure = t->unsure || t->sent;
+    sparp__sched_detach(run, t, false);
+    if (ending == SPARP__END_TIMEOUT) {
+        run->stats.timeouts++;
+        sparp__sched_again_or_settle(run, t, ending, SPARP_OUTCOME_TIMEOUT_EXHAUSTED,
+                                     SPARP_STOP_ON_TIMEOUT);
+    } else if (ending == SPARP__END_TRANSPORT) {
+        run->stats.transport_errors++;
+        sparp__sched_again_or_settle(run, t, ending, SPARP_OUTCOME_TRANSPORT_FAILED,
+                                     SPARP_STOP_ON_TRANSPORT);
+    } else {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+    }
+}
+
+static sparp_verdict sparp__sched_ask(sparp *run, sparp__task *t) {
+    sparp_result response;
+    sparp__task_result(t, run->now, &response);
+    sparp_verdict verdict = run->options.inspect(&response, run->options.user_data);
+    if (verdict == SPARP_NEED_BODY && !t->body_complete)
+        return verdict;
+    return verdict == SPARP_SUCCESS || verdict == SPARP_SOFT_FAIL ? verdict : SPARP_HARD_FAIL;
+}
+
+/* The response is complete, or as complete as we want it. */
+static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) {
+    t->body_complete = !t->skip_body;
+    sparp__task_take_times(t, t->conn, run->now);
+    if (t->verdict == SPARP_NEED_BODY)
+        t->verdict = sparp__sched_ask(run, t);
+    sparp__sched_detach(run, t, reusable);
+    sparp__sched_on_verdict(run, t);
+}
+
+/* False: the attempt is over. */
+static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
+    uint64_t max = (uint64_t)run->options.max_body_bytes;
+    const sparp__http *h = &t->http;
+    bool bodiless = h->is_head_request || h->status == 204 || h->status == 304
+        || (h->has_length && !h->chunked && h->left == 0);
+    t->body_complete = bodiless;
+    t->verdict = sparp__sched_ask(run, t);
+    t->body_complete = false;
+    t->skip_body = t->verdict == SPARP_SOFT_FAIL
+        && sparp__sched_retries_left(run, t, SPARP__END_RESPONSE);
+    if (bodiless || !h->has_length || h->chunked)
+        return true;
+    if (t->skip_body && h->left > SPARP__DRAIN_MAX) {
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    if (!t->skip_body && h->left > max && !run->options.truncate_body) {
+        sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
+                         "Content-Length %llu exceeds max_body_bytes (%llu)",
+                         (unsigned long long)h->left, (unsigned long long)max);
+        sparp__sched_on_fault(run, t);
+        return false;
+    }
+    return true;
+}
+
+/* False: the attempt is over. */
+static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
+    uint64_t max = (uint64_t)run->options.max_body_bytes;
+    uint64_t room = max > t->body_seen ? max - t->body_seen : 0;
+    t->body_seen += piece.size;
+    if (t->skip_body) {
+        if (t->body_seen <= SPARP__DRAIN_MAX)
+            return true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    bool over = piece.size > room;
+    if (over)
+        piece.size = (size_t)room;
+    if (!run->options.discard_body && !sparp__task_add_body(&run->env, t, piece))
+        sparp__fault_memory(&t->fault);
+    else if (over && !run->options.truncate_body)
+        sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
+                         "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
+    if (t->fault.error != SPARP_E_OK) {
+        sparp__sched_on_fault(run, t);
+        return false;
+    }
+    if (over) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+    }
+    return !over;
+}
+
+/* --- the life of an attempt ------------------------------------------------------------------ */
+
+/* The connection is open. The token for the write is taken here, so that the server sees the
+   pace that was asked for, however long look-ups and connects took. */
+static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
+    sparp__conn *c = t->conn;
+    if (sparp__bucket_wait(&run->write, run->now) > 0) {
+        if (!sparp__conn_want_write(&run->net, c, false))
+            return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+        t->held_at = run->now;
+        sparp__list_push_back(&run->paced, &t->paced);
+        return SPARP__CONN_BUSY;
+    }
+    sparp__bucket_take(&run->write, run->now);
+    return sparp__conn_send(&run->net, c,
+                            sparp__str_make(t->request.image.data, t->request.wire_size),
+                            &t->http, run->now);
+}
+
+/* Gives the task a connection. NULL: out of memory. */
+static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
+                                         sparp__conn_event *event) {
+    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->origin);
+    t->reused = c != NULL;
+    if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
+        return NULL;
+    c->user = t;
+    t->conn = c;
+    if (t->reused) {
+        run->stats.reuses++;
+        c->bytes_in = c->bytes_out = 0;
+        c->started_at = 0;
+        *event = sparp__sched_write(run, t);
+    } else {
+        c->origin = t->origin;
+        c->origin->users++;
+        *event = sparp__conn_open(&run->net, c, t->origin->host, t->origin->port, run->now);
+    }
+    return c;
+}
+
+/* The system has no descriptor, port or buffer for us. That is nobody's failure: fewer at once,
+   and the request goes back to the head of its queue, uncounted. */
+static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
+    t->fault = t->conn->fault;
+    sparp__sched_detach(run, t, false);
+    if (!run->starved_said)
+        sparp__env_log(&run->env, SPARP_LOG_WARN, "%s; going on with fewer connections",
+                       t->fault.detail);
+    run->starved_said = true;
+    if (run->starved_at == 0 || run->stats.in_flight > 0)
+        run->starved_at = run->now;
+    int64_t patience = run->options.connect_timeout_s > 0
+        ? sparp__time_from_s(run->options.connect_timeout_s) : SPARP__NEVER;
+    int limit = (int)run->stats.in_flight / 2;
+    run->limit = limit > 1 ? limit : 1;
+    run->successes_to_grow = 0;
+    if (run->now - run->starved_at >= patience) {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+        return;
+    }
+    while (sparp__sched_drop_oldest_idle(run))
+        continue;
+    run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
+    t->attempts--;
+    t->state = SPARP__TASK_AGAIN;
+    t->queued_at = run->now;
+    t->rate_mark = sparp__sched_rate_blocked(run);
+    run->stats.waiting++;
+    sparp__list_push_front(&run->again, &t->link);
+}
+
+/* A connection used before that ends without a byte of an answer was closed by the server while
+   it lay idle: the request goes out once more, at once, on a new one (RFC 9112 §9.3.1). */
+static bool sparp__sched_is_stale(const sparp__task *t) {
+    const sparp__conn *c = t->conn;
+    return t->reused && !t->replayed && c->exchanges > 0 && c->bytes_in == 0
+        && (t->fault.error == SPARP_E_RESET || t->fault.error == SPARP_E_CLOSED)
+        && (t->request.replay_safe || c->bytes_out == 0);
+}
+
+static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_event *event) {
+    sparp__sched_count_bytes(run, t, t->conn);
+    sparp__sched_drop_conn(run, t->conn);
+    t->conn = NULL;
+    sparp__fault_clear(&t->fault);
+    sparp__http_start(&run->env, &t->http, t->request.is_head,
+                      (size_t)run->options.max_head_bytes);
+    t->replayed = true;
+    t->replays++;
+    run->stats.replays++;
+    return sparp__sched_connect(run, t, true, event);
+}
+
+/* No connection could be made for want of memory. */
+static void sparp__sched_on_no_conn(sparp *run, sparp__task *t) {
+    sparp__fault_memory(&t->fault);
+    sparp__list_remove(&run->flying, &t->link);
+    run->stats.in_flight--;
+    sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+}
+
+/* The connection failed: the other NULL than memory means that the task has gone its way. */
+static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
+                                           sparp__conn_event *event) {
+    sparp__conn *c = t->conn;
+    if (c->fault.error == SPARP_E_OUT_OF_RESOURCES && c->state < SPARP__CONN_SENDING) {
+        sparp__sched_on_starved(run, t);
+        return NULL;
+    }
+    t->fault = c->fault;
+    if (t->http.has_head && t->skip_body) {     /* only the rest is lost that nobody wanted */
+        sparp__fault_clear(&t->fault);
+        sparp__sched_on_response(run, t, false);
+        return NULL;
+    }
+    if (!sparp__sched_is_stale(t)) {
+        sparp__sched_on_fault(run, t);
+        return NULL;
+    }
+    c = sparp__sched_replay(run, t, event);
+    if (c == NULL)
+        sparp__sched_on_no_conn(run, t);
+    return c;
+}
+
+/* Follows a connection from event to event until there is nothing more to do now. */
+static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
+                               sparp__str piece) {
+    sparp__task *t = (sparp__task *)c->user;
+    for (bool on = true; on;) {
+        switch (event) {
+        case SPARP__CONN_BUSY:
+            sparp__heap_set(&run->timers, &c->timer, sparp__sched_due(run, t, c));
+            return;
+        case SPARP__CONN_CONNECTED:
+            run->stats.connects++;
+            run->starved_at = 0;
+            event = sparp__sched_write(run, t);
+            continue;
+        case SPARP__CONN_HEAD:
+            on = sparp__sched_on_head(run, t);
+            break;
+        case SPARP__CONN_PIECE:
+            on = sparp__sched_on_piece(run, t, piece);
+            break;
+        case SPARP__CONN_DONE:
+            sparp__sched_on_response(run, t, true);
+            return;
+        default:
+            c = sparp__sched_on_failed(run, t, &event);
+            if (c == NULL)
+                return;
+            continue;
+        }
+        if (on)
+            event = sparp__conn_next(&run->net, c, &piece);
+    }
+}
+
+static void sparp__sched_start(sparp *run, sparp__task *t) {
+    sparp__conn_event event = SPARP__CONN_BUSY;
+    int64_t waited = sparp__max(0, run->now - t->queued_at);
+    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    t->waited += waited;
+    run->stats.waited_rate_us += by_rate / 1000;
+    run->stats.waited_slot_us += (waited - by_rate) / 1000;
+    sparp__bucket_take(&run->admit, run->now);
+    sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
+    t->state = SPARP__TASK_FLYING;
+    sparp__list_push_back(&run->flying, &t->link);
+    run->stats.waiting--;
+    run->stats.in_flight++;
+    sparp__conn *c = sparp__sched_connect(run, t, false, &event);
+    if (c != NULL)
+        sparp__sched_drive(run, c, event, sparp__str_make(NULL, 0));
+    else
+        sparp__sched_on_no_conn(run, t);
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
+
+static sparp__task *sparp__sched_new_task(sparp *run) {
+    sparp__link *link = sparp__list_pop_front(&run->unused);
+    if (link != NULL)
+        return SPARP__OWNER(sparp__task, link, link);
+    return (sparp__task *)sparp__env_zalloc(&run->env, sizeof(sparp__task));
+}
+
+/* Where the next request goes is there before it is asked for, so that none can get lost. */
+static bool sparp__sched_reserve(sparp *run) {
+    size_t live = (size_t)(run->stats.pulled - sparp__sched_ended(run)) + 1;
+    return sparp__heap_reserve(&run->env, &run->sleeping, live)
+        && (!run->options.ordered
+            || sparp__heap_reserve(&run->env, &run->in_order, sparp__sched_backlog(run) + 1));
+}
+
+static sparp_input sparp__sched_ask_input(sparp *run, sparp_request *in) {
+    const sparp_options *o = &run->options;
+    if (o->next_request != NULL)
+        return o->next_request(in, o->user_data);
+    if (run->stats.pulled >= o->num_requests)
+        return SPARP_INPUT_END;
+    *in = o->requests[run->stats.pulled];
+    return SPARP_INPUT_READY;
+}
+
+static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request *in) {
+    double timeout = in->timeout_s != 0 ? in->timeout_s : run->options.timeout_s;
+    t->index = run->stats.pulled++;
+    t->user_data = in->user_data;
+    t->timeout = timeout > 0 ? sparp__time_from_s(timeout) : SPARP__NEVER;
+    t->patience = in->deadline_s > 0 ? sparp__time_from_s(in->deadline_s) : SPARP__NEVER;
+    t->deadline = SPARP__NEVER;
+    t->pulled_at = t->queued_at = run->now;
+    t->rate_mark = sparp__sched_rate_blocked(run);
+    bool ok = sparp__request_build(&run->env, &t->request, in, run->options.headers,
+                                   run->options.num_headers, &t->fault);
+    if (ok) {
+        t->origin = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port);
+        ok = t->origin != NULL || sparp__fault_memory(&t->fault);
+    }
+    if (!ok) {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+        return;
+    }
+    t->state = SPARP__TASK_FRESH;
+    run->stats.waiting++;
+    sparp__list_push_back(&run->fresh, &t->link);
+}
+
+/* Without memory for one more request, those that are under way come first; if there are none,
+   the run is over. */
+static void sparp__sched_on_no_task(sparp *run) {
+    if (sparp__sched_work_left(run) || sparp__sched_backlog(run) > 0) {
+        run->memory_short = true;       /* until one of them has ended */
+        return;
+    }
+    sparp__fault_memory(&run->fault);
+    sparp__sched_fail(run);
+}
+
+/* True: asked, and one more is there. */
+static bool sparp__sched_pull(sparp *run) {
+    sparp_request in;
+    sparp__task *t = sparp__sched_reserve(run) ? sparp__sched_new_task(run) : NULL;
+    if (t == NULL) {
+        sparp__sched_on_no_task(run);
+        return false;
+    }
+    memset(&in, 0, sizeof in);
+    sparp_input answer = sparp__sched_ask_input(run, &in);
+    if (answer == SPARP_INPUT_READY) {
+        sparp__sched_accept(run, t, &in);
+        return true;
+    }
+    sparp__list_push_front(&run->unused, &t->link);
+    if (answer == SPARP_INPUT_LATER) {
+        run->input_later = true;
+        return false;
+    }
+    run->input_done = true;
+    if (answer == SPARP_INPUT_END) {
+        run->stats.input_ended = true;
+        run->stats.input_size = run->stats.pulled;
+    } else {
+        sparp__fault_set(&run->fault, SPARP_E_CALLBACK_FAILED, 0, "next_request gave up");
+        sparp__sched_stop(run, SPARP_STOPPED_BY_INPUT, run->options.stop_drains);
+    }
+    return false;
+}
+
+static bool sparp__sched_may_pull(const sparp *run) {
+    size_t window = (size_t)SPARP__WINDOW * (size_t)run->options.max_at_once;
+    return !run->input_done && !run->input_later && !run->memory_short
+        && run->fresh.count < (size_t)run->options.input_buffer_size
+        && run->sleeping.count + run->again.count < SPARP__MAX_SLEEPING
+        && (run->keep || sparp__sched_backlog(run) < window);
+}
+
+/* --- what a stop does ------------------------------------------------------------------------ */
+
+static void sparp__sched_cancel_flying(sparp *run, sparp__task *t) {
+    t->unsure = t->unsure || t->conn->bytes_out > 0;
+    sparp__sched_detach(run, t, false);
+    sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s", sparp_error_text(SPARP_E_CANCELLED));
+    sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
+}
+
+static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
+    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next)
+        if (SPARP__OWNER(sparp__task, link, at)->index == index)
+            return SPARP__OWNER(sparp__task, link, at);
+    return NULL;
+}
+
+/* At most one request is under way with that index; looking for it may take a while. */
+static void sparp__sched_cancel(sparp *run, uint64_t index) {
+    sparp__list *lists[2];
+    lists[0] = &run->fresh;
+    lists[1] = &run->again;
+    sparp__task *t = sparp__sched_find(&run->flying, index);
+    if (t != NULL) {
+        sparp__sched_cancel_flying(run, t);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        if ((t = sparp__sched_find(lists[i], index)) != NULL) {
+            sparp__list_remove(lists[i], &t->link);
+            sparp__sched_give_up(run, t);
+            return;
+        }
+    for (size_t i = 0; i < run->sleeping.count; i++) {
+        t = SPARP__OWNER(sparp__task, timer, run->sleeping.items[i]);
+        if (t->index == index) {
+            sparp__heap_remove(&run->sleeping, &t->timer);
+            sparp__sched_give_up(run, t);
+            return;
+        }
+    }
+}
+
+/* Carries out what was asked for in callbacks. */
+static void sparp__sched_check_stop(sparp *run) {
+    sparp__link *link;
+    sparp__timer *timer;
+    while (run->cancels.size > 0) {
+        uint64_t index;
+        run->cancels.size -= sizeof index;
+        memcpy(&index, run->cancels.data + run->cancels.size, sizeof index);
+        sparp__sched_cancel(run, index);
+    }
+    while (run->stop_pending) {
+        run->stop_pending = false;
+        while (!run->draining && run->flying.count > 0)
+            sparp__sched_cancel_flying(run, SPARP__OWNER(sparp__task, link,
+                                                         run->flying.ring.next));
+        while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
+            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
+        while ((link = sparp__list_pop_front(&run->again)) != NULL)
+            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+        while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
+            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+    }
+}
+
+/* --- one turn -------------------------------------------------------------------------------- */
+
+/* Those that hold an open connection and wait for their token alone, in their order. The wait
+   is ours: it does not count against the attempt. */
+static void sparp__sched_release_paced(sparp *run) {
+    while (run->paced.count > 0 && sparp__bucket_wait(&run->write, run->now) == 0) {
+        sparp__link *link = sparp__list_pop_front(&run->paced);
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, link);
+        t->started_at += run->now - t->held_at;
+        t->waited += run->now - t->held_at;
+        run->stats.waited_rate_us += (run->now - t->held_at) / 1000;
+        t->held_at = 0;
+        sparp__sched_drive(run, t->conn, sparp__sched_write(run, t), sparp__str_make(NULL, 0));
+        sparp__sched_check_stop(run);
+    }
+}
+
+/* Nanoseconds until the rate lets the next one start. */
+static int64_t sparp__sched_rate_wait(const sparp *run) {
+    return sparp__max(sparp__bucket_wait(&run->admit, run->now),
+                      sparp__bucket_wait(&run->write, run->now));
+}
+
+/* A slot is free and somebody wants it: only the rate may say no. */
+static bool sparp__sched_may_start(const sparp *run) {
+    return run->again.count + run->fresh.count > 0
+        && run->stats.in_flight < (uint64_t)run->limit && run->starved_until <= run->now;
+}
+
+static void sparp__sched_admit(sparp *run) {
+    if (run->rate_blocked_at != 0)
+        run->rate_blocked += run->now - run->rate_blocked_at;
+    run->rate_blocked_at = 0;
+    sparp__sched_release_paced(run);
+    for (;;) {
+        while (sparp__sched_may_pull(run) && sparp__sched_pull(run))
+            sparp__sched_check_stop(run);
+        sparp__sched_check_stop(run);
+        if (!sparp__sched_may_start(run))
+            return;
+        if (sparp__sched_rate_wait(run) > 0) {
+            run->rate_blocked_at = run->now;
+            return;
+        }
+        sparp__link *link = sparp__list_pop_front(run->again.count > 0 ? &run->again
+                                                                       : &run->fresh);
+        sparp__sched_start(run, SPARP__OWNER(sparp__task, link, link));
+        sparp__sched_check_stop(run);
+    }
+}
+
+static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
+    const sparp_options *o = &run->options;
+    const sparp__conn *c = t->conn;
+    double s = (double)(run->now - t->started_at) / (double)SPARP__NS_PER_S;
+    const char *what = "the attempt took more than";
+    if (o->connect_timeout_s > 0 && c->state < SPARP__CONN_OPEN
+        && run->now >= sparp__time_after(c->opened_at, sparp__time_from_s(o->connect_timeout_s)))
+        what = c->state == SPARP__CONN_RESOLVING ? "no address after" : "no connection after";
+    else if (run->now >= t->deadline)
+        what = "the request's deadline has passed, after";
+    else if (sparp__conn_phase(c) == SPARP_PHASE_FIRST_BYTE)
+        what = "no byte of an answer after";
+    else if (o->idle_timeout_s > 0
+             && run->now >= sparp__time_after(c->active_at, sparp__time_from_s(o->idle_timeout_s)))
+        what = "the connection was silent, after";
+    sparp__fault_set(&t->fault, SPARP_E_TIMEOUT, 0, "%s %.3g s", what, s);
+    if (t->http.has_head && t->skip_body) {
+        sparp__fault_clear(&t->fault);
+        sparp__sched_on_response(run, t, false);
+    } else {
+        sparp__sched_on_fault(run, t);
+    }
+}
+
+static void sparp__sched_run_timers(sparp *run) {
+    sparp__timer *timer;
+    while ((timer = sparp__heap_expire(&run->timers, run->now)) != NULL) {
+        sparp__conn *c = SPARP__OWNER(sparp__conn, timer, timer);
+        sparp__task *t = (sparp__task *)c->user;
+        if (t == NULL) {
+            sparp__pool_remove_idle(&run->pool, c);
+            sparp__sched_drop_conn(run, c);
+        } else if (c->state == SPARP__CONN_CONNECTING && c->race_due <= run->now) {
+            sparp__sched_drive(run, c, sparp__conn_race(&run->net, c, run->now),
+                               sparp__str_make(NULL, 0));
+        } else {
+            sparp__sched_on_timeout(run, t);
+        }
+        sparp__sched_check_stop(run);
+    }
+    while ((timer = sparp__heap_expire(&run->sleeping, run->now)) != NULL) {
+        sparp__task *t = SPARP__OWNER(sparp__task, timer, timer);
+        sparp__sched_count_pause(run, t);
+        t->state = SPARP__TASK_AGAIN;
+        t->rate_mark = sparp__sched_rate_blocked(run);
+        sparp__list_push_back(&run->again, &t->link);
+    }
+    if (run->now >= run->deadline)
+        sparp__sched_stop(run, SPARP_STOPPED_BY_DEADLINE, false);
+    sparp__sched_check_stop(run);
+}
+
+static void sparp__sched_run_lookups(sparp *run) {
+    char drain[256];
+    sparp__lookup *lookup;
+    while (SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain) > 0)
+        continue;
+    run->input_later = false;
+    while ((lookup = sparp__resolver_collect(&run->env, &run->net.resolver, run->now)) != NULL) {
+        lookup->users++;                /* ours, while its waiters come and go */
+        while (lookup->waiters.count > 0) {
+            sparp__conn *c = SPARP__OWNER(sparp__conn, waiter, lookup->waiters.ring.next);
+            sparp__sched_drive(run, c, sparp__conn_resume(&run->net, c, run->now),
+                               sparp__str_make(NULL, 0));
+            sparp__sched_check_stop(run);
+        }
+        sparp__resolver_put(lookup);
+    }
+}
+
+static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
+    size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
+    sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
+    sparp__str piece = sparp__str_make(NULL, 0);
+    if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED)
+        return;
+    if (c->user == NULL) {              /* idle, and the server spoke or left */
+        sparp__pool_remove_idle(&run->pool, c);
+        sparp__sched_drop_conn(run, c);
+        return;
+    }
+    sparp__conn_event event;
+    if (c->state == SPARP__CONN_OPEN)
+        event = sparp__conn_fail(c, SPARP_E_CLOSED, 0, "before the request was sent");
+    else
+        event = sparp__conn_advance(&run->net, c, e, run->now, &piece);
+    sparp__sched_drive(run, c, event, piece);
+    sparp__sched_check_stop(run);
+}
+
+/* When the run has to be woken if nothing happens before. */
+static int64_t sparp__sched_next_due(const sparp *run) {
+    int64_t due = sparp__min(sparp__heap_next(&run->timers), sparp__heap_next(&run->sleeping));
+    due = sparp__min(due, run->deadline);
+    if (run->paced.count > 0)
+        due = sparp__min(due, sparp__time_after(run->now,
+                                                sparp__bucket_wait(&run->write, run->now)));
+    if (run->again.count + run->fresh.count > 0
+        && run->stats.in_flight < (uint64_t)run->limit)
+        due = sparp__min(due, sparp__max(run->starved_until,
+                                         sparp__time_after(run->now,
+                                                           sparp__sched_rate_wait(run))));
+    return due;
+}
+
+static void sparp__sched_progress(sparp *run, bool last) {
+    const sparp_options *o = &run->options;
+    if (o->on_progress == NULL)
+        return;
+    if (!last && (run->progress_results < o->progress_every_results
+                  || run->now - run->progress_at < sparp__time_from_s(o->progress_every_s)))
+        return;
+    sparp_stats stats = run->stats;
+    stats.elapsed_us = (run->now - run->opened_at) / 1000;
+    run->progress_results = 0;
+    run->progress_at = run->now;
+    o->on_progress(run, &stats, o->user_data);
+}
+
+/* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. */
+static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
+    if (run->over || run->stop_pending || run->cancels.size > 0 || run->turn == 0
+        || sparp__sched_has_ready(run))
+        return 0;
+    int64_t due = sparp__sched_next_due(run);
+    if (due == SPARP__NEVER)
+        return -1;
+    int64_t ms = due <= now ? 0 : (due - now + SPARP__NS_PER_MS - 1) / SPARP__NS_PER_MS;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static void sparp__sched_turn(sparp *run, int wait_ms) {
+    sparp__event events[SPARP__REACTOR_EVENTS];
+    size_t n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+    run->now = sparp__env_now();
+    for (size_t i = 0; i < n; i++) {
+        if (events[i].tag == SPARP__WAKE_TAG)
+            sparp__sched_run_lookups(run);
+        else
+            sparp__sched_on_event(run, &events[i]);
+    }
+    sparp__sched_run_timers(run);
+    sparp__sched_admit(run);
+    if (run->input_done && !sparp__sched_work_left(run)) {
+        run->over = true;
+        sparp__sched_progress(run, true);
+    } else {
+        sparp__sched_progress(run, false);
+    }
+}
+
+/* ============================================================================================ */
+/* >>public     the functions of the API: check the arguments, call the sections above.          */
+/* ============================================================================================ */
+
+/* A number of seconds that is neither the default, nor none, nor sensible. NaN is caught by the
+   way the comparisons are written. */
+static bool sparp__options_bad_s(double s, bool may_be_none) {
+    return !(s >= 0 && s <= 1e9) && !(may_be_none && s == SPARP_NONE);
+}
+
+static bool sparp__options_bad_count(int64_t n) {
+    return n < SPARP_NONE;
+}
+
+static const char *sparp__options_check_input(const sparp_options *o) {
+    if (o->requests != NULL && o->next_request != NULL)
+        return "requests and next_request are both set";
+    if (o->requests == NULL && o->num_requests > 0)
+        return "requests is NULL, but num_requests is not 0";
+    if (o->headers == NULL && o->num_headers > 0)
+        return "headers is NULL, but num_headers is not 0";
+    sparp__fault ignored;
+    if (!sparp__request_check_fields(o->headers, o->num_headers, 0, &ignored))
+        return "headers has a line with a bad name or value";
+    return NULL;
+}
+
+const char *sparp_check_options(const sparp_options *o) {
+    const struct {
+        bool wrong;
+        const char *sentence;
+    } rules[] = {
+        {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
+         "input_buffer_size must be 1 to 1000000 (0: 100)"},
+        {o->max_at_once < 0 || o->max_at_once > SPARP__MAX_AT_ONCE,
+         "max_at_once must be 1 to 100000 (0: 100)"},
+        {o->max_per_second != SPARP_NONE && o->max_per_second != 0
+             && !(o->max_per_second >= 1e-6 && o->max_per_second <= 1e9),
+         "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
+        {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
+        {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
+        {sparp__options_bad_s(o->connect_timeout_s, true),
+         "connect_timeout_s must not be negative (0: 10 s)"},
+        {sparp__options_bad_s(o->idle_timeout_s, true),
+         "idle_timeout_s must not be negative (0: timeout_s)"},
+        {sparp__options_bad_s(o->run_deadline_s, true),
+         "run_deadline_s must not be negative (0: none)"},
+        {sparp__options_bad_count(o->max_retries_by_soft_fail),
+         "max_retries_by_soft_fail must not be negative (0: 20, SPARP_NONE: none)"},
+        {sparp__options_bad_count(o->max_retries_by_timeout),
+         "max_retries_by_timeout must not be negative (0: 20, SPARP_NONE: none)"},
+        {sparp__options_bad_count(o->max_retries_by_transport),
+         "max_retries_by_transport must not be negative (0: 5, SPARP_NONE: none)"},
+        {sparp__options_bad_s(o->backoff_s, true), "backoff_s must not be negative (0: 0.5 s)"},
+        {sparp__options_bad_s(o->backoff_max_s, true),
+         "backoff_max_s must not be negative (0: 30 s)"},
+        {sparp__options_bad_s(o->retry_after_max_s, true),
+         "retry_after_max_s must not be negative (0: 120 s)"},
+        {o->retry_safe_only && o->retry_unsafe,
+         "retry_safe_only and retry_unsafe contradict each other"},
+        {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
+        {sparp__options_bad_count(o->stop_after_failures),
+         "stop_after_failures must not be negative (0: none)"},
+        {sparp__options_bad_count(o->stop_after_successes),
+         "stop_after_successes must not be negative (0: none)"},
+        {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
+         "max_head_bytes must be 1 to 1 GiB (0: 64 KiB)"},
+        {o->max_body_bytes < SPARP_NONE || (uint64_t)(o->max_body_bytes + 1) > SIZE_MAX / 4,
+         "max_body_bytes is out of range (0: 64 MiB, SPARP_NONE: no limit)"},
+        {sparp__options_bad_s(o->progress_every_s, true),
+         "progress_every_s must not be negative (0: 0.5 s)"},
+        {o->logger.max_level > SPARP_LOG_TRACE, "logger.max_level is not a level"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].wrong)
+            return rules[i].sentence;
+    const char *wrong = sparp__options_check_input(o);
+    return wrong != NULL ? wrong : "";
+}
+
+static double sparp__options_or(double value, double fallback) {
+    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
+}
+
+static int sparp__options_or_count(int value, int fallback) {
+    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
+}
+
+/* Fills in every default; from here on 0 means none. */
+static void sparp__options_fill(sparp_options *o) {
+    o->input_buffer_size = o->input_buffer_size == SPARP_NONE ? 1
+        : sparp__options_or_count(o->input_buffer_size, 100);
+    o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
+    o->max_per_second = sparp__options_or(o->max_per_second, 0);
+    o->burst = sparp__options_or_count(o->burst, 1);
+    o->timeout_s = sparp__options_or(o->timeout_s, 30);
+    o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
+    o->idle_timeout_s = sparp__options_or(o->idle_timeout_s, 0);
+    o->run_deadline_s = sparp__options_or(o->run_deadline_s, 0);
+    if (o->inspect == NULL)
+        o->inspect = sparp_default_inspect;
+    o->max_retries_by_soft_fail = sparp__options_or_count(o->max_retries_by_soft_fail, 20);
+    o->max_retries_by_timeout = sparp__options_or_count(o->max_retries_by_timeout, 20);
+    o->max_retries_by_transport = sparp__options_or_count(o->max_retries_by_transport, 5);
+    o->backoff_s = sparp__options_or(o->backoff_s, 0.5);
+    o->backoff_max_s = sparp__options_or(o->backoff_max_s, 30);
+    o->retry_after_max_s = sparp__options_or(o->retry_after_max_s, 120);
+    o->stop_after_failures = sparp__options_or_count(o->stop_after_failures, 0);
+    o->stop_after_successes = sparp__options_or_count(o->stop_after_successes, 0);
+    if (o->max_head_bytes == 0)
+        o->max_head_bytes = 64 * 1024;
+    if (o->max_body_bytes == 0)
+        o->max_body_bytes = 64 * 1024 * 1024;
+    else if (o->max_body_bytes == SPARP_NONE)
+        o->max_body_bytes = PTRDIFF_MAX / 4;
+    o->progress_every_s = sparp__options_or(o->progress_every_s, 0.5);
+    if (o->progress_every_results == 0)
+        o->progress_every_results = 1;
+    if (o->allocator.func == NULL)
+        o->allocator.func = sparp__env_default_allocator;
+    if (o->on_result != NULL)
+        o->ordered = false;             /* it says for whom order is made */
+}
+
+/* --- opening and closing ---------------------------------------------------------------------- */
+
+static void sparp__public_init(sparp *run) {
+    sparp__list *lists[8];
+    size_t n = 0;
+    lists[n++] = &run->free_conns;
+    lists[n++] = &run->fresh;
+    lists[n++] = &run->again;
+    lists[n++] = &run->flying;
+    lists[n++] = &run->paced;
+    lists[n++] = &run->ready;
+    lists[n++] = &run->kept;
+    lists[n++] = &run->unused;
+    for (size_t i = 0; i < n; i++)
+        sparp__list_init(lists[i]);
+    run->env.allocator = run->options.allocator;
+    run->env.logger = run->options.logger;
+    run->env.random = run->options.random_seed != 0 ? run->options.random_seed
+        : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
+    run->net.env = &run->env;
+    run->now = run->opened_at = sparp__env_now();
+    run->deadline = SPARP__NEVER;
+    run->limit = run->options.max_at_once;
+    run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
+                                                          : run->options.estimated_input_size;
+    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
+    run->write = run->admit;
+}
+
+/* False: *fault says why, and what was built so far is for sparp__public_free. */
+static bool sparp__public_connect(sparp *run, sparp__fault *fault) {
+    if (!sparp__pool_open(&run->env, &run->pool))
+        return sparp__fault_memory(fault);
+    run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    if (run->net.scratch == NULL)
+        return sparp__fault_memory(fault);
+    if (!sparp__reactor_open(&run->env, &run->net.reactor))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    if (!sparp__resolver_open(&run->net.resolver, fault))
+        return false;
+    if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
+                            SPARP__WAKE_TAG, SPARP__READABLE))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    return true;
+}
+
+/* Everything that holds a descriptor. */
+static void sparp__public_disconnect(sparp *run) {
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__conn_close(&run->net, run->conns[i]);
+    sparp__resolver_close(&run->env, &run->net.resolver);
+    sparp__reactor_close(&run->env, &run->net.reactor);
+}
+
+static void sparp__public_free_tasks(sparp *run, sparp__list *list) {
+    sparp__link *link;
+    while ((link = sparp__list_pop_front(list)) != NULL)
+        sparp__task_free(&run->env, SPARP__OWNER(sparp__task, link, link));
+}
+
+static void sparp__public_free_origins(sparp *run) {
+    for (size_t i = 0; i < run->pool.num_buckets; i++)
+        for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
+            next = o->chain;
+            sparp__env_free(&run->env, o, sizeof *o);
+        }
+    sparp__pool_close(&run->env, &run->pool);
+}
+
+/* Whatever state it is in: nobody is told anything any more. */
+static void sparp__public_free(sparp *run) {
+    sparp__env env = run->env;
+    sparp__timer *timer;
+    sparp__public_disconnect(run);
+    while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
+        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
+        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    sparp__public_free_tasks(run, &run->fresh);
+    sparp__public_free_tasks(run, &run->again);
+    sparp__public_free_tasks(run, &run->flying);
+    sparp__public_free_tasks(run, &run->ready);
+    sparp__public_free_tasks(run, &run->kept);
+    sparp__public_free_tasks(run, &run->unused);
+    if (run->shown != NULL)
+        sparp__task_free(&env, run->shown);
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
+    sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
+    sparp__public_free_origins(run);
+    sparp__heap_free(&env, &run->timers);
+    sparp__heap_free(&env, &run->sleeping);
+    sparp__heap_free(&env, &run->in_order);
+    sparp__buf_free(&env, &run->cancels);
+    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
+    sparp__env_free(&env, run, sizeof *run);
+}
+
+static void sparp__public_refuse(const sparp_options *o, sparp_error error, const char *detail,
+                                 sparp_error *error_or_null) {
+    if (o->logger.func != NULL)
+        o->logger.func(SPARP_LOG_ERROR, detail, o->logger.user_data);
+    if (error_or_null != NULL)
+        *error_or_null = error;
+}
+
+sparp *sparp_open(const sparp_options *options, sparp_error *error_or_null) {
+    sparp__fault fault;
+    sparp_options o = *options;
+    const char *wrong = sparp_check_options(options);
+    if (*wrong != '\0') {
+        sparp__public_refuse(options, SPARP_E_BAD_OPTIONS, wrong, error_or_null);
+        return NULL;
+    }
+    sparp__options_fill(&o);
+    sparp *run = (sparp *)o.allocator.func(NULL, 0, sizeof *run, o.allocator.user_data);
+    if (run == NULL) {
+        sparp__public_refuse(options, SPARP_E_OUT_OF_MEMORY, "out of memory", error_or_null);
+        return NULL;
+    }
+    memset(run, 0, sizeof *run);
+    run->options = o;
+    sparp__public_init(run);
+    if (!sparp__public_connect(run, &fault)) {
+        sparp__public_refuse(options, fault.error, fault.detail, error_or_null);
+        sparp__public_free(run);
+        return NULL;
+    }
+    if (error_or_null != NULL)
+        *error_or_null = SPARP_E_OK;
+    return run;
+}
+
+void sparp_close(sparp *run) {
+    if (run != NULL)
+        sparp__public_free(run);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+static void sparp__public_take_back(sparp *run) {
+    if (run->shown != NULL)
+        sparp__sched_recycle(run, run->shown);
+    run->shown = NULL;
+}
+
+bool sparp_step(sparp *run, int wait_ms) {
+    sparp__public_take_back(run);
+    if (run->over)
+        return sparp__sched_has_ready(run);
+    if (wait_ms != 0) {
+        int ours = sparp__sched_wait_ms(run, sparp__env_now());
+        wait_ms = wait_ms < 0 || (ours >= 0 && ours < wait_ms) ? ours : wait_ms;
+    }
+    if (run->turn++ == 0) {
+        run->now = run->opened_at = sparp__env_now();
+        if (run->options.run_deadline_s > 0)
+            run->deadline = sparp__time_after(run->now,
+                                              sparp__time_from_s(run->options.run_deadline_s));
+    }
+    sparp__sched_turn(run, wait_ms);
+    return !run->over || sparp__sched_has_ready(run);
+}
+
+const sparp_result *sparp_ready(sparp *run) {
+    sparp__public_take_back(run);
+    sparp__task *t = NULL;
+    if (run->ready.count > 0) {
+        t = SPARP__OWNER(sparp__task, link, sparp__list_pop_front(&run->ready));
+    } else if (sparp__sched_has_ready(run)) {
+        t = SPARP__OWNER(sparp__task, timer,
+                         sparp__heap_expire(&run->in_order, (int64_t)run->next_in_order));
+        run->next_in_order++;
+    }
+    run->shown = t;
+    if (t == NULL)
+        return NULL;
+    sparp__task_result(t, run->now, &run->result);
+    return &run->result;
+}
+
+const sparp_result *sparp_next(sparp *run) {
+    for (;;) {
+        const sparp_result *result = sparp_ready(run);
+        if (result != NULL || !sparp_step(run, -1))
+            return result;
+    }
+}
+
+int sparp_poll_fd(const sparp *run) {
+    return sparp__reactor_poll_fd(&run->net.reactor);
+}
+
+int sparp_wait_ms(const sparp *run) {
+    int ms = sparp__sched_wait_ms(run, sparp__env_now());
+    bool blind = sparp_poll_fd(run) < 0 && !run->over;      /* then look every 10 ms */
+    return blind && (ms < 0 || ms > 10) ? 10 : ms;
+}
+
+void sparp_stop(sparp *run) {
+    sparp__sched_stop(run, SPARP_STOPPED_BY_CALL, run->options.stop_drains);
+}
+
+void sparp_drain(sparp *run) {
+    sparp__sched_stop(run, SPARP_STOPPED_BY_CALL, true);
+}
+
+void sparp_abort(sparp *run) {
+    sparp__sched_stop(run, SPARP_STOPPED_BY_CALL, false);
+}
+
+void sparp_cancel(sparp *run, uint64_t index) {
+    char bytes[sizeof index];
+    memcpy(bytes, &index, sizeof index);
+    if (!sparp__buf_append(&run->env, &run->cancels, bytes, sizeof bytes))
+        sparp__env_log(&run->env, SPARP_LOG_ERROR, "no memory to cancel a request");
+}
+
+void sparp_wake(sparp *run) {
+    sparp__dns_wake(run->net.resolver.shared);
+}
+
+sparp_stats sparp_get_stats(const sparp *run) {
+    sparp_stats stats = run->stats;
+    stats.elapsed_us = (run->now - run->opened_at) / 1000;
+    return stats;
+}
+
+const char *sparp_error_detail(const sparp *run) {
+    return run->fault.detail;
+}
+
+/* --- start to end ------------------------------------------------------------------------------ */
+
+sparp_error sparp_run_each(const sparp_options *options, sparp_stats *stats_or_null) {
+    sparp_error error;
+    sparp *run = sparp_open(options, &error);
+    if (stats_or_null != NULL)
+        memset(stats_or_null, 0, sizeof *stats_or_null);
+    if (run == NULL)
+        return error;
+    run->discard = true;
+    run->options.ordered = false;
+    while (sparp_step(run, -1))
+        continue;
+    if (stats_or_null != NULL)
+        *stats_or_null = sparp_get_stats(run);
+    error = run->fault.error;
+    sparp_close(run);
+    return error;
+}
+
+/* Points items at the kept results: all by their index, or the first success alone. */
+static void sparp__public_list_results(sparp *run, bool any, sparp_results *out) {
+    bool one = any && run->stats.success > 0;
+    size_t count = one ? 1 : run->kept.count;
+    if (count == 0)
+        return;
+    out->items = (sparp_result *)sparp__env_zalloc(&run->env, count * sizeof *out->items);
+    if (out->items == NULL) {
+        out->error = SPARP_E_OUT_OF_MEMORY;
+        return;
+    }
+    out->count = count;
+    for (sparp__link *at = run->kept.ring.next; at != &run->kept.ring; at = at->next) {
+        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+        if (!one)
+            sparp__task_result(t, run->now, &out->items[t->index]);
+        else if (t->outcome == SPARP_OUTCOME_SUCCESS) {
+            sparp__task_result(t, run->now, out->items);
+            return;
+        }
+    }
+}
+
+static sparp_results sparp__public_collect(const sparp_options *options, bool any) {
+    sparp_results out;
+    sparp_options o = *options;
+    memset(&out, 0, sizeof out);
+    if (any) {
+        o.stop_after_successes = 1;
+        o.stop_drains = false;
+    }
+    out.owner = sparp_open(&o, &out.error);
+    if (out.owner == NULL)
+        return out;
+    out.owner->keep = true;
+    out.owner->options.ordered = false;
+    while (sparp_step(out.owner, -1))
+        continue;
+    sparp__public_disconnect(out.owner);
+    out.error = out.owner->fault.error;
+    out.stats = sparp_get_stats(out.owner);
+    sparp__public_list_results(out.owner, any, &out);
+    return out;
+}
+
+sparp_results sparp_run_all(const sparp_options *options) {
+    return sparp__public_collect(options, false);
+}
+
+sparp_results sparp_run_any(const sparp_options *options) {
+    return sparp__public_collect(options, true);
+}
+
+void sparp_results_free(sparp_results *results) {
+    if (results->owner != NULL) {
+        sparp__env_free(&results->owner->env, results->items,
+                        results->count * sizeof *results->items);
+        sparp_close(results->owner);
+    }
+    memset(results, 0, sizeof *results);
+}
+
+/* --- helpers ----------------------------------------------------------------------------------- */
+
+const char *sparp_backend(void) {
+    return sparp__reactor_name();
+}
+
+const char *sparp_find_header(const sparp_result *result, const char *name) {
+    for (size_t i = 0; i < result->num_headers; i++)
+        if (sparp__str_same(sparp__str_of(result->headers[i].name), name))
+            return result->headers[i].value;
+    return NULL;
+}
+
+/* ============================================================================================ */
+/* >>extras     the progress bar. Uses public.                                                   */
+/* ============================================================================================ */
+
+#ifndef SPARP_NO_STDIO
+
+#define SPARP__BAR_EVERY_S 10           /* between two lines where there is no terminal */
+
+static void sparp__bar_format(char *out, size_t size, const sparp *run, const sparp_stats *s) {
+    uint64_t done = sparp__sched_ended(run);
+    uint64_t retries = s->soft_retries + s->timeout_retries + s->transport_retries;
+    uint64_t total = s->input_size > done || s->input_ended ? s->input_size : done;
+    double elapsed = (double)(s->elapsed_us > 0 ? s->elapsed_us : 1) / 1e6;
+    double left = 0, limit = run->options.max_per_second;
+    const char *about = s->input_ended || run->options.requests != NULL ? "" : "~";
+    char head[64], eta[32];
+    snprintf(eta, sizeof eta, "-:--");
+    if (s->input_size == 0 && !s->input_ended) {
+        snprintf(head, sizeof head, "-%%  %llu", (unsigned long long)done);
+    } else {
+        snprintf(head, sizeof head, "%s%3u%%  %llu/%s%llu", about,
+                 (unsigned)(total > 0 ? 100.0 * (double)done / (double)total : 100),
+                 (unsigned long long)done, about, (unsigned long long)total);
+        left = (double)(total - done) * elapsed / (double)(done > 0 ? done : 1);
+        if (limit > 0 && (double)(total - done) / limit > left)
+            left = (double)(total - done) / limit;
+        if (done > 0 && left < 360000)
+            snprintf(eta, sizeof eta, "%u:%02u", (unsigned)left / 60, (unsigned)left % 60);
+    }
+    snprintf(out, size, "%s  ok %llu  fail %llu  retry %llu  %.0f/s  live %llu  eta %s", head,
+             (unsigned long long)s->success, (unsigned long long)(done - s->success),
+             (unsigned long long)retries, (double)done / elapsed,
+             (unsigned long long)s->in_flight, eta);
+}
+
+void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
+    char line[256];
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    (void)user_data;
+    if (!terminal && !run->over && run->bar_at != 0
+        && run->now - run->bar_at < SPARP__BAR_EVERY_S * SPARP__NS_PER_S)
+        return;
+    run->bar_at = run->now;
+    sparp__bar_format(line, sizeof line - 8, run, stats);
+    const char *columns = getenv("COLUMNS");
+    size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
+    if (terminal && strlen(line) > width - 1)
+        line[width - 1] = '\0';
+    fprintf(stderr, terminal && !run->over ? "\r%s\033[K" : terminal ? "\r%s\033[K\n" : "%s\n",
+            line);
+}
+
+#endif
+
+/* ============================================================================================ */
+/* >>end        private macros go, so that the file that included us keeps its names             */
+/* ============================================================================================ */
+
+#undef SPARP__EPOLL
+#undef SPARP__KQUEUE
+#undef SPARP__THREADS
+#undef SPARP__NOSIGNAL
+#undef SPARP__SYS_SOCKET
+#undef SPARP__SYS_CONNECT
+#undef SPARP__SYS_SEND
+#undef SPARP__SYS_RECV
+#undef SPARP__SYS_CLOSE
+#undef SPARP__SYS_GETSOCKOPT
+#undef SPARP__SYS_SETSOCKOPT
+#undef SPARP__SYS_FCNTL
+#undef SPARP__SYS_PIPE
+#undef SPARP__SYS_READ
+#undef SPARP__SYS_WRITE
+#undef SPARP__SYS_EPOLL_CREATE
+#undef SPARP__SYS_EPOLL_CTL
+#undef SPARP__SYS_EPOLL_WAIT
+#undef SPARP__SYS_KQUEUE
+#undef SPARP__SYS_KEVENT
+#undef SPARP__SYS_POLL
+#undef SPARP__SYS_GETADDRINFO
+#undef SPARP__SYS_FREEADDRINFO
+#undef SPARP__SYS_THREAD
+#undef SPARP__SYS_CLOCK
+#undef SPARP__SYS_REALLOC
+#undef SPARP__SYS_FREE
+#undef SPARP__PRINTF
+#undef SPARP__NEVER
+#undef SPARP__NS_PER_S
+#undef SPARP__NS_PER_MS
+#undef SPARP__OWNER
+#undef SPARP__BUF_KEEP
+#undef SPARP__HOST_MAX
+#undef SPARP__HTTP_MAX_LINES
+#undef SPARP__HTTP_MAX_INTERIM
+#undef SPARP__DNS_MAX_THREADS
+#undef SPARP__DNS_MAX_NAMES
+#undef SPARP__DNS_MAX_ADDRESSES
+#undef SPARP__DNS_KEEP_NS
+#undef SPARP__DNS_KEEP_FAILED_NS
+#undef SPARP__DNS_BUCKETS
+#undef SPARP__READABLE
+#undef SPARP__WRITABLE
+#undef SPARP__HANGUP
+#undef SPARP__REACTOR_EVENTS
+#undef SPARP__SCRATCH_SIZE
+#undef SPARP__RACE_MAX
+#undef SPARP__RACE_STEP_NS
+#undef SPARP__CONN_INDEX_BITS
+#undef SPARP__IDLE_NS
+#undef SPARP__IDLE_MAX_S
+#undef SPARP__WAKE_TAG
+#undef SPARP__MAX_AT_ONCE
+#undef SPARP__MAX_SLEEPING
+#undef SPARP__WINDOW
+#undef SPARP__DRAIN_MAX
+#undef SPARP__STARVED_NS
+#undef SPARP__BAR_EVERY_S
+
+#endif /* SPARP_IMPLEMENTATION */
