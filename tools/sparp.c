@@ -899,6 +899,14 @@ static double json_number_value(slice raw) {
     X("concurrency", MAX_AT_ONCE) \
     X("rate", MAX_PER_SECOND)
 
+/* X("word of another tool", ID): never accepted, but the hint names what is meant. */
+#define FOREIGN_WORDS(X) \
+    X("retry", RETRIES) \
+    X("parallel-max", MAX_AT_ONCE) \
+    X("jobs", MAX_AT_ONCE) \
+    X("request", METHOD) \
+    X("max-time", TIMEOUT)
+
 typedef enum option_id {
 #define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
     OPTIONS(X)
@@ -1022,16 +1030,16 @@ static size_t edit_distance(slice a, const char *b) {
 
 /* The nearest long name, or NULL if none is near. A beginning counts as one edit. */
 static const char *option_nearest(slice name) {
+#define X(word, tag) if (slice_is(name, word)) return option_rows[OPTION_##tag].name;
+    FOREIGN_WORDS(X)
+#undef X
     const char *known, *nearest = NULL;
     size_t least = name.size < 4 ? 2 : 3;
     option_id id;
     for (size_t i = 0; (known = option_name(i, &id)) != NULL; i++) {
         if (known[0] == '\0') continue;
         size_t distance = edit_distance(name, known);
-        if (name.size >= 3 && starts_with(slice_of(known), "no-") == starts_with(name, "no-")
-            && strncmp(known, name.at, name.size) == 0 && distance > 1) {
-            distance = 1;
-        }
+        if (name.size >= 3 && strncmp(known, name.at, name.size) == 0) distance = 1;
         if (distance < least) {
             least = distance;
             nearest = known;
@@ -1087,16 +1095,16 @@ static const char short_help[] =
     "\n"
     "  sparp urls.txt > results.jsonl                    one URL per line\n"
     "  sparp -c 50 -r 200 reqs.jsonl -o results.jsonl    50 at once, 200 per second\n"
-    "  seq 1000 | sparp -T 'http://api.example.com/items/{}' | jq -c 'select(.status!=200)'\n"
+    "  seq 1000 | sparp -T 'http://api.example.com/items/{}' | jq .status\n"
     "\n"
-    "Pace       -c, --max-at-once N      requests in flight, whole process        [100]\n"
-    "           -r, --max-per-second R   requests started: 50, 300/m, 5/15s  [no limit]\n"
-    "           -t, --timeout TIME       one attempt: 30, 2.5, 500ms, 1m          [30s]\n"
-    "Retries    -R, --retries N          per kind of failure, after the first [20,20,5]\n"
-    "               --ok LIST            statuses that are success            [2xx,304]\n"
-    "               --retry-on LIST      worth another try  [408,425,429,500,502-504]\n"
-    "Stop           --first N            stop after N successes\n"
-    "               --max-fail N|P%      stop after that many failed requests\n"
+    "Pace       -c, --max-at-once N     requests in flight, whole process      [100]\n"
+    "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
+    "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
+    "Retries    -R, --retries N         per kind of failure          [20,20,5 more tries]\n"
+    "               --ok LIST           statuses that are success          [2xx,304]\n"
+    "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
+    "Stop           --first N           stop after N successes\n"
+    "               --max-fail N|P%     stop after that many failed requests\n"
     "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
     "Output     -o FILE  --order input  --body none  --rejects FILE  -n  -q  -v\n"
     "'sparp --help' lists everything.\n";

@@ -1,0 +1,1127 @@
+/* The command's pure parts: values of flags, JSON, lines, urls, records, statistics, progress. */
+#include "../support.h"
+
+#include <json-c/json.h>
+
+#define SPARP_NO_MAIN
+#include "../../tools/sparp.c"
+
+/* Puts what a text holds against what it should hold, and empties it. */
+static void expect_text(text *t, const char *expected) {
+    put_char(t, '\0');
+    assert_false(t->failed);
+    assert_string_equal(t->at, expected);
+    t->size = 0;
+}
+
+/* A copy that ends at a page that must not be touched would hide nothing here: every scanner has
+   an end pointer. A copy of the exact size, for the sanitizer, does the same. */
+static slice exact(const char *string, char **memory) {
+    slice s = { NULL, strlen(string) };
+    *memory = (char *)malloc(s.size + (s.size == 0));
+    assert_non_null(*memory);
+    memcpy(*memory, string, s.size);
+    s.at = *memory;
+    return s;
+}
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+static void test_counts(void **state) {
+    static const char *const bad[] = { "", "-1", "+1", "1.0", "1k", " 1", "9999999999999999999" };
+    int64_t n;
+    (void)state;
+    assert_true(parse_count(slice_of("0"), &n) && n == 0);
+    assert_true(parse_count(slice_of("100000"), &n) && n == 100000);
+    assert_true(parse_count(slice_of("999999999999999999"), &n) && n == 999999999999999999);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_count(slice_of(bad[i]), &n), "%s", bad[i]);
+}
+
+static void test_times(void **state) {
+    static const struct { const char *in; double out; } good[] = {
+        { "30", 30 }, { "2.5", 2.5 }, { "500ms", 0.5 }, { "1m", 60 }, { "2h", 7200 }, { "7s", 7 },
+        { "0", 0 }, { "0.25s", 0.25 }
+    };
+    static const char *const bad[] = { "", "s", "-1", "1,5", "1.", ".", "5 s", "1d", "1e3", "nan" };
+    double s;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK(parse_time(slice_of(good[i].in), &s) && s == good[i].out, "%s", good[i].in);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_time(slice_of(bad[i]), &s), "%s", bad[i]);
+}
+
+static void test_rates(void **state) {
+    static const struct { const char *in; double out; } good[] = {
+        { "50", 50 }, { "50/s", 50 }, { "300/m", 5 }, { "3600/h", 1 }, { "5/15s", 5.0 / 15 },
+        { "0.2", 0.2 }, { "1/500ms", 2 }, { "10/2m", 10.0 / 120 }
+    };
+    static const char *const bad[] = { "", "/s", "5/", "5/15", "5/0s", "5 /s", "5/d", "-5" };
+    double r;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK(parse_rate(slice_of(good[i].in), &r) && r == good[i].out, "%s", good[i].in);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_rate(slice_of(bad[i]), &r), "%s", bad[i]);
+}
+
+static void test_sizes(void **state) {
+    static const char *const bad[] = { "", "k", "1.5M", "1kb", "-1", "99999999999G" };
+    int64_t n;
+    (void)state;
+    assert_true(parse_size(slice_of("512"), &n) && n == 512);
+    assert_true(parse_size(slice_of("64k"), &n) && n == 65536);
+    assert_true(parse_size(slice_of("8M"), &n) && n == 8 << 20);
+    assert_true(parse_size(slice_of("2G"), &n) && n == INT64_C(2) << 30);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_size(slice_of(bad[i]), &n), "%s", bad[i]);
+}
+
+static size_t statuses(const char *list, status_list *out) {
+    size_t count = 0;
+    CHECK(parse_statuses(slice_of(list), out), "%s", list);
+    for (int i = 0; i < STATUS_END; i++) count += out->has[i];
+    return count;
+}
+
+static void test_status_lists(void **state) {
+    static const char *const bad[] = { "", "20", "2x", "xx", "0xx", "200-", "299-200", "200,,201",
+                                       "99", "1000", "2xx;3xx", "al", "200 ,201" };
+    status_list l;
+    (void)state;
+    assert_int_equal(statuses("200", &l), 1);
+    assert_true(l.has[200]);
+    assert_int_equal(statuses("2xx,304", &l), 101);
+    assert_true(l.has[299] && l.has[304] && !l.has[300]);
+    assert_int_equal(statuses("200-299,4XX,301", &l), 201);
+    assert_int_equal(statuses("408,425,429,500,502-504", &l), 7);
+    assert_int_equal(statuses("all", &l), 900);
+    assert_int_equal(statuses("none", &l), 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_statuses(slice_of(bad[i]), &l), "%s", bad[i]);
+}
+
+static void test_numbers_as_text(void **state) {
+    static const struct { int64_t in; const char *out; } cases[] = {
+        { 0, "0" }, { 1, "0.001" }, { 10, "0.01" }, { 400, "0.4" }, { 41700, "41.7" },
+        { 612000, "612" }, { -1500, "-1.5" }, { INT64_MAX, "9223372036854775.807" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_thousandths(&t, cases[i].in);
+        expect_text(&t, cases[i].out);
+    }
+    put_u64(&t, UINT64_MAX);
+    expect_text(&t, "18446744073709551615");
+    text_free(&t);
+}
+
+static void test_numbers_for_people(void **state) {
+    static const struct { int64_t us; const char *out; } times[] = {
+        { 0, "0us" }, { 999, "999us" }, { 4000, "4.00ms" }, { 9994, "9.99ms" }, { 9996, "10.0ms" },
+        { 56600, "56.6ms" }, { 118000, "118ms" }, { 999600, "1.00s" }, { 3000000, "3.00s" },
+        { 22100000, "22.1s" }, { INT64_C(3600000000), "60.0min" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        put_duration(&t, times[i].us);
+        expect_text(&t, times[i].out);
+    }
+    put_size(&t, 76100000);
+    expect_text(&t, "76.1 MB");
+    put_size(&t, 999);
+    expect_text(&t, "999 B");
+    put_rate(&t, 1872.6);
+    expect_text(&t, "1873");
+    put_rate(&t, 0.45);
+    expect_text(&t, "0.5");
+    text_free(&t);
+}
+
+/* --- utf8 and json --------------------------------------------------------------------------- */
+
+static void test_utf8(void **state) {
+    static const struct { const char *in; size_t good; } cases[] = {
+        { "", 0 }, { "abc", 3 }, { "0123456789abcdef\x80", 16 }, { "gr\xC3\xBC\xC3\x9F" "e", 7 },
+        { "\xE2\x82\xAC", 3 }, { "\xF0\x9F\x98\x80", 4 }, { "a\xC3", 1 }, { "\xC0\x80", 0 },
+        { "\xE0\x80\x80", 0 }, { "\xED\xA0\x80", 0 }, { "\xF4\x90\x80\x80", 0 }, { "\xF5", 0 },
+        { "\xF0\x80\x80\x80", 0 }, { "ab\xFF" "cdefghijkl", 2 }, { "\xE2\x82", 0 }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char *memory;
+        slice s = exact(cases[i].in, &memory);
+        CHECK(utf8_good_prefix(s) == cases[i].good, "row %zu", i);
+        free(memory);
+    }
+}
+
+/* Valid and not, by RFC 8259. */
+static const struct { const char *line; bool valid; } documents[] = {
+    { "{}", true }, { "[]", true }, { "0", true }, { "-0", true }, { "1e5", true },
+    { "-1.25E-10", true }, { "true", true }, { "false", true }, { "null", true }, { "\"\"", true },
+    { "\"\\u00e9\\n\\\"\\\\\\/\"", true }, { " { \"a\" : [ 1 , 2 , { } ] } ", true },
+    { "{\"a\":{\"b\":[[],[[]]]}}", true }, { "\"\\ud83d\\ude00\"", true },
+    { "12345678901234567890123", true }, { "[\"\xC3\xA4\"]", true }, { "\r\n\t [1]\t\r\n", true },
+    { "", false }, { " ", false }, { "{", false }, { "}", false }, { "[1", false }, { "[1,]", false },
+    { "[,1]", false }, { "{\"a\"}", false }, { "{\"a\":}", false }, { "{\"a\":1,}", false },
+    { "{a:1}", false }, { "{1:2}", false }, { "[1 2]", false }, { "{\"a\" 1}", false },
+    { "\"", false }, { "\"\\", false }, { "\"\\x\"", false }, { "\"\\u12g4\"", false },
+    { "\"\\u12", false }, { "\"a\tb\"", false }, { "\"a\nb\"", false }, { "tru", false },
+    { "nul", false }, { "+1", false }, { ".5", false }, { "1.", false }, { "1e", false },
+    { "1e+", false }, { "-", false }, { "--1", false }, { "[1}", false }, { "{\"a\":1]", false },
+    { "1 2", false }, { "{}{}", false }, { "[]]", false }, { "'a'", false }, { "{'a':1}", false },
+    { "[1,2,3", false }, { "\"\xFF\"", false }, { "NaN", false }, { "Infinity", false },
+    { "-Infinity", false }, { "[1,,2]", false }, { "{,}", false }, { "{\"a\":1,,\"b\":2}", false },
+    { "//c\n1", false }, { "/*c*/1", false }, { "undefined", false }, { "01", false },
+    { "-01", false }, { "0x10", false }, { "{\"a\"::1}", false }, { "[\"a\",\n4,", false }
+};
+
+static void test_json_documents(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(documents); i++) {
+        char *memory;
+        slice s = exact(documents[i].line, &memory);
+        CHECK(json_is_valid(s) == documents[i].valid, "%s", documents[i].line);
+        free(memory);
+    }
+}
+
+/* What json-c says of the same line: strict, UTF-8 checked, nothing after the value. */
+static bool json_c_is_valid(struct json_tokener *tok, slice s) {
+    json_tokener_reset(tok);
+    char *copy = (char *)malloc(s.size + 1);
+    assert_non_null(copy);
+    if (s.size > 0) memcpy(copy, s.at, s.size);
+    copy[s.size] = '\0';
+    /* with its NUL: json-c wants to know that a number has ended */
+    struct json_object *o = json_tokener_parse_ex(tok, copy, (int)s.size + 1);
+    bool valid = json_tokener_get_error(tok) == json_tokener_success;
+    json_object_put(o);
+    free(copy);
+    return valid;
+}
+
+static struct json_tokener *json_c_new(void) {
+    struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+    assert_non_null(tok);
+    json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    return tok;
+}
+
+/* Where json-c 0.16 is known to be laxer than RFC 8259 although it is told to be strict. */
+static bool json_c_is_lax(slice s) {
+    json j = json_of(s);
+    slice raw;
+    (void)(json_value(&j, &raw) && json_end(&j));
+    return j.error != NULL
+        && (strcmp(j.error, "raw control character in a string") == 0
+            || strcmp(j.error, "expected a digit") == 0
+            || strcmp(j.error, "number starts with 0") == 0
+            || (j.at < j.end && *j.at == '\''));
+}
+
+static void test_json_like_json_c(void **state) {
+    struct json_tokener *tok = json_c_new();
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(documents); i++) {
+        slice s = slice_of(documents[i].line);
+        bool same = json_c_is_valid(tok, s) == documents[i].valid;
+        CHECK(same || json_c_is_lax(s) || starts_with(trimmed(s), "NaN")
+              || strstr(s.at, "Infinity") != NULL, "%s", s.at);
+    }
+    json_tokener_free(tok);
+}
+
+static uint64_t random_state;
+
+static size_t random_below(size_t n) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)(random_state >> 33) % n;
+}
+
+/* Valid lines with a byte or three changed: both have to say the same. */
+static void test_json_mutations(void **state) {
+    static const char seed[] = "{\"url\":\"http://h/\\u00e4\",\"id\":[1,-2.5e3,{\"k\":null}],"
+                               "\"headers\":{\"a\":[\"b\",\"c\"],\"d\":null},\"idempotent\":true}";
+    static const char bytes[] = "{}[]:,\"\\ 019-.eEtrufalsn\xC3\xA4/bx";
+    struct json_tokener *tok = json_c_new();
+    int valid = 0;
+    (void)state;
+    random_state = 42;
+    for (int round = 0; round < 60000; round++) {
+        char line[sizeof seed];
+        memcpy(line, seed, sizeof seed);
+        for (size_t changes = 1 + random_below(3); changes > 0; changes--) {
+            line[random_below(sizeof seed - 1)] = bytes[random_below(sizeof bytes - 1)];
+        }
+        slice s = { line, sizeof seed - 1 };
+        bool ours = json_is_valid(s), theirs = json_c_is_valid(tok, s);
+        valid += ours;
+        CHECK(ours == theirs || (theirs && json_c_is_lax(s)), "%d %d %s", ours, theirs, line);
+    }
+    assert_true(valid > 1000);
+    json_tokener_free(tok);
+}
+
+static void test_json_depth(void **state) {
+    size_t size = 400000;
+    char *deep = (char *)malloc(size);
+    (void)state;
+    assert_non_null(deep);
+    memset(deep, '[', size);
+    slice s = { deep, size };
+    assert_false(json_is_valid(s));
+    memset(deep + 1000, ']', 1000);
+    s.size = 2000;
+    assert_true(json_is_valid(s));
+    memset(deep, '[', 1001);
+    memset(deep + 1001, ']', 1001);
+    s.size = 2002;
+    assert_false(json_is_valid(s));
+    free(deep);
+}
+
+static void test_json_decoding(void **state) {
+    static const struct { const char *raw, *out; } cases[] = {
+        { "", "" }, { "plain", "plain" }, { "a\\nb\\tc\\rd\\be\\ff", "a\nb\tc\rd\be\ff" },
+        { "\\\"\\\\\\/", "\"\\/" }, { "\\u0041\\u00e4\\u20ac", "A\xC3\xA4\xE2\x82\xAC" },
+        { "\\ud83d\\ude00!", "\xF0\x9F\x98\x80!" }, { "\xC3\xA4", "\xC3\xA4" }
+    };
+    static const char *const halves[] = { "\\ud83d", "\\ude00", "\\ud83dx", "\\ud83d\\u0041" };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_true(put_json_decoded(&t, slice_of(cases[i].raw)));
+        expect_text(&t, cases[i].out);
+    }
+    for (size_t i = 0; i < COUNT_OF(halves); i++) {
+        CHECK(!put_json_decoded(&t, slice_of(halves[i])), "%s", halves[i]);
+        t.size = 0;
+    }
+    text_free(&t);
+}
+
+static void test_json_number_values(void **state) {
+    (void)state;
+    assert_true(json_number_value(slice_of("0")) == 0);
+    assert_true(json_number_value(slice_of("2.5")) == 2.5);
+    assert_true(json_number_value(slice_of("-25e-1")) == -2.5);
+    assert_true(json_number_value(slice_of("1E+3")) == 1000);
+    assert_true(json_number_value(slice_of("0e99999999")) == 0);
+}
+
+/* --- url ------------------------------------------------------------------------------------- */
+
+static void test_templates(void **state) {
+    static const struct { const char *pattern, *line, *out; } good[] = {
+        { "http://h/{}", "7", "http://h/7" },
+        { "http://h/{}", "a b/c\xC3\xA4?&", "http://h/a%20b%2Fc%C3%A4%3F%26" },
+        { "http://h/{1}?q={2}", "x\ty z", "http://h/x?q=y%20z" },
+        { "{raw}", "http://h/a?b=c", "http://h/a?b=c" },
+        { "http://h/{}/{}", "1", "http://h/1/1" },
+        { "http://h/{name}/{0}/{", "1", "http://h/{name}/{0}/{" },
+        { "http://h/{{}}", "1", "http://h/{1}" },
+        { "http://h/{2}", "a\tb\tc", "http://h/b" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_null(put_template(&t, slice_of(good[i].pattern), slice_of(good[i].line)));
+        expect_text(&t, good[i].out);
+    }
+    assert_non_null(put_template(&t, slice_of("http://h/{2}"), slice_of("only")));
+    text_free(&t);
+}
+
+static void test_resolution(void **state) {
+    /* RFC 3986 5.4, those that concern http */
+    static const struct { const char *reference, *out; } cases[] = {
+        { "g", "http://a/b/c/g" }, { "./g", "http://a/b/c/g" }, { "g/", "http://a/b/c/g/" },
+        { "/g", "http://a/g" }, { "//g", "http://g" }, { "?y", "http://a/b/c/d;p?y" },
+        { "g?y", "http://a/b/c/g?y" }, { "#s", "http://a/b/c/d;p#s" }, { "g#s", "http://a/b/c/g#s" },
+        { ";x", "http://a/b/c/;x" }, { ".", "http://a/b/c/" }, { "./", "http://a/b/c/" },
+        { "..", "http://a/b/" }, { "../", "http://a/b/" }, { "../g", "http://a/b/g" },
+        { "../..", "http://a/" }, { "../../g", "http://a/g" }, { "../../../g", "http://a/g" },
+        { "/./g", "http://a/g" }, { "/../g", "http://a/g" }, { "g.", "http://a/b/c/g." },
+        { "..g", "http://a/b/c/..g" }, { "./../g", "http://a/b/g" }, { "g/./h", "http://a/b/c/g/h" },
+        { "g/../h", "http://a/b/c/h" }, { "g?y/../x", "http://a/b/c/g?y/../x" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_resolved(&t, slice_of("http://a/b/c/d;p?q"), slice_of(cases[i].reference));
+        put_char(&t, '\0');
+        CHECK(strcmp(t.at, cases[i].out) == 0, "%s -> %s", cases[i].reference, t.at);
+        t.size = 0;
+    }
+    put_resolved(&t, slice_of("https://host:8443"), slice_of("x/y?z"));
+    expect_text(&t, "https://host:8443/x/y?z");
+    put_resolved(&t, slice_of("https://host"), slice_of("//other/z"));
+    expect_text(&t, "https://other/z");
+    text_free(&t);
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+static config test_config;
+static parser test_parser;
+
+static line_kind parse(const char *line, item *out) {
+    memset(&test_parser.headers, 0, sizeof test_parser.headers);
+    test_parser.config = &test_config;
+    return parse_line(&test_parser, slice_of(line), false, out);
+}
+
+static int lines_reset(void **state) {
+    (void)state;
+    parser_free(&test_parser);
+    config_free(&test_config);
+    memset(&test_config, 0, sizeof test_config);
+    memset(&test_parser, 0, sizeof test_parser);
+    return test_setup(state);
+}
+
+static void test_plain_lines(void **state) {
+    static const char *const nothing[] = { "", "   ", "\t", "# comment", "  #x" };
+    item it;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(nothing); i++) {
+        CHECK(parse(nothing[i], &it) == LINE_NOTHING, "'%s'", nothing[i]);
+    }
+    assert_int_equal(parse("http://a/b", &it), LINE_REQUEST);
+    assert_string_equal(it.url, "http://a/b");
+    assert_null(it.method);
+    assert_int_equal(parse("  DELETE http://a/b  ", &it), LINE_REQUEST);
+    assert_string_equal(it.url, "http://a/b");
+    assert_string_equal(it.method, "DELETE");
+    assert_int_equal(parse("HTTPS://a/b", &it), LINE_REQUEST);
+}
+
+static void test_object_lines(void **state) {
+    item it;
+    (void)state;
+    const char *line = " {\"url\":\"http://h/\\u0061\",\"method\":\"PUT\",\"id\": {\"n\": 1.50},"
+                       "\"query\":{\"a\":[1,true,\"x y\"],\"b\":-2.5},"
+                       "\"headers\":{\"X-A\":\"1\",\"X-B\":[\"2\",\"3\"],\"User-Agent\":null},"
+                       "\"json\":{\"k\": [1, 2]},\"timeout\":2.5,\"idempotent\":true,\"meta\":[ ]} ";
+    assert_int_equal(parse(line, &it), LINE_REQUEST);
+    assert_string_equal(it.url, "http://h/a");
+    assert_string_equal(it.method, "PUT");
+    assert_true(slice_is(it.id, "{\"n\": 1.50}"));
+    assert_true(slice_is(it.meta, "[ ]"));
+    assert_string_equal(it.json, "{\"k\": [1, 2]}");
+    assert_true(it.timeout == 2.5 && it.idempotent);
+    const field_list *q = &test_parser.query, *h = &test_parser.headers;
+    assert_int_equal(q->count, 4);
+    assert_string_equal(q->items[0].value, "1");
+    assert_string_equal(q->items[1].value, "true");
+    assert_string_equal(q->items[2].name, "a");
+    assert_string_equal(q->items[2].value, "x y");
+    assert_string_equal(q->items[3].value, "-2.5");
+    assert_int_equal(h->count, 4);
+    assert_string_equal(h->items[2].name, "X-B");
+    assert_string_equal(h->items[2].value, "3");
+    assert_null(h->items[3].value);
+}
+
+static void test_bodies(void **state) {
+    item it;
+    (void)state;
+    assert_int_equal(parse("{\"url\":\"http://h\",\"body\":\"a\\u0000\\n\"}", &it), LINE_REQUEST);
+    assert_int_equal(it.body_size, 3);
+    assert_memory_equal(it.body, "a\0\n", 3);
+    assert_null(it.json);
+    assert_int_equal(parse("{\"url\":\"http://h\",\"body\":[1, 2]}", &it), LINE_REQUEST);
+    assert_string_equal(it.json, "[1, 2]");
+    assert_int_equal(parse("{\"url\":\"http://h\",\"json\":null}", &it), LINE_REQUEST);
+    assert_string_equal(it.json, "null");
+    assert_int_equal(parse("{\"url\":\"http://h\",\"custom_id\":7}", &it), LINE_REQUEST);
+    assert_true(slice_is(it.id, "7"));
+}
+
+static void test_bad_lines(void **state) {
+    static const struct { const char *line; size_t column; const char *error; } cases[] = {
+        { "{\"url\" 1}", 8, "expected ':'" },
+        { "{\"url\":1}", 8, "expected a string" },
+        { "{}", 1, "url is missing" },
+        { "{\"url\":\"\"}", 1, "url is empty" },
+        { "{\"url\":\"http://h\"} x", 20, "text after the end of the value" },
+        { "{\"url\":\"http://h\",\"url\":\"http://h\"}", 19, "duplicate key" },
+        { "{\"url\":\"http://h\",\"id\":1,\"custom_id\":2}", 26, "duplicate key" },
+        { "{\"url\":\"http://h\",\"u\\u0072l\":\"http://h\"}", 19, "duplicate key" },
+        { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key" },
+        { "{\"url\":\"http://h\",\"body_file\":\"x\"}", 19, "unknown key" },
+        { "{\"url\":\"http://h\",\"body\":\"x\",\"json\":1}", 30, "json and body are two bodies" },
+        { "{\"url\":\"http://h\",\"body\":1}", 26, "body is a string, an object or an array" },
+        { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
+        { "{\"url\":\"http://h\",\"timeout\":\"1\"}", 29, "timeout is a number of seconds" },
+        { "{\"url\":\"http://h\",\"idempotent\":1}", 32, "expected true or false" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":1}}", 34, "a header is a string, strings or null" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":\"\",\"A\":\"\"}}", 37, "duplicate key" },
+        { "{\"url\":\"http://h\",\"query\":{\"a\":null}}", 32,
+          "a query value is a string, number, bool or an array of them" },
+        { "{\"url\":\"http://h\\u0000\"}", 8, "NUL in a string" },
+        { "{\"url\":\"http://h\\ud800\"}", 8, "half of a surrogate pair" },
+        { "{\"url\":\"http://h\",}", 19, "expected a key in quotes" },
+        { "null", 1, "url is not absolute, and there is no --base-url" },
+        { "[1]", 1, "url is not absolute, and there is no --base-url" },
+        { "ftp://h/", 1, "url does not start with http:// or https://" },
+        { "GET /x", 5, "url is not absolute, and there is no --base-url" },
+        { "http://h/\xFF", 10, "not UTF-8" },
+        { "{\"url\":\"http://h\"", 18, "expected ',' or '}'" }
+    };
+    item it;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        CHECK(parse(cases[i].line, &it) == LINE_BAD, "%s", cases[i].line);
+        CHECK(strcmp(test_parser.error, cases[i].error) == 0, "%s: %s", cases[i].line,
+              test_parser.error);
+        CHECK(test_parser.column == cases[i].column, "%s: column %zu", cases[i].line,
+              test_parser.column);
+    }
+}
+
+static void test_formats(void **state) {
+    item it;
+    (void)state;
+    test_config.format = FORMAT_JSONL;
+    assert_int_equal(parse("http://h", &it), LINE_BAD);
+    assert_int_equal(parse("# no comments here", &it), LINE_BAD);
+    assert_int_equal(parse("  ", &it), LINE_NOTHING);
+    test_config.format = FORMAT_URL;
+    assert_int_equal(parse("{\"url\":\"http://h\"}", &it), LINE_BAD);
+    test_config.base_url = "http://b/x/";
+    assert_int_equal(parse("y?z", &it), LINE_REQUEST);
+    assert_string_equal(it.url, "http://b/x/y?z");
+    test_config.template_url = "items/{}";
+    assert_int_equal(parse("#1", &it), LINE_REQUEST);
+    assert_string_equal(it.url, "http://b/x/items/%231");
+}
+
+/* The room made for decoded strings is never exceeded: it must not move under the pointers. */
+static void test_arena_stays(void **state) {
+    static const char *const lines[] = {
+        "{\"url\":\"http://h\",\"query\":{\"a\":[1,2,3,4,5,6,7,8,9]}}",
+        "{\"url\":\"http://h\",\"query\":{\"\":\"\",\"b\":1}}",
+        "{\"url\":\"http://h\",\"json\":1}", "GET http://h", "http://h"
+    };
+    item it;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        text_free(&test_parser.arena);
+        assert_int_equal(parse(lines[i], &it), LINE_REQUEST);
+        CHECK(test_parser.arena.size <= strlen(lines[i]) + 2, "%s", lines[i]);
+    }
+}
+
+static void test_requests(void **state) {
+    item it;
+    sparp_request r;
+    (void)state;
+    assert_true(config_set(&test_config, OPTION_HEADER, "X-A: 1"));
+    assert_true(config_set(&test_config, OPTION_HEADER, "X-B: 2"));
+    assert_true(config_set(&test_config, OPTION_HEADER, "x-a:"));
+    assert_true(config_set(&test_config, OPTION_URL_QUERY, "k=v w"));
+    assert_true(config_set(&test_config, OPTION_DATA, "hello"));
+    assert_true(config_check(&test_config));
+    assert_int_equal(test_config.num_removed, 1);
+    assert_int_equal(test_config.num_headers, 2);
+    assert_string_equal(test_config.headers[1].name, "X-B");
+    assert_int_equal(parse("http://h/", &it), LINE_REQUEST);
+    item_request(&test_parser, &it, &r);
+    assert_int_equal(r.num_headers, 1);
+    assert_null(r.headers[0].value);
+    assert_int_equal(r.num_query, 1);
+    assert_string_equal(r.query[0].value, "v w");
+    assert_int_equal(r.body_size, 5);
+    assert_int_equal(parse("{\"url\":\"http://h/\",\"json\":{},\"headers\":{\"X-A\":\"9\"}}", &it),
+                     LINE_REQUEST);
+    item_request(&test_parser, &it, &r);
+    assert_int_equal(r.num_headers, 1);
+    assert_string_equal(r.headers[0].value, "9");
+    assert_null(r.body);
+    assert_string_equal(r.json, "{}");
+}
+
+/* --- options --------------------------------------------------------------------------------- */
+
+static bool parse_words(config *c, const char *words) {
+    static char copy[256];
+    static char *argv[32];
+    int argc = 1;
+    argv[0] = copy;
+    (void)snprintf(copy, sizeof copy, "sparp");
+    char *at = copy + 6;
+    (void)snprintf(at, sizeof copy - 6, "%s", words);
+    for (char *word = strtok(at, " "); word != NULL; word = strtok(NULL, " ")) argv[argc++] = word;
+    argv[argc] = NULL;
+    config_free(c);
+    memset(c, 0, sizeof *c);
+    return config_parse(c, argc, argv) && config_check(c);
+}
+
+static void test_command_lines(void **state) {
+    config *c = &test_config;
+    (void)state;
+    assert_true(parse_words(c, "-c 50 -r 300/m a.jsonl -t500ms --retries=3 http://x -vq -- -z"));
+    assert_int_equal(c->max_at_once, 50);
+    assert_true(c->max_per_second == 5 && c->timeout == 0.5);
+    assert_int_equal(c->num_sources, 3);
+    assert_string_equal(c->sources[2], "-z");
+    assert_true(c->verbose && c->quiet && c->given[OPTION_RETRIES]);
+    assert_true(parse_words(c, "--concurrency 7 --rate 2 --order input --body none -"));
+    assert_true(c->max_at_once == 7 && c->max_per_second == 2 && c->order == ORDER_INPUT);
+    assert_int_equal(c->body, BODY_NONE);
+    assert_true(parse_words(c, "--max-fail 5%"));
+    assert_true(c->max_fail_percent == 5 && c->max_fail == 0);
+    assert_true(parse_words(c, "--stop-on hard-fail,timeout"));
+    assert_int_equal(c->stop_on, SPARP_STOP_ON_HARD_FAIL | SPARP_STOP_ON_TIMEOUT);
+    assert_true(parse_words(c, "--ok all"));
+    assert_false(c->retry_on.has[503]);
+    assert_true(parse_words(c, "--retry-on 2xx"));
+    assert_false(c->ok.has[200]);
+    assert_true(c->ok.has[304]);
+}
+
+/* The messages go to stderr, which is not for the test's log. */
+static void test_usage_errors(void **state) {
+    static const char *const bad[] = {
+        "--retry 3", "--max-at-onc 5", "--zzz", "-Z", "-c", "-c 0", "-c 100001", "-c x", "-t 0",
+        "-r 0", "--order", "--order up", "--echo=1", "--max-fail 101%", "--max-fail 0",
+        "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/", "--data a --json 1",
+        "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
+        "--journal x", "-j x", "--shard 0/2", "--per-host 2", "--body-dir d", "--report r",
+        "--insecure", "--header @/nonexistent/file", "--summarize http://h/", "--max-body 0"
+    };
+    (void)state;
+    int saved_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+    assert_true(saved_stderr >= 0 && null >= 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        (void)dup2(null, STDERR_FILENO);
+        bool taken = parse_words(&test_config, bad[i]);
+        (void)dup2(saved_stderr, STDERR_FILENO);
+        CHECK(!taken, "%s", bad[i]);
+    }
+    (void)close(saved_stderr);
+    (void)close(null);
+}
+
+static void test_nearest_option(void **state) {
+    (void)state;
+    assert_string_equal(option_nearest(slice_of("retry")), "retries");
+    assert_string_equal(option_nearest(slice_of("max-at-onec")), "max-at-once");
+    assert_string_equal(option_nearest(slice_of("quite")), "quiet");
+    assert_string_equal(option_nearest(slice_of("concurency")), "concurrency");
+    assert_null(option_nearest(slice_of("frobnicate")));
+}
+
+/* Names are unique, fit the help screen, and the short one fits 24 x 80. */
+static void test_option_table(void **state) {
+    option_id id, other;
+    const char *name, *known;
+    (void)state;
+    for (size_t i = 0; (name = option_name(i, &id)) != NULL; i++) {
+        for (size_t k = 0; k < i; k++) {
+            known = option_name(k, &other);
+            CHECK(strcmp(name, known) != 0, "--%s", name);
+            CHECK(i >= OPTION_COUNT || option_rows[id].letter == 0
+                  || option_rows[id].letter != option_rows[k].letter, "--%s", name);
+        }
+    }
+    slice rest = slice_of(short_help), line;
+    size_t lines = 0;
+    while (slice_split(&rest, '\n', &line)) {
+        CHECK(line.size <= 80, "%.*s", (int)line.size, line.at);
+        lines++;
+    }
+    assert_true(lines <= 25);    /* the last one is empty */
+    text t = { NULL, 0, 0, false };
+    put_help(&t);
+    rest.at = t.at;
+    rest.size = t.size;
+    while (slice_split(&rest, '\n', &line)) CHECK(line.size <= 110, "%.*s", (int)line.size, line.at);
+    text_free(&t);
+}
+
+/* --- reader ---------------------------------------------------------------------------------- */
+
+static const char *write_temporary(const char *at, size_t size) {
+    static char path[64];
+    (void)snprintf(path, sizeof path, "/tmp/sparp-test-XXXXXX");
+    int fd = mkstemp(path);
+    size_t written;
+    assert_true(fd >= 0 && write_all(fd, at, size, &written));
+    (void)close(fd);
+    return path;
+}
+
+static void test_reader(void **state) {
+    static const char *const lines[] = { "one", "", "three", "four" };
+    static const char content[] = "\xEF\xBB\xBF" "one\r\n\nthree\nfour";
+    const char *const sources[2] = { write_temporary(content, sizeof content - 1), "http://arg" };
+    reader r;
+    slice line;
+    (void)state;
+    assert_true(reader_open(&r, sources, 2));
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        assert_int_equal(reader_next(&r, &line), READ_LINE);
+        assert_true(slice_is(line, lines[i]));
+        assert_int_equal(r.lines, i + 1);
+    }
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_true(slice_is(line, "http://arg") && r.argument);
+    assert_int_equal(reader_next(&r, &line), READ_END);
+    assert_int_equal(reader_next(&r, &line), READ_END);
+    reader_free(&r);
+    (void)unlink(sources[0]);
+}
+
+static void test_reader_long_line(void **state) {
+    size_t size = LINE_BYTES_MAX + 3 * CHUNK;
+    char *content = (char *)malloc(size + 8);
+    reader r;
+    slice line;
+    (void)state;
+    assert_non_null(content);
+    memset(content, 'a', size);
+    memcpy(content + size, "\nnext\n\n", 7);
+    const char *path = write_temporary(content, size + 7);
+    assert_true(reader_open(&r, &path, 1));
+    assert_int_equal(reader_next(&r, &line), READ_TOO_LONG);
+    assert_true(line.size > LINE_BYTES_MAX);
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_true(slice_is(line, "next") && r.lines == 2);
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_int_equal(reader_next(&r, &line), READ_END);
+    reader_free(&r);
+    (void)unlink(path);
+    free(content);
+}
+
+/* A pipe is never waited for, and a line may come in pieces. */
+static void test_reader_pipe(void **state) {
+    int ends[2];
+    reader r;
+    slice line;
+    char path[32];
+    const char *source = path;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    (void)snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    if (access(path, R_OK) != 0) skip();
+    assert_true(reader_open(&r, &source, 1));
+    assert_int_equal(reader_next(&r, &line), READ_LATER);
+    assert_int_equal(write(ends[1], "ab", 2), 2);
+    assert_int_equal(reader_next(&r, &line), READ_LATER);
+    assert_int_equal(write(ends[1], "c\nd\ne", 5), 5);
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_true(slice_is(line, "abc"));
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_true(slice_is(line, "d"));
+    assert_int_equal(reader_next(&r, &line), READ_LATER);
+    (void)close(ends[1]);
+    assert_int_equal(reader_next(&r, &line), READ_LINE);
+    assert_true(slice_is(line, "e"));
+    assert_int_equal(reader_next(&r, &line), READ_END);
+    reader_free(&r);
+    (void)close(ends[0]);
+}
+
+/* --- records --------------------------------------------------------------------------------- */
+
+static void test_strings(void **state) {
+    static const struct { const char *in, *out, *ascii; } cases[] = {
+        { "", "\"\"", "\"\"" },
+        { "plain text of more than eight", "\"plain text of more than eight\"", NULL },
+        { "a\"b\\c\n\r\t\b\f\x01\x1f", "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u001f\"", NULL },
+        { "\x7f", "\"\x7f\"", NULL },
+        { "01234567\"", "\"01234567\\\"\"", NULL },
+        { "\xC3\xA4\xE2\x82\xAC", "\"\xC3\xA4\xE2\x82\xAC\"", "\"\\u00e4\\u20ac\"" },
+        { "\xF0\x9F\x98\x80", "\"\xF0\x9F\x98\x80\"", "\"\\ud83d\\ude00\"" },
+        { "\xE2\x80\xA8\xE2\x80\xA9", "\"\\u2028\\u2029\"", "\"\\u2028\\u2029\"" },
+        { "x\xFFy", "\"x\xEF\xBF\xBDy\"", "\"x\\ufffdy\"" },
+        { "x\xEF\xBF\xBDy", "\"x\xEF\xBF\xBDy\"", "\"x\\ufffdy\"" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_string(&t, slice_of(cases[i].in), false);
+        expect_text(&t, cases[i].out);
+        put_string(&t, slice_of(cases[i].in), true);
+        expect_text(&t, cases[i].ascii != NULL ? cases[i].ascii : cases[i].out);
+    }
+    text_free(&t);
+}
+
+/* Every byte at every place of a word of eight: what needs an escape gets it. */
+static void test_clean_runs(void **state) {
+    char word[17] = "abcdefghijklmnop";
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        bool clean = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+        for (size_t at = 0; at < 16; at++) {
+            char before = word[at];
+            word[at] = (char)c;
+            CHECK(clean_run(word, 16) == (clean ? 16 : at), "byte %u at %zu", c, at);
+            word[at] = before;
+        }
+    }
+}
+
+static void test_base64(void **state) {
+    static const struct { const char *in, *out; } cases[] = {       /* RFC 4648 10 */
+        { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
+        { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xFF\xFE", "//4=" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_base64(&t, slice_of(cases[i].in));
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
+static sparp_result plain_result(void) {
+    static const sparp_field headers[] = { { "content-type", "application/json" }, { "x", "1" },
+                                           { "x", "2" } };
+    sparp_result r;
+    memset(&r, 0, sizeof r);
+    r.method = "GET";
+    r.url = "http://h/";
+    r.outcome = SPARP_OUTCOME_SUCCESS;
+    r.detail = "";
+    r.status = 200;
+    r.headers = headers;
+    r.num_headers = 3;
+    r.body = "{\"a\":\n1}";
+    r.body_size = 8;
+    r.attempts = 2;
+    r.reused = true;
+    r.bytes_out = 211;
+    r.bytes_in = 1834;
+    r.phase_us[SPARP_PHASE_FIRST_BYTE] = 41700;
+    r.elapsed_us = 43500;
+    r.total_us = 612000;
+    r.waited_us = 400;
+    return r;
+}
+
+static ticket plain_ticket(const char *id, const char *meta, const char *line) {
+    ticket k;
+    item it;
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    it.id = slice_of(id);
+    it.meta = slice_of(meta);
+    it.line = slice_of(line);
+    assert_true(ticket_fill(&k, 17, &it, true));
+    return k;
+}
+
+static void test_record(void **state) {
+    record_style style = { false, false, BODY_JSON, "all" };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("\"user-17\"", "", "");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    put_record(&t, &style, &k, &r, INT64_C(1795176142082));
+    expect_text(&t, "{\"index\":17,\"id\":\"user-17\",\"outcome\":\"success\",\"status\":200,\"attempts\":2,"
+                "\"url\":\"http://h/\",\"t\":1795176142.082,\"ms\":{\"queue\":0.4,\"dns\":0,"
+                "\"connect\":0,\"tls\":0,\"ttfb\":41.7,\"total\":43.5,\"all\":612},"
+                "\"bytes\":{\"out\":211,\"in\":1834},\"reused\":true,"
+                "\"headers\":{\"content-type\":[\"application/json\"],\"x\":[\"1\",\"2\"]},"
+                "\"json\":{\"a\": 1}}\n");
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+static void test_record_of_a_failure(void **state) {
+    record_style style = { false, true, BODY_AUTO, NULL };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    r.outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;
+    r.error = SPARP_E_TIMEOUT;
+    r.phase = SPARP_PHASE_FIRST_BYTE;
+    r.detail = "no byte for 30 s";
+    r.status = 0;
+    r.body_size = 0;
+    put_record(&t, &style, &k, &r, 1500);
+    expect_text(&t, "{\"index\":17,\"outcome\":\"timeout_exhausted\",\"status\":null,\"attempts\":2,"
+                "\"url\":\"http://h/\",\"t\":1.5,\"ms\":{\"queue\":0.4,\"total\":43.5,\"all\":612},"
+                "\"bytes\":{\"out\":211,\"in\":1834},\"error\":{\"kind\":\"timeout\","
+                "\"phase\":\"first_byte\",\"message\":\"no byte for 30 s\"},\"maybe_applied\":false,"
+                "\"meta\":{\"m\":1},\"request\":\"GET http://h/\"}\n");
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+static void test_record_bodies(void **state) {
+    static const struct { int mode; const char *body; size_t size; const char *out; } cases[] = {
+        { BODY_AUTO, "text", 4, ",\"body\":\"text\"" },
+        { BODY_AUTO, "a\0b", 3, ",\"body_base64\":\"YQBi\"" },
+        { BODY_AUTO, "\xFF", 1, ",\"body_base64\":\"/w==\"" },
+        { BODY_AUTO, "", 0, "" },
+        { BODY_JSON, " [1,\r\n2] ", 9, ",\"json\": [1,  2] " },
+        { BODY_JSON, "[1,", 3, ",\"body\":\"[1,\"" },
+        { BODY_BASE64, "foo", 3, ",\"body_base64\":\"Zm9v\"" },
+        { BODY_NONE, "foo", 3, "" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        record_style style = { false, false, cases[i].mode, NULL };
+        sparp_result r = plain_result();
+        r.body = cases[i].body;
+        r.body_size = cases[i].size;
+        put_body(&t, &style, &r);
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
+static void test_bad_record(void **state) {
+    record_style style = { false, false, BODY_AUTO, NULL };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
+                   slice_of("{\"url\" 1}"));
+    expect_text(&t, "{\"index\":19,\"outcome\":\"invalid\",\"status\":null,\"attempts\":0,\"error\":"
+                "{\"kind\":\"bad_line\",\"message\":\"line 20, column 8: expected ':'\"},"
+                "\"line\":\"{\\\"url\\\" 1}\"}\n");
+    text_free(&t);
+}
+
+static void test_masked_urls(void **state) {
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    put_masked_url(&t, slice_of("http://user:secret@h/x@y"), false);
+    expect_text(&t, "\"http://***@h/x@y\"");
+    put_masked_url(&t, slice_of("https://h/?a@b"), false);
+    expect_text(&t, "\"https://h/?a@b\"");
+    text_free(&t);
+}
+
+/* --- statistics ------------------------------------------------------------------------------ */
+
+static void test_latency_buckets(void **state) {
+    size_t before = 0;
+    (void)state;
+    for (int64_t us = 0; us < INT64_C(1) << 38; us = us < 4096 ? us + 1 : us + us / 100) {
+        size_t bucket = latency_bucket(us);
+        assert_true(bucket < LATENCY_BUCKETS);
+        CHECK(bucket == before || bucket == before + 1, "%lld", (long long)us);
+        before = bucket;
+        if (us >> LATENCY_BITS_MAX != 0) continue;
+        int64_t top = latency_top(bucket);
+        CHECK(top >= us && (double)(top - us) <= (double)us * 0.032, "%lld %lld", (long long)us,
+              (long long)top);
+        assert_int_equal(latency_bucket(top), bucket);
+        assert_int_equal(latency_bucket(top + 1), bucket + (bucket + 1 < LATENCY_BUCKETS));
+    }
+}
+
+static void test_percentiles(void **state) {
+    static tally y;
+    (void)state;
+    memset(&y, 0, sizeof y);
+    assert_int_equal(tally_percentile(&y, 500), 0);
+    for (int64_t ms = 1; ms <= 1000; ms++) tally_latency(&y, ms * 1000);
+    static const struct { uint64_t thousandths; double us; } cases[] = {
+        { 500, 500e3 }, { 900, 900e3 }, { 950, 950e3 }, { 990, 990e3 }, { 1000, 1000e3 }
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        double got = (double)tally_percentile(&y, cases[i].thousandths);
+        CHECK(got >= cases[i].us && got <= cases[i].us * 1.032, "%f", got);
+    }
+    memset(&y, 0, sizeof y);
+    tally_latency(&y, 43500);
+    assert_int_equal(tally_percentile(&y, 500), 43500);
+}
+
+static void test_summary_text(void **state) {
+    static tally y;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    sparp_result r = plain_result();
+    sample v;
+    (void)state;
+    memset(&y, 0, sizeof y);
+    memset(&s, 0, sizeof s);
+    sample_result(&v, &r, 3);
+    tally_add(&y, &v);
+    r.outcome = SPARP_OUTCOME_TRANSPORT_FAILED;
+    r.error = SPARP_E_REFUSED;
+    r.status = 0;
+    sample_result(&v, &r, 812);
+    tally_add(&y, &v);
+    s.tally = &y;
+    s.elapsed_us = 2000000;
+    s.connects = 1;
+    s.reuses = 3;
+    put_summary_text(&t, &s);
+    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n"
+                "           1 ok   0 failed   1 gave up   0 invalid      2 retries\n"
+                "status     200 1   none 1\n"
+                "errors     refused 1      first: index 812 http://h/\n"
+                "traffic    3.67 kB in   422 B out   1 connection, 75 % reused\n"
+                "latency    min 43.5ms  mean 43.5ms  p50 43.5ms  p90 43.5ms  p95 43.5ms  "
+                "p99 43.5ms  max 43.5ms\n");
+    text_free(&t);
+}
+
+static void test_summary_json_is_json(void **state) {
+    static tally y;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    memset(&y, 0, sizeof y);
+    memset(&s, 0, sizeof s);
+    s.tally = &y;
+    for (int round = 0; round < 2; round++) {
+        put_summary_json(&t, &s);
+        slice line = { t.at, t.size };
+        assert_true(json_is_valid(line));
+        t.size = 0;
+        y.status[200] = y.status[404] = 1;
+        y.errors[SPARP_E_TIMEOUT][SPARP_PHASE_DNS] = y.errors[SPARP_E_RESET][0] = 2;
+        tally_latency(&y, 4711);
+    }
+    text_free(&t);
+}
+
+/* What was written can be read back. */
+static void test_saved_records(void **state) {
+    record_style style = { false, false, BODY_AUTO, NULL };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    text t = { NULL, 0, 0, false };
+    saved v;
+    (void)state;
+    put_record(&t, &style, &k, &r, 5000);
+    slice line = { t.at, t.size };
+    assert_true(saved_parse(&v, line));
+    assert_int_equal(v.sample.outcome, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(v.sample.index, 17);
+    assert_int_equal(v.sample.status, 200);
+    assert_int_equal(v.sample.attempts, 2);
+    assert_int_equal(v.sample.elapsed_us, 43500);
+    assert_int_equal(v.sample.total_us, 612000);
+    assert_int_equal(v.sample.bytes_in, 1834);
+    assert_true(v.sample.reused && v.seconds == 5);
+    assert_false(saved_parse(&v, slice_of("{\"index\":1}")));
+    assert_false(saved_parse(&v, slice_of("{\"index\":1,\"outcome\":\"succ")));
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+/* --- progress -------------------------------------------------------------------------------- */
+
+static progress_view view(void) {
+    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31 };
+    return v;
+}
+
+static void expect_bar(const progress_view *v, size_t columns, const char *expected) {
+    text t = { NULL, 0, 0, false };
+    put_progress_bar(&t, v, columns, false, false);
+    CHECK(t.size < columns, "%zu columns", columns);
+    expect_text(&t, expected);
+    text_free(&t);
+}
+
+static void test_bar(void **state) {
+    progress_view v = view();
+    (void)state;
+    expect_bar(&v, 120, " 41% ############..................  41230/100000  ok 40897  fail 301  "
+               "retry 1204  1873/s  live 100  eta 0:31");
+    expect_bar(&v, 80, " 41%  41230/100000  ok 40897  fail 301  retry 1204  1873/s  live 100  "
+               "eta 0:31");
+    expect_bar(&v, 60, " 41%  41230/100000  fail 301  retry 1204  1873/s  eta 0:31");
+    expect_bar(&v, 40, " 41%  41230/100000  fail 301  1873/s");
+    expect_bar(&v, 20, " 41%  41230/100000");
+    v.estimated = true;
+    expect_bar(&v, 40, "~ 41%  41230/~100000  fail 301  1873/s");
+    v.total = 0;
+    v.eta_s = -1;
+    expect_bar(&v, 80, "  -%  41230  ok 40897  fail 301  retry 1204  1873/s  live 100  eta -:--");
+}
+
+static size_t display_width(const text *t) {
+    size_t width = 0;
+    for (size_t i = 0; i < t->size; i++) width += ((unsigned char)t->at[i] & 0xC0) != 0x80;
+    return width;
+}
+
+/* Never wider than the terminal less one, whatever the numbers are. */
+static void test_bar_never_wraps(void **state) {
+    progress_view v = view();
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        for (size_t columns = 1; columns < 200; columns++) {
+            put_progress_bar(&t, &v, columns, true, false);
+            CHECK(display_width(&t) < columns, "%zu columns", columns);
+            t.size = 0;
+        }
+        v.done = v.total = v.ok = v.failed = v.retries = UINT64_MAX / 2;
+        v.eta_s = 99999999;
+        if (round == 1) v.total = 0;
+    }
+    text_free(&t);
+}
+
+static void test_bar_color(void **state) {
+    progress_view v = view();
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    put_progress_bar(&t, &v, 40, true, true);
+    expect_text(&t, " 41%  41230/100000\033[31m  fail 301\033[m  1873/s");
+    v.failed = 0;
+    put_progress_bar(&t, &v, 40, true, true);
+    assert_null(memchr(t.at, '\033', t.size));
+    text_free(&t);
+}
+
+static void test_progress_lines(void **state) {
+    progress_view v = view();
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    put_progress_line(&t, &v, INT64_C(1795176284000));
+    expect_text(&t, "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 retry=1204 "
+                "rate=1873/s live=100 eta=31s\n");
+    v.total = 0;
+    v.eta_s = -1;
+    put_progress_json(&t, &v, INT64_C(1795176284000));
+    slice line = { t.at, t.size };
+    assert_true(json_is_valid(line));
+    expect_text(&t, "{\"t\":1795176284,\"done\":41230,\"total\":null,\"estimated\":false,\"ok\":40897,"
+                "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"eta\":null}\n");
+    text_free(&t);
+}
+
+int main(void) {
+#define LINES(function) cmocka_unit_test_setup_teardown(function, lines_reset, lines_reset)
+    const struct CMUnitTest tests[] = {
+        TEST(test_counts), TEST(test_times), TEST(test_rates), TEST(test_sizes),
+        TEST(test_status_lists), TEST(test_numbers_as_text), TEST(test_numbers_for_people),
+        TEST(test_utf8), TEST(test_json_documents), TEST(test_json_like_json_c),
+        TEST(test_json_mutations), TEST(test_json_depth), TEST(test_json_decoding),
+        TEST(test_json_number_values), TEST(test_templates), TEST(test_resolution),
+        LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
+        LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
+        LINES(test_command_lines), LINES(test_usage_errors), TEST(test_nearest_option),
+        TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
+        TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
+        TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
+        TEST(test_bad_record), TEST(test_masked_urls), TEST(test_latency_buckets),
+        TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_json_is_json),
+        TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
+        TEST(test_progress_lines)
+    };
+    (void)command;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
