@@ -1,4 +1,185 @@
-/* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end */
+/* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end
+
+   DO THIS
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+   in one C or C++ file, best in a file of its own, to have the implementation there. Everywhere
+   else include it without the macro. Link with -lpthread where the C library is old; nothing
+   else is needed. C99 or later, C++11 or later; POSIX with epoll, kqueue or poll.
+
+   Before the #include, in the file with the implementation, you may define
+       SPARP_STATIC        every function is static; implementation and use are in this file
+       SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
+       SPARP_NO_STDIO      no sparp_progress_bar()
+       SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
+
+   EXAMPLE
+       static void print(sparp *run, const sparp_result *r, void *user_data) {
+           (void)run;
+           (void)user_data;
+           printf("%d %s %s\n", r->status, r->url, sparp_outcome_name(r->outcome));
+       }
+
+       int main(void) {
+           sparp_request urls[] = {{"http://127.0.0.1:8080/a"}, {"http://127.0.0.1:8080/b"}};
+           sparp_options options = {0};
+           options.requests = urls;
+           options.num_requests = 2;
+           options.max_at_once = 50;           // in flight
+           options.max_per_second = 20;        // started
+           options.on_result = print;
+           return sparp_run_each(&options, NULL);
+       }
+
+   CONTENTS (search for the tag)
+       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, ERRORS, STOPPING,
+                     EVENT LOOP, LIMITS AND THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
+       >>api         every declaration, with units, defaults and ownership
+       >>platform    feature checks, includes, system calls by name
+       >>base        slices, ASCII, numbers, lists
+       >>texts       codes to names and sentences
+       >>env         allocator, logger, clock, dice, faults
+       >>buf         growing byte buffer
+       >>heap        timers
+       >>bucket      starts per second
+       >>url         "http://host:port/path?query"
+       >>request     from the user's struct to the bytes on the wire
+       >>http        response parser
+       >>resolve     names to addresses, on helper threads
+       >>reactor     epoll, kqueue, poll
+       >>socket      connect, send, recv
+       >>conn        one connection
+       >>pool        idle connections by origin
+       >>judge       verdicts, pauses, Retry-After
+       >>task        one request from input to result
+       >>sched       who starts, what an end means, who gets the result
+       >>public      the functions of the API
+       >>extras      progress bar
+       >>end         macros go, history, licence
+   Each section uses only what stands above it.
+
+   WAYS TO RUN
+   sparp_run_each   sends everything and reports through on_result, as results come.
+   sparp_run_all    the same, and returns all results in input order. They stay in memory.
+   sparp_run_any    the first success; the rest is cancelled.
+   sparp_open, sparp_next, sparp_close: a loop of yours that takes result after result.
+   sparp_open, sparp_poll_fd, sparp_wait_ms, sparp_step, sparp_ready: see EVENT LOOP.
+   A result is delivered once: to on_result if you set it, else to sparp_next and sparp_ready.
+   (sparp_run_all and sparp_run_any do both.) The requests come from an array, or from
+   next_request(), which is asked for one at a time, input_buffer_size ahead of need; it may
+   say LATER and is then left alone until sparp_wake().
+
+   LIFETIMES
+   What a sparp_request points at is copied when it is pulled; only the array itself, and the
+   headers of sparp_options, must stay until the run is closed. Strings that next_request() gives
+   may be overwritten at its next call. A result and all it points at live until the callback
+   returns; until the next sparp_next, sparp_ready, sparp_step or sparp_close; or until
+   sparp_results_free. What parse() returns is yours.
+
+   STATES of a request
+       pulled -> waiting -> in flight -> [response -> verdict] -> ended, with one outcome
+                    ^                                 |
+                    '------- pause, holds no slot ----'
+   An attempt ends as exactly one of
+       a response   status line, fields and body are complete (or skipped, or capped on
+                    purpose). inspect() is asked when the fields are there, and may say
+                    SPARP_NEED_BODY to be asked again with the body. Any value that it should not
+                    return means HARD_FAIL. The body of a SOFT_FAIL that is tried again is not
+                    kept: a small rest is read to keep the connection, a large one closes it.
+       a timeout    one of our timers fired (or the kernel's ETIMEDOUT); .phase says where
+       a transport error   everything else that network or peer did
+       a local error       bad request, body or head too large, no memory: never tried again
+   and the request ends as one of the eight outcomes. Always, also after a stop or without
+   memory, pulled = in_flight + waiting + success + hard_fail + soft_exhausted +
+   timeout_exhausted + transport_failed + local_failed + cancelled + not_started.
+
+   PACE AND RETRIES
+   At most max_at_once attempts are in flight, and as many connections open. At most
+   max_per_second are written, evenly: in any W seconds no more than W * rate + burst (W is read
+   as W + 1 ms, because timers are that coarse). Every write takes a token: first tries, retries
+   and replays. A stall is not made up for. Slot and token are taken together when a request
+   starts; a request that must wait for a new connection is checked against the pace once more
+   when it is written, so the server never sees a burst that a slow look-up has dammed up.
+   Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
+   _by_transport. N retries are N + 1 attempts; SPARP_NONE is one attempt. Timers start when an
+   attempt gets its slot: our own queues never eat a timeout.
+   The k-th pause of its kind is d/2 + a random part of d/2, d = min(backoff_max_s, backoff_s *
+   2^k), half of that after timeouts and transport errors. backoff_s = SPARP_NONE: at once.
+   Retry-After (seconds, or a date measured against the response's own Date) makes the pause
+   longer, never shorter; above retry_after_max_s the request ends now, with retry_at_s set. A
+   pause that would end after a deadline is not begun: the request ends now.
+   Sent twice: soft fails and timeouts are tried again for every method, as the limits say,
+   unless retry_safe_only is set. Transport errors are tried again only where that is safe (no
+   byte was sent; or the method is GET HEAD OPTIONS TRACE PUT DELETE; or the request has an
+   Idempotency-Key or is marked idempotent), unless retry_unsafe is set; a host that does not
+   exist and a peer that does not speak HTTP/1.1, never. A connection that the server closed
+   while it lay idle is no failure: the request is replayed once, at once, if that is safe. A
+   result of an unsafe request whose effect is unknown says maybe_applied.
+
+   ERRORS
+   A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
+   the address or the limit in it. A function fails only if the run cannot be performed:
+   BAD_OPTIONS (sparp_check_options() gives the sentence that names the field), OUT_OF_MEMORY,
+   SYSTEM (no descriptor for the event queue), CALLBACK_FAILED (next_request() gave up).
+   EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS are no failures either: the run goes on with fewer
+   connections (half of those it has, one more after 8 successes) and the request waits. Only
+   when nothing at all can be opened for connect_timeout_s it ends as OUT_OF_RESOURCES.
+
+   STOPPING
+   stop_on (six events, even if retries are left), stop_after_failures, stop_after_successes,
+   run_deadline_s, sparp_stop(). The event is recorded and its callback run, then the run stops:
+   what is in flight is cut and ends CANCELLED, or, with stop_drains, may end by itself; what
+   waits for a retry ends CANCELLED; what was never sent ends NOT_STARTED; next_request() is not
+   asked again. sparp_stats.stopped says why. sparp_cancel() ends one request. All of them may be
+   called from any callback; they take effect when it has returned.
+
+   EVENT LOOP
+       watch sparp_poll_fd(run) for reading, and your own descriptors
+       for (;;) {
+           poll them for sparp_wait_ms(run) milliseconds
+           bool more = sparp_step(run, 0);
+           while ((r = sparp_ready(run)) != NULL) ...
+           if (!more) break;
+       }
+   The descriptor alone is not enough: timeouts, pauses and the pace need the milliseconds too.
+   Waking early or for nothing is cheap. With the poll backend there is no such descriptor (-1)
+   and sparp_wait_ms() is at most 10. No turn takes long, but for a callback of yours.
+
+   LIMITS AND THREATS
+   The server is taken to be hostile. Every length it sends is checked against a limit before it
+   is used: max_head_bytes (64 KiB) for status line, fields and interim responses, and again for
+   chunk extensions and trailers; 256 fields; 32 interim responses; max_body_bytes (64 MiB).
+   Memory is not reserved on its word. What RFC 9112 calls an error is one, at once: a
+   Content-Length that is no number or differs from another, an unknown transfer coding, a bad
+   chunk, NUL or bare CR, a field without a colon. A response that ends early is TRUNCATED or
+   CLOSED, never a success. Transfer-Encoding beside Content-Length: the former counts and the
+   connection is not used again. Bytes behind a response close its connection. A server that
+   drips is bounded by timeout_s.
+   From you nothing passes unchecked either: CR, LF, NUL and controls in url, method, field names
+   and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
+   that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
+   left as it is. "user:password@" in a url becomes an Authorization header and is shown as ***.
+   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause at one
+   time (then nothing new is pulled); 4 * max_at_once results that nobody has taken, or, with
+   .ordered, that wait for an earlier one.
+
+   MEMORY
+   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
+   request pulled and not ended, and its bytes; 0.5 KB a connection; the fields and the body of
+   each response in flight. Buffers are used again: once warm, a request allocates nothing.
+   Everything comes from sparp_options.allocator, but for name look-ups, which come from malloc
+   because a helper thread may outlive the run.
+
+   THREADS AND SIGNALS
+   A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
+   Runs share nothing: as many as you like in as many threads. sparp_wake() alone may be called
+   from any thread and from a signal handler. Host names are looked up by up to 8 helper threads
+   that take no signals and touch nothing of yours; literals need none. sparp_close() does not
+   wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
+
+   NOT DONE
+   https, redirects, proxies, compression, HTTP/2, cookies, WebSocket. An https:// url ends as
+   TLS_ABSENT; a 3xx is a response like any other. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -383,7 +564,6 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -5038,7 +5218,7 @@ const char *sparp_error_detail(const sparp *run) {
     return run->fault.detail;
 }
 
-/* --- start to end ------------------------------------------------------------------------------ */
+/* --- start to end ---------------------------------------------------------------------------- */
 
 sparp_error sparp_run_each(const sparp_options *options, sparp_stats *stats_or_null) {
     sparp_error error;
@@ -5120,7 +5300,7 @@ void sparp_results_free(sparp_results *results) {
     memset(results, 0, sizeof *results);
 }
 
-/* --- helpers ----------------------------------------------------------------------------------- */
+/* --- helpers --------------------------------------------------------------------------------- */
 
 const char *sparp_backend(void) {
     return sparp__reactor_name();
@@ -5252,3 +5432,25 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BAR_EVERY_S
 
 #endif /* SPARP_IMPLEMENTATION */
+
+/* HISTORY
+   0.1.0   2026-11-21  the first: HTTP/1.1 over TCP, pace, retries, stop rules, ordered and
+                       streamed results, foreign event loops
+
+   LICENCE (MIT)
+   Copyright (c) 2026 sparp contributors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software
+   and associated documentation files (the "Software"), to deal in the Software without
+   restriction, including without limitation the rights to use, copy, modify, merge, publish,
+   distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
+   Software is furnished to do so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all copies or
+   substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+   BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+   DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
