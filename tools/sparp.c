@@ -1100,7 +1100,7 @@ static const char short_help[] =
     "Pace       -c, --max-at-once N     requests in flight, whole process      [100]\n"
     "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
     "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
-    "Retries    -R, --retries N         per kind of failure          [20,20,5 more tries]\n"
+    "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
     "               --ok LIST           statuses that are success          [2xx,304]\n"
     "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
     "Stop           --first N           stop after N successes\n"
@@ -3901,7 +3901,7 @@ static void app_say_bad_lines(const app *a) {
 /* Why the run ended before its input did; nothing if it did not. */
 static void app_say_stop(const app *a, const sparp_stats *s) {
     const config *c = a->config;
-    unsigned long long done = (unsigned long long)stats_done(s);
+    unsigned long long done = (unsigned long long)(s->success + stats_failed(s));
     if (signal_stops > 0 && s->input_size > 0) {
         say("interrupted after %llu of %s%llu.", done, s->input_ended ? "" : "~",
             (unsigned long long)s->input_size);

@@ -34,7 +34,9 @@ static void test_counts(void **state) {
     assert_true(parse_count(slice_of("0"), &n) && n == 0);
     assert_true(parse_count(slice_of("100000"), &n) && n == 100000);
     assert_true(parse_count(slice_of("999999999999999999"), &n) && n == 999999999999999999);
-    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_count(slice_of(bad[i]), &n), "%s", bad[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_count(slice_of(bad[i]), &n), "%s", bad[i]);
+    }
 }
 
 static void test_times(void **state) {
@@ -48,7 +50,9 @@ static void test_times(void **state) {
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         CHECK(parse_time(slice_of(good[i].in), &s) && s == good[i].out, "%s", good[i].in);
     }
-    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_time(slice_of(bad[i]), &s), "%s", bad[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_time(slice_of(bad[i]), &s), "%s", bad[i]);
+    }
 }
 
 static void test_rates(void **state) {
@@ -62,7 +66,9 @@ static void test_rates(void **state) {
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         CHECK(parse_rate(slice_of(good[i].in), &r) && r == good[i].out, "%s", good[i].in);
     }
-    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_rate(slice_of(bad[i]), &r), "%s", bad[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_rate(slice_of(bad[i]), &r), "%s", bad[i]);
+    }
 }
 
 static void test_sizes(void **state) {
@@ -73,7 +79,9 @@ static void test_sizes(void **state) {
     assert_true(parse_size(slice_of("64k"), &n) && n == 65536);
     assert_true(parse_size(slice_of("8M"), &n) && n == 8 << 20);
     assert_true(parse_size(slice_of("2G"), &n) && n == INT64_C(2) << 30);
-    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_size(slice_of(bad[i]), &n), "%s", bad[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_size(slice_of(bad[i]), &n), "%s", bad[i]);
+    }
 }
 
 static size_t statuses(const char *list, status_list *out) {
@@ -96,7 +104,9 @@ static void test_status_lists(void **state) {
     assert_int_equal(statuses("408,425,429,500,502-504", &l), 7);
     assert_int_equal(statuses("all", &l), 900);
     assert_int_equal(statuses("none", &l), 0);
-    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK(!parse_statuses(slice_of(bad[i]), &l), "%s", bad[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_statuses(slice_of(bad[i]), &l), "%s", bad[i]);
+    }
 }
 
 static void test_numbers_as_text(void **state) {
@@ -163,7 +173,8 @@ static const struct { const char *line; bool valid; } documents[] = {
     { "\"\\u00e9\\n\\\"\\\\\\/\"", true }, { " { \"a\" : [ 1 , 2 , { } ] } ", true },
     { "{\"a\":{\"b\":[[],[[]]]}}", true }, { "\"\\ud83d\\ude00\"", true },
     { "12345678901234567890123", true }, { "[\"\xC3\xA4\"]", true }, { "\r\n\t [1]\t\r\n", true },
-    { "", false }, { " ", false }, { "{", false }, { "}", false }, { "[1", false }, { "[1,]", false },
+    { "", false }, { " ", false }, { "{", false }, { "}", false }, { "[1", false },
+    { "[1,]", false },
     { "[,1]", false }, { "{\"a\"}", false }, { "{\"a\":}", false }, { "{\"a\":1,}", false },
     { "{a:1}", false }, { "{1:2}", false }, { "[1 2]", false }, { "{\"a\" 1}", false },
     { "\"", false }, { "\"\\", false }, { "\"\\x\"", false }, { "\"\\u12g4\"", false },
@@ -339,12 +350,14 @@ static void test_resolution(void **state) {
     static const struct { const char *reference, *out; } cases[] = {
         { "g", "http://a/b/c/g" }, { "./g", "http://a/b/c/g" }, { "g/", "http://a/b/c/g/" },
         { "/g", "http://a/g" }, { "//g", "http://g" }, { "?y", "http://a/b/c/d;p?y" },
-        { "g?y", "http://a/b/c/g?y" }, { "#s", "http://a/b/c/d;p#s" }, { "g#s", "http://a/b/c/g#s" },
+        { "g?y", "http://a/b/c/g?y" }, { "#s", "http://a/b/c/d;p#s" },
+        { "g#s", "http://a/b/c/g#s" },
         { ";x", "http://a/b/c/;x" }, { ".", "http://a/b/c/" }, { "./", "http://a/b/c/" },
         { "..", "http://a/b/" }, { "../", "http://a/b/" }, { "../g", "http://a/b/g" },
         { "../..", "http://a/" }, { "../../g", "http://a/g" }, { "../../../g", "http://a/g" },
         { "/./g", "http://a/g" }, { "/../g", "http://a/g" }, { "g.", "http://a/b/c/g." },
-        { "..g", "http://a/b/c/..g" }, { "./../g", "http://a/b/g" }, { "g/./h", "http://a/b/c/g/h" },
+        { "..g", "http://a/b/c/..g" }, { "./../g", "http://a/b/g" },
+        { "g/./h", "http://a/b/c/g/h" },
         { "g/../h", "http://a/b/c/h" }, { "g?y/../x", "http://a/b/c/g?y/../x" }
     };
     text t = { NULL, 0, 0, false };
@@ -404,7 +417,8 @@ static void test_object_lines(void **state) {
     const char *line = " {\"url\":\"http://h/\\u0061\",\"method\":\"PUT\",\"id\": {\"n\": 1.50},"
                        "\"query\":{\"a\":[1,true,\"x y\"],\"b\":-2.5},"
                        "\"headers\":{\"X-A\":\"1\",\"X-B\":[\"2\",\"3\"],\"User-Agent\":null},"
-                       "\"json\":{\"k\": [1, 2]},\"timeout\":2.5,\"idempotent\":true,\"meta\":[ ]} ";
+                       "\"json\":{\"k\": [1, 2]},\"timeout\":2.5,\"idempotent\":true,"
+                       "\"meta\":[ ]} ";
     assert_int_equal(parse(line, &it), LINE_REQUEST);
     assert_string_equal(it.url, "http://h/a");
     assert_string_equal(it.method, "PUT");
@@ -457,8 +471,10 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
         { "{\"url\":\"http://h\",\"timeout\":\"1\"}", 29, "timeout is a number of seconds" },
         { "{\"url\":\"http://h\",\"idempotent\":1}", 32, "expected true or false" },
-        { "{\"url\":\"http://h\",\"headers\":{\"a\":1}}", 34, "a header is a string, strings or null" },
-        { "{\"url\":\"http://h\",\"headers\":{\"a\":\"\",\"A\":\"\"}}", 37, "duplicate key" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":1}}", 34,
+          "a header is a string, strings or null" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":\"\",\"A\":\"\"}}", 37,
+          "duplicate key" },
         { "{\"url\":\"http://h\",\"query\":{\"a\":null}}", 32,
           "a query value is a string, number, bool or an array of them" },
         { "{\"url\":\"http://h\\u0000\"}", 8, "NUL in a string" },
@@ -589,7 +605,8 @@ static void test_usage_errors(void **state) {
     static const char *const bad[] = {
         "--retry 3", "--max-at-onc 5", "--zzz", "-Z", "-c", "-c 0", "-c 100001", "-c x", "-t 0",
         "-r 0", "--order", "--order up", "--echo=1", "--max-fail 101%", "--max-fail 0",
-        "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/", "--data a --json 1",
+        "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
+        "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
         "--journal x", "-j x", "--shard 0/2", "--per-host 2", "--body-dir d", "--report r",
         "--insecure", "--header @/nonexistent/file", "--summarize http://h/", "--max-body 0"
@@ -640,7 +657,9 @@ static void test_option_table(void **state) {
     put_help(&t);
     rest.at = t.at;
     rest.size = t.size;
-    while (slice_split(&rest, '\n', &line)) CHECK(line.size <= 110, "%.*s", (int)line.size, line.at);
+    while (slice_split(&rest, '\n', &line)) {
+        CHECK(line.size <= 110, "%.*s", (int)line.size, line.at);
+    }
     text_free(&t);
 }
 
@@ -827,7 +846,8 @@ static void test_record(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     put_record(&t, &style, &k, &r, INT64_C(1795176142082));
-    expect_text(&t, "{\"index\":17,\"id\":\"user-17\",\"outcome\":\"success\",\"status\":200,\"attempts\":2,"
+    expect_text(&t, "{\"index\":17,\"id\":\"user-17\",\"outcome\":\"success\","
+                    "\"status\":200,\"attempts\":2,"
                 "\"url\":\"http://h/\",\"t\":1795176142.082,\"ms\":{\"queue\":0.4,\"dns\":0,"
                 "\"connect\":0,\"tls\":0,\"ttfb\":41.7,\"total\":43.5,\"all\":612},"
                 "\"bytes\":{\"out\":211,\"in\":1834},\"reused\":true,"
@@ -850,10 +870,12 @@ static void test_record_of_a_failure(void **state) {
     r.status = 0;
     r.body_size = 0;
     put_record(&t, &style, &k, &r, 1500);
-    expect_text(&t, "{\"index\":17,\"outcome\":\"timeout_exhausted\",\"status\":null,\"attempts\":2,"
+    expect_text(&t, "{\"index\":17,\"outcome\":\"timeout_exhausted\",\"status\":null,"
+                    "\"attempts\":2,"
                 "\"url\":\"http://h/\",\"t\":1.5,\"ms\":{\"queue\":0.4,\"total\":43.5,\"all\":612},"
                 "\"bytes\":{\"out\":211,\"in\":1834},\"error\":{\"kind\":\"timeout\","
-                "\"phase\":\"first_byte\",\"message\":\"no byte for 30 s\"},\"maybe_applied\":false,"
+                "\"phase\":\"first_byte\",\"message\":\"no byte for 30 s\"},"
+                "\"maybe_applied\":false,"
                 "\"meta\":{\"m\":1},\"request\":\"GET http://h/\"}\n");
     text_free(&k.parts);
     text_free(&t);
@@ -889,7 +911,8 @@ static void test_bad_record(void **state) {
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
                    slice_of("{\"url\" 1}"));
-    expect_text(&t, "{\"index\":19,\"outcome\":\"invalid\",\"status\":null,\"attempts\":0,\"error\":"
+    expect_text(&t, "{\"index\":19,\"outcome\":\"invalid\",\"status\":null,\"attempts\":0,"
+                    "\"error\":"
                 "{\"kind\":\"bad_line\",\"message\":\"line 20, column 8: expected ':'\"},"
                 "\"line\":\"{\\\"url\\\" 1}\"}\n");
     text_free(&t);
@@ -1098,7 +1121,8 @@ static void test_progress_lines(void **state) {
     put_progress_json(&t, &v, INT64_C(1795176284000));
     slice line = { t.at, t.size };
     assert_true(json_is_valid(line));
-    expect_text(&t, "{\"t\":1795176284,\"done\":41230,\"total\":null,\"estimated\":false,\"ok\":40897,"
+    expect_text(&t, "{\"t\":1795176284,\"done\":41230,\"total\":null,\"estimated\":false,"
+                    "\"ok\":40897,"
                 "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"eta\":null}\n");
     text_free(&t);
 }
