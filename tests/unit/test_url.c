@@ -164,6 +164,8 @@ static const struct {
     {"http://[::1]]", IPV6},
     {"http://[[::1]]", IPV6},
     {"http://[v1.a]", IPV6},
+    {"http://[" FIFTY TEN "abc]", IPV6},
+    {"http://[" FIFTY TEN "abcd]", IPV6},
     {"http://[" FIFTY TEN TEN "]", IPV6},
     {"http://[fe80::1%25eth0]/", ZONE},
     {"http://[fe80::1%eth0]/", ZONE},
