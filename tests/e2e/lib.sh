@@ -12,7 +12,8 @@ passed=0 failed=0 servers=''
 
 stop_servers() {
     for server in $servers; do
-        kill "$server" 2>/dev/null && wait "$server" 2>/dev/null
+        kill "$server" 2>/dev/null || continue
+        wait "$server" 2>/dev/null || true
     done
     servers=''
 }
