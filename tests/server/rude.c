@@ -172,7 +172,7 @@ static const struct fault { const char *name, *expected, *script; } faults[] = {
     { "chunk-drip-ok",        "ok\t300",  "~d" CHUNKS "~[300:1|x|~]0||" },
     { "chunk-ext-flood",      "error",    CHUNKS "5;a=~[16777216:b~]|hello|0||" },
     { "trailer-flood",        "error",    CHUNKS "5|hello|0|~[" EVER ":X-T: 1|~]" },
-    { "endless-body",         "error",    CHUNKS "~[64:100000|~[1048576:a~]|~]~H" },
+    { "endless-body",         "error",    CHUNKS "~[65:100000|~[1048576:a~]|~]~H" },
     { "drip-body",            "deadline", H "Content-Length: 100000||~[" EVER ":a~300.~]" },
     { "stall-mid-body",       "deadline", H "Content-Length: 10||hello~H" },
     { "gzip-bomb",            "either",   H "Content-Encoding: gzip|Content-Length: 660460||"
