@@ -625,6 +625,27 @@ static void test_bucket_stall(void **state) {
         }
 }
 
+/* The ends of what the options allow, after an hour and after a century of uptime. */
+static void test_bucket_extremes(void **state) {
+    (void)state;
+    static const double ends[] = {1e-6, 0.2, 1, 1000, 1e9};
+    static const int bursts[] = {1, 2, 1000000000};
+    static const int64_t uptimes[] = {3600 * SECOND, 100 * INT64_C(31557600) * SECOND};
+    for (size_t r = 0; r < COUNT_OF(ends); r++)
+        for (size_t k = 0; k < COUNT_OF(bursts); k++)
+            for (size_t u = 0; u < COUNT_OF(uptimes); u++) {
+                sparp__bucket b;
+                sparp__bucket_init(&b, ends[r], bursts[k]);
+                for (int i = 0; i < bursts[k] && i < 3; i++) {
+                    CHECK(sparp__bucket_wait(&b, uptimes[u]) == 0, "rate %g, burst %d, start %d",
+                          ends[r], bursts[k], i);
+                    sparp__bucket_take(&b, uptimes[u]);
+                }
+                int64_t wait = sparp__bucket_wait(&b, uptimes[u]);
+                CHECK((double)wait <= 1e9 / ends[r] + 1, "rate %g, burst %d", ends[r], bursts[k]);
+            }
+}
+
 static void test_bucket_no_limit(void **state) {
     (void)state;
     sparp__bucket b;
@@ -645,7 +666,8 @@ int main(void) {
         TEST(test_buf_growth), TEST(test_buf_failure), TEST(test_heap_moves),
         TEST(test_heap_reserve), TEST(test_heap_random), TEST(test_heap_sorts),
         TEST(test_bucket_windows), TEST(test_bucket_exact), TEST(test_bucket_counts),
-        TEST(test_bucket_stall), TEST(test_bucket_no_limit),
+        TEST(test_bucket_stall), TEST(test_bucket_extremes),
+        TEST(test_bucket_no_limit),
     };
     return cmocka_run_group_tests_name("base, env, buf, heap, bucket", tests, NULL, NULL);
 }
