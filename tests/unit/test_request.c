@@ -1,6 +1,7 @@
 /* The section request: the exact bytes that go out, and what never does. */
 #include "../support.h"
 #include <ctype.h>
+#include <math.h>
 
 #define SPARP__SYS_CLOCK test_clock
 #define SPARP_IMPLEMENTATION
