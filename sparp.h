@@ -346,7 +346,7 @@ typedef struct sparp_request {
     size_t             body_size;        /* bytes */
     const char        *json;             /* instead of body: text, sent as application/json */
     double             timeout_s;        /* default: sparp_options.timeout_s */
-    double             deadline_s;       /* all attempts and waits (default: none) */
+    double             deadline_s;       /* from its first start to its end (default: none) */
     bool               idempotent;       /* safe to send twice although the method is not */
     void              *user_data;        /* handed back in the result, never looked at */
 } sparp_request;
@@ -1221,7 +1221,8 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
     double period = (double)SPARP__NS_PER_S / rate;
     b->period = (int64_t)period;
     b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
-    b->ahead = (int64_t)(period * (double)(burst - 1));
+    double ahead = period * (double)(burst - 1);
+    b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
     b->next = INT64_MIN / 2;            /* long ago: the first start is free */
 }
 
@@ -3978,6 +3979,7 @@ static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
 static void sparp__sched_give_up(sparp *run, sparp__task *t) {
     bool tried = t->attempts > 0;
     sparp__sched_count_pause(run, t);
+    sparp__heap_remove(&run->sleeping, &t->timer);
     run->stats.waiting--;
     t->body_complete = false;
     sparp__fault_set(&t->fault, tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED, 0, "%s",
@@ -4039,12 +4041,13 @@ static sparp__conn *sparp__sched_new_conn(sparp *run) {
     return sparp__sched_grow_conns(run);
 }
 
-/* An idle connection that is still good. One that became idle in this very turn is; one that
-   waited longer is asked first, because the server may have said goodbye since. */
-static sparp__conn *sparp__sched_idle_conn(sparp *run, sparp__origin *origin) {
+/* An idle connection that is still good. It is asked first, because the server may have said
+   goodbye since; but for one that became idle in this very turn and a request that can be
+   replayed that system call is not worth it. */
+static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__task *t) {
     sparp__conn *c;
-    while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
-        bool warm = c->active_at == run->now;
+    while ((c = sparp__pool_take_idle(&run->pool, t->origin)) != NULL) {
+        bool warm = c->active_at == run->now && t->request.replay_safe;
         if (warm || (c->timer.due > run->now && sparp__socket_is_quiet(c->fd)))
             return c;
         sparp__sched_drop_conn(run, c);
@@ -4141,13 +4144,24 @@ static int64_t sparp__sched_pause(sparp *run, sparp__task *t, sparp__ending endi
     return sparp__time_from_s(pause);
 }
 
+/* To be tried again as soon as a slot is free, unless its deadline comes before that. */
+static void sparp__sched_queue_again(sparp *run, sparp__task *t, bool first) {
+    t->state = SPARP__TASK_AGAIN;
+    t->queued_at = run->now;
+    t->rate_mark = sparp__sched_rate_blocked(run);
+    if (first)
+        sparp__list_push_front(&run->again, &t->link);
+    else
+        sparp__list_push_back(&run->again, &t->link);
+    if (t->deadline != SPARP__NEVER)
+        sparp__heap_set(&run->sleeping, &t->timer, t->deadline);
+}
+
 static void sparp__sched_sleep(sparp *run, sparp__task *t, int64_t pause) {
     run->stats.waiting++;
     t->queued_at = run->now;
     if (pause == 0) {
-        t->state = SPARP__TASK_AGAIN;
-        t->rate_mark = sparp__sched_rate_blocked(run);
-        sparp__list_push_back(&run->again, &t->link);
+        sparp__sched_queue_again(run, t, false);
     } else {
         t->state = SPARP__TASK_SLEEPING;
         sparp__heap_set(&run->sleeping, &t->timer, sparp__time_after(run->now, pause));
@@ -4190,6 +4204,7 @@ static bool sparp__sched_retry(sparp *run, sparp__task *t, sparp__ending ending)
 static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__ending ending,
                                          sparp_outcome outcome, unsigned event) {
     bool exhausted = !sparp__sched_retries_left(run, t, ending);
+    t->outcome = outcome;               /* what it is if no other attempt follows */
     if (!sparp__sched_retry(run, t, ending)) {
         if (!exhausted && sparp__sched_stopped(run)) {
             run->stats.waiting++;       /* as if it had begun to wait for its retry */
@@ -4334,7 +4349,7 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
 /* Gives the task a connection. NULL: out of memory. */
 static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
                                          sparp__conn_event *event) {
-    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->origin);
+    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t);
     t->reused = c != NULL;
     if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
         return NULL;
@@ -4376,12 +4391,10 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     while (sparp__sched_drop_oldest_idle(run))
         continue;
     run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
-    t->attempts--;
-    t->state = SPARP__TASK_AGAIN;
-    t->queued_at = run->now;
-    t->rate_mark = sparp__sched_rate_blocked(run);
+    if (--t->attempts == 0)
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
     run->stats.waiting++;
-    sparp__list_push_front(&run->again, &t->link);
+    sparp__sched_queue_again(run, t, true);
 }
 
 /* A connection used before that ends without a byte of an answer was closed by the server while
@@ -4476,6 +4489,7 @@ static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
     int64_t waited = sparp__max(0, run->now - t->queued_at);
     int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    sparp__heap_remove(&run->sleeping, &t->timer);
     t->waited += waited;
     run->stats.waited_rate_us += by_rate / 1000;
     run->stats.waited_slot_us += (waited - by_rate) / 1000;
@@ -4649,10 +4663,10 @@ static void sparp__sched_check_stop(sparp *run) {
         while (!run->draining && run->flying.count > 0)
             sparp__sched_cancel_flying(run, SPARP__OWNER(sparp__task, link,
                                                          run->flying.ring.next));
-        while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
-            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
         while ((link = sparp__list_pop_front(&run->again)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+        while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
+            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
     }
@@ -4733,6 +4747,18 @@ static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
     }
 }
 
+/* Its pause is over; or its deadline came while it waited for a slot. */
+static void sparp__sched_wake(sparp *run, sparp__task *t) {
+    if (t->state == SPARP__TASK_SLEEPING) {
+        sparp__sched_count_pause(run, t);
+        sparp__sched_queue_again(run, t, false);
+        return;
+    }
+    sparp__list_remove(&run->again, &t->link);
+    run->stats.waiting--;
+    sparp__sched_settle(run, t, t->outcome);
+}
+
 static void sparp__sched_run_timers(sparp *run) {
     sparp__timer *timer;
     while ((timer = sparp__heap_expire(&run->timers, run->now)) != NULL) {
@@ -4750,11 +4776,8 @@ static void sparp__sched_run_timers(sparp *run) {
         sparp__sched_check_stop(run);
     }
     while ((timer = sparp__heap_expire(&run->sleeping, run->now)) != NULL) {
-        sparp__task *t = SPARP__OWNER(sparp__task, timer, timer);
-        sparp__sched_count_pause(run, t);
-        t->state = SPARP__TASK_AGAIN;
-        t->rate_mark = sparp__sched_rate_blocked(run);
-        sparp__list_push_back(&run->again, &t->link);
+        sparp__sched_wake(run, SPARP__OWNER(sparp__task, timer, timer));
+        sparp__sched_check_stop(run);
     }
     if (run->now >= run->deadline)
         sparp__sched_stop(run, SPARP_STOPPED_BY_DEADLINE, false);
@@ -4783,8 +4806,9 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
     size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
     sparp__str piece = sparp__str_make(NULL, 0);
-    if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED)
-        return;
+    if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
+        || (c->state >= SPARP__CONN_OPEN && c->fd != e->fd))
+        return;                         /* of one that is gone, or of a socket that lost a race */
     if (c->user == NULL) {              /* idle, and the server spoke or left */
         sparp__pool_remove_idle(&run->pool, c);
         sparp__sched_drop_conn(run, c);
@@ -5061,7 +5085,8 @@ static void sparp__public_free(sparp *run) {
     sparp__timer *timer;
     sparp__public_disconnect(run);
     while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
-        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+        if (SPARP__OWNER(sparp__task, timer, timer)->state == SPARP__TASK_SLEEPING)
+            sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
     while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
         sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
     sparp__public_free_tasks(run, &run->fresh);
@@ -5127,9 +5152,11 @@ void sparp_close(sparp *run) {
 /* --- running ---------------------------------------------------------------------------------- */
 
 static void sparp__public_take_back(sparp *run) {
-    if (run->shown != NULL)
-        sparp__sched_recycle(run, run->shown);
+    if (run->shown == NULL)
+        return;
+    sparp__sched_recycle(run, run->shown);
     run->shown = NULL;
+    run->memory_short = false;
 }
 
 bool sparp_step(sparp *run, int wait_ms) {

@@ -1,9 +1,11 @@
 # For the scripts of this directory: . tests/e2e/lib.sh, from the root of the project.
 # shellcheck shell=sh disable=SC2034
-# Has: $dir (empty, of this script alone), check, finish, start_plain ($port). The programs come in
-# as $SPARP (with sanitizers), $SPARP_PLAIN (as installed), $PLAIN, $RUDE, $PEAK.
+# Has: $dir (empty, of this script alone), check, finish, start_plain and start_rude ($port). The
+# programs come in as $SPARP (with sanitizers), $SPARP_PLAIN (as installed), $PLAIN, $RUDE, $PEAK.
+[ -n "${SPARP:-}" ] && [ -n "${PLAIN:-}" ] && [ -n "${RUDE:-}" ] ||
+    "${MAKE:-make}" -s sparp build/plain build/rude build/peak || exit 1
 : "${SPARP:=$(pwd)/sparp}" "${SPARP_PLAIN:=$(pwd)/sparp}" "${PLAIN:=$(pwd)/build/plain}"
-: "${PEAK:=$(pwd)/build/peak}"
+: "${RUDE:=$(pwd)/build/rude}" "${PEAK:=$(pwd)/build/peak}"
 dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -43,12 +45,23 @@ until_true() {
     done
 }
 
+# start_server NAME PROGRAM: $port.
+start_server() {
+    rm -f "$dir/$1.port"
+    "$2" --port-file "$dir/$1.port" --max-seconds 200 >"$dir/$1.log" 2>&1 &
+    servers="$servers $!"
+    until_true [ -s "$dir/$1.port" ] || { echo "$1 did not start"; exit 1; }
+    port=$(cat "$dir/$1.port")
+}
+
 # Starts tests/server/plain.c: $port.
 start_plain() {
-    "$PLAIN" --port-file "$dir/port" --max-seconds 200 >"$dir/plain.log" 2>&1 &
-    servers="$servers $!"
-    until_true [ -s "$dir/port" ] || { echo 'plain did not start'; exit 1; }
-    port=$(cat "$dir/port")
+    start_server plain "$PLAIN"
+}
+
+# Starts tests/server/rude.c: $port.
+start_rude() {
+    start_server rude "$RUDE"
 }
 
 finish() {
