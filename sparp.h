@@ -789,7 +789,7 @@ static bool sparp__str_number(sparp__str s, uint64_t max, uint64_t *out) {
         if (!sparp__ascii_digit(s.data[i]))
             return false;
         uint64_t digit = (uint64_t)(s.data[i] - '0');
-        if (n > (max - digit) / 10)
+        if (digit > max || n > (max - digit) / 10)
             return false;
         n = n * 10 + digit;
     }
@@ -1259,6 +1259,12 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     bool https, ipv6;
 } sparp__url;
 
+/* Bytes that may not stand in a path or query as they are (RFC 3986 §2) but that people write
+   there all the same. A % is left alone: what is encoded already is not encoded twice. */
+static bool sparp__url_must_encode(char c) {
+    return (unsigned char)c >= 0x80 || strchr("\"<>\\^`{|}", c) != NULL;
+}
+
 static const char *sparp__url_scheme(sparp__str *rest, sparp__url *out) {
     const char *colon = (const char *)memchr(rest->data, ':', rest->size);
     if (colon == NULL || rest->size < (size_t)(colon - rest->data) + 3
@@ -1315,6 +1321,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
             authority = sparp__str_skip(authority, i);
             break;
         }
+    for (size_t i = 0; i < out->userinfo.size; i++)     /* a browser would see another host */
+        if (sparp__url_must_encode(out->userinfo.data[i]))
+            return "url has a character in its user name that must be percent-encoded";
     size_t colon = authority.size;
     for (size_t i = authority.size; i > 0 && authority.data[i - 1] != ']'; i--)
         if (authority.data[i - 1] == ':')
@@ -1349,12 +1358,6 @@ static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
         continue;
     out->path = sparp__str_make(rest.data + end, hash - end);
     return sparp__url_authority(sparp__str_make(rest.data, end), out);
-}
-
-/* Bytes that may not stand in a path or query as they are (RFC 3986 §2) but that people write
-   there all the same. A % is left alone: what is encoded already is not encoded twice. */
-static bool sparp__url_must_encode(char c) {
-    return (unsigned char)c >= 0x80 || strchr("\"<>\\^`{|}", c) != NULL;
 }
 
 static bool sparp__url_unreserved(char c) {
@@ -1418,7 +1421,7 @@ static const char *sparp__request_check_field(const sparp_field *f, size_t body_
         && (!sparp__str_number(sparp__str_trim(sparp__str_of(f->value)), UINT64_MAX, &length)
             || length != body_size))
         return "contradicts the body";
-    if (sparp__str_same(name, "host") && *f->value == '\0')
+    if (sparp__str_same(name, "host") && sparp__str_trim(sparp__str_of(f->value)).size == 0)
         return "is empty";
     return sparp__request_check_value(f->value);
 }
@@ -1482,14 +1485,15 @@ static bool sparp__request_add_target(sparp__env *env, sparp__buf *b, sparp__str
                 && (i == path.size || sparp__buf_percent(env, b, path.data[i]));
             from = i + 1;
         }
-    bool first = path.size == 0 || memchr(path.data, '?', path.size) == NULL;
+    const char *separator = path.size == 0 || memchr(path.data, '?', path.size) == NULL ? "?"
+        : strchr("?&", path.data[path.size - 1]) != NULL ? "" : "&";
     for (size_t i = 0; ok && i < in->num_query; i++) {
         const char *value = in->query[i].value;
-        ok = sparp__buf_byte(env, b, first ? '?' : '&')
+        ok = sparp__buf_text(env, b, separator)
             && sparp__request_add_encoded(env, b, in->query[i].name)
             && (value == NULL || (sparp__buf_byte(env, b, '=')
                                   && sparp__request_add_encoded(env, b, value)));
-        first = false;
+        separator = "&";
     }
     return ok;
 }
@@ -1538,10 +1542,11 @@ static bool sparp__request_add_basic(sparp__env *env, sparp__buf *b, sparp__str 
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     bool ok = sparp__buf_text(env, b, "Authorization: Basic ");
+    bool colon = memchr(userinfo.data, ':', userinfo.size) != NULL;
     uint32_t word = 0;
     int bits = 0, count = 0;
-    for (size_t i = 0; ok && i < userinfo.size; i++, count++) {
-        unsigned char c = (unsigned char)userinfo.data[i];
+    for (size_t i = 0; ok && i < userinfo.size + (colon ? 0 : 1); i++, count++) {
+        unsigned char c = i < userinfo.size ? (unsigned char)userinfo.data[i] : ':';
         if (c == '%' && i + 2 < userinfo.size && sparp__hex_value(userinfo.data[i + 1]) >= 0
             && sparp__hex_value(userinfo.data[i + 2]) >= 0) {
             c = (unsigned char)(sparp__hex_value(userinfo.data[i + 1]) * 16
@@ -1579,7 +1584,7 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
         && sparp__request_add_target(env, b, url->path, in)
         && sparp__buf_text(env, b, " HTTP/1.1\r\nHost: ");
     if (ok && host != NULL && host->value != NULL)
-        ok = sparp__buf_text(env, b, host->value);
+        ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
     else
         ok = ok && sparp__request_add_host(env, b, url);
     ok = ok && sparp__buf_text(env, b, "\r\n")
@@ -1647,6 +1652,8 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     const void *body = in.json != NULL ? in.json : in.body;
     size_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
     const char *wrong = NULL;
+    r->host[0] = '\0';
+    r->is_head = r->replay_safe = false;
     if (in.method == NULL)
         in.method = body != NULL ? "POST" : "GET";
     if (!sparp__request_check(&in, body_size, fault))
@@ -1715,6 +1722,7 @@ typedef enum sparp__http_state {
     SPARP__HTTP_LENGTH,                 /* for `left` more bytes */
     SPARP__HTTP_UNTIL_EOF,              /* for bytes, until the peer closes */
     SPARP__HTTP_CHUNK_SIZE,             /* for the hex digits of a chunk-size line */
+    SPARP__HTTP_CHUNK_PAD,              /* for what follows the blanks behind them */
     SPARP__HTTP_CHUNK_EXT,              /* for the CR that ends its extensions */
     SPARP__HTTP_CHUNK_LF,               /* for the LF behind that */
     SPARP__HTTP_CHUNK_DATA,             /* for `left` more bytes of this chunk */
@@ -1866,7 +1874,8 @@ static sparp__http_event sparp__http_on_fold(sparp__env *env, sparp__http *h, sp
     if (more.size == 0)
         return SPARP__HTTP_GO_ON;
     h->head.size--;                     /* the NUL behind the value */
-    if (!sparp__buf_byte(env, &h->head, ' ') || !sparp__buf_add(env, &h->head, more)
+    bool empty = h->head.data[h->head.size - 1] == '\0';
+    if ((!empty && !sparp__buf_byte(env, &h->head, ' ')) || !sparp__buf_add(env, &h->head, more)
         || !sparp__buf_byte(env, &h->head, '\0'))
         return sparp__http_no_memory(h);
     return SPARP__HTTP_GO_ON;
@@ -1994,6 +2003,8 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
 static void sparp__http_frame_body(sparp__http *h) {
     if (h->chunked && (h->has_length || h->http10))
         h->keep_alive = false;          /* §6.1: somebody on the way may read it otherwise */
+    if (h->status == 204 && (h->chunked || h->left > 0))
+        h->keep_alive = false;          /* RFC 9110 §8.6: it has none; some send one */
     if (h->is_head_request || h->status == 204 || h->status == 304) {
         h->left = 0;
         h->state = SPARP__HTTP_DONE;
@@ -2058,6 +2069,21 @@ static sparp__http_event sparp__http_feed_piece(sparp__http *h, sparp__str *in,
     return SPARP__HTTP_PIECE;
 }
 
+/* What may stand behind a chunk's size: some servers pad it with blanks. */
+static sparp__http_event sparp__http_on_chunk_pad(sparp__http *h, char c) {
+    if (c == '\r')
+        h->state = SPARP__HTTP_CHUNK_LF;
+    else if (c == ';')
+        h->state = SPARP__HTTP_CHUNK_EXT;
+    else if (c != ' ' && c != '\t')
+        return sparp__http_bad(h, "a bad chunk size");
+    else if (++h->overhead > h->max_head)
+        return sparp__http_too_large(h, "chunk overhead");
+    else
+        h->state = SPARP__HTTP_CHUNK_PAD;
+    return SPARP__HTTP_GO_ON;
+}
+
 /* A hex digit, or what ends them. Bytes that say nothing (leading zeros beyond reason, blanks,
    extensions) are overhead, which has a limit. */
 static sparp__http_event sparp__http_on_chunk_size(sparp__http *h, char c) {
@@ -2068,22 +2094,18 @@ static sparp__http_event sparp__http_on_chunk_size(sparp__http *h, char c) {
         h->left = h->left << 4 | (uint64_t)value;
         if (++h->digits > 16 && ++h->overhead > h->max_head)
             return sparp__http_too_large(h, "chunk overhead");
-    } else if (h->digits == 0) {
-        return sparp__http_bad(h, "a chunk without a size");
-    } else if (c == '\r') {
-        h->state = SPARP__HTTP_CHUNK_LF;
-    } else if (c == ';' || c == ' ' || c == '\t') {
-        h->state = SPARP__HTTP_CHUNK_EXT;
-    } else {
-        return sparp__http_bad(h, "a bad chunk size");
+        return SPARP__HTTP_GO_ON;
     }
-    return SPARP__HTTP_GO_ON;
+    return h->digits > 0 ? sparp__http_on_chunk_pad(h, c)
+                         : sparp__http_bad(h, "a chunk without a size");
 }
 
 static sparp__http_event sparp__http_on_chunk_byte(sparp__http *h, char c) {
     switch (h->state) {
     case SPARP__HTTP_CHUNK_SIZE:
         return sparp__http_on_chunk_size(h, c);
+    case SPARP__HTTP_CHUNK_PAD:
+        return sparp__http_on_chunk_pad(h, c);
     case SPARP__HTTP_CHUNK_EXT:
         if (c == '\n' || c == '\0')
             return sparp__http_bad(h, "a bad chunk extension");
