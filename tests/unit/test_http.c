@@ -852,7 +852,7 @@ static void test_chunk_overhead(void **state) {
         size_t free_bytes;              /* this much of the flood costs nothing */
     } floods[] = {
         {"extension", H TE "1;", "x", 0},
-        {"blanks", H TE "1 ", " ", 0},
+        {"blanks", H TE "1", " ", 0},
         {"zeros", H TE, "0", 16},
         {"trailer", H TE "0\r\n", "x", 0},
         {"last extension", H TE "0;", "x", 0},
