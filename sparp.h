@@ -247,7 +247,11 @@ extern "C" {
     X(HEAD_TOO_LARGE,   "response head exceeds max_head_bytes") \
     X(BODY_TOO_LARGE,   "response body exceeds max_body_bytes") \
     X(CALLBACK_FAILED,  "a user callback failed") \
-    X(TLS_ABSENT,       "https is not spoken by this build") \
+    X(TLS_HANDSHAKE,    "TLS handshake failed") \
+    X(TLS_CERTIFICATE,  "server certificate was not accepted") \
+    X(TLS_VERSION,      "server may require TLS 1.3, which BearSSL does not speak") \
+    X(TLS_TRUST,        "no usable set of trusted certificates") \
+    X(TLS_ABSENT,       "https needs a build without SPARP_NO_TLS") \
     X(CANCELLED,        "run was stopped before this request ended") \
     X(NOT_STARTED,      "run was stopped before this request was sent") \
     X(SYSTEM,           "operating system call failed")
@@ -390,7 +394,7 @@ typedef struct sparp_stats {
              cancelled, not_started;
     uint64_t soft_retries, timeout_retries, transport_retries, replays;   /* sent again */
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
-    uint64_t connects, reuses, bytes_out, bytes_in;
+    uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
     int64_t  waited_slot_us, waited_rate_us, waited_backoff_us, elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
@@ -412,6 +416,19 @@ typedef struct sparp_logger {
     void           *user_data;
     sparp_log_level max_level;           /* default: SPARP_LOG_ERROR */
 } sparp_logger;
+
+/* Whom to trust, and who we are. Files are read when the first https request starts. */
+typedef struct sparp_tls_options {
+    const char *ca_file;                 /* PEM (default: SSL_CERT_FILE, SSL_CERT_DIR, then the
+                                            usual places of the system) */
+    const void *ca_pem;                  /* instead: PEM text in memory */
+    size_t      ca_pem_size;             /* bytes */
+    const char *pin_sha256;              /* base64 SHA-256 of the server's public key (SPKI), or
+                                            several, ';' between: one must match (default: none) */
+    const char *client_cert_file;        /* PEM chain, with client_key_file (default: none) */
+    const char *client_key_file;         /* PEM, not encrypted: RSA or P-256 */
+    bool        insecure_no_verify;      /* accept any certificate; a pin still counts */
+} sparp_tls_options;
 
 /* Zeroed, every field has its default. sparp_open copies the struct; the array of requests and
    the run's headers must stay until the run is closed. */
@@ -458,6 +475,7 @@ typedef struct sparp_options {
     int64_t     max_body_bytes;          /* (default: 64 MiB) */
     bool        truncate_body;           /* a longer body is cut there and is no failure */
     bool        discard_body;            /* read and counted, not kept */
+    sparp_tls_options tls;               /* strings must stay until the run is closed */
 
     /* observation: called on the thread that is inside sparp_*(), one at a time */
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
@@ -537,6 +555,7 @@ SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" 
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
 SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byte" */
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
+SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
 /* The first value of that name (any case), or NULL. */
 SPARP_API const char   *sparp_find_header(const sparp_result *result, const char *name);
 /* 2xx, 304 and other 3xx SUCCESS; 408 425 429 500 502 503 504 SOFT_FAIL; the rest HARD_FAIL. */
