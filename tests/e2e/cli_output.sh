@@ -207,7 +207,7 @@ if strace -o /dev/null true 2>/dev/null; then
     # shellcheck disable=SC1003
     torn=$(grep -E 'writev?\(1, ' "$dir/strace" | grep -cvE '\\n", [0-9]+\) += [0-9]+$')
     check 'a write carries whole records' [ "$torn" -eq 0 ]
-    check 'and none waits for the end' [ "$writes" -gt 3 ]
+    check 'and none waits for the end' [ "$writes" -ge 2 ]
 else
     skip 'no strace'
 fi
@@ -217,6 +217,7 @@ first_line() {
     name=$1
     shift
     mkfifo "$dir/$name.fifo"
+    : >"$dir/out"
     timeout -k 2 $limit "$SPARP" -q "$@" <"$dir/$name.fifo" >"$dir/out" 2>"$dir/err" &
     sparp=$!
     exec 8>"$dir/$name.fifo"
@@ -237,13 +238,12 @@ first_line completion
 first_line input --order input
 
 mkfifo "$dir/argument.fifo"
+: >"$dir/out"
 {
     echo "$base/items/1"
     until_true [ -s "$dir/out" ]
     echo "$base/items/2"
 } >"$dir/argument.fifo" &
-: >"$dir/out"
-: >"$dir/in"
 try -q "$dir/argument.fifo"
 wait $!
 expect 'a fifo as FILE' 0 'length == 2'
