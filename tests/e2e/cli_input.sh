@@ -65,7 +65,8 @@ expect 'json: sent as written' 0 \
     '.[0].json | .method == "POST" and .headers["content-type"] == "application/json"
         and .body == "{\"a\": 1.0e2,  \"b\":\"\\u00e9\",\"c\":12345678901234567890}"'
 
-given '{"url":"%s/echo","body":{"a" :[1]}}\n{"url":"%s/echo","body":"n\\u00fc\\u0001\\n","method":"PUT"}' \
+given '{"url":"%s/echo","body":{"a" :[1]}}
+{"url":"%s/echo","body":"n\\u00fc\\u0001\\n","method":"PUT"}' \
     "$base" "$base"
 try -q --body json
 expect 'body: an object is JSON, a string is its bytes' 0 \
@@ -113,7 +114,8 @@ is_bad() {
     try -q
     as_wanted 1 'sort_by(.index) | map(.outcome) == ["success", "invalid", "success"]
             and (.[1] | .status == null and .attempts == 0 and .error.kind == "bad_line"
-                 and has("line") and (.error.message | startswith("line 2, column '"$expected"': ")))' &&
+                 and has("line")
+                 and (.error.message | startswith("line 2, column '"$expected"': ")))' &&
         [ "$(arrived)" -eq 2 ]
 }
 
