@@ -95,11 +95,13 @@
 
    PACE AND RETRIES
    At most max_at_once attempts are in flight, and as many connections open. At most
-   max_per_second are written, evenly: in any W seconds no more than W * rate + burst (W is read
-   as W + 1 ms, because timers are that coarse). Every write takes a token: first tries, retries
-   and replays. A stall is not made up for. Slot and token are taken together when a request
-   starts; a request that must wait for a new connection is checked against the pace once more
-   when it is written, so the server never sees a burst that a slow look-up has dammed up.
+   max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
+   have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
+   1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
+   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   together when a request starts; a request that must wait for a new connection is checked
+   against the pace once more when it is written, so the server never sees a burst that a slow
+   look-up has dammed up.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
    _by_transport. N retries are N + 1 attempts; SPARP_NONE is one attempt. Timers start when an
    attempt gets its slot: our own queues never eat a timeout.
@@ -602,7 +604,7 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 #if !defined(AI_NUMERICHOST) || !defined(CLOCK_MONOTONIC)
 #error "sparp.h: POSIX names are hidden. Include sparp.h first, or use -std=gnu99 \
 or -D_POSIX_C_SOURCE=200809L."
-#endif
+#else
 
 #if defined(SPARP_FORCE_POLL)
 #define SPARP__EPOLL 0
@@ -1220,9 +1222,10 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
 /*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
 /*                                                                                               */
-/* A start that comes at most 1 ms late (timers are that coarse) does not push the next one      */
-/* back; a later one does, so a stall is never made up for. In any window W there are at most    */
-/* floor((W + 1 ms) / T) + burst starts, with T = 1 s / rate.                                    */
+/* With T = 1 s / rate, a start that comes a little late (half of T, but at least 1 ms, as timers */
+/* are that coarse, and at most 10) does not push the next one back; a later one does, so a stall */
+/* is never made up for. In any window W there are at most floor((W + slack) / T) + burst starts: */
+/* where W is a multiple of T, and T more than 2 ms, the slack changes nothing.                  */
 /* ============================================================================================ */
 
 typedef struct sparp__bucket {          /* zeroed: no limit */
@@ -1231,6 +1234,7 @@ typedef struct sparp__bucket {          /* zeroed: no limit */
     int64_t  next;                      /* when the next start is due if there is no burst */
     uint32_t next_part;
     int64_t  ahead;                     /* (burst - 1) * T: how much earlier it may come */
+    int64_t  slack;                     /* how much later */
 } sparp__bucket;
 
 static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
@@ -1242,6 +1246,7 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
     b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
     double ahead = period * (double)(burst - 1);
     b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
+    b->slack = sparp__max(SPARP__NS_PER_MS, sparp__min(b->period / 2, 10 * SPARP__NS_PER_MS));
     b->next = INT64_MIN / 2;            /* long ago: the first start is free */
 }
 
@@ -1254,7 +1259,7 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
 
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     int64_t step = b->period < SPARP__NS_PER_MS ? SPARP__NS_PER_MS : 0;
-    if (now - b->next > SPARP__NS_PER_MS) {     /* the past is lost but for one step of 1 ms */
+    if (now - b->next > b->slack) {     /* the past is lost but for one step of 1 ms */
         b->next = now - step;
         b->next_part = 0;
     }
@@ -5499,6 +5504,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__STARVED_NS
 #undef SPARP__BAR_EVERY_S
 
+#endif /* POSIX names */
 #endif /* SPARP_IMPLEMENTATION */
 
 /* HISTORY

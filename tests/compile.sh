@@ -138,7 +138,8 @@ CASE
                        nm "$bin" | grep pthread_ && return 1
                        return 0 ;;
         poll)          program -DSPARP_FORCE_POLL '-DBACKEND="poll"' $src/first.c ;;
-        kqueue)        program -DSPARP_USE_KQUEUE -isystem $src/shim '-DBACKEND="kqueue"' $src/first.c ;;
+        kqueue)        program -DSPARP_USE_KQUEUE -isystem $src/shim \
+                           '-DBACKEND="kqueue"' $src/first.c ;;
         unsigned_char) program -funsigned-char $src/first.c ;;
         ndebug)        program -DNDEBUG -O2 $src/first.c ;;
         gnu_source)    program -D_GNU_SOURCE $src/after_everything.c ;;

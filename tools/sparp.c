@@ -792,7 +792,7 @@ static double json_number_value(slice raw) {
     X(DATA, 'd', "data", "TEXT|@FILE", INPUT, OTHER, given, 0, 0, \
       "body of lines without one") \
     X(JSON, 0, "json", "JSON|@FILE", INPUT, OTHER, given, 0, 0, \
-      "the same as JSON; sets Content-Type and Accept") \
+      "JSON body of lines without one; sets Content-Type and Accept") \
     X(URL_QUERY, 0, "url-query", "K=V", INPUT, OTHER, given, 0, 0, \
       "appended to every URL, percent-encoded; repeatable") \
     X(BASE_URL, 0, "base-url", "URL", INPUT, TEXT, base_url, 0, 0, \
@@ -1470,6 +1470,7 @@ static bool config_parse(config *c, int argc, char **argv) {
 static void resolve_headers(config *c) {
     sparp_field settled[DEFAULTS_MAX];
     size_t count = 0;
+    memset(settled, 0, sizeof settled);
     for (int removed = 1; removed >= 0; removed--) {
         for (size_t i = 0; i < c->num_headers; i++) {
             slice name = slice_of(c->headers[i].name);
@@ -1522,11 +1523,11 @@ static bool config_check(config *c) {
         say("--data and --json are two bodies, give one");
         return false;
     }
-    if (c->given[OPTION_TEMPLATE] && c->format == FORMAT_JSONL) {
+    if (c->template_url != NULL && c->format == FORMAT_JSONL) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
-    if (c->given[OPTION_TEMPLATE] && strchr(c->template_url, '{') == NULL) {
+    if (c->template_url != NULL && strchr(c->template_url, '{') == NULL) {
         say("--template: '%s' has no {} in it", c->template_url);
         return false;
     }

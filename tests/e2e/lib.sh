@@ -10,7 +10,7 @@ dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
-passed=0 failed=0 servers=''
+passed=0 failed=0 skipped=0 servers=''
 
 stop_servers() {
     for server in $servers; do
@@ -33,6 +33,12 @@ check() {
         failed=$((failed + 1))
         echo "FAILED $what: $*"
     fi
+}
+
+# skip 'reason': what cannot be checked here.
+skip() {
+    skipped=$((skipped + 1))
+    echo "skipped: $1"
 }
 
 # until_true COMMAND...: tries for up to 10 s.
@@ -65,7 +71,11 @@ start_rude() {
 }
 
 finish() {
-    echo "$passed passed, $failed failed"
+    if [ $skipped -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
     [ "$failed" -eq 0 ]
     exit
 }

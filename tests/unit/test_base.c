@@ -499,13 +499,19 @@ static void test_heap_sorts(void **state) {
 
 static const double rates[] = {0.2, 1.0 / 3, 1, 3, 7.5, 50, 333, 999, 1000, 1001, 5000, 123456};
 
-/* From every start to every later one: never more than floor((W + 1 ms) / T) + burst. One
+/* How late a start may be without moving the next one: T / 2, at least 1 ms, at most 10. */
+static int64_t slack_of(double rate) {
+    int64_t half = (int64_t)((double)SECOND / rate) / 2;
+    return half < MS ? MS : half > 10 * MS ? 10 * MS : half;
+}
+
+/* From every start to every later one: never more than floor((W + slack) / T) + burst. One
    nanosecond is given away, because the clock shows whole ones. */
 static void check_windows(const int64_t *at, size_t count, double rate, int burst) {
     double period = (double)SECOND / rate;
     for (size_t i = 0; i < count; i += 1 + i % 7)
         for (size_t j = i; j < count; j++) {
-            double window = (double)(at[j] - at[i] + MS + 1);
+            double window = (double)(at[j] - at[i] + slack_of(rate) + 1);
             double allowed = (double)(int64_t)(window / period) + burst;
             CHECK((double)(j - i + 1) <= allowed, "rate %g, burst %d: %u starts in %g ns", rate,
                   burst, (unsigned)(j - i + 1), (double)(at[j] - at[i]));
@@ -523,9 +529,9 @@ static int64_t lateness(uint64_t *dice, double rate) {
     case 2:
         return (int64_t)(r >> 8) % (5 * MS);
     case 3:
-        return MS;                                       /* the last that is not late */
+        return slack_of(rate);                           /* the last that is not late */
     case 4:
-        return MS + 1;                                   /* the first that is */
+        return slack_of(rate) + 1;                       /* the first that is */
     default:
         return (int64_t)(r >> 8) % MS;
     }
@@ -590,14 +596,38 @@ static int count_starts(double rate, int burst, double seconds, int64_t late) {
     }
 }
 
+/* The most starts in any `window` when every wake-up is late by up to `late`. */
+static int most_in_window(double rate, int64_t window, int64_t late) {
+    static int64_t at[STARTS];
+    sparp__bucket b;
+    uint64_t dice = 7;
+    int64_t now = 0;
+    int most = 0;
+    sparp__bucket_init(&b, rate, 1);
+    for (size_t i = 0, from = 0; i < COUNT_OF(at); i++) {
+        int64_t wait = sparp__bucket_wait(&b, now);
+        if (wait > 0)
+            now += wait + (int64_t)(test_random(&dice) % (uint64_t)(late + 1));
+        sparp__bucket_take(&b, now);
+        at[i] = now;
+        while (at[i] - at[from] > window)
+            from++;
+        most = most > (int)(i - from + 1) ? most : (int)(i - from + 1);
+    }
+    return most;
+}
+
 static void test_bucket_counts(void **state) {
     (void)state;
     assert_int_equal(count_starts(50, 1, 10, 0), 500);
-    assert_int_equal(count_starts(50, 1, 10, MS), 500);       /* a late timer costs no rate */
+    assert_int_equal(count_starts(50, 1, 10, 10 * MS), 500);  /* a late timer costs no rate */
+    assert_in_range(count_starts(50, 1, 10, 11 * MS), 322, 324);    /* but a stall does */
     assert_int_equal(count_starts(50, 10, 10, 0), 509);
     assert_int_equal(count_starts(0.2, 1, 100, 0), 20);
     assert_int_equal(count_starts(3, 1, 1000, 0), 3000);      /* a third of a second is kept */
     assert_int_equal(count_starts(3, 1, 1000, MS), 3000);
+    assert_in_range(most_in_window(50, SECOND, 10 * MS), 50, 51);
+    assert_in_range(most_in_window(300, SECOND, MS), 300, 301);
     assert_int_equal(count_starts(1000, 1, 10, 0), 10000);
     assert_int_equal(count_starts(5000, 1, 10, 0), 50005);    /* and the first millisecond */
     assert_in_range(count_starts(5000, 1, 10, MS / 2), 49995, 50005);
