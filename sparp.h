@@ -623,6 +623,23 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__KQUEUE 0
 #endif
 
+#ifdef SPARP_NO_TLS
+#define SPARP__TLS 0
+#else
+#define SPARP__TLS 1
+#if defined(__has_include)
+#if !__has_include(<bearssl.h>)
+#error "sparp.h: bearssl.h is missing. Install BearSSL (Debian: libbearssl-dev) or define \
+SPARP_NO_TLS."
+#endif
+#endif
+#include <bearssl.h>
+#include <dirent.h>
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
+#endif
+
 #ifdef SPARP_NO_THREADS
 #define SPARP__THREADS 0
 #else
@@ -695,6 +712,9 @@ or -D_POSIX_C_SOURCE=200809L."
 #endif
 #ifndef SPARP__SYS_THREAD
 #define SPARP__SYS_THREAD pthread_create
+#endif
+#ifndef SPARP__SYS_GETRANDOM
+#define SPARP__SYS_GETRANDOM getrandom
 #endif
 #ifndef SPARP__SYS_CLOCK
 #define SPARP__SYS_CLOCK clock_gettime
@@ -847,6 +867,15 @@ static int64_t sparp__time_after(int64_t now, int64_t wait) {
 
 static int64_t sparp__time_from_s(double seconds) {
     return seconds >= 9e9 ? SPARP__NEVER : (int64_t)(seconds * (double)SPARP__NS_PER_S);
+}
+
+/* Days since 1970-01-01 of a date in the Gregorian calendar. */
+static int64_t sparp__days(int64_t year, int64_t month, int64_t day) {
+    year -= month <= 2;
+    int64_t era = year / 400;
+    int64_t of_era = year - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
 /* An element of a doubly linked ring; alone, or as a list's head, it points at itself. */
@@ -1400,7 +1429,7 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
     size_t      wire_size, url_at, method_at;
     char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
     uint16_t    port;
-    bool        replay_safe, is_head;
+    bool        https, replay_safe, is_head;
 } sparp__request;
 
 typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
@@ -1709,9 +1738,10 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     sparp__request_set_origin(r, &url);
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = sparp__request_is_safe(&in, &fields);
-    if (url.https)
-        return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0,
-                                "https is not spoken by this build of sparp");
+    r->https = url.https;
+    if (url.https && !SPARP__TLS)
+        return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
+                                "TLS");
     return true;
 }
 
@@ -3025,6 +3055,1564 @@ static bool sparp__socket_is_quiet(int fd) {
 }
 
 /* ============================================================================================ */
+/* >>x509       certificates: a DER walk, PEM, trust anchors, and whether a chain leads to one.  */
+/*              Signatures are BearSSL's work; names, paths and purposes are ours. Uses buf,     */
+/*              env, resolve (for addresses).                                                    */
+/* ============================================================================================ */
+
+#if SPARP__TLS
+
+#define SPARP__CHAIN_MAX_CERTS 10
+#define SPARP__CHAIN_MAX_BYTES (128 * 1024)
+#define SPARP__CHAIN_MAX_PATHS 16       /* tried before a chain is given up */
+#define SPARP__CERT_MIN_RSA 256         /* bytes: 2048 bits */
+#define SPARP__BUILT_S INT64_C(1795219200)      /* 2026-11-21: no clock can be before that */
+
+typedef struct sparp__cert {            /* slices of one certificate's DER */
+    sparp__str whole, issuer, subject, spki, names, purposes;   /* names: subjectAltName */
+    int64_t    not_before, not_after;   /* seconds since 1970 */
+    bool       has_names, has_purposes, has_constraints, is_ca;
+} sparp__cert;
+
+typedef struct sparp__anchors {         /* zeroed: none */
+    sparp__buf           bytes;         /* names and keys, one after the other */
+    br_x509_trust_anchor *list;         /* while loading, its pointers are offsets into bytes */
+    size_t               count, capacity;
+} sparp__anchors;
+
+/* --- DER ------------------------------------------------------------------------------------ */
+
+/* Cuts the next element off *in. False: malformed, or nothing left. */
+static bool sparp__der_next(sparp__str *in, int *tag, sparp__str *value, sparp__str *whole) {
+    const unsigned char *p = (const unsigned char *)in->data;
+    if (in->size < 2)
+        return false;
+    size_t header = 2, length = p[1];
+    if (length > 0x80) {
+        size_t bytes = length & 0x7F;
+        if (bytes > 4 || in->size < 2 + bytes)
+            return false;
+        for (length = 0; header < 2 + bytes; header++)
+            length = length << 8 | p[header];
+    } else if (length == 0x80) {        /* indefinite: BER, not DER */
+        return false;
+    }
+    if (length > in->size - header)
+        return false;
+    *tag = p[0];
+    *value = sparp__str_make(in->data + header, length);
+    *whole = sparp__str_make(in->data, header + length);
+    *in = sparp__str_skip(*in, header + length);
+    return true;
+}
+
+static bool sparp__der_take(sparp__str *in, int tag, sparp__str *value) {
+    int found;
+    sparp__str whole;
+    return sparp__der_next(in, &found, value, &whole) && found == tag;
+}
+
+static bool sparp__der_take_whole(sparp__str *in, int tag, sparp__str *whole) {
+    int found;
+    sparp__str value;
+    return sparp__der_next(in, &found, &value, whole) && found == tag;
+}
+
+static bool sparp__der_is(sparp__str value, const char *bytes, size_t size) {
+    return value.size == size && memcmp(value.data, bytes, size) == 0;
+}
+
+static int sparp__der_two_digits(const char *at) {
+    return (at[0] - '0') * 10 + (at[1] - '0');
+}
+
+/* UTCTime or GeneralizedTime, as RFC 5280 §4.1.2.5 narrows them. */
+static bool sparp__der_time(sparp__str *in, int64_t *unix_s) {
+    int tag;
+    sparp__str t, whole;
+    if (!sparp__der_next(in, &tag, &t, &whole) || (tag != 0x17 && tag != 0x18))
+        return false;
+    size_t digits = tag == 0x17 ? 12 : 14;
+    if (t.size != digits + 1 || t.data[digits] != 'Z')
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        if (!sparp__ascii_digit(t.data[i]))
+            return false;
+    int year = sparp__der_two_digits(t.data);
+    year = tag == 0x18 ? year * 100 + sparp__der_two_digits(t.data + 2)
+        : year + (year < 50 ? 2000 : 1900);
+    const char *at = t.data + digits - 10;
+    *unix_s = sparp__days(year, sparp__der_two_digits(at), sparp__der_two_digits(at + 2)) * 86400
+        + sparp__der_two_digits(at + 4) * 3600 + sparp__der_two_digits(at + 6) * 60
+        + sparp__der_two_digits(at + 8);
+    return true;
+}
+
+/* --- one certificate ------------------------------------------------------------------------ */
+
+/* False: malformed, or there twice (RFC 5280 §4.2). */
+static bool sparp__cert_extension(sparp__cert *c, sparp__str extension) {
+    sparp__str oid, value, flag;
+    if (!sparp__der_take(&extension, 0x06, &oid))
+        return false;
+    if (extension.size > 0 && extension.data[0] == 0x01
+        && !sparp__der_take(&extension, 0x01, &flag))
+        return false;
+    if (!sparp__der_take(&extension, 0x04, &value))
+        return false;
+    if (sparp__der_is(oid, "\x55\x1D\x11", 3)) {
+        bool twice = c->has_names;
+        c->has_names = true;
+        return !twice && sparp__der_take(&value, 0x30, &c->names);
+    }
+    if (sparp__der_is(oid, "\x55\x1D\x25", 3)) {
+        bool twice = c->has_purposes;
+        c->has_purposes = true;
+        return !twice && sparp__der_take(&value, 0x30, &c->purposes);
+    }
+    if (sparp__der_is(oid, "\x55\x1D\x1E", 3)) {
+        c->has_constraints = true;
+    } else if (sparp__der_is(oid, "\x55\x1D\x13", 3)) {
+        sparp__str basic;
+        if (!sparp__der_take(&value, 0x30, &basic))
+            return false;
+        c->is_ca = basic.size >= 3 && basic.data[0] == 0x01 && basic.data[2] != 0;
+    }
+    return true;
+}
+
+static bool sparp__cert_extensions(sparp__cert *c, sparp__str rest) {
+    sparp__str value, whole, list, extension;
+    int tag;
+    while (rest.size > 0) {
+        if (!sparp__der_next(&rest, &tag, &value, &whole))
+            return false;
+        if (tag != 0xA3)                /* the old unique identifiers */
+            continue;
+        if (!sparp__der_take(&value, 0x30, &list))
+            return false;
+        while (list.size > 0)
+            if (!sparp__der_take(&list, 0x30, &extension)
+                || !sparp__cert_extension(c, extension))
+                return false;
+    }
+    return true;
+}
+
+/* RFC 5280 §4.1. */
+static bool sparp__cert_parse(sparp__str der, sparp__cert *c) {
+    sparp__str body, tbs, validity, ignored;
+    memset(c, 0, sizeof *c);
+    c->whole = der;
+    if (!sparp__der_take(&der, 0x30, &body) || !sparp__der_take(&body, 0x30, &tbs))
+        return false;
+    if (tbs.size > 0 && (unsigned char)tbs.data[0] == 0xA0 && !sparp__der_take(&tbs, 0xA0,
+                                                                              &ignored))
+        return false;
+    return sparp__der_take(&tbs, 0x02, &ignored)
+        && sparp__der_take(&tbs, 0x30, &ignored)
+        && sparp__der_take_whole(&tbs, 0x30, &c->issuer)
+        && sparp__der_take(&tbs, 0x30, &validity)
+        && sparp__der_time(&validity, &c->not_before)
+        && sparp__der_time(&validity, &c->not_after)
+        && sparp__der_take_whole(&tbs, 0x30, &c->subject)
+        && sparp__der_take_whole(&tbs, 0x30, &c->spki)
+        && sparp__cert_extensions(c, tbs);
+}
+
+/* An INTEGER without the zero that keeps it positive. */
+static bool sparp__der_unsigned(sparp__str *in, sparp__str *value) {
+    if (!sparp__der_take(in, 0x02, value))
+        return false;
+    while (value->size > 0 && value->data[0] == 0)
+        *value = sparp__str_skip(*value, 1);
+    return value->size > 0;
+}
+
+/* The public key, as slices of the certificate: RSA, or one of the three NIST curves. */
+static bool sparp__cert_key(const sparp__cert *c, br_x509_pkey *key) {
+    sparp__str spki = c->spki, body, algorithm, oid, curve, bits, rsa, n, e;
+    if (!sparp__der_take(&spki, 0x30, &body) || !sparp__der_take(&body, 0x30, &algorithm)
+        || !sparp__der_take(&body, 0x03, &bits) || bits.size < 2 || bits.data[0] != 0
+        || !sparp__der_take(&algorithm, 0x06, &oid))
+        return false;
+    bits = sparp__str_skip(bits, 1);
+    if (sparp__der_is(oid, "\x2A\x86\x48\x86\xF7\x0D\x01\x01\x01", 9)) {
+        if (!sparp__der_take(&bits, 0x30, &rsa) || !sparp__der_unsigned(&rsa, &n)
+            || !sparp__der_unsigned(&rsa, &e))
+            return false;
+        key->key_type = BR_KEYTYPE_RSA;
+        key->key.rsa.n = (unsigned char *)(uintptr_t)n.data;
+        key->key.rsa.nlen = n.size;
+        key->key.rsa.e = (unsigned char *)(uintptr_t)e.data;
+        key->key.rsa.elen = e.size;
+        return true;
+    }
+    if (!sparp__der_is(oid, "\x2A\x86\x48\xCE\x3D\x02\x01", 7)
+        || !sparp__der_take(&algorithm, 0x06, &curve))
+        return false;
+    key->key_type = BR_KEYTYPE_EC;
+    key->key.ec.curve = sparp__der_is(curve, "\x2A\x86\x48\xCE\x3D\x03\x01\x07", 8)
+        ? BR_EC_secp256r1 : sparp__der_is(curve, "\x2B\x81\x04\x00\x22", 5) ? BR_EC_secp384r1
+        : sparp__der_is(curve, "\x2B\x81\x04\x00\x23", 5) ? BR_EC_secp521r1 : 0;
+    key->key.ec.q = (unsigned char *)(uintptr_t)bits.data;
+    key->key.ec.qlen = bits.size;
+    return key->key.ec.curve != 0;
+}
+
+/* A name for people: the common name, else the organisation, else what there is. */
+static void sparp__cert_show_name(sparp__str dn, char *out, size_t size) {
+    sparp__str names, set, pair, oid, value, whole, best = sparp__str_make("?", 1);
+    int tag;
+    bool common = false;
+    if (sparp__der_take(&dn, 0x30, &names))
+        while (!common && sparp__der_take(&names, 0x31, &set))
+            if (sparp__der_take(&set, 0x30, &pair) && sparp__der_take(&pair, 0x06, &oid)
+                && sparp__der_next(&pair, &tag, &value, &whole)) {
+                common = sparp__der_is(oid, "\x55\x04\x03", 3);
+                if (common || sparp__der_is(oid, "\x55\x04\x0A", 3))
+                    best = value;
+            }
+    size_t n = best.size < size ? best.size : size - 1;
+    for (size_t i = 0; i < n; i++)
+        out[i] = best.data[i] >= 0x20 && best.data[i] < 0x7F ? best.data[i] : '?';
+    out[n] = '\0';
+}
+
+/* --- whose it is ------------------------------------------------------------------------------ */
+
+/* RFC 6125 §6.4.3, at its strictest: "*" is the whole first label, stands for exactly one, and
+   has at least two behind it. */
+static bool sparp__cert_name_fits(sparp__str pattern, const char *host) {
+    if (pattern.size > 2 && pattern.data[0] == '*' && pattern.data[1] == '.') {
+        const char *dot = strchr(host, '.');
+        pattern = sparp__str_skip(pattern, 1);
+        if (dot == NULL || dot == host
+            || memchr(pattern.data + 1, '.', pattern.size - 1) == NULL)
+            return false;
+        host = dot;
+    }
+    return memchr(pattern.data, '*', pattern.size) == NULL && sparp__str_same(pattern, host);
+}
+
+/* `ip`, when it is not NULL, must be among the addresses; no dNSName stands for it. */
+static bool sparp__cert_is_for(const sparp__cert *c, const char *host, const sparp__address *ip) {
+    sparp__str list = c->names, value, whole, wanted = sparp__str_make(NULL, 0);
+    int tag;
+    if (ip != NULL)
+        wanted = ip->to.any.sa_family == AF_INET
+            ? sparp__str_make((const char *)&ip->to.v4.sin_addr, 4)
+            : sparp__str_make((const char *)&ip->to.v6.sin6_addr, 16);
+    while (sparp__der_next(&list, &tag, &value, &whole))
+        if (ip != NULL ? tag == 0x87 && sparp__der_is(value, wanted.data, wanted.size)
+                       : tag == 0x82 && value.size > 0 && sparp__cert_name_fits(value, host))
+            return true;
+    return false;
+}
+
+/* The names it has, for the sentence that says that yours is not among them. */
+static void sparp__cert_show_names(const sparp__cert *c, char *out, size_t size) {
+    sparp__str list = c->names, value, whole;
+    size_t at = 0;
+    int tag;
+    out[0] = '\0';
+    while (sparp__der_next(&list, &tag, &value, &whole)) {
+        char name[64];
+        if (tag == 0x87 && (value.size == 4 || value.size == 16)) {
+            if (inet_ntop(value.size == 4 ? AF_INET : AF_INET6, value.data, name, sizeof name)
+                == NULL)
+                continue;
+        } else if (tag == 0x82) {
+            size_t n = value.size < sizeof name ? value.size : sizeof name - 1;
+            for (size_t i = 0; i < n; i++)
+                name[i] = value.data[i] > 0x20 && value.data[i] < 0x7F ? value.data[i] : '?';
+            name[n] = '\0';
+        } else {
+            continue;
+        }
+        size_t left = size - at;
+        int n = snprintf(out + at, left, "%s%s", at > 0 ? ", " : "", name);
+        if (n < 0 || (size_t)n >= left) {
+            out[at] = '\0';
+            return;
+        }
+        at += (size_t)n;
+    }
+}
+
+/* extendedKeyUsage: absent, serverAuth or any. */
+static bool sparp__cert_serves(const sparp__cert *c) {
+    sparp__str list = c->purposes, oid;
+    if (!c->has_purposes)
+        return true;
+    while (sparp__der_take(&list, 0x06, &oid))
+        if (sparp__der_is(oid, "\x2B\x06\x01\x05\x05\x07\x03\x01", 8)
+            || sparp__der_is(oid, "\x55\x1D\x25\x00", 4))
+            return true;
+    return false;
+}
+
+/* --- PEM -------------------------------------------------------------------------------------- */
+
+static int sparp__pem_digit(char c) {
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Base64 with blanks and line ends of any kind in it. False: no memory, or another character. */
+static bool sparp__pem_decode(sparp__env *env, sparp__str text, sparp__buf *out) {
+    uint32_t word = 0;
+    int bits = 0;
+    out->size = 0;
+    if (!sparp__buf_reserve(env, out, text.size / 4 * 3 + 3))
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        int digit = sparp__pem_digit(c);
+        if (c == '=' || c == '\r' || c == '\n' || c == ' ' || c == '\t')
+            continue;
+        if (digit < 0)
+            return false;
+        word = word << 6 | (uint32_t)digit;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out->data[out->size++] = (char)(word >> bits & 0xFF);
+        }
+    }
+    return true;
+}
+
+static const char *sparp__pem_find(sparp__str text, const char *what) {
+    size_t n = strlen(what);
+    for (size_t i = 0; i + n <= text.size; i++) {
+        const char *at = (const char *)memchr(text.data + i, what[0], text.size - i - n + 1);
+        if (at == NULL)
+            return NULL;
+        if (memcmp(at, what, n) == 0)
+            return at;
+        i = (size_t)(at - text.data);
+    }
+    return NULL;
+}
+
+/* The next block of *text: what stands between its BEGIN and END lines, and its label. What
+   stands around blocks (comments, a byte order mark) is passed over. */
+static bool sparp__pem_next(sparp__str *text, sparp__str *label, sparp__str *base64) {
+    const char *begin = sparp__pem_find(*text, "-----BEGIN ");
+    if (begin == NULL)
+        return false;
+    *text = sparp__str_skip(*text, (size_t)(begin - text->data) + 11);
+    const char *dashes = sparp__pem_find(*text, "-----");
+    if (dashes == NULL)
+        return false;
+    *label = sparp__str_make(text->data, (size_t)(dashes - text->data));
+    *text = sparp__str_skip(*text, label->size + 5);
+    const char *end = sparp__pem_find(*text, "-----END ");
+    if (end == NULL)
+        return false;
+    *base64 = sparp__str_make(text->data, (size_t)(end - text->data));
+    *text = sparp__str_skip(*text, base64->size + 9);
+    return true;
+}
+
+/* --- trust anchors ---------------------------------------------------------------------------- */
+
+static void sparp__anchors_free(sparp__env *env, sparp__anchors *a) {
+    sparp__env_free(env, a->list, a->capacity * sizeof *a->list);
+    sparp__buf_free(env, &a->bytes);
+    memset(a, 0, sizeof *a);
+}
+
+/* Copies a slice and leaves its place as an offset, since the buffer may still move. */
+static bool sparp__anchors_copy(sparp__env *env, sparp__anchors *a, unsigned char **bytes,
+                                size_t size) {
+    size_t at = a->bytes.size;
+    if (!sparp__buf_append(env, &a->bytes, (const char *)*bytes, size))
+        return false;
+    *bytes = (unsigned char *)(uintptr_t)at;
+    return true;
+}
+
+static bool sparp__anchors_grow(sparp__env *env, sparp__anchors *a) {
+    size_t to = a->capacity * 2 < 32 ? 32 : a->capacity * 2;
+    if (a->count < a->capacity)
+        return true;
+    void *list = sparp__env_realloc(env, a->list, a->capacity * sizeof *a->list,
+                                    to * sizeof *a->list);
+    if (list == NULL)
+        return false;
+    a->list = (br_x509_trust_anchor *)list;
+    a->capacity = to;
+    return true;
+}
+
+/* Adds one certificate. One that is damaged, of a kind we cannot use or too weak is left out:
+   it does not spoil the others. False: out of memory. */
+static bool sparp__anchors_add(sparp__env *env, sparp__anchors *a, sparp__str der) {
+    sparp__cert c;
+    br_x509_trust_anchor anchor;
+    memset(&anchor, 0, sizeof anchor);
+    if (!sparp__cert_parse(der, &c) || !sparp__cert_key(&c, &anchor.pkey) || c.has_constraints
+        || (anchor.pkey.key_type == BR_KEYTYPE_RSA
+            && anchor.pkey.key.rsa.nlen < SPARP__CERT_MIN_RSA))
+        return true;
+    anchor.flags = c.is_ca ? BR_X509_TA_CA : 0;
+    anchor.dn.data = (unsigned char *)(uintptr_t)c.subject.data;
+    anchor.dn.len = c.subject.size;
+    if (!sparp__anchors_grow(env, a)
+        || !sparp__anchors_copy(env, a, &anchor.dn.data, anchor.dn.len))
+        return false;
+    if (anchor.pkey.key_type == BR_KEYTYPE_RSA) {
+        if (!sparp__anchors_copy(env, a, &anchor.pkey.key.rsa.n, anchor.pkey.key.rsa.nlen)
+            || !sparp__anchors_copy(env, a, &anchor.pkey.key.rsa.e, anchor.pkey.key.rsa.elen))
+            return false;
+    } else if (!sparp__anchors_copy(env, a, &anchor.pkey.key.ec.q, anchor.pkey.key.ec.qlen)) {
+        return false;
+    }
+    a->list[a->count++] = anchor;
+    return true;
+}
+
+/* Every CERTIFICATE block of a PEM text. "TRUSTED CERTIFICATE" is OpenSSL's own and left out. */
+static bool sparp__anchors_add_pem(sparp__env *env, sparp__anchors *a, sparp__str text) {
+    sparp__buf der;
+    sparp__str label, base64;
+    bool ok = true;
+    memset(&der, 0, sizeof der);
+    while (ok && sparp__pem_next(&text, &label, &base64)) {
+        if (!sparp__str_same(label, "CERTIFICATE"))
+            continue;
+        if (sparp__pem_decode(env, base64, &der))
+            ok = sparp__anchors_add(env, a, sparp__str_make(der.data, der.size));
+        else
+            ok = der.data != NULL;      /* a bad character is one bad certificate */
+    }
+    sparp__buf_free(env, &der);
+    return ok;
+}
+
+static unsigned char *sparp__anchors_at(sparp__anchors *a, const unsigned char *offset) {
+    return (unsigned char *)a->bytes.data + (uintptr_t)offset;
+}
+
+/* All are there: offsets become pointers. */
+static void sparp__anchors_finish(sparp__anchors *a) {
+    for (size_t i = 0; i < a->count; i++) {
+        br_x509_trust_anchor *t = &a->list[i];
+        t->dn.data = sparp__anchors_at(a, t->dn.data);
+        if (t->pkey.key_type == BR_KEYTYPE_RSA) {
+            t->pkey.key.rsa.n = sparp__anchors_at(a, t->pkey.key.rsa.n);
+            t->pkey.key.rsa.e = sparp__anchors_at(a, t->pkey.key.rsa.e);
+        } else {
+            t->pkey.key.ec.q = sparp__anchors_at(a, t->pkey.key.ec.q);
+        }
+    }
+}
+
+static bool sparp__anchors_have(const sparp__anchors *a, sparp__str dn) {
+    for (size_t i = 0; i < a->count; i++)
+        if (sparp__der_is(dn, (const char *)a->list[i].dn.data, a->list[i].dn.len))
+            return true;
+    return false;
+}
+
+/* --- a chain ---------------------------------------------------------------------------------- */
+
+typedef struct sparp__chain {           /* what the server sent, and what we ask of it */
+    sparp__buf  bytes;                  /* the certificates' DER, one after the other */
+    size_t      ends[SPARP__CHAIN_MAX_CERTS];
+    size_t      count;
+    bool        too_large, no_memory;
+    sparp__cert certs[SPARP__CHAIN_MAX_CERTS];
+    int         tries;
+    unsigned    error;                  /* the first of BearSSL's that says something */
+    bool        misused;                /* a path led to an anchor, but not for this purpose */
+} sparp__chain;
+
+static bool sparp__chain_parse(sparp__chain *chain) {
+    size_t from = 0;
+    for (size_t i = 0; i < chain->count; from = chain->ends[i++]) {
+        sparp__str der = sparp__str_make(chain->bytes.data + from, chain->ends[i] - from);
+        if (sparp__cert_parse(der, &chain->certs[i]))
+            continue;
+        memset(&chain->certs[i], 0, sizeof chain->certs[i]);
+        if (i == 0)
+            return false;               /* a damaged one further up is just of no use */
+    }
+    return chain->count > 0;
+}
+
+/* BearSSL's verdict on one path: signatures, dates, key usage, basic constraints, anchors. */
+static unsigned sparp__chain_check_path(const sparp__chain *chain, const sparp__anchors *anchors,
+                                        const size_t *path, size_t length, int64_t wall_s) {
+    br_x509_minimal_context minimal;
+    br_x509_minimal_init(&minimal, &br_sha256_vtable, anchors->list, anchors->count);
+    br_x509_minimal_set_rsa(&minimal, br_rsa_pkcs1_vrfy_get_default());
+    br_x509_minimal_set_ecdsa(&minimal, br_ec_get_default(), br_ecdsa_vrfy_asn1_get_default());
+    br_x509_minimal_set_hash(&minimal, br_sha256_ID, &br_sha256_vtable);
+    br_x509_minimal_set_hash(&minimal, br_sha384_ID, &br_sha384_vtable);
+    br_x509_minimal_set_hash(&minimal, br_sha512_ID, &br_sha512_vtable);
+    br_x509_minimal_set_minrsa(&minimal, SPARP__CERT_MIN_RSA);
+    br_x509_minimal_set_time(&minimal, (uint32_t)(wall_s / 86400 + 719528),
+                             (uint32_t)(wall_s % 86400));
+    const br_x509_class **x = &minimal.vtable;
+    (*x)->start_chain(x, NULL);         /* the name is checked by us, addresses included */
+    for (size_t i = 0; i < length; i++) {
+        sparp__str der = chain->certs[path[i]].whole;
+        (*x)->start_cert(x, (uint32_t)der.size);
+        (*x)->append(x, (const unsigned char *)der.data, der.size);
+        (*x)->end_cert(x);
+    }
+    return (*x)->end_chain(x);
+}
+
+/* What BearSSL does not look at: purposes, and name constraints, which fail closed. */
+static bool sparp__chain_fit_for_use(const sparp__chain *chain, const size_t *path,
+                                     size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (!sparp__cert_serves(&chain->certs[path[i]]) || chain->certs[path[i]].has_constraints)
+            return false;
+    return true;
+}
+
+static bool sparp__chain_try_path(sparp__chain *chain, const sparp__anchors *anchors,
+                                  const size_t *path, size_t length, int64_t wall_s) {
+    chain->tries++;
+    unsigned error = sparp__chain_check_path(chain, anchors, path, length, wall_s);
+    if (error == 0 && sparp__chain_fit_for_use(chain, path, length))
+        return true;
+    if (error == 0)
+        chain->misused = true;
+    else if (chain->error == 0 || chain->error == BR_ERR_X509_NOT_TRUSTED)
+        chain->error = error;
+    return false;
+}
+
+/* From the leaf towards an anchor, certificate by certificate, by their names. The order in
+   which they were sent does not matter, nor what else was sent. The stack of choices is the
+   path itself: the last one is taken back and the next candidate tried in its place. */
+static bool sparp__chain_search(sparp__chain *chain, const sparp__anchors *anchors,
+                                int64_t wall_s) {
+    size_t path[SPARP__CHAIN_MAX_CERTS], next[SPARP__CHAIN_MAX_CERTS];
+    size_t length = 1;
+    path[0] = next[0] = 0;
+    if (sparp__anchors_have(anchors, chain->certs[0].subject)
+        || sparp__anchors_have(anchors, chain->certs[0].issuer)
+        || chain->count == 1)
+        if (sparp__chain_try_path(chain, anchors, path, 1, wall_s))
+            return true;
+    while (length > 0 && chain->tries < SPARP__CHAIN_MAX_PATHS) {
+        const sparp__cert *top = &chain->certs[path[length - 1]];
+        size_t i = ++next[length - 1];
+        if (i >= chain->count) {
+            length--;
+            continue;
+        }
+        bool used = false;
+        for (size_t k = 0; k < length; k++)
+            used = used || path[k] == i;
+        if (used || chain->certs[i].subject.size == 0
+            || !sparp__der_is(chain->certs[i].subject, top->issuer.data, top->issuer.size))
+            continue;
+        path[length] = i;
+        next[length++] = 0;
+        if ((sparp__anchors_have(anchors, chain->certs[i].issuer)
+             || sparp__anchors_have(anchors, chain->certs[i].subject))
+            && sparp__chain_try_path(chain, anchors, path, length, wall_s))
+            return true;
+    }
+    return false;
+}
+
+static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
+    time_t t = (time_t)unix_s;
+    struct tm date;
+    if (gmtime_r(&t, &date) == NULL || strftime(out, size, "%Y-%m-%d", &date) == 0)
+        out[0] = '\0';
+}
+
+/* A certificate of the chain outside of its time: always false, with the sentence. */
+static bool sparp__chain_say_date(const sparp__chain *chain, int64_t wall_s, unsigned error,
+                                  sparp__fault *fault) {
+    char today[16], date[16], name[48];
+    sparp__chain_show_date(wall_s, today, sizeof today);
+    if (wall_s < SPARP__BUILT_S)
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
+                                "the clock is not set: it says %s", today);
+    for (size_t i = 0; i < chain->count; i++) {
+        const sparp__cert *c = &chain->certs[i];
+        bool over = wall_s > c->not_after;
+        if (c->spki.size == 0 || (!over && wall_s >= c->not_before))
+            continue;
+        sparp__chain_show_date(over ? c->not_after : c->not_before, date, sizeof date);
+        sparp__cert_show_name(c->subject, name, sizeof name);
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
+                                over ? "certificate of %s expired on %s; the clock here says %s"
+                                     : "certificate of %s is not valid before %s; the clock here "
+                                       "says %s", name, date, today);
+    }
+    return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
+                            "a certificate has expired; the clock here says %s", today);
+}
+
+/* Always false, with the sentence. */
+static bool sparp__chain_say_why(const sparp__chain *chain, int64_t wall_s,
+                                 sparp__fault *fault) {
+    const sparp__cert *last = &chain->certs[0];
+    char name[80];
+    int error = (int)chain->error;
+    for (size_t i = 1; i < chain->count; i++)   /* as far as the names lead */
+        if (chain->certs[i].subject.size > 0
+            && sparp__der_is(chain->certs[i].subject, last->issuer.data, last->issuer.size))
+            last = &chain->certs[i];
+    if (chain->misused)
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, 0,
+                                "certificate is not made for a server, or its names are "
+                                "constrained, which is not supported");
+    switch (chain->error) {
+    case BR_ERR_X509_EXPIRED:
+        return sparp__chain_say_date(chain, wall_s, chain->error, fault);
+    case BR_ERR_X509_BAD_SIGNATURE:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate has a bad signature");
+    case BR_ERR_X509_WEAK_PUBLIC_KEY:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate has an RSA key of less than 2048 bits");
+    case BR_ERR_X509_UNSUPPORTED:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate has a signature that is weak (SHA-1, MD5) or of an "
+                                "unknown kind");
+    case BR_ERR_X509_NOT_CA:
+    case BR_ERR_X509_FORBIDDEN_KEY_USAGE:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate was issued by one that may not issue any");
+    case BR_ERR_X509_CRITICAL_EXTENSION:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate has a critical extension that is not known");
+    case 0:
+    case BR_ERR_X509_NOT_TRUSTED:
+        sparp__cert_show_name(last->issuer, name, sizeof name);
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, BR_ERR_X509_NOT_TRUSTED,
+                                "certificate is from an unknown issuer: %s", name);
+    default:
+        return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, error,
+                                "certificate was not accepted (BearSSL %d)", error);
+    }
+}
+
+static bool sparp__chain_check_name(const sparp__chain *chain, const char *host,
+                                    const sparp__address *ip, sparp__fault *fault) {
+    char names[96];
+    const sparp__cert *leaf = &chain->certs[0];
+    if (sparp__cert_is_for(leaf, host, ip))
+        return true;
+    sparp__cert_show_names(leaf, names, sizeof names);
+    return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, BR_ERR_X509_BAD_SERVER_NAME,
+                            names[0] != '\0' ? "certificate is not for %.50s but for %s"
+                                             : "certificate is not for %.50s: it has no names%s",
+                            host, names);
+}
+
+#endif /* SPARP__TLS */
+
+/* ============================================================================================ */
+/* >>tls        TLS 1.2 by BearSSL, without a descriptor: ciphertext in and out, plaintext in    */
+/*              and out, peek and acknowledge in four directions; the connection drives it.      */
+/*              Another implementation could stand here. Uses x509, buf, env.                    */
+/*                                                                                               */
+/* Rules of the engine that are not in its header: acknowledge only what the matching *_buf just */
+/* gave, and never 0 bytes (it would encrypt the address space); never push into a decoder that  */
+/* has failed; a context must not be seeded before it is copied, nor move once it is reset.      */
+/* ============================================================================================ */
+
+#if SPARP__TLS
+
+#define SPARP__TLS_IN_SIZE BR_SSL_BUFSIZE_INPUT         /* a whole record, whatever the peer */
+#define SPARP__TLS_OUT_SIZE (4096 + 85)                 /* ours may be smaller */
+#define SPARP__TLS_SPARE_MAX 64                         /* buffers kept for the next */
+#define SPARP__TLS_VERDICTS 64                          /* chains known to be good */
+#define SPARP__TLS_VERDICT_S 600
+#define SPARP__TLS_KEY_MAX 2400         /* DER bytes: BearSSL's decoder overflows beyond RSA-4096 */
+#define SPARP__TLS_PINS_MAX 16
+
+typedef struct sparp__verdict {         /* this chain is good for this host, until then */
+    unsigned char hash[32];
+    int64_t       until_s;
+} sparp__verdict;
+
+/* What all connections of a run share, and what decides whom they trust. */
+typedef struct sparp__trust {           /* zeroed: not loaded */
+    const sparp_tls_options *options;
+    bool            loaded;
+    sparp__fault    fault;              /* why it could not be loaded: every https request's end */
+    sparp__anchors  anchors;
+    unsigned char   pins[SPARP__TLS_PINS_MAX][32];
+    size_t          num_pins;
+    br_ssl_client_context prototype;    /* never reset, never seeded */
+    br_ec_impl      curves;             /* BearSSL's, without P-521: 19 ms a handshake */
+    sparp__buf      chain_bytes, key_bytes;     /* our own certificate; key is wiped */
+    br_x509_certificate chain[SPARP__CHAIN_MAX_CERTS];
+    size_t          chain_count;
+    br_skey_decoder_context *key;
+    unsigned char  *spare[SPARP__TLS_SPARE_MAX];
+    size_t          num_spare;
+    sparp__verdict  verdicts[SPARP__TLS_VERDICTS];
+    size_t          next_verdict;
+} sparp__trust;
+
+/* One connection's TLS. The vtable stands first because BearSSL knows the verifier by it. */
+typedef struct sparp__verifier {
+    const br_x509_class *vtable;
+    struct sparp__tls   *tls;
+    sparp__chain         chain;
+    br_x509_pkey         key;           /* points into chain.bytes */
+} sparp__verifier;
+
+typedef struct sparp__tls {
+    sparp__env            *env;
+    sparp__trust          *trust;
+    br_ssl_client_context  client;
+    sparp__verifier       *verifier;    /* NULL after the handshake */
+    unsigned char         *buffers;     /* in and out; NULL while idle */
+    char                   host[SPARP__HOST_MAX + 1];
+    sparp__address         ip;
+    bool                   is_ip, open, resumed, offered;
+    unsigned char          first_byte;  /* of what the peer said, to know who does not speak TLS */
+    bool                   has_first_byte;
+    unsigned char          offered_id[32];
+    sparp__fault           fault;
+} sparp__tls;
+
+/* --- trust ------------------------------------------------------------------------------------ */
+
+static void sparp__wipe(void *memory, size_t size) {
+    volatile unsigned char *p = (volatile unsigned char *)memory;
+    while (size-- > 0)
+        *p++ = 0;
+}
+
+/* 32 bytes nobody can guess. False: the system has none. */
+static bool sparp__tls_random(unsigned char *out, size_t size) {
+#if defined(__linux__)
+    for (;;) {
+        ssize_t n = SPARP__SYS_GETRANDOM(out, size, 0);
+        if (n == (ssize_t)size)
+            return true;
+        if (n >= 0 || errno != EINTR)
+            return false;
+    }
+#else
+    arc4random_buf(out, size);
+    return true;
+#endif
+}
+
+static bool sparp__file_read(sparp__env *env, const char *path, sparp__buf *out) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : 1;
+    out->size = 0;
+    while (n > 0) {
+        if (!sparp__buf_reserve(env, out, 32768)) {
+            errno = ENOMEM;
+            n = -1;
+            break;
+        }
+        n = SPARP__SYS_READ(fd, out->data + out->size, 32768);
+        if (n > 0)
+            out->size += (size_t)n;
+        else if (n < 0 && errno == EINTR)
+            n = 1;
+    }
+    int keep = errno;
+    if (fd >= 0)
+        SPARP__SYS_CLOSE(fd);
+    errno = keep;
+    return n == 0;
+}
+
+/* One file of certificates. False, with the fault: it cannot be read, or memory is out. */
+static bool sparp__trust_add_file(sparp__env *env, sparp__trust *t, const char *path) {
+    sparp__buf text;
+    memset(&text, 0, sizeof text);
+    bool ok = sparp__file_read(env, path, &text);
+    if (!ok)
+        sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, errno, "cannot read %.100s: %s", path,
+                         strerror(errno));
+    else if (!sparp__anchors_add_pem(env, &t->anchors, sparp__str_make(text.data, text.size)))
+        ok = sparp__fault_memory(&t->fault);
+    sparp__buf_free(env, &text);
+    return ok;
+}
+
+/* Every regular file of a directory list (':' between). A file that cannot be read is left out. */
+static void sparp__trust_add_dirs(sparp__env *env, sparp__trust *t, const char *dirs) {
+    while (*dirs != '\0') {
+        char path[1024];
+        size_t n = strcspn(dirs, ":");
+        int length = snprintf(path, sizeof path, "%.*s", (int)(n < 512 ? n : 512), dirs);
+        DIR *dir = length > 0 ? opendir(path) : NULL;
+        struct dirent *entry;
+        while (dir != NULL && (entry = readdir(dir)) != NULL) {
+            if (entry->d_name[0] == '.')
+                continue;
+            snprintf(path + length, sizeof path - (size_t)length, "/%.500s", entry->d_name);
+            sparp__trust_add_file(env, t, path);
+        }
+        if (dir != NULL)
+            closedir(dir);
+        dirs += dirs[n] == ':' ? n + 1 : n;
+    }
+    sparp__fault_clear(&t->fault);
+}
+
+/* The order of OpenSSL's environment, then where the systems keep theirs. */
+static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
+    static const char *const files[] = {
+        "/etc/ssl/certs/ca-certificates.crt",                   /* Debian, Alpine, Arch, OpenWrt */
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",    /* Fedora, RHEL */
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",                               /* SUSE */
+        "/var/lib/ca-certificates/ca-bundle.pem",
+        "/etc/ssl/cert.pem",                                    /* macOS, BSDs, Alpine */
+        "/usr/local/share/certs/ca-root-nss.crt",               /* FreeBSD */
+        "/usr/local/etc/ssl/cert.pem",
+        "/etc/ssl/certs/ca-bundle.crt",                         /* Nix */
+        "/etc/pki/tls/cacert.pem",
+    };
+    const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
+    if (file != NULL && *file != '\0')
+        return sparp__trust_add_file(env, t, file);
+    if (dirs != NULL && *dirs != '\0') {
+        sparp__trust_add_dirs(env, t, dirs);
+        if (t->anchors.count > 0)
+            return true;
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        sparp__fault_clear(&t->fault);
+        if (sparp__trust_add_file(env, t, files[i]) && t->anchors.count > 0)
+            return true;
+        if (t->fault.error == SPARP_E_OUT_OF_MEMORY)
+            return false;
+    }
+    return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "no trusted certificates: tried "
+                            "SSL_CERT_FILE, SSL_CERT_DIR, %s, /etc/pki/..., /etc/ssl/cert.pem, "
+                            "/usr/local/...", files[0]);
+}
+
+static bool sparp__trust_load_anchors(sparp__env *env, sparp__trust *t) {
+    const sparp_tls_options *o = t->options;
+    bool ok = true;
+    if (o->insecure_no_verify)
+        return true;
+    if (o->ca_pem != NULL)
+        ok = sparp__anchors_add_pem(env, &t->anchors,
+                                    sparp__str_make((const char *)o->ca_pem, o->ca_pem_size))
+            || sparp__fault_memory(&t->fault);
+    else
+        ok = o->ca_file != NULL ? sparp__trust_add_file(env, t, o->ca_file)
+                                : sparp__trust_probe(env, t);
+    if (!ok)
+        return false;
+    sparp__anchors_finish(&t->anchors);
+    if (t->anchors.count == 0)
+        return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "no usable certificate in %.100s",
+                                o->ca_pem != NULL ? "ca_pem" : o->ca_file != NULL ? o->ca_file
+                                : "SSL_CERT_FILE");
+    sparp__env_log(env, SPARP_LOG_INFO, "%lu trusted certificates",
+                   (unsigned long)t->anchors.count);
+    return true;
+}
+
+/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. */
+static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
+    const char *text = t->options->pin_sha256;
+    sparp__buf hash;
+    memset(&hash, 0, sizeof hash);
+    while (text != NULL && *text != '\0') {
+        size_t n = strcspn(text, ";");
+        sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
+        if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
+            pin = sparp__str_skip(pin, 8);
+        if (!sparp__pem_decode(env, pin, &hash) || hash.size != 32
+            || t->num_pins == SPARP__TLS_PINS_MAX) {
+            sparp__buf_free(env, &hash);
+            return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0,
+                                    "pin_sha256: not the base64 of 32 bytes, or more than 16");
+        }
+        memcpy(t->pins[t->num_pins++], hash.data, 32);
+        text += text[n] == ';' ? n + 1 : n;
+    }
+    sparp__buf_free(env, &hash);
+    return true;
+}
+
+static bool sparp__trust_load_chain(sparp__env *env, sparp__trust *t, sparp__str text) {
+    sparp__str label, base64;
+    sparp__buf der;
+    size_t ends[SPARP__CHAIN_MAX_CERTS];
+    bool ok = true;
+    memset(&der, 0, sizeof der);
+    while (ok && t->chain_count < SPARP__CHAIN_MAX_CERTS
+           && sparp__pem_next(&text, &label, &base64)) {
+        if (!sparp__str_same(label, "CERTIFICATE"))
+            continue;
+        ok = sparp__pem_decode(env, base64, &der)
+            && sparp__buf_append(env, &t->chain_bytes, der.data, der.size);
+        ends[t->chain_count++] = t->chain_bytes.size;
+    }
+    sparp__buf_free(env, &der);
+    for (size_t i = 0, from = 0; ok && i < t->chain_count; from = ends[i++]) {
+        t->chain[i].data = (unsigned char *)t->chain_bytes.data + from;
+        t->chain[i].data_len = ends[i] - from;
+    }
+    return ok && t->chain_count > 0;
+}
+
+static bool sparp__trust_load_key(sparp__env *env, sparp__trust *t, sparp__str text) {
+    sparp__str label, base64;
+    bool found = false;
+    while (!found && sparp__pem_next(&text, &label, &base64))
+        found = sparp__str_same(label, "PRIVATE KEY") || sparp__str_same(label, "RSA PRIVATE KEY")
+            || sparp__str_same(label, "EC PRIVATE KEY");
+    if (!found || !sparp__pem_decode(env, base64, &t->key_bytes)
+        || t->key_bytes.size > SPARP__TLS_KEY_MAX)
+        return false;
+    t->key = (br_skey_decoder_context *)sparp__env_zalloc(env, sizeof *t->key);
+    if (t->key == NULL)
+        return false;
+    br_skey_decoder_init(t->key);
+    br_skey_decoder_push(t->key, t->key_bytes.data, t->key_bytes.size);
+    return br_skey_decoder_last_error(t->key) == 0;
+}
+
+/* Who we are, if the server asks. */
+static bool sparp__trust_load_client(sparp__env *env, sparp__trust *t) {
+    const sparp_tls_options *o = t->options;
+    const char *wrong = NULL, *file = o->client_cert_file;
+    sparp__buf text;
+    memset(&text, 0, sizeof text);
+    if (o->client_cert_file == NULL)
+        return true;
+    if (!sparp__file_read(env, file, &text))
+        wrong = strerror(errno);
+    else if (!sparp__trust_load_chain(env, t, sparp__str_make(text.data, text.size)))
+        wrong = "no usable certificate";
+    else if (file = o->client_key_file, !sparp__file_read(env, file, &text))
+        wrong = strerror(errno);
+    else if (!sparp__trust_load_key(env, t, sparp__str_make(text.data, text.size)))
+        wrong = "no usable private key (RSA up to 4096 bits or P-256, not encrypted)";
+    if (text.data != NULL)
+        sparp__wipe(text.data, text.capacity);
+    sparp__buf_free(env, &text);
+    return wrong == NULL
+        || sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "%.80s: %s", file, wrong);
+}
+
+/* AES-GCM first where the processor has it (twice as fast as ChaCha20), else last. */
+static void sparp__trust_make_prototype(sparp__trust *t) {
+    static const uint16_t suites[] = {
+        BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    };
+    static const char *protocols[] = {"http/1.1"};
+    bool fast_aes = br_aes_x86ni_ctr_get_vtable() != NULL && br_ghash_pclmul_get() != 0;
+    br_ssl_client_context *c = &t->prototype;
+    br_ssl_engine_context *e = &c->eng;
+    br_ssl_client_zero(c);
+    br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
+    br_ssl_engine_set_suites(e, fast_aes ? suites + 2 : suites, 6);
+    br_ssl_client_set_default_rsapub(c);
+    br_ssl_engine_set_default_rsavrfy(e);
+    br_ssl_engine_set_default_ecdsa(e);
+    t->curves = *br_ssl_engine_get_ec(e);
+    t->curves.supported_curves &= (uint32_t)1 << BR_EC_secp256r1 | (uint32_t)1 << BR_EC_secp384r1
+        | (uint32_t)1 << BR_EC_curve25519;
+    br_ssl_engine_set_ec(e, &t->curves);
+    br_ssl_engine_set_default_aes_gcm(e);
+    br_ssl_engine_set_default_chapol(e);
+    br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable);
+    br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable);
+    br_ssl_engine_set_hash(e, br_sha512_ID, &br_sha512_vtable);
+    br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
+    br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
+    br_ssl_engine_set_protocol_names(e, protocols, 1);
+    br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
+    e->rng_os_rand_done = 1;            /* we seed, with getrandom */
+}
+
+/* Once per run, when the first https request wants to connect. */
+static bool sparp__trust_load(sparp__env *env, sparp__trust *t) {
+    if (t->loaded)
+        return t->fault.error == SPARP_E_OK;
+    t->loaded = true;
+    sparp__trust_make_prototype(t);
+    return sparp__trust_load_anchors(env, t) && sparp__trust_load_pins(env, t)
+        && sparp__trust_load_client(env, t);
+}
+
+static void sparp__trust_free(sparp__env *env, sparp__trust *t) {
+    while (t->num_spare > 0)
+        sparp__env_free(env, t->spare[--t->num_spare], SPARP__TLS_IN_SIZE + SPARP__TLS_OUT_SIZE);
+    if (t->key_bytes.data != NULL)
+        sparp__wipe(t->key_bytes.data, t->key_bytes.capacity);
+    if (t->key != NULL)
+        sparp__wipe(t->key, sizeof *t->key);
+    sparp__env_free(env, t->key, sizeof *t->key);
+    sparp__buf_free(env, &t->key_bytes);
+    sparp__buf_free(env, &t->chain_bytes);
+    sparp__anchors_free(env, &t->anchors);
+}
+
+/* --- the verifier, in the shape that BearSSL asks for ------------------------------------------ */
+
+static sparp__verifier *sparp__verifier_of(const br_x509_class *const *vtable) {
+    return (sparp__verifier *)(void *)(uintptr_t)vtable;
+}
+
+static void sparp__verifier_start_chain(const br_x509_class **vtable, const char *name) {
+    sparp__chain *chain = &sparp__verifier_of(vtable)->chain;
+    (void)name;
+    chain->bytes.size = chain->count = 0;
+    chain->too_large = chain->no_memory = false;
+}
+
+static void sparp__verifier_start_cert(const br_x509_class **vtable, uint32_t length) {
+    sparp__chain *chain = &sparp__verifier_of(vtable)->chain;
+    if (chain->count == SPARP__CHAIN_MAX_CERTS
+        || length > SPARP__CHAIN_MAX_BYTES - chain->bytes.size)
+        chain->too_large = true;
+}
+
+static void sparp__verifier_append(const br_x509_class **vtable, const unsigned char *bytes,
+                                   size_t size) {
+    sparp__verifier *v = sparp__verifier_of(vtable);
+    if (!v->chain.too_large && !v->chain.no_memory
+        && !sparp__buf_append(v->tls->env, &v->chain.bytes, (const char *)bytes, size))
+        v->chain.no_memory = true;
+}
+
+static void sparp__verifier_end_cert(const br_x509_class **vtable) {
+    sparp__chain *chain = &sparp__verifier_of(vtable)->chain;
+    if (!chain->too_large && !chain->no_memory)
+        chain->ends[chain->count++] = chain->bytes.size;
+}
+
+/* The same chain for the same host was good a short time ago: most of a handshake's cost. */
+static void sparp__verifier_hash(const sparp__verifier *v, unsigned char *out) {
+    br_sha256_context sha;
+    br_sha256_init(&sha);
+    br_sha256_update(&sha, v->tls->host, strlen(v->tls->host) + 1);
+    br_sha256_update(&sha, v->chain.ends, v->chain.count * sizeof *v->chain.ends);
+    br_sha256_update(&sha, v->chain.bytes.data, v->chain.bytes.size);
+    br_sha256_out(&sha, out);
+}
+
+static bool sparp__verifier_known(const sparp__trust *t, const unsigned char *hash,
+                                  int64_t wall_s) {
+    for (size_t i = 0; i < SPARP__TLS_VERDICTS; i++)
+        if (wall_s < t->verdicts[i].until_s && memcmp(t->verdicts[i].hash, hash, 32) == 0)
+            return true;
+    return false;
+}
+
+static void sparp__verifier_remember(sparp__trust *t, const sparp__chain *chain,
+                                     const unsigned char *hash, int64_t wall_s) {
+    sparp__verdict *verdict = &t->verdicts[t->next_verdict++ % SPARP__TLS_VERDICTS];
+    memcpy(verdict->hash, hash, 32);
+    verdict->until_s = wall_s + SPARP__TLS_VERDICT_S;
+    for (size_t i = 0; i < chain->count; i++)
+        if (chain->certs[i].not_after < verdict->until_s && chain->certs[i].not_after > wall_s)
+            verdict->until_s = chain->certs[i].not_after;
+}
+
+static bool sparp__verifier_check_pins(sparp__verifier *v) {
+    const sparp__trust *t = v->tls->trust;
+    const sparp__str spki = v->chain.certs[0].spki;
+    unsigned char hash[32];
+    br_sha256_context sha;
+    if (t->num_pins == 0)
+        return true;
+    br_sha256_init(&sha);
+    br_sha256_update(&sha, spki.data, spki.size);
+    br_sha256_out(&sha, hash);
+    for (size_t i = 0; i < t->num_pins; i++)
+        if (memcmp(hash, t->pins[i], 32) == 0)
+            return true;
+    return sparp__fault_set(&v->tls->fault, SPARP_E_TLS_CERTIFICATE, 0,
+                            "the public key of %.60s is not the one that is pinned",
+                            v->tls->host);
+}
+
+static bool sparp__verifier_check(sparp__verifier *v) {
+    sparp__tls *tls = v->tls;
+    sparp__chain *chain = &v->chain;
+    unsigned char hash[32];
+    int64_t wall_s = (int64_t)time(NULL);
+    if (chain->no_memory)
+        return sparp__fault_memory(&tls->fault);
+    if (chain->too_large)
+        return sparp__fault_set(&tls->fault, SPARP_E_TLS_CERTIFICATE, 0, "certificate chain of "
+                                "more than %d certificates or %d KiB", SPARP__CHAIN_MAX_CERTS,
+                                SPARP__CHAIN_MAX_BYTES / 1024);
+    if (!sparp__chain_parse(chain) || !sparp__cert_key(&chain->certs[0], &v->key))
+        return sparp__fault_set(&tls->fault, SPARP_E_TLS_CERTIFICATE, 0,
+                                "certificate is malformed, or has a key of an unknown kind");
+    if (!sparp__verifier_check_pins(v))
+        return false;
+    if (tls->trust->options->insecure_no_verify)
+        return true;
+    sparp__verifier_hash(v, hash);
+    if (sparp__verifier_known(tls->trust, hash, wall_s))
+        return true;
+    chain->tries = 0;
+    chain->error = 0;
+    chain->misused = false;
+    if (!sparp__chain_search(chain, &tls->trust->anchors, wall_s))
+        return sparp__chain_say_why(chain, wall_s, &tls->fault);
+    if (!sparp__chain_check_name(chain, tls->host, tls->is_ip ? &tls->ip : NULL, &tls->fault))
+        return false;
+    sparp__verifier_remember(tls->trust, chain, hash, wall_s);
+    return true;
+}
+
+static unsigned sparp__verifier_end_chain(const br_x509_class **vtable) {
+    return sparp__verifier_check(sparp__verifier_of(vtable)) ? 0 : BR_ERR_X509_NOT_TRUSTED;
+}
+
+static const br_x509_pkey *sparp__verifier_get_pkey(const br_x509_class *const *vtable,
+                                                    unsigned *usages) {
+    if (usages != NULL)
+        *usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
+    return &sparp__verifier_of(vtable)->key;
+}
+
+static const br_x509_class sparp__verifier_vtable = {
+    sizeof(sparp__verifier),
+    sparp__verifier_start_chain,
+    sparp__verifier_start_cert,
+    sparp__verifier_append,
+    sparp__verifier_end_cert,
+    sparp__verifier_end_chain,
+    sparp__verifier_get_pkey
+};
+
+/* --- one connection ---------------------------------------------------------------------------- */
+
+static void sparp__tls_drop_verifier(sparp__tls *tls) {
+    if (tls->verifier == NULL)
+        return;
+    sparp__buf_free(tls->env, &tls->verifier->chain.bytes);
+    sparp__env_free(tls->env, tls->verifier, sizeof *tls->verifier);
+    tls->verifier = NULL;
+}
+
+static void sparp__tls_give_buffers(sparp__tls *tls) {
+    sparp__trust *t = tls->trust;
+    if (tls->buffers != NULL && t->num_spare < SPARP__TLS_SPARE_MAX)
+        t->spare[t->num_spare++] = tls->buffers;
+    else
+        sparp__env_free(tls->env, tls->buffers, SPARP__TLS_IN_SIZE + SPARP__TLS_OUT_SIZE);
+    tls->buffers = NULL;
+}
+
+static bool sparp__tls_take_buffers(sparp__tls *tls) {
+    sparp__trust *t = tls->trust;
+    tls->buffers = t->num_spare > 0 ? t->spare[--t->num_spare]
+        : (unsigned char *)sparp__env_realloc(tls->env, NULL, 0,
+                                              SPARP__TLS_IN_SIZE + SPARP__TLS_OUT_SIZE);
+    return tls->buffers != NULL;
+}
+
+static void sparp__tls_free(sparp__tls *tls) {
+    if (tls == NULL)
+        return;
+    sparp__tls_drop_verifier(tls);
+    sparp__tls_give_buffers(tls);
+    sparp__wipe(&tls->client, sizeof tls->client);      /* keys, master secret */
+    sparp__env_free(tls->env, tls, sizeof *tls);
+}
+
+/* The session to resume is of the same origin and the same run, so the same trust decided.
+   NULL, with the fault. */
+static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const char *host,
+                                  const br_ssl_session_parameters *session,
+                                  sparp__fault *fault) {
+    unsigned char seed[32];
+    sparp__tls *tls = (sparp__tls *)sparp__env_zalloc(env, sizeof *tls);
+    if (tls == NULL) {
+        sparp__fault_memory(fault);
+        return NULL;
+    }
+    tls->env = env;
+    tls->trust = trust;
+    tls->is_ip = sparp__address_parse(&tls->ip, host);
+    memcpy(tls->host, host, strlen(host) + 1);
+    tls->verifier = (sparp__verifier *)sparp__env_zalloc(env, sizeof *tls->verifier);
+    if (tls->verifier == NULL || !sparp__tls_take_buffers(tls)) {
+        sparp__fault_memory(fault);
+        sparp__tls_free(tls);
+        return NULL;
+    }
+    tls->verifier->vtable = &sparp__verifier_vtable;
+    tls->verifier->tls = tls;
+    if (!sparp__tls_random(seed, sizeof seed)) {
+        sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "getrandom: %s", strerror(errno));
+        sparp__tls_free(tls);
+        return NULL;
+    }
+    br_ssl_engine_context *e = &tls->client.eng;
+    tls->client = trust->prototype;
+    br_ssl_engine_set_x509(e, &tls->verifier->vtable);
+    br_ssl_engine_set_buffers_bidi(e, tls->buffers, SPARP__TLS_IN_SIZE,
+                                   tls->buffers + SPARP__TLS_IN_SIZE, SPARP__TLS_OUT_SIZE);
+    e->log_max_frag_len = 14;           /* a small buffer of ours is no reason to shrink theirs */
+    if (trust->key != NULL && br_skey_decoder_key_type(trust->key) == BR_KEYTYPE_RSA)
+        br_ssl_client_set_single_rsa(&tls->client, trust->chain, trust->chain_count,
+                                     br_skey_decoder_get_rsa(trust->key),
+                                     br_rsa_pkcs1_sign_get_default());
+    else if (trust->key != NULL)
+        br_ssl_client_set_single_ec(&tls->client, trust->chain, trust->chain_count,
+                                    br_skey_decoder_get_ec(trust->key),
+                                    BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN, 0, &trust->curves,
+                                    br_ecdsa_sign_asn1_get_default());
+    br_ssl_engine_inject_entropy(e, seed, sizeof seed);
+    sparp__wipe(seed, sizeof seed);
+    tls->offered = session != NULL && session->session_id_len == 32;
+    if (tls->offered) {
+        memcpy(tls->offered_id, session->session_id, 32);
+        br_ssl_engine_set_session_parameters(e, session);
+    }
+    if (!br_ssl_client_reset(&tls->client, tls->is_ip ? NULL : tls->host, tls->offered)) {
+        sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, br_ssl_engine_last_error(e),
+                         "TLS cannot begin (BearSSL %d)", br_ssl_engine_last_error(e));
+        sparp__tls_free(tls);
+        return NULL;
+    }
+    return tls;
+}
+
+static unsigned sparp__tls_state(const sparp__tls *tls) {
+    return br_ssl_engine_current_state(&tls->client.eng);
+}
+
+/* Eats ciphertext, as much as it has room for. */
+static size_t sparp__tls_push(sparp__tls *tls, sparp__str cipher) {
+    size_t eaten = 0;
+    if (!tls->has_first_byte && cipher.size > 0) {
+        tls->has_first_byte = true;
+        tls->first_byte = (unsigned char)cipher.data[0];
+    }
+    while (eaten < cipher.size) {
+        size_t room = 0;
+        unsigned char *to = br_ssl_engine_recvrec_buf(&tls->client.eng, &room);
+        if (to == NULL || room == 0)
+            break;
+        if (room > cipher.size - eaten)
+            room = cipher.size - eaten;
+        memcpy(to, cipher.data + eaten, room);
+        br_ssl_engine_recvrec_ack(&tls->client.eng, room);
+        eaten += room;
+    }
+    return eaten;
+}
+
+/* Ciphertext to be sent. */
+static sparp__str sparp__tls_peek_out(sparp__tls *tls) {
+    size_t size = 0;
+    unsigned char *from = br_ssl_engine_sendrec_buf(&tls->client.eng, &size);
+    return sparp__str_make((const char *)from, from != NULL ? size : 0);
+}
+
+static void sparp__tls_ack_out(sparp__tls *tls, size_t size) {
+    if (size > 0)
+        br_ssl_engine_sendrec_ack(&tls->client.eng, size);
+}
+
+/* Plaintext that has arrived. It stays where it is until it is acknowledged. */
+static sparp__str sparp__tls_peek_in(sparp__tls *tls) {
+    size_t size = 0;
+    unsigned char *from = br_ssl_engine_recvapp_buf(&tls->client.eng, &size);
+    return sparp__str_make((const char *)from, from != NULL ? size : 0);
+}
+
+static void sparp__tls_ack_in(sparp__tls *tls, size_t size) {
+    if (size > 0)
+        br_ssl_engine_recvapp_ack(&tls->client.eng, size);
+}
+
+/* Takes plaintext to be sent, as much as it has room for; with the last of it a record ends. */
+static size_t sparp__tls_write(sparp__tls *tls, sparp__str plain) {
+    size_t room = 0;
+    unsigned char *to = br_ssl_engine_sendapp_buf(&tls->client.eng, &room);
+    if (to == NULL || room == 0 || plain.size == 0)
+        return 0;
+    if (room > plain.size)
+        room = plain.size;
+    memcpy(to, plain.data, room);
+    br_ssl_engine_sendapp_ack(&tls->client.eng, room);
+    if (room == plain.size)
+        br_ssl_engine_flush(&tls->client.eng, 0);
+    return room;
+}
+
+/* The handshake is over: note how it went; what only it needed goes. */
+static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *session) {
+    br_ssl_engine_get_session_parameters(&tls->client.eng, session);
+    tls->open = true;
+    tls->resumed = tls->offered && session->session_id_len == 32
+        && memcmp(session->session_id, tls->offered_id, 32) == 0;
+    sparp__tls_drop_verifier(tls);
+}
+
+/* Between two exchanges an engine at rest has nothing in its buffers: others can use them. */
+static void sparp__tls_rest(sparp__tls *tls) {
+    const br_ssl_engine_context *e = &tls->client.eng;
+    if (tls->buffers != NULL && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
+        && e->oxa == e->oxc && e->oxa < e->oxb)
+        sparp__tls_give_buffers(tls);
+}
+
+/* False: no memory. */
+static bool sparp__tls_wake(sparp__tls *tls) {
+    if (tls->buffers != NULL)
+        return true;
+    if (!sparp__tls_take_buffers(tls))
+        return false;
+    tls->client.eng.ibuf = tls->buffers;
+    tls->client.eng.obuf = tls->buffers + SPARP__TLS_IN_SIZE;
+    return true;
+}
+
+static const char *sparp__tls_alert_name(int alert) {
+    switch (alert) {
+    case 10: return "unexpected message";
+    case 20: return "bad record";
+    case 40: return "handshake failure: no common cipher suite, or TLS 1.3 only";
+    case 42: return "bad certificate";
+    case 43: return "unsupported certificate";
+    case 44: return "certificate revoked";
+    case 45: return "certificate expired";
+    case 46: return "certificate unknown";
+    case 47: return "illegal parameter";
+    case 48: return "unknown CA";
+    case 49: return "access denied";
+    case 50: return "decode error";
+    case 51: return "decrypt error";
+    case 70: return "protocol version";
+    case 71: return "insufficient security";
+    case 80: return "internal error";
+    case 86: return "inappropriate fallback";
+    case 112: return "unrecognized name";
+    case 116: return "certificate required";
+    case 120: return "no application protocol";
+    default: return "alert";
+    }
+}
+
+/* The engine has failed: why, in words. Always false. */
+static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
+    int error = br_ssl_engine_last_error(&tls->client.eng);
+    if (tls->fault.error != SPARP_E_OK) {       /* the certificate's fault */
+        *fault = tls->fault;
+        return false;
+    }
+    if (error == BR_ERR_RECV_FATAL_ALERT + 70 || (!tls->open && error == BR_ERR_UNSUPPORTED_VERSION
+                                                  && tls->first_byte == 22))
+        return sparp__fault_set(fault, SPARP_E_TLS_VERSION, error,
+                                "the server may require TLS 1.3, which BearSSL does not speak");
+    if (!tls->open && tls->has_first_byte && (tls->first_byte < 20 || tls->first_byte > 23))
+        return sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, error,
+                                "the server does not speak TLS on this port");
+    if (error >= BR_ERR_SEND_FATAL_ALERT)
+        return sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, error, "TLS ended with alert %d",
+                                error - BR_ERR_SEND_FATAL_ALERT);
+    if (error >= BR_ERR_RECV_FATAL_ALERT)
+        return sparp__fault_set(fault, tls->open ? SPARP_E_RESET : SPARP_E_TLS_HANDSHAKE, error,
+                                "the server ended TLS with alert %d (%s)",
+                                error - BR_ERR_RECV_FATAL_ALERT,
+                                sparp__tls_alert_name(error - BR_ERR_RECV_FATAL_ALERT));
+    return sparp__fault_set(fault, tls->open ? SPARP_E_RESET : SPARP_E_TLS_HANDSHAKE, error,
+                            tls->open ? "the TLS stream is damaged (BearSSL %d)"
+                                      : "TLS handshake failed (BearSSL %d)", error);
+}
+
+#endif /* SPARP__TLS */
+
+/* ============================================================================================ */
+/* >>stream     bytes over a socket, in the clear or through TLS: an if, not a table. Uses       */
+/*              socket, tls.                                                                     */
+/* ============================================================================================ */
+
+#if SPARP__TLS
+typedef br_ssl_session_parameters sparp__session;       /* to be resumed; zeroed: none */
+#else
+typedef struct sparp__tls sparp__tls;                   /* there are none */
+typedef char sparp__session;
+#endif
+
+typedef struct sparp__stream {          /* zeroed, then fd set */
+    int         fd;
+    sparp__tls *tls;                    /* NULL: in the clear */
+    sparp__str  cipher;                 /* received, not decrypted: a slice of the scratch */
+    size_t      shown;                  /* plaintext that is being looked at */
+    bool        eof, clean;             /* the peer has closed; and TLS said so */
+} sparp__stream;
+
+#if SPARP__TLS
+
+/* Sends what the engine has ready, record by record. */
+static sparp__io sparp__stream_flush(sparp__stream *s) {
+    for (;;) {
+        sparp__str out = sparp__tls_peek_out(s->tls);
+        size_t sent = 0;
+        if (out.size == 0)
+            return SPARP__IO_OK;
+        sparp__io io = sparp__socket_send(s->fd, out.data, out.size, &sent);
+        sparp__tls_ack_out(s->tls, sent);
+        if (io != SPARP__IO_OK)
+            return io;
+    }
+}
+
+/* Goes on with the handshake, with what lies in s->cipher. */
+static sparp__io sparp__stream_shake(sparp__stream *s) {
+    for (;;) {
+        sparp__io io = sparp__stream_flush(s);
+        unsigned state = sparp__tls_state(s->tls);
+        if ((state & BR_SSL_CLOSED) != 0)
+            return SPARP__IO_FAILED;
+        if ((state & BR_SSL_SENDAPP) != 0)
+            return SPARP__IO_OK;
+        if (io != SPARP__IO_OK || s->cipher.size == 0)
+            return io == SPARP__IO_OK ? SPARP__IO_WAIT : io;
+        size_t eaten = sparp__tls_push(s->tls, s->cipher);
+        if (eaten == 0)
+            return SPARP__IO_FAILED;
+        s->cipher = sparp__str_skip(s->cipher, eaten);
+    }
+}
+
+static sparp__io sparp__stream_send_tls(sparp__stream *s, sparp__str plain, size_t *sent) {
+    sparp__io io = sparp__stream_flush(s);
+    while (io == SPARP__IO_OK && plain.size > 0) {
+        size_t taken = sparp__tls_write(s->tls, plain);
+        *sent += taken;
+        plain = sparp__str_skip(plain, taken);
+        io = sparp__stream_flush(s);
+        if (taken == 0)
+            return io == SPARP__IO_OK ? SPARP__IO_FAILED : io;
+    }
+    return io;
+}
+
+static sparp__io sparp__stream_next_tls(sparp__stream *s, sparp__str *plain) {
+    for (;;) {
+        sparp__tls_ack_in(s->tls, s->shown);
+        *plain = sparp__tls_peek_in(s->tls);
+        s->shown = plain->size;
+        if (plain->size > 0)
+            return SPARP__IO_OK;
+        if ((sparp__tls_state(s->tls) & BR_SSL_CLOSED) != 0) {
+            s->clean = br_ssl_engine_last_error(&s->tls->client.eng) == 0;
+            return s->clean ? SPARP__IO_EOF : SPARP__IO_FAILED;
+        }
+        if (s->cipher.size == 0)
+            return s->eof ? SPARP__IO_EOF : SPARP__IO_WAIT;
+        size_t eaten = sparp__tls_push(s->tls, s->cipher);
+        s->cipher = sparp__str_skip(s->cipher, eaten);
+        sparp__io io = sparp__stream_flush(s);      /* our half of a close_notify, say */
+        if (eaten == 0)
+            return io == SPARP__IO_WAIT ? io : SPARP__IO_FAILED;
+    }
+}
+
+#endif
+
+/* Takes from `plain` what can be sent now; WAIT: there is more, here or in TLS. */
+static sparp__io sparp__stream_send(sparp__stream *s, sparp__str plain, size_t *sent) {
+#if SPARP__TLS
+    if (s->tls != NULL)
+        return sparp__stream_send_tls(s, plain, sent);
+#endif
+    return sparp__socket_send(s->fd, plain.data, plain.size, sent);
+}
+
+/* One read of the socket into `scratch`; for what it brings, sparp__stream_next. */
+static sparp__io sparp__stream_recv(sparp__stream *s, char *scratch, size_t size, size_t *got) {
+    sparp__io io = sparp__socket_recv(s->fd, scratch, size, got);
+    s->cipher = sparp__str_make(scratch, *got);
+    s->eof = s->eof || io == SPARP__IO_EOF;
+    return io;
+}
+
+/* The next stretch of plaintext, when the one before is used up. WAIT: read again when the
+   descriptor is ready. */
+static sparp__io sparp__stream_next(sparp__stream *s, sparp__str *plain) {
+#if SPARP__TLS
+    if (s->tls != NULL)
+        return sparp__stream_next_tls(s, plain);
+#endif
+    *plain = s->cipher;
+    s->cipher.size = 0;
+    return plain->size > 0 ? SPARP__IO_OK : s->eof ? SPARP__IO_EOF : SPARP__IO_WAIT;
+}
+
+/* An exchange is over. True: nothing is left over, so there can be another. */
+static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
+    if (unread > 0 || s->cipher.size > 0 || s->eof)
+        return false;
+#if SPARP__TLS
+    if (s->tls != NULL) {
+        sparp__tls_ack_in(s->tls, s->shown);
+        s->shown = 0;
+        return sparp__tls_peek_in(s->tls).size == 0
+            && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0;
+    }
+#endif
+    return true;
+}
+
+/* Idle connections lend their buffers to the others. */
+static void sparp__stream_rest(sparp__stream *s) {
+#if SPARP__TLS
+    if (s->tls != NULL)
+        sparp__tls_rest(s->tls);
+#else
+    (void)s;
+#endif
+}
+
+/* False: no memory. */
+static bool sparp__stream_wake(sparp__stream *s) {
+#if SPARP__TLS
+    return s->tls == NULL || sparp__tls_wake(s->tls);
+#else
+    (void)s;
+    return true;
+#endif
+}
+
+static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
+    sparp__socket_close(reactor, s->fd);
+#if SPARP__TLS
+    sparp__tls_free(s->tls);
+#endif
+    memset(s, 0, sizeof *s);
+}
+
+/* ============================================================================================ */
 /* >>conn       one connection: look up, race to connect, send, read; then idle, or closed.      */
 /*              It reports what happened and leaves every decision to its caller.                */
 /*              Uses http, resolve, reactor, socket.                                             */
@@ -3039,16 +4627,20 @@ typedef struct sparp__net {             /* what all connections of a run share *
     sparp__env     *env;
     sparp__reactor  reactor;
     sparp__resolver resolver;
+#if SPARP__TLS
+    sparp__trust    trust;
+#endif
     char           *scratch;            /* SPARP__SCRATCH_SIZE bytes */
 } sparp__net;
 
-/*   CLOSED --open--> RESOLVING --> CONNECTING --> OPEN --send--> SENDING --> READING --.
-       ^                                            ^                                   |
-       '-- from everywhere: fault, timeout, close   '------- response complete ---------' */
+/*   CLOSED --open--> RESOLVING --> CONNECTING --> SHAKING --> OPEN --send--> SENDING --> READING
+       ^                                  '-- in the clear ---> ^                            |
+       '-- from everywhere: fault, timeout, close               '----- response complete ----' */
 typedef enum sparp__conn_state {
     SPARP__CONN_CLOSED,                 /* waits for nothing */
     SPARP__CONN_RESOLVING,              /* for the addresses of its host */
     SPARP__CONN_CONNECTING,             /* for one of the racing sockets */
+    SPARP__CONN_SHAKING,                /* for the next step of the TLS handshake */
     SPARP__CONN_OPEN,                   /* for a request: fresh, or idle in the pool */
     SPARP__CONN_SENDING,                /* for room to send the rest; reads what comes early */
     SPARP__CONN_READING                 /* for the response */
@@ -3066,10 +4658,12 @@ typedef enum sparp__conn_event {
 typedef struct sparp__conn {            /* zeroed: closed */
     sparp__timer timer;                 /* of whoever uses it: attempt, race or idle */
     sparp__conn_state state;
-    int          fd;                    /* from OPEN on */
+    sparp__stream stream;               /* from SHAKING on */
     uint32_t     tag;                   /* index and generation: see >>reactor */
     uint16_t     port;
-    bool         eof, send_dead, wants_write, looked_up;
+    bool         https, send_dead, wants_write;
+    const char  *host;                  /* somebody else's; lives as long as the connection */
+    sparp__session *session;            /* likewise: resumed, and replaced by a newer one */
 
     sparp__lookup *lookup;              /* pinned while connecting by name */
     sparp__link    waiter;              /* in lookup->waiters while RESOLVING */
@@ -3086,7 +4680,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__http *http;                  /* the response being read */
     uint64_t     bytes_out, bytes_in;   /* of this exchange */
     uint64_t     exchanges;             /* completed on this connection */
-    int64_t      opened_at, resolved_at, connected_at, started_at, sent_at, first_at, active_at;
+    int64_t      opened_at, resolved_at, connected_at, secured_at, started_at, sent_at, first_at, active_at;
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
@@ -3146,8 +4740,8 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     sparp__conn_forget_lookup(c);
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
-    if (c->state >= SPARP__CONN_OPEN)
-        sparp__socket_close(&net->reactor, c->fd);
+    if (c->state >= SPARP__CONN_SHAKING)
+        sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
     c->http = NULL;
     c->in.size = c->out.size = 0;
@@ -3162,19 +4756,93 @@ static void sparp__conn_note_failure(sparp__conn *c, size_t address, int sys_err
                      (unsigned)c->port, strerror(sys_error));
 }
 
+/* Readiness to write is asked for only while there is something to write. */
+static bool sparp__conn_want_write(sparp__net *net, sparp__conn *c, bool want) {
+    if (c->wants_write == want)
+        return true;
+    c->wants_write = want;
+    return sparp__reactor_change(&net->reactor, c->stream.fd, c->tag,
+                                 SPARP__READABLE | (want ? SPARP__WRITABLE : 0u));
+}
+
+static sparp__conn_event sparp__conn_on_open(sparp__conn *c, int64_t now) {
+    c->state = SPARP__CONN_OPEN;
+    c->secured_at = c->active_at = now;
+    return SPARP__CONN_CONNECTED;
+}
+
+#if SPARP__TLS
+
+/* One more step of the handshake, with what has been received. */
+static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int64_t now) {
+    sparp__stream *s = &c->stream;
+    sparp__io io = sparp__stream_shake(s);
+    int error = errno;
+    if (io == SPARP__IO_OK) {
+        sparp__tls_on_open(s->tls, c->session);
+        return sparp__conn_on_open(c, now);
+    }
+    if (io == SPARP__IO_FAILED && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0) {
+        sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake: %s",
+                         strerror(error));
+        return SPARP__CONN_FAILED;
+    }
+    if (io == SPARP__IO_FAILED) {
+        memset(c->session, 0, sizeof *c->session);      /* if it was that, not once more */
+        sparp__tls_say_why(s->tls, &c->fault);
+        return SPARP__CONN_FAILED;
+    }
+    if (s->eof) {
+        sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, 0,
+                         "the server closed the connection in the TLS handshake");
+        return SPARP__CONN_FAILED;
+    }
+    bool want = (sparp__tls_state(s->tls) & BR_SSL_SENDREC) != 0;
+    if (!sparp__conn_want_write(net, c, want))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+static sparp__conn_event sparp__conn_begin_shaking(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->state = SPARP__CONN_SHAKING;
+    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, c->session, &c->fault);
+    return c->stream.tls != NULL ? sparp__conn_shake(net, c, now) : SPARP__CONN_FAILED;
+}
+
+static sparp__conn_event sparp__conn_on_shaking(sparp__net *net, sparp__conn *c,
+                                                const sparp__event *e, int64_t now) {
+    size_t got = 0;
+    if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0
+        && sparp__stream_recv(&c->stream, net->scratch, SPARP__SCRATCH_SIZE, &got)
+               == SPARP__IO_FAILED) {
+        sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, errno, "TLS handshake: %s",
+                         strerror(errno));
+        return SPARP__CONN_FAILED;
+    }
+    if (got > 0)
+        c->active_at = now;
+    return sparp__conn_shake(net, c, now);
+}
+
+#endif
+
 /* The race is won: the others go. */
 static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *c, size_t winner,
                                                   int64_t now) {
-    c->fd = c->racing[winner];
+    memset(&c->stream, 0, sizeof c->stream);
+    c->stream.fd = c->racing[winner];
     c->racing[winner] = c->racing[--c->num_racing];
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
     sparp__conn_forget_lookup(c);
-    c->state = SPARP__CONN_OPEN;
     c->connected_at = c->active_at = now;
     c->race_due = SPARP__NEVER;
     c->wants_write = true;              /* as it was registered: see sparp__conn_want_write */
-    return SPARP__CONN_CONNECTED;
+#if SPARP__TLS
+    if (c->https)
+        return sparp__conn_begin_shaking(net, c, now);
+#endif
+    return sparp__conn_on_open(c, now);
 }
 
 /* One more socket for the next address. False: it could not even begin, see fault. */
@@ -3229,24 +4897,27 @@ static sparp__conn_event sparp__conn_on_resolved(sparp__net *net, sparp__conn *c
     return sparp__conn_race(net, c, now);
 }
 
-/* `c` is zeroed or closed, but for its tag. `host` as in sparp__request. */
-static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, const char *host,
-                                          uint16_t port, int64_t now) {
-    c->port = port;
-    c->eof = c->send_dead = c->wants_write = c->looked_up = false;
+/* `c` is closed, with host, port, https and session set. */
+static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->send_dead = c->wants_write = false;
     c->num_addresses = c->next_address = c->num_racing = 0;
     c->exchanges = c->bytes_in = c->bytes_out = 0;
-    c->opened_at = c->resolved_at = c->connected_at = c->active_at = now;
+    c->opened_at = c->resolved_at = c->connected_at = c->secured_at = c->active_at = now;
     c->started_at = c->sent_at = c->first_at = 0;
     c->race_due = SPARP__NEVER;
     sparp__fault_clear(&c->fault);
-    if (sparp__address_parse(&c->literal, host)) {
+#if SPARP__TLS
+    if (c->https && !sparp__trust_load(net->env, &net->trust)) {
+        c->fault = net->trust.fault;
+        return SPARP__CONN_FAILED;
+    }
+#endif
+    if (sparp__address_parse(&c->literal, c->host)) {
         c->addresses = &c->literal;
         c->num_addresses = 1;
         return sparp__conn_on_resolved(net, c, now);
     }
-    c->looked_up = true;
-    c->lookup = sparp__resolver_get(net->env, &net->resolver, host, now);
+    c->lookup = sparp__resolver_get(net->env, &net->resolver, c->host, now);
     if (c->lookup == NULL) {
         sparp__fault_memory(&c->fault);
         return SPARP__CONN_FAILED;
@@ -3279,20 +4950,11 @@ static sparp__conn_event sparp__conn_on_racer(sparp__net *net, sparp__conn *c, i
     return SPARP__CONN_BUSY;
 }
 
-/* Readiness to write is asked for only while there is something to write. */
-static bool sparp__conn_want_write(sparp__net *net, sparp__conn *c, bool want) {
-    if (c->wants_write == want)
-        return true;
-    c->wants_write = want;
-    return sparp__reactor_change(&net->reactor, c->fd, c->tag,
-                                 SPARP__READABLE | (want ? SPARP__WRITABLE : 0u));
-}
-
 /* A dead sending side does not end the exchange: the answer that explains it (413, say) may
    already have arrived. */
 static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int64_t now) {
     size_t sent = 0;
-    sparp__io io = sparp__socket_send(c->fd, c->out.data, c->out.size, &sent);
+    sparp__io io = sparp__stream_send(&c->stream, c->out, &sent);
     if (io == SPARP__IO_FAILED) {
         c->send_dead = true;
         sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "sending the request");
@@ -3300,7 +4962,7 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
     c->out = sparp__str_skip(c->out, sent);
     c->bytes_out += sent;
     c->active_at = now;
-    if (c->out.size == 0 || c->send_dead) {
+    if ((c->out.size == 0 && io == SPARP__IO_OK) || c->send_dead) {
         c->state = SPARP__CONN_READING;
         c->sent_at = now;
     }
@@ -3324,6 +4986,12 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c, sparp
 }
 
 static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
+    const sparp__stream *s = &c->stream;
+    if (s->tls != NULL && !s->clean && c->http->state == SPARP__HTTP_UNTIL_EOF) {
+        sparp__fault_set(&c->fault, SPARP_E_TRUNCATED, 0,
+                         "peer closed the connection without TLS saying so: the body may be cut");
+        return SPARP__CONN_FAILED;
+    }
     if (sparp__http_feed_eof(c->http) == SPARP__HTTP_COMPLETE) {
         c->state = SPARP__CONN_OPEN;
         return SPARP__CONN_DONE;
@@ -3333,25 +5001,51 @@ static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
     return SPARP__CONN_FAILED;
 }
 
-/* What lies in the receive buffer, one event at a time. A piece points into that buffer. */
-static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp__str *piece) {
-    switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
-    case SPARP__HTTP_HEAD:
-        return SPARP__CONN_HEAD;
-    case SPARP__HTTP_PIECE:
-        return SPARP__CONN_PIECE;
-    case SPARP__HTTP_COMPLETE:
-        /* RFC 9112 §9.3: what is neither sent nor read to its end cannot be used again. */
-        if (c->state == SPARP__CONN_SENDING || c->send_dead || c->in.size > 0)
-            c->http->keep_alive = false;
-        c->state = SPARP__CONN_OPEN;
-        c->exchanges++;
-        return SPARP__CONN_DONE;
-    case SPARP__HTTP_FAILED:
-        c->fault = c->http->fault;
+/* Reading failed: by the socket's errno, or by TLS. */
+static sparp__conn_event sparp__conn_on_read_error(sparp__conn *c, int error) {
+    bool until_eof = c->http->state == SPARP__HTTP_UNTIL_EOF;
+#if SPARP__TLS
+    if (c->stream.tls != NULL && (sparp__tls_state(c->stream.tls) & BR_SSL_CLOSED) != 0) {
+        sparp__tls_say_why(c->stream.tls, &c->fault);
         return SPARP__CONN_FAILED;
-    default:
-        return c->eof ? sparp__conn_on_eof(c) : SPARP__CONN_BUSY;
+    }
+#endif
+    return sparp__conn_fail(c, until_eof ? SPARP_E_TRUNCATED : sparp__conn_error_of(error), error,
+                            until_eof ? "reading the body" : "reading the response");
+}
+
+/* What has been received, one event at a time. A piece points into a buffer of ours. */
+static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp__str *piece) {
+    for (;;) {
+        switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
+        case SPARP__HTTP_HEAD:
+            return SPARP__CONN_HEAD;
+        case SPARP__HTTP_PIECE:
+            return SPARP__CONN_PIECE;
+        case SPARP__HTTP_COMPLETE:
+            /* RFC 9112 §9.3: what is neither sent nor read to its end cannot be used again. */
+            if (c->state == SPARP__CONN_SENDING || c->send_dead
+                || !sparp__stream_end_exchange(&c->stream, c->in.size))
+                c->http->keep_alive = false;
+            c->state = SPARP__CONN_OPEN;
+            c->exchanges++;
+            return SPARP__CONN_DONE;
+        case SPARP__HTTP_FAILED:
+            c->fault = c->http->fault;
+            return SPARP__CONN_FAILED;
+        default:
+            break;
+        }
+        switch (sparp__stream_next(&c->stream, &c->in)) {
+        case SPARP__IO_OK:
+            continue;
+        case SPARP__IO_WAIT:
+            return SPARP__CONN_BUSY;
+        case SPARP__IO_EOF:
+            return sparp__conn_on_eof(c);
+        default:
+            return sparp__conn_on_read_error(c, errno);
+        }
     }
 }
 
@@ -3360,23 +5054,17 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
 static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64_t now,
                                           sparp__str *piece) {
     size_t got = 0;
-    switch (sparp__socket_recv(c->fd, net->scratch, SPARP__SCRATCH_SIZE, &got)) {
-    case SPARP__IO_WAIT:
+    sparp__io io = sparp__stream_recv(&c->stream, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    if (io == SPARP__IO_WAIT)
         return SPARP__CONN_BUSY;
-    case SPARP__IO_FAILED:
-        if (c->http->state == SPARP__HTTP_UNTIL_EOF)
-            return sparp__conn_fail(c, SPARP_E_TRUNCATED, errno, "reading the body");
-        return sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "reading the response");
-    case SPARP__IO_EOF:
-        c->eof = true;
-        break;
-    default:
+    if (io == SPARP__IO_FAILED)
+        return sparp__conn_on_read_error(c, errno);
+    if (got > 0) {
         if (c->bytes_in == 0)
             c->first_at = now;
         c->bytes_in += got;
         c->active_at = now;
     }
-    c->in = sparp__str_make(net->scratch, got);
     return sparp__conn_next(net, c, piece);
 }
 
@@ -3387,7 +5075,11 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     sparp__conn_event event = SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_CONNECTING)
         return sparp__conn_on_racer(net, c, e->fd, now);
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->fd)
+#if SPARP__TLS
+    if (c->state == SPARP__CONN_SHAKING)
+        return sparp__conn_on_shaking(net, c, e, now);
+#endif
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0)
         event = sparp__conn_flush(net, c, now);
@@ -3403,6 +5095,8 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     case SPARP__CONN_CONNECTING:
         return SPARP_PHASE_CONNECT;
+    case SPARP__CONN_SHAKING:
+        return SPARP_PHASE_TLS;
     case SPARP__CONN_OPEN:
     case SPARP__CONN_SENDING:
         return SPARP_PHASE_SEND;
@@ -3419,12 +5113,14 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
 #define SPARP__IDLE_NS (15 * SPARP__NS_PER_S)       /* if the server does not say */
 #define SPARP__IDLE_MAX_S 60                        /* if it does */
 
-typedef struct sparp__origin {          /* host and port */
+typedef struct sparp__origin {          /* scheme, host and port */
     struct sparp__origin *chain;
     sparp__list idle;                   /* of conns, the last used first */
     size_t      users;                  /* tasks, and connections that are not idle */
     uint32_t    hash;
     uint16_t    port;
+    bool        https;
+    sparp__session session;             /* of the last TLS connection */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
 
@@ -3464,10 +5160,11 @@ static void sparp__pool_close(sparp__env *env, sparp__pool *p) {
 
 /* The origin of a request, held until sparp__pool_put. NULL: out of memory. */
 static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const char *host,
-                                      uint16_t port) {
-    uint32_t hash = sparp__hash(host, port);
+                                      uint16_t port, bool https) {
+    uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
     sparp__origin *o = p->table[hash & (p->num_buckets - 1)];
-    while (o != NULL && (o->hash != hash || o->port != port || strcmp(o->host, host) != 0))
+    while (o != NULL && (o->hash != hash || o->port != port || o->https != https
+                         || strcmp(o->host, host) != 0))
         o = o->chain;
     if (o == NULL) {
         if (p->num_origins >= p->num_buckets)
@@ -3478,6 +5175,7 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
         sparp__list_init(&o->idle);
         o->hash = hash;
         o->port = port;
+        o->https = https;
         memcpy(o->host, host, strlen(host) + 1);
         o->chain = p->table[hash & (p->num_buckets - 1)];
         p->table[hash & (p->num_buckets - 1)] = o;
@@ -3556,6 +5254,9 @@ static sparp__ending sparp__judge_ending(sparp_error error) {
     case SPARP_E_CLOSED:
     case SPARP_E_TRUNCATED:
     case SPARP_E_PROTOCOL:
+    case SPARP_E_TLS_HANDSHAKE:
+    case SPARP_E_TLS_CERTIFICATE:
+    case SPARP_E_TLS_VERSION:
         return SPARP__END_TRANSPORT;
     default:
         return SPARP__END_LOCAL;
@@ -3580,7 +5281,8 @@ sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_dat
 
 /* Trying again cannot help. */
 static bool sparp__judge_permanent(sparp_error error) {
-    return error == SPARP_E_DNS_NOT_FOUND || error == SPARP_E_PROTOCOL;
+    return error == SPARP_E_DNS_NOT_FOUND || error == SPARP_E_PROTOCOL
+        || error == SPARP_E_TLS_CERTIFICATE || error == SPARP_E_TLS_VERSION;
 }
 
 /* The k-th pause of its kind (0, 1, ...), in seconds: half of it sure, half of it by lot, so
@@ -3593,15 +5295,6 @@ static double sparp__judge_backoff(sparp__env *env, double base, double cap, int
         pause = cap;
     double unit = (double)(sparp__env_random(env) >> 11) / 9007199254740992.0;
     return pause / 2 + pause / 2 * unit;
-}
-
-/* Days since 1970-01-01 of a date in the Gregorian calendar. */
-static int64_t sparp__judge_days(int64_t year, int64_t month, int64_t day) {
-    year -= month <= 2;
-    int64_t era = year / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
 static int sparp__judge_month(sparp__str name) {
@@ -3644,7 +5337,7 @@ static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
         return false;
     if (year < 100)                     /* "more than 50 years ahead" is the last century */
         year += year < 70 ? 2000 : 1900;
-    *unix_s = sparp__judge_days((int64_t)year, month, (int64_t)day) * 86400
+    *unix_s = sparp__days((int64_t)year, month, (int64_t)day) * 86400
         + (int64_t)(h * 3600 + m * 60 + s);
     return true;
 }
@@ -3765,7 +5458,9 @@ static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t
         bool resolved = c->state >= SPARP__CONN_CONNECTING;
         t->phase_ns[SPARP_PHASE_DNS] = (resolved ? c->resolved_at : now) - c->opened_at;
         t->phase_ns[SPARP_PHASE_CONNECT] = !resolved ? 0
-            : (connected ? c->connected_at : now) - c->resolved_at;
+            : (c->state >= SPARP__CONN_SHAKING ? c->connected_at : now) - c->resolved_at;
+        t->phase_ns[SPARP_PHASE_TLS] = c->state < SPARP__CONN_SHAKING ? 0
+            : (connected ? c->secured_at : now) - c->connected_at;
     }
     if (!sent)
         return;
@@ -3839,6 +5534,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
+#define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
 
 struct sparp {
     sparp__env    env;
@@ -3863,6 +5559,7 @@ struct sparp {
     sparp__list   free_conns;           /* linked by .idle */
     sparp__heap   timers;               /* of connections */
     uint64_t      turn;                 /* counts sparp_step() */
+    int           shakes;               /* handshake steps in this turn */
 
     sparp__list   fresh, again, flying, paced, ready, kept, unused;     /* tasks */
     sparp__heap   sleeping, in_order;   /* tasks */
@@ -4094,7 +5791,11 @@ static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__task *t) {
     sparp__conn *c;
     while ((c = sparp__pool_take_idle(&run->pool, t->origin)) != NULL) {
         bool warm = c->active_at == run->now && t->request.replay_safe;
-        if (warm || (c->timer.due > run->now && sparp__socket_is_quiet(c->fd)))
+        if (!sparp__stream_wake(&c->stream)) {
+            sparp__sched_drop_conn(run, c);
+            continue;
+        }
+        if (warm || (c->timer.due > run->now && sparp__socket_is_quiet(c->stream.fd)))
             return c;
         sparp__sched_drop_conn(run, c);
     }
@@ -4137,8 +5838,9 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     t->held_at = 0;
     t->conn = NULL;
     c->user = NULL;
-    if (expiry > 0 && !c->eof) {
+    if (expiry > 0) {
         c->active_at = run->now;
+        sparp__stream_rest(&c->stream);
         sparp__heap_set(&run->timers, &c->timer, expiry);
         sparp__pool_add_idle(&run->pool, c);
     } else {
@@ -4409,7 +6111,11 @@ static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
     } else {
         c->origin = t->origin;
         c->origin->users++;
-        *event = sparp__conn_open(&run->net, c, t->origin->host, t->origin->port, run->now);
+        c->host = t->origin->host;
+        c->port = t->origin->port;
+        c->https = t->origin->https;
+        c->session = &t->origin->session;
+        *event = sparp__conn_open(&run->net, c, run->now);
     }
     return c;
 }
@@ -4497,6 +6203,18 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
     return c;
 }
 
+static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
+    run->stats.connects++;
+#if SPARP__TLS
+    if (c->stream.tls != NULL && c->stream.tls->resumed)
+        run->stats.tls_resumed++;
+    else if (c->stream.tls != NULL)
+        run->stats.tls_full++;
+#else
+    (void)c;
+#endif
+}
+
 /* Follows a connection from event to event until there is nothing more to do now. */
 static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
@@ -4507,7 +6225,7 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
             sparp__heap_set(&run->timers, &c->timer, sparp__sched_due(run, t, c));
             return;
         case SPARP__CONN_CONNECTED:
-            run->stats.connects++;
+            sparp__sched_count_connect(run, c);
             run->starved_at = 0;
             event = sparp__sched_write(run, t);
             continue;
@@ -4591,7 +6309,8 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
     bool ok = sparp__request_build(&run->env, &t->request, in, run->options.headers,
                                    run->options.num_headers, &t->fault);
     if (ok) {
-        t->origin = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port);
+        t->origin = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
+                                   t->request.https);
         ok = t->origin != NULL || sparp__fault_memory(&t->fault);
     }
     if (!ok) {
@@ -4853,13 +6572,16 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
     sparp__str piece = sparp__str_make(NULL, 0);
     if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
-        || (c->state >= SPARP__CONN_OPEN && c->fd != e->fd))
+        || (c->state >= SPARP__CONN_SHAKING && c->stream.fd != e->fd))
         return;                         /* of one that is gone, or of a socket that lost a race */
     if (c->user == NULL) {              /* idle, and the server spoke or left */
         sparp__pool_remove_idle(&run->pool, c);
         sparp__sched_drop_conn(run, c);
         return;
     }
+    /* A step of a handshake takes milliseconds of computing: the others come next turn. */
+    if (c->state == SPARP__CONN_SHAKING && ++run->shakes > SPARP__SHAKES_A_TURN)
+        return;
     sparp__conn_event event;
     if (c->state == SPARP__CONN_OPEN)
         event = sparp__conn_fail(c, SPARP_E_CLOSED, 0, "before the request was sent");
@@ -4914,6 +6636,7 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
     sparp__event events[SPARP__REACTOR_EVENTS];
     size_t n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
     run->now = sparp__env_now();
+    run->shakes = 0;
     for (size_t i = 0; i < n; i++) {
         if (events[i].tag == SPARP__WAKE_TAG)
             sparp__sched_run_lookups(run);
@@ -4949,6 +6672,10 @@ static const char *sparp__options_check_input(const sparp_options *o) {
         return "requests and next_request are both set";
     if (o->requests == NULL && o->num_requests > 0)
         return "requests is NULL, but num_requests is not 0";
+    if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
+        return "tls.client_cert_file and tls.client_key_file belong together";
+    if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
+        return "tls.ca_file and tls.ca_pem are both set";
     if (o->headers == NULL && o->num_headers > 0)
         return "headers is NULL, but num_headers is not 0";
     sparp__fault ignored;
@@ -5074,6 +6801,9 @@ static void sparp__public_init(sparp *run) {
     run->env.random = run->options.random_seed != 0 ? run->options.random_seed
         : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
     run->net.env = &run->env;
+#if SPARP__TLS
+    run->net.trust.options = &run->options.tls;
+#endif
     run->now = run->opened_at = sparp__env_now();
     run->deadline = SPARP__NEVER;
     run->limit = run->options.max_at_once;
@@ -5108,6 +6838,9 @@ static void sparp__public_disconnect(sparp *run) {
         sparp__conn_close(&run->net, run->conns[i]);
     sparp__resolver_close(&run->env, &run->net.resolver);
     sparp__reactor_close(&run->env, &run->net.reactor);
+#if SPARP__TLS
+    sparp__trust_free(&run->env, &run->net.trust);
+#endif
 }
 
 static void sparp__public_free_tasks(sparp *run, sparp__list *list) {
@@ -5379,6 +7112,10 @@ const char *sparp_backend(void) {
     return sparp__reactor_name();
 }
 
+const char *sparp_tls_library(void) {
+    return SPARP__TLS ? "BearSSL" : "none";
+}
+
 const char *sparp_find_header(const sparp_result *result, const char *name) {
     for (size_t i = 0; i < result->num_headers; i++)
         if (sparp__str_same(sparp__str_of(result->headers[i].name), name))
@@ -5472,6 +7209,21 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__SHAKES_A_TURN
+#undef SPARP__TLS_PINS_MAX
+#undef SPARP__TLS_KEY_MAX
+#undef SPARP__TLS_VERDICT_S
+#undef SPARP__TLS_VERDICTS
+#undef SPARP__TLS_SPARE_MAX
+#undef SPARP__TLS_OUT_SIZE
+#undef SPARP__TLS_IN_SIZE
+#undef SPARP__BUILT_S
+#undef SPARP__CERT_MIN_RSA
+#undef SPARP__CHAIN_MAX_PATHS
+#undef SPARP__CHAIN_MAX_BYTES
+#undef SPARP__CHAIN_MAX_CERTS
+#undef SPARP__SYS_GETRANDOM
+#undef SPARP__TLS
 #undef SPARP__NEVER
 #undef SPARP__NS_PER_S
 #undef SPARP__NS_PER_MS
