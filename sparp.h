@@ -4882,8 +4882,8 @@ static void sparp__sched_progress(sparp *run, bool last) {
 /* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. */
 static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
     if (run->over || run->stop_pending || run->cancels.size > 0 || run->turn == 0
-        || sparp__sched_has_ready(run))
-        return 0;
+        || sparp__sched_has_ready(run) || sparp__sched_may_pull(run))
+        return 0;                       /* may pull: a result was taken, and made room */
     int64_t due = sparp__sched_next_due(run);
     if (due == SPARP__NEVER)
         return -1;
