@@ -813,7 +813,7 @@ static double json_number_value(slice raw) {
       "requests in flight, whole process [100]") \
     X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
-    X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, INT_MAX, \
+    X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
@@ -822,7 +822,7 @@ static double json_number_value(slice raw) {
     X(DEADLINE, 0, "deadline", "TIME", PACE, TIME, deadline, 1, 0, \
       "the whole run; exit 4 [none]") \
     X(OK, 0, "ok", "LIST", JUDGE, OTHER, given, 0, 0, \
-      "statuses that are success: 200-299,4xx,301,all,none [2xx,304]") \
+      "statuses that are success: 200-299,4xx,301,all,none [2xx,3xx]") \
     X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
       "statuses worth another try [408,425,429,500,502-504]") \
     X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
@@ -1101,7 +1101,7 @@ static const char short_help[] =
     "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
     "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
     "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
-    "               --ok LIST           statuses that are success          [2xx,304]\n"
+    "               --ok LIST           statuses that are success          [2xx,3xx]\n"
     "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
     "Stop           --first N           stop after N successes\n"
     "               --max-fail N|P%     stop after that many failed requests\n"
@@ -1498,7 +1498,7 @@ static bool add_accept(config *c) {
 
 /* Lists that were not given get their defaults, less what the other list claims. */
 static bool resolve_lists(config *c) {
-    static const char ok[] = "2xx,304", retry_on[] = "408,425,429,500,502-504";
+    static const char ok[] = "2xx,3xx", retry_on[] = "408,425,429,500,502-504";
     if (!c->given[OPTION_OK]) (void)parse_statuses(slice_of(ok), &c->ok);
     if (!c->given[OPTION_RETRY_ON]) (void)parse_statuses(slice_of(retry_on), &c->retry_on);
     for (int i = 0; i < STATUS_END; i++) {
@@ -3577,6 +3577,36 @@ static read_state app_next_item(app *a, item *it) {
     return READ_LATER;
 }
 
+static uint64_t stats_failed(const sparp_stats *s) {
+    return s->hard_fail + s->soft_exhausted + s->timeout_exhausted + s->transport_failed
+         + s->local_failed;
+}
+
+/* What the library leaves to us: percentages, and which rules cut and which drain. */
+static void app_rules(app *a) {
+    const config *c = a->config;
+    if (a->aborted) return;
+    sparp_stats s = sparp_get_stats(a->run);
+    uint64_t failed = stats_failed(&s), finished = s.success + failed;
+    bool mode_given = c->given[OPTION_STOP_MODE];
+    bool cuts = mode_given && c->stop_mode == MODE_ABORT;
+    if (c->max_fail_percent > 0 && s.stopped == SPARP_STOPPED_NOT && finished >= PERCENT_AFTER
+        && failed * 100 >= finished * (uint64_t)c->max_fail_percent) {
+        a->rule_fired = true;
+        sparp_drain(a->run);
+        a->aborted = cuts;
+    } else if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT) {
+        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
+    } else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES) {
+        a->aborted = !mode_given;
+    } else if (s.stopped == SPARP_STOPPED_BY_RULE) {
+        bool by_count = c->max_fail > 0 && failed >= (uint64_t)c->max_fail;
+        a->aborted = !mode_given && !by_count;
+    }
+    if (app_has_failed(a)) a->aborted = true;
+    if (a->aborted) sparp_abort(a->run);
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
@@ -3584,6 +3614,10 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     item it;
     uint64_t lines_before = a->out.lines;
     a->input_waits = false;
+    if (c->max_fail_percent > 0) {       /* here, so that nothing starts once it is fulfilled */
+        app_rules(a);
+        if (sparp_get_stats(a->run).stopped != SPARP_STOPPED_NOT) return SPARP_INPUT_LATER;
+    }
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before) app_flush(a);     /* bad lines do not wait for an answer */
     if (state == READ_END) return SPARP_INPUT_END;
@@ -3620,11 +3654,6 @@ static void app_deliver(app *a, const sparp_result *r) {
     ticket_give_back(a, k);
     a->delivered++;
     if (a->num_held > 0) app_release(a);
-}
-
-static uint64_t stats_failed(const sparp_stats *s) {
-    return s->hard_fail + s->soft_exhausted + s->timeout_exhausted + s->transport_failed
-         + s->local_failed;
 }
 
 static uint64_t stats_done(const sparp_stats *s) {
@@ -3693,31 +3722,6 @@ static void app_signals(app *a) {
     }
     if (stops > 1 && a->stops_seen < 2) sparp_abort(a->run);
     a->stops_seen = stops;
-}
-
-/* What the library leaves to us: percentages, and which rules cut and which drain. */
-static void app_rules(app *a) {
-    const config *c = a->config;
-    if (a->aborted) return;
-    sparp_stats s = sparp_get_stats(a->run);
-    uint64_t failed = stats_failed(&s), finished = s.success + failed;
-    bool mode_given = c->given[OPTION_STOP_MODE];
-    bool cuts = mode_given && c->stop_mode == MODE_ABORT;
-    if (c->max_fail_percent > 0 && s.stopped == SPARP_STOPPED_NOT && finished >= PERCENT_AFTER
-        && failed * 100 >= finished * (uint64_t)c->max_fail_percent) {
-        a->rule_fired = true;
-        sparp_drain(a->run);
-        a->aborted = cuts;
-    } else if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT) {
-        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
-    } else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES) {
-        a->aborted = !mode_given;
-    } else if (s.stopped == SPARP_STOPPED_BY_RULE) {
-        bool by_count = c->max_fail > 0 && failed >= (uint64_t)c->max_fail;
-        a->aborted = !mode_given && !by_count;
-    }
-    if (app_has_failed(a)) a->aborted = true;
-    if (a->aborted) sparp_abort(a->run);
 }
 
 /* New lines and new answers, whichever comes first. */
