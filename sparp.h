@@ -128,8 +128,8 @@
    when nothing at all can be opened for connect_timeout_s it ends as OUT_OF_RESOURCES.
 
    STOPPING
-   stop_on (six events, even if retries are left), stop_after_failures, stop_after_successes,
-   run_deadline_s, sparp_stop(). The event is recorded and its callback run, then the run stops:
+   stop_on (six events, even if retries are left), stop_after_failures, stop_after_failure_ratio,
+   stop_after_successes, run_deadline_s, sparp_stop(). The event is recorded and its callback run, then the run stops:
    what is in flight is cut and ends CANCELLED, or, with stop_drains, may end by itself; what
    waits for a retry ends CANCELLED; what was never sent ends NOT_STARTED; next_request() is not
    asked again. sparp_stats.stopped says why. sparp_cancel() ends one request. All of them may be
@@ -325,7 +325,7 @@ enum {                           /* sparp_options.stop_on, combined with | */
 typedef enum sparp_stopped {     /* why a run ended before its input did */
     SPARP_STOPPED_NOT,           /* it did not */
     SPARP_STOPPED_BY_CALL,       /* sparp_stop() */
-    SPARP_STOPPED_BY_RULE,       /* stop_on, stop_after_failures */
+    SPARP_STOPPED_BY_RULE,       /* stop_on, stop_after_failures, ..._failure_ratio */
     SPARP_STOPPED_BY_SUCCESSES,  /* stop_after_successes, and sparp_run_any() */
     SPARP_STOPPED_BY_DEADLINE,   /* run_deadline_s */
     SPARP_STOPPED_BY_INPUT,      /* next_request() said FAILED */
@@ -465,6 +465,7 @@ typedef struct sparp_options {
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
     int      stop_after_failures;        /* requests that ended without success (default: none) */
+    double   stop_after_failure_ratio;   /* of all that ended, once 20 have (default: none) */
     int      stop_after_successes;       /* (default: none) */
     bool     stop_drains;                /* a stop lets what is in flight end by itself */
     bool     ordered;                    /* sparp_next(), sparp_ready(): in input order */
@@ -5533,6 +5534,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
 #define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
+#define SPARP__RATIO_AFTER 20           /* results before stop_after_failure_ratio means anything */
 #define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
 
@@ -5641,7 +5643,10 @@ static void sparp__sched_apply_counts(sparp *run) {
     const sparp_options *o = &run->options;
     uint64_t failures = s->hard_fail + s->soft_exhausted + s->timeout_exhausted
         + s->transport_failed + s->local_failed;
-    if (o->stop_after_failures > 0 && failures >= (uint64_t)o->stop_after_failures)
+    uint64_t ended = failures + s->success;
+    if ((o->stop_after_failures > 0 && failures >= (uint64_t)o->stop_after_failures)
+        || (o->stop_after_failure_ratio > 0 && ended >= SPARP__RATIO_AFTER
+            && (double)failures >= o->stop_after_failure_ratio * (double)ended))
         sparp__sched_stop(run, SPARP_STOPPED_BY_RULE, o->stop_drains);
     if (o->stop_after_successes > 0 && s->success >= (uint64_t)o->stop_after_successes)
         sparp__sched_stop(run, SPARP_STOPPED_BY_SUCCESSES, o->stop_drains);
@@ -6623,8 +6628,8 @@ static void sparp__sched_progress(sparp *run, bool last) {
 /* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. */
 static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
     if (run->over || run->stop_pending || run->cancels.size > 0 || run->turn == 0
-        || sparp__sched_has_ready(run))
-        return 0;
+        || sparp__sched_has_ready(run) || sparp__sched_may_pull(run))
+        return 0;                       /* may pull: a result was taken, and made room */
     int64_t due = sparp__sched_next_due(run);
     if (due == SPARP__NEVER)
         return -1;
@@ -6720,6 +6725,9 @@ const char *sparp_check_options(const sparp_options *o) {
         {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
         {sparp__options_bad_count(o->stop_after_failures),
          "stop_after_failures must not be negative (0: none)"},
+        {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
+             && o->stop_after_failure_ratio != SPARP_NONE,
+         "stop_after_failure_ratio must be 0 to 1 (0: none)"},
         {sparp__options_bad_count(o->stop_after_successes),
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
@@ -6765,6 +6773,7 @@ static void sparp__options_fill(sparp_options *o) {
     o->backoff_max_s = sparp__options_or(o->backoff_max_s, 30);
     o->retry_after_max_s = sparp__options_or(o->retry_after_max_s, 120);
     o->stop_after_failures = sparp__options_or_count(o->stop_after_failures, 0);
+    o->stop_after_failure_ratio = sparp__options_or(o->stop_after_failure_ratio, 0);
     o->stop_after_successes = sparp__options_or_count(o->stop_after_successes, 0);
     if (o->max_head_bytes == 0)
         o->max_head_bytes = 64 * 1024;
@@ -7253,6 +7262,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__MAX_SLEEPING
 #undef SPARP__WINDOW
 #undef SPARP__DRAIN_MAX
+#undef SPARP__RATIO_AFTER
 #undef SPARP__STARVED_NS
 #undef SPARP__BAR_EVERY_S
 

@@ -813,7 +813,7 @@ static double json_number_value(slice raw) {
       "requests in flight, whole process [100]") \
     X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
-    X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, INT_MAX, \
+    X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
@@ -822,7 +822,7 @@ static double json_number_value(slice raw) {
     X(DEADLINE, 0, "deadline", "TIME", PACE, TIME, deadline, 1, 0, \
       "the whole run; exit 4 [none]") \
     X(OK, 0, "ok", "LIST", JUDGE, OTHER, given, 0, 0, \
-      "statuses that are success: 200-299,4xx,301,all,none [2xx,304]") \
+      "statuses that are success: 200-299,4xx,301,all,none [2xx,3xx]") \
     X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
       "statuses worth another try [408,425,429,500,502-504]") \
     X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
@@ -1101,7 +1101,7 @@ static const char short_help[] =
     "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
     "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
     "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
-    "               --ok LIST           statuses that are success          [2xx,304]\n"
+    "               --ok LIST           statuses that are success          [2xx,3xx]\n"
     "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
     "Stop           --first N           stop after N successes\n"
     "               --max-fail N|P%     stop after that many failed requests\n"
@@ -1498,7 +1498,7 @@ static bool add_accept(config *c) {
 
 /* Lists that were not given get their defaults, less what the other list claims. */
 static bool resolve_lists(config *c) {
-    static const char ok[] = "2xx,304", retry_on[] = "408,425,429,500,502-504";
+    static const char ok[] = "2xx,3xx", retry_on[] = "408,425,429,500,502-504";
     if (!c->given[OPTION_OK]) (void)parse_statuses(slice_of(ok), &c->ok);
     if (!c->given[OPTION_RETRY_ON]) (void)parse_statuses(slice_of(retry_on), &c->retry_on);
     for (int i = 0; i < STATUS_END; i++) {
@@ -1554,16 +1554,26 @@ static bool is_unreserved(char c) {      /* RFC 3986 2.3 */
         || c == '~';
 }
 
-static void put_percent(text *t, slice s) {
+static void put_code(text *t, char c) {
     static const char hex[] = "0123456789ABCDEF";
+    char code[3] = { '%', hex[(unsigned char)c >> 4], hex[(unsigned char)c & 15] };
+    put_bytes(t, code, sizeof code);
+}
+
+static void put_percent(text *t, slice s) {
     for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (is_unreserved(s.at[i])) {
-            put_char(t, s.at[i]);
-        } else {
-            char code[3] = { '%', hex[c >> 4], hex[c & 15] };
-            put_bytes(t, code, sizeof code);
-        }
+        if (is_unreserved(s.at[i])) put_char(t, s.at[i]);
+        else                        put_code(t, s.at[i]);
+    }
+}
+
+/* As HTML forms have it (WHATWG URL 5.2): a space is a plus, ~ is encoded and * is not. */
+static void put_form_word(text *t, const char *word) {
+    for (; *word != '\0'; word++) {
+        char c = *word;
+        if (c == ' ')                                       put_char(t, '+');
+        else if (c == '*' || (is_unreserved(c) && c != '~')) put_char(t, c);
+        else                                                put_code(t, c);
     }
 }
 
@@ -1669,16 +1679,23 @@ enum { FIELDS_MAX = 1000 };      /* headers, and query parameters, of one line *
 /* X(name, TAG): keys with the same tag are two names of one thing. */
 #define KEYS(X) \
     X("url", URL) X("method", METHOD) X("id", ID) X("custom_id", ID) X("query", QUERY) \
-    X("headers", HEADERS) X("json", JSON) X("body", BODY) X("timeout", TIMEOUT) \
+    X("headers", HEADERS) X("json", JSON) X("body", BODY) X("body_base64", BODY_BASE64) \
+    X("body_file", BODY_FILE) X("form", FORM) X("timeout", TIMEOUT) \
     X("idempotent", IDEMPOTENT) X("meta", META)
 
 typedef enum key_tag {
-    KEY_URL, KEY_METHOD, KEY_ID, KEY_QUERY, KEY_HEADERS, KEY_JSON, KEY_BODY, KEY_TIMEOUT,
-    KEY_IDEMPOTENT, KEY_META, KEY_UNKNOWN
+    KEY_URL, KEY_METHOD, KEY_ID, KEY_QUERY, KEY_HEADERS, KEY_JSON, KEY_BODY, KEY_BODY_BASE64,
+    KEY_BODY_FILE, KEY_FORM, KEY_TIMEOUT, KEY_IDEMPOTENT, KEY_META, KEY_UNKNOWN
 } key_tag;
 
-typedef struct field_list {
-    sparp_field items[FIELDS_MAX + DEFAULTS_MAX];
+/* Of these a line has one at most. */
+enum {
+    BODY_KEYS = 1 << KEY_JSON | 1 << KEY_BODY | 1 << KEY_BODY_BASE64 | 1 << KEY_BODY_FILE
+              | 1 << KEY_FORM
+};
+
+typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
+    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
     size_t      count;
 } field_list;
 
@@ -1687,6 +1704,7 @@ typedef struct item {            /* a line taken apart; valid until the next one
     slice       id, meta;        /* JSON as written; size 0: none */
     const char *url, *method;
     const char *json, *body;
+    const char *body_file;       /* its path; body is empty then: it is read later */
     size_t      body_size;
     double      timeout;
     bool        idempotent;
@@ -1697,7 +1715,8 @@ typedef struct parser {
     const config *config;
     text          arena;         /* decoded strings; room is made before, so it never moves */
     text          url;           /* resolved, or out of the template */
-    field_list    headers, query;
+    text          form;          /* encoded */
+    field_list    headers, query, fields;    /* the fields are those of the form */
     const char   *error;         /* why the line is bad ... */
     size_t        column;        /* ... and where, from 1 */
 } parser;
@@ -1759,33 +1778,26 @@ static bool list_has(const field_list *list, const char *name, bool any_case) {
     return false;
 }
 
-/* One header value: a string. */
-static bool take_header_value(parser *p, json *j, const char *name) {
-    if (json_peek(j) != '"') return json_fail(j, "a header is a string, strings or null");
-    const char *value = take_string(p, j, NULL);
-    return value != NULL && list_add(&p->headers, j, name, value);
-}
-
-/* One query value: string, number or bool. */
-static bool take_query_value(parser *p, json *j, const char *name) {
+/* One value of a list: a string; in `query` and `form` also a number or bool, as written. */
+static bool take_field(parser *p, json *j, field_list *list, const char *name) {
     char c = json_peek(j);
     if (c == '"') {
         const char *value = take_string(p, j, NULL);
-        return value != NULL && list_add(&p->query, j, name, value);
+        return value != NULL && list_add(list, j, name, value);
     }
+    if (list == &p->headers) return json_fail(j, "a header is a string, strings or null");
     if (c != 't' && c != 'f' && c != '-' && !is_digit(c)) {
-        return json_fail(j, "a query value is a string, number, bool or an array of them");
+        return json_fail(j, "expected a string, number, bool or an array of them");
     }
     slice raw = { j->at, 0 };
     if (!json_scalar(j)) return false;
     raw.size = (size_t)(j->at - raw.at);
-    return list_add(&p->query, j, name, arena_copy(p, raw));
+    return list_add(list, j, name, arena_copy(p, raw));
 }
 
-/* {"name": value | [value, ...], ...} for `headers` and `query`. */
+/* {"name": value | [value, ...], ...} for `headers`, `query` and `form`. */
 static bool take_fields(parser *p, json *j, field_list *list) {
     bool headers = list == &p->headers, first = true;
-    bool (*take)(parser *, json *, const char *) = headers ? take_header_value : take_query_value;
     if (!json_take(j, '{', "expected an object")) return false;
     while (json_more(j, '}', &first)) {
         (void)json_peek(j);
@@ -1800,9 +1812,9 @@ static bool take_fields(parser *p, json *j, field_list *list) {
             bool first_value = true;
             j->at++;
             while (json_more(j, ']', &first_value)) {
-                if (!take(p, j, name)) return false;
+                if (!take_field(p, j, list, name)) return false;
             }
-        } else if (!take(p, j, name)) {
+        } else if (!take_field(p, j, list, name)) {
             return false;
         }
         if (j->error != NULL) return false;
@@ -1823,6 +1835,61 @@ static bool take_body(parser *p, json *j, item *out) {
     if (c != '"') return json_fail(j, "body is a string, an object or an array");
     out->body = take_string(p, j, &out->body_size);
     return out->body != NULL;
+}
+
+static int base64_value(char c) {        /* -1: none of the 64 */
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (is_digit(c)) return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* In place, as the bytes are fewer than their digits. Padding may be left out, but not be wrong,
+   and bits without a byte are 0. On false *size is the place of what is wrong. */
+static bool decode_base64(char *at, size_t *size) {
+    size_t digits = *size, out = 0, i = 0;
+    uint32_t bits = 0;
+    while (digits > 0 && *size - digits < 2 && at[digits - 1] == '=') digits--;
+    for (; i < digits && base64_value(at[i]) >= 0; i++) {
+        bits = bits << 6 | (uint32_t)base64_value(at[i]);
+        if (i % 4 > 0) at[out++] = (char)(bits >> (6 - i % 4 * 2) & 0xFF);
+    }
+    size_t tail = digits % 4;
+    uint32_t rest = tail == 2 ? bits & 15 : tail == 3 ? bits & 3 : 0;
+    bool good = i == digits && tail != 1 && rest == 0 && (*size == digits || *size % 4 == 0);
+    *size = good ? out : i;
+    return good;
+}
+
+static bool take_base64(parser *p, json *j, item *out) {
+    (void)json_peek(j);
+    const char *at = j->at + 1;
+    size_t start = p->arena.size;
+    out->body = take_string(p, j, &out->body_size);
+    if (out->body == NULL) return false;
+    if (decode_base64(p->arena.at + start, &out->body_size)) return true;
+    for (size_t i = out->body_size; i > 0; i--) at += *at != '\\' ? 1 : at[1] == 'u' ? 6 : 2;
+    return json_fail_at(j, at, "not base64");
+}
+
+static bool take_body_file(parser *p, json *j, item *out) {
+    out->body = "";
+    out->body_file = take_string(p, j, NULL);
+    return out->body_file != NULL;
+}
+
+static bool take_form(parser *p, json *j, item *out) {
+    if (!take_fields(p, j, &p->fields)) return false;
+    for (size_t i = 0; i < p->fields.count; i++) {
+        if (i > 0) put_char(&p->form, '&');
+        put_form_word(&p->form, p->fields.items[i].name);
+        put_char(&p->form, '=');
+        put_form_word(&p->form, p->fields.items[i].value);
+    }
+    out->body_size = p->form.size;
+    put_char(&p->form, '\0');            /* an empty form is a body, too */
+    out->body = p->form.at;
+    return true;
 }
 
 static bool take_timeout(json *j, item *out) {
@@ -1852,18 +1919,21 @@ static key_tag key_find(const char *name) {
 
 static bool take_member(parser *p, json *j, item *out, key_tag tag) {
     switch (tag) {
-    case KEY_URL:        return (out->url = take_string(p, j, NULL)) != NULL;
-    case KEY_METHOD:     return (out->method = take_string(p, j, NULL)) != NULL;
-    case KEY_ID:         return json_value(j, &out->id);
-    case KEY_QUERY:      return take_fields(p, j, &p->query);
-    case KEY_HEADERS:    return take_fields(p, j, &p->headers);
-    case KEY_JSON:       return take_json(p, j, out);
-    case KEY_BODY:       return take_body(p, j, out);
-    case KEY_TIMEOUT:    return take_timeout(j, out);
-    case KEY_IDEMPOTENT: return take_bool(j, &out->idempotent);
-    case KEY_META:       return json_value(j, &out->meta);
+    case KEY_URL:         return (out->url = take_string(p, j, NULL)) != NULL;
+    case KEY_METHOD:      return (out->method = take_string(p, j, NULL)) != NULL;
+    case KEY_ID:          return json_value(j, &out->id);
+    case KEY_QUERY:       return take_fields(p, j, &p->query);
+    case KEY_HEADERS:     return take_fields(p, j, &p->headers);
+    case KEY_JSON:        return take_json(p, j, out);
+    case KEY_BODY:        return take_body(p, j, out);
+    case KEY_BODY_BASE64: return take_base64(p, j, out);
+    case KEY_BODY_FILE:   return take_body_file(p, j, out);
+    case KEY_FORM:        return take_form(p, j, out);
+    case KEY_TIMEOUT:     return take_timeout(j, out);
+    case KEY_IDEMPOTENT:  return take_bool(j, &out->idempotent);
+    case KEY_META:        return json_value(j, &out->meta);
     case KEY_UNKNOWN:
-    default:             return json_fail(j, "unknown key");
+    default:              return json_fail(j, "unknown key");
     }
 }
 
@@ -1875,13 +1945,12 @@ static bool take_object(parser *p, json *j, item *out) {
         const char *at = j->at, *name = take_string(p, j, NULL);
         if (name == NULL) return false;
         key_tag tag = key_find(name);
-        unsigned bodies = 1u << KEY_JSON | 1u << KEY_BODY;
         if (tag == KEY_UNKNOWN) return json_fail_at(j, at, "unknown key");
         if ((out->keys_seen & 1u << tag) != 0) return json_fail_at(j, at, "duplicate key");
-        out->keys_seen |= 1u << tag;
-        if ((out->keys_seen & bodies) == bodies) {
-            return json_fail_at(j, at, "json and body are two bodies");
+        if ((1u << tag & BODY_KEYS) != 0 && (out->keys_seen & BODY_KEYS) != 0) {
+            return json_fail_at(j, at, "a second body");
         }
+        out->keys_seen |= 1u << tag;
         if (!json_take(j, ':', "expected ':'") || !take_member(p, j, out, tag)) return false;
     }
     return j->error == NULL && json_end(j);
@@ -1947,7 +2016,8 @@ static line_kind parse_value(parser *p, item *out) {
 static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     memset(out, 0, sizeof *out);
     out->line = line;
-    p->headers.count = p->query.count = p->arena.size = 0;
+    p->headers.count = p->query.count = p->fields.count = 0;
+    p->arena.size = p->form.size = 0;
     slice s = trimmed(line);
     if (s.size == 0) return LINE_NOTHING;
     size_t good = utf8_good_prefix(line);
@@ -1965,19 +2035,24 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
 }
 
 static bool parser_failed(const parser *p) {     /* out of memory */
-    return p->arena.failed || p->url.failed;
+    return p->arena.failed || p->url.failed || p->form.failed;
 }
 
 static void parser_free(parser *p) {
     text_free(&p->arena);
     text_free(&p->url);
+    text_free(&p->form);
 }
 
 /* The request of an item, with what the command line adds to every request. Points into the
    parser, so it lives until the next line. */
 static void item_request(parser *p, const item *it, sparp_request *out) {
+    static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
     const config *c = p->config;
     memset(out, 0, sizeof *out);
+    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name, true)) {
+        p->headers.items[p->headers.count++] = form;
+    }
     for (size_t i = 0; i < c->num_removed; i++) {
         if (list_has(&p->headers, c->headers[i].name, true)) continue;
         p->headers.items[p->headers.count++] = c->headers[i];
@@ -2006,7 +2081,7 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
 /* >>reader - lines out of files and pipes, never waiting for a pipe                             */
 /* ============================================================================================ */
 
-enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024 };
+enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024, BODY_FILE_MAX = 1 << 30 };
 
 typedef enum read_state {
     READ_LINE,                   /* there is one */
@@ -2207,6 +2282,39 @@ static void reader_drain(reader *r) {
     }
 }
 
+/* A path in a line is relative to the file that the line is in. */
+static void put_reader_path(text *t, const reader *r, const char *path) {
+    const char *slash = strrchr(r->name, '/');
+    if (path[0] != '/' && slash != NULL) put_bytes(t, r->name, (size_t)(slash + 1 - r->name));
+    put_text(t, path);
+    put_char(t, '\0');
+}
+
+/* The bytes of a body_file. NULL, or why there are none. */
+static const char *put_file(text *t, const char *path) {
+    static const char too_long[] = "longer than 1 GiB";
+    struct stat info;
+    const char *error = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
+    if (fd < 0) return strerror(errno);
+    if (fstat(fd, &info) != 0)               error = strerror(errno);
+    else if (!S_ISREG(info.st_mode))         error = "not a regular file";
+    else if (info.st_size > BODY_FILE_MAX)   error = too_long;
+    while (error == NULL) {
+        if (!text_reserve(t, CHUNK)) {
+            error = "out of memory";
+            break;
+        }
+        ssize_t n = read(fd, t->at + t->size, t->room - t->size);
+        if (n == 0) break;
+        if (n > 0) t->size += (size_t)n;
+        else if (errno != EINTR) error = strerror(errno);
+        if (t->size > BODY_FILE_MAX) error = too_long;       /* it has grown */
+    }
+    (void)close(fd);
+    return error;
+}
+
 /* ============================================================================================ */
 /* >>sink - whole records into a descriptor                                                      */
 /* ============================================================================================ */
@@ -2311,8 +2419,10 @@ typedef struct record_style {
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;         /* in the list of spare ones */
     uint64_t       index;
-    text           parts;        /* id, meta and line, one after the other */
+    text           parts;        /* id, meta, line and failure, one after the other */
     size_t         id_size, meta_size, line_size;
+    size_t         failure_size; /* why its body_file could not be read; else 0 */
+    size_t         file_size;    /* of its body_file */
 } ticket;
 
 static slice ticket_id(const ticket *k) {
@@ -2330,12 +2440,18 @@ static slice ticket_line(const ticket *k) {
     return s;
 }
 
+static slice ticket_failure(const ticket *k) {
+    slice s = { k->parts.at + (k->parts.size - k->failure_size), k->failure_size };
+    return s;
+}
+
 /* Fills in a ticket, new or used before; false: out of memory. */
 static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_line) {
     k->index = index;
     k->id_size = it->id.size;
     k->meta_size = it->meta.size;
     k->line_size = with_line ? it->line.size : 0;
+    k->failure_size = k->file_size = 0;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -2519,7 +2635,7 @@ static void put_headers(text *t, const record_style *style, const sparp_result *
     else                   PUT(t, ",\"headers\":{}");
 }
 
-static void put_error(text *t, const record_style *style, const sparp_result *r) {
+static void put_error(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     PUT(t, ",\"error\":{\"kind\":\"");
     put_lower(t, sparp_error_name(r->error));
     if (r->error == SPARP_E_TIMEOUT) {
@@ -2527,8 +2643,8 @@ static void put_error(text *t, const record_style *style, const sparp_result *r)
         put_text(t, sparp_phase_name(r->phase));
     }
     PUT(t, "\",\"message\":");
-    const char *message = r->detail[0] != '\0' ? r->detail : sparp_error_text(r->error);
-    put_string(t, slice_of(message), style->ascii);
+    slice message = slice_of(r->detail[0] != '\0' ? r->detail : sparp_error_text(r->error));
+    put_string(t, k->failure_size > 0 ? ticket_failure(k) : message, style->ascii);
     put_char(t, '}');
 }
 
@@ -2588,7 +2704,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     put_thousandths(t, now_ms);
     if (r->attempts > 0) put_times(t, r);
     if (style->headers != NULL && r->status != 0) put_headers(t, style, r);
-    if (r->error != SPARP_E_OK) put_error(t, style, r);
+    if (r->error != SPARP_E_OK) put_error(t, style, k, r);
     if (r->retry_at_s > 0) {
         PUT(t, ",\"retry_at\":");
         put_thousandths(t, now_ms + (int64_t)(r->retry_at_s * 1000));
@@ -3421,7 +3537,8 @@ static void signal_die(void) {
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
-enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, PERCENT_AFTER = 20 };
+enum { FILES_FULL = 256 << 20 }; /* bytes of body_files without a result: no more are read */
+enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16 };
 
 typedef struct held {            /* --order input: a finished record that is not due yet */
     struct held *next;
@@ -3442,16 +3559,18 @@ typedef struct app {
     held         *held_first, *held_last;
     size_t        num_held;
     uint64_t      pulled, delivered;     /* requests handed to the run, results got back */
+    text          file;          /* a body_file, until the library has copied it */
+    uint64_t      file_bytes;    /* of body_files, in requests without a result */
     uint64_t      bad_lines;
     char          first_bad[512];        /* message of the first one */
     int64_t       now_ms;        /* wall clock of this turn */
     int           stops_seen;    /* how many of signal_stops have been acted upon */
     bool          input_waits;   /* the next line has to be waited for */
-    bool          input_paused;  /* too many bad lines are held */
+    bool          input_paused;  /* too much is held, see app_is_full() */
     bool          input_failed;  /* could not be read, or no memory for it: said so */
     bool          input_refused; /* --on-bad-line fail */
     bool          step_sleeps;   /* we are inside a step that may sleep */
-    bool          rule_fired, aborted;
+    bool          aborted;
     bool          out_of_memory;
 } app;
 
@@ -3512,10 +3631,11 @@ static void app_release(app *a) {
         text_free(&h->record);
         free(h);
     }
-    if (a->input_paused && a->num_held < HELD_MAX) {
-        a->input_paused = false;
-        sparp_wake(a->run);
-    }
+}
+
+/* Bounds what waits for results: they come without more input, so a pause has an end. */
+static bool app_is_full(const app *a) {
+    return a->num_held >= HELD_MAX || a->file_bytes >= FILES_FULL;
 }
 
 /* The line is no request. */
@@ -3557,7 +3677,7 @@ static read_state app_next_item(app *a, item *it) {
         if (c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit)) {
             return READ_END;
         }
-        if (a->num_held >= HELD_MAX) {
+        if (app_is_full(a)) {
             a->input_paused = true;
             return READ_LATER;
         }
@@ -3577,6 +3697,34 @@ static read_state app_next_item(app *a, item *it) {
     return READ_LATER;
 }
 
+static uint64_t stats_failed(const sparp_stats *s) {
+    return s->hard_fail + s->soft_exhausted + s->timeout_exhausted + s->transport_failed
+         + s->local_failed;
+}
+
+static bool fired_by_max_fail(const config *c, const sparp_stats *s) {
+    uint64_t failed = stats_failed(s), ended = s->success + failed;
+    return (c->max_fail > 0 && failed >= (uint64_t)c->max_fail)
+        || (c->max_fail_percent > 0 && failed * 100 >= ended * (uint64_t)c->max_fail_percent);
+}
+
+/* What the library leaves to us: which rules cut and which drain. */
+static void app_rules(app *a) {
+    const config *c = a->config;
+    if (a->aborted) return;
+    sparp_stats s = sparp_get_stats(a->run);
+    bool mode_given = c->given[OPTION_STOP_MODE];
+    if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT) {
+        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
+    } else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES) {
+        a->aborted = !mode_given;
+    } else if (s.stopped == SPARP_STOPPED_BY_RULE) {
+        a->aborted = !mode_given && !fired_by_max_fail(c, &s);
+    }
+    if (app_has_failed(a)) a->aborted = true;
+    if (a->aborted) sparp_abort(a->run);
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
@@ -3584,6 +3732,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     item it;
     uint64_t lines_before = a->out.lines;
     a->input_waits = false;
+    text_free(&a->file);
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before) app_flush(a);     /* bad lines do not wait for an answer */
     if (state == READ_END) return SPARP_INPUT_END;
@@ -3597,12 +3746,13 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
-    if (k == NULL || !ticket_fill(k, a->reader.lines - 1, &it, with_line)) {
+    item_request(&a->parser, &it, out);
+    if (k == NULL || !ticket_fill(k, a->reader.lines - 1, &it, with_line)
+        || (it.body_file != NULL && !app_read_body(a, k, &it, out))) {
         a->out_of_memory = true;
         if (k != NULL) ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
     }
-    item_request(&a->parser, &it, out);
     out->user_data = k;
     a->pulled++;
     return SPARP_INPUT_READY;
@@ -3617,14 +3767,10 @@ static void app_deliver(app *a, const sparp_result *r) {
     put_record(&a->out.buffer, &a->style, k, r, a->now_ms);
     sink_record_done(&a->out);
     if (r->outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
+    a->file_bytes -= k->file_size;
     ticket_give_back(a, k);
     a->delivered++;
     if (a->num_held > 0) app_release(a);
-}
-
-static uint64_t stats_failed(const sparp_stats *s) {
-    return s->hard_fail + s->soft_exhausted + s->timeout_exhausted + s->transport_failed
-         + s->local_failed;
 }
 
 static uint64_t stats_done(const sparp_stats *s) {
@@ -3695,31 +3841,6 @@ static void app_signals(app *a) {
     a->stops_seen = stops;
 }
 
-/* What the library leaves to us: percentages, and which rules cut and which drain. */
-static void app_rules(app *a) {
-    const config *c = a->config;
-    if (a->aborted) return;
-    sparp_stats s = sparp_get_stats(a->run);
-    uint64_t failed = stats_failed(&s), finished = s.success + failed;
-    bool mode_given = c->given[OPTION_STOP_MODE];
-    bool cuts = mode_given && c->stop_mode == MODE_ABORT;
-    if (c->max_fail_percent > 0 && s.stopped == SPARP_STOPPED_NOT && finished >= PERCENT_AFTER
-        && failed * 100 >= finished * (uint64_t)c->max_fail_percent) {
-        a->rule_fired = true;
-        sparp_drain(a->run);
-        a->aborted = cuts;
-    } else if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT) {
-        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
-    } else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES) {
-        a->aborted = !mode_given;
-    } else if (s.stopped == SPARP_STOPPED_BY_RULE) {
-        bool by_count = c->max_fail > 0 && failed >= (uint64_t)c->max_fail;
-        a->aborted = !mode_given && !by_count;
-    }
-    if (app_has_failed(a)) a->aborted = true;
-    if (a->aborted) sparp_abort(a->run);
-}
-
 /* New lines and new answers, whichever comes first. */
 static void app_wait_for_input(app *a) {
     struct pollfd wait[2] = { { a->reader.fd, POLLIN, 0 }, { sparp_poll_fd(a->run), POLLIN, 0 } };
@@ -3742,9 +3863,14 @@ static void app_loop(app *a) {
         a->step_sleeps = !a->input_waits;
         alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
         a->step_sleeps = false;
+        text_free(&a->file);
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL) app_deliver(a, r);
         if (a->num_held > 0) app_release(a);
+        if (a->input_paused && !app_is_full(a)) {
+            a->input_paused = false;
+            sparp_wake(a->run);
+        }
         app_flush(a);
         app_rules(a);
         if (progress_wait_ms(&a->progress) == 0) app_show_progress(a);
@@ -3810,7 +3936,9 @@ static void run_options(app *a, sparp_options *o) {
     o->stop_on = c->stop_on;
     o->stop_after_failures = (int)c->max_fail;
     o->stop_after_successes = (int)c->first;
-    o->stop_drains = c->given[OPTION_STOP_MODE] ? c->stop_mode == MODE_DRAIN : c->max_fail > 0;
+    o->stop_after_failure_ratio = (double)c->max_fail_percent / 100;
+    o->stop_drains = c->given[OPTION_STOP_MODE] ? c->stop_mode == MODE_DRAIN
+        : c->max_fail + c->max_fail_percent > 0;
     o->ordered = c->order == ORDER_INPUT;
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
@@ -3858,6 +3986,7 @@ static void app_free(app *a) {
     sink_close(&a->rejects);
     reader_free(&a->reader);
     parser_free(&a->parser);
+    text_free(&a->file);
     free(a);
 }
 
@@ -3910,11 +4039,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
         say("interrupted after %llu.", done);
     } else if (s->stopped == SPARP_STOPPED_BY_DEADLINE) {
         say("stopped after %llu: the --deadline has passed", done);
-    } else if (a->rule_fired) {
-        say("stopped after %llu by --max-fail %lld%%", done, (long long)c->max_fail_percent);
     } else if (s->stopped == SPARP_STOPPED_BY_RULE) {
-        bool by_count = c->max_fail > 0 && stats_failed(s) >= (uint64_t)c->max_fail;
-        say("stopped after %llu by %s", done, by_count ? "--max-fail" : "--stop-on");
+        say("stopped after %llu by %s", done, fired_by_max_fail(c, s) ? "--max-fail" : "--stop-on");
     } else if (s->stopped == SPARP_STOPPED_BY_ERROR) {
         say("stopped after %llu: %s", done, sparp_error_detail(a->run));
     }
@@ -3948,7 +4074,7 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
     if (a->input_refused && s->pulled == 0) return EXIT_USAGE;
     if (lost || app_has_failed(a)) return EXIT_OUTPUT;
     if (s->stopped == SPARP_STOPPED_BY_DEADLINE) return EXIT_DEADLINE;
-    if (a->rule_fired || a->input_refused || s->stopped == SPARP_STOPPED_BY_RULE) return EXIT_RULE;
+    if (a->input_refused || s->stopped == SPARP_STOPPED_BY_RULE) return EXIT_RULE;
     if (c->first > 0) bad = s->success < (uint64_t)c->first;
     return bad && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
 }

@@ -1,0 +1,188 @@
+#!/bin/sh
+# What the command refuses, and how it says so; descriptors; help; dry run.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/e2e/lib.sh
+. tests/e2e/cli.inc
+start_base
+given '%s/items/1\n' "$base"
+
+# --- descriptors --------------------------------------------------------------------------------
+
+limited() {
+    status=0
+    kind=$1 n=$2
+    shift 2
+    # shellcheck disable=SC3045
+    (ulimit "-$kind" "$n" && exec timeout -k 2 "$limit" "$SPARP" "$@") \
+        <"$dir/in" >"$dir/out" 2>"$dir/err" || status=$?
+    no_report || check 'no report of a sanitizer' false
+}
+seq 1 300 | sed "s|.*|$base/delay/5|" >"$dir/in"
+for at_once in 30 1000; do
+    forget
+    limited n 40 -c $at_once
+    check "ulimit -n 40, -c $at_once: exit 2" ended 2
+    said "-c $at_once: says how many it needs" \
+        "-c $at_once needs $((at_once + 16)) file descriptors, the limit is 40\..*ulimit -n"
+    check "-c $at_once: nothing was sent" [ "$(arrived)" -eq 0 ]
+    advice=$(sed -n 's/.* use -c \([0-9]*\)\..*/\1/p' "$dir/err")
+    limited n 40 -q -c "${advice:-0}"
+    expect "-c ${advice:-?}, as advised, works" 0 'length == 300 and all(.outcome == "success")'
+done
+limited n 40
+check 'ulimit -n 40 and no -c: exit 2, not a surprise later' ended 2
+limited Sn 40 -q -c 30
+expect 'a soft limit is raised' 0 'length == 300 and all(.outcome == "success")'
+limited n 40 -q -c 24 -r 1000
+expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
+
+# --- usage --------------------------------------------------------------------------------------
+
+given '%s/items/1\n' "$base"
+for flag in --shard --per-host --fleet-rate --report --journal --retry-failed --restart --body-dir \
+    --max-redirs --compressed --resolve --connect-to --cacert --pin --insecure; do
+    refused "$flag is not built: refused" "unknown option $flag" $flag
+    refused "$flag=1: refused" "unknown option $flag" $flag=1
+done
+for flag in -j -A -4 -6; do
+    refused "$flag is not built: refused" "unknown option $flag" $flag
+done
+# hint GIVEN MEANT
+hint() {
+    refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"
+    refused "$1=1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1=1"
+}
+hint --retry --retries
+hint --timout --timeout
+hint --max-at-onc --max-at-once
+hint --max-per --max-per-second
+hint --concurency --concurrency
+hint --time --timeout
+hint --out --output
+hint --dry --dry-run
+refused 'nothing like it: no hint' 'unknown option --zzzzzz' --zzzzzz
+check 'no hint indeed' sh -c "! grep -q 'did you mean' '$dir/err'"
+refused 'the hint says only one thing' . --retry
+check 'in one line' [ "$(wc -l <"$dir/err")" -eq 1 ]
+
+for flag in -c -r -t -R -o -X -H -d -T --ok --retry-on --first --rejects --total; do
+    refused "$flag without its argument" 'needs an argument' $flag
+done
+refused 'a switch with an argument' 'takes no argument' --quiet=1
+
+# out_of_range FLAG VALUE...: an error with a sentence that names flag and value
+out_of_range() {
+    flag=$1
+    shift
+    for value; do
+        refused "$flag '$value'" "$flag" "$flag" "$value"
+    done
+}
+out_of_range --max-at-once 0 100001 -1 1.5 abc '' 1e3 99999999999999999999 '1 ' +5 0x10
+out_of_range --max-per-second 0 -1 1/0s 5/ 5/x abc '' nan inf 1e3 /s
+out_of_range --burst 0 -1 x 4294967296
+out_of_range --timeout 0 -5 5x nan inf '' 1,5 .
+out_of_range --connect-timeout 0 x
+out_of_range --deadline 0 x
+out_of_range --retries -1 x 1.5 99999999999
+out_of_range --backoff -1 x
+out_of_range --backoff-max 0 x
+out_of_range --retry-after-max -1 x
+out_of_range --ok 99 1000 2x 300-200 '' 200, 200-
+out_of_range --retry-on 0 ok
+out_of_range --stop-on '' hard-fail, never
+out_of_range --max-fail 0 101% 0% x 5.5% %
+out_of_range --first 0 -1 x
+out_of_range --stop-mode later
+out_of_range --order random
+out_of_range --format xml
+out_of_range --body text
+out_of_range --on-bad-line ignore
+out_of_range --progress dots
+out_of_range --summary html
+out_of_range --color maybe
+out_of_range --max-body 0 5x -1 '' 99999999999999999999 99999999999G
+out_of_range --skip -1 x
+out_of_range --limit x
+out_of_range --total 0 x
+out_of_range --base-url ftp://x x
+out_of_range --url-query novalue
+out_of_range --header nocolon ''
+
+# What is huge is refused, or obeyed: never undefined.
+for value in 1e9 999999999 999999999999 99999999999h; do
+    for flag in --timeout --connect-timeout --deadline --backoff --backoff-max --retry-after-max; do
+        try -q $flag $value
+        case $status in 0|2) ok=true ;; *) ok=false ;; esac
+        check "$flag $value: obeyed or refused ($status)" $ok
+    done
+done
+for value in 0.000001 1000000000 99999999999999 1/9999999h; do
+    try -q -r $value
+    case $status in 0|2) ok=true ;; *) ok=false ;; esac
+    check "-r $value: obeyed or refused ($status)" $ok
+done
+try -q -R 2147483647 --burst 1000000000 --first 2147483647 --skip 999999999999999999 \
+    --limit 999999999999999999 --total 999999999999999999 --max-fail 2147483647
+check 'the greatest counts' ended 1
+
+# Arguments after their options or before them, together or apart.
+try -qc5 --retries=1 "$base/items/1" -t 5 "$base/items/2" --body=none
+expect 'options and arguments mixed' 0 'length == 2 and all(has("body") | not)'
+try -q --concurrency 5 --rate 1000
+expect 'the other names of -c and -r' 0 'length == 1'
+
+# --- help ---------------------------------------------------------------------------------------
+
+given ''
+try -h
+check '-h: exit 0' ended 0
+check '-h fits 24 x 80' [ "$(wc -l <"$dir/out")" -le 24 -a "$(wc -L <"$dir/out")" -le 80 ]
+check '-h is on stdout' [ -s "$dir/out" ]
+silent '-h: nothing on stderr'
+cp "$dir/out" "$dir/short"
+try --help
+check '--help: exit 0' ended 0
+for flag in method header data json url-query base-url template format on-bad-line skip limit total \
+    max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \
+    soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \
+    retry-safe-only retry-unsafe stop-on max-fail first stop-mode drain-input output order body \
+    headers echo ascii rejects max-body progress summary summary-file summarize no-fail quiet \
+    verbose color dry-run help version concurrency rate; do
+    check "--help has --$flag" grep -qE -e "--$flag([^a-z-]|\$)" "$dir/out"
+done
+grep -oE -e '--[a-z][a-z-]+' "$dir/short" | sort -u >"$dir/named"
+while read -r flag; do
+    check "$flag of -h is in --help" grep -qF -e "$flag" "$dir/out"
+done <"$dir/named"
+check '--help is at most 110 wide' [ "$(wc -L <"$dir/out")" -le 110 ]
+try -V
+check '-V: exit 0' ended 0
+check '-V: the version first' sh -c "head -n 1 '$dir/out' | grep -qE '^sparp [0-9]+\.[0-9]+\.[0-9]+'"
+for word in compiler TLS backend zlib; do
+    check "-V says which $word" grep -qi "$word" "$dir/out"
+done
+check '-V: the same version as -h' \
+    [ "$(head -n 1 "$dir/out")" = "$(sed -n '1s/ - .*//p' "$dir/short")" ]
+
+if script -qec true /dev/null >/dev/null 2>&1; then
+    script -qec "'$SPARP'" /dev/null </dev/null >"$dir/tty" 2>&1 || true
+    check 'no arguments on a terminal: the short help' grep -q 'many HTTP requests' "$dir/tty"
+fi
+
+# --- dry run ------------------------------------------------------------------------------------
+
+given '{"url":"/a?b","id":1,"query":{"c":"d e"},"json":{}}\nhttp://me:secret@127.0.0.1:1/\n{"bad"\n'
+forget
+try -n --base-url "$base" --url-query k=v
+expect '-n: the requests as records' 1 \
+    'sort_by(.index) | .[0] == {index: 0, id: 1, outcome: "not_started", status: null, attempts: 0,
+            method: "POST", url: "'"$base"'/a?b&c=d%20e&k=v"}
+        and .[1].method == "GET" and (.[1].url | contains("***@")) and .[2].outcome == "invalid"'
+check '-n: the password is nowhere' sh -c "! cat '$dir/out' '$dir/err' | grep -q secret"
+check '-n: nothing is sent' [ "$(arrived)" -eq 0 ]
+given '%s/items/1\n' "$base"
+try --dry-run
+expect '--dry-run: exit 0' 0 'length == 1'
+finish
