@@ -129,11 +129,12 @@
 
    STOPPING
    stop_on (six events, even if retries are left), stop_after_failures, stop_after_failure_ratio,
-   stop_after_successes, run_deadline_s, sparp_stop(). The event is recorded and its callback run, then the run stops:
-   what is in flight is cut and ends CANCELLED, or, with stop_drains, may end by itself; what
-   waits for a retry ends CANCELLED; what was never sent ends NOT_STARTED; next_request() is not
-   asked again. sparp_stats.stopped says why. sparp_cancel() ends one request. All of them may be
-   called from any callback; they take effect when it has returned.
+   stop_after_successes, run_deadline_s, sparp_stop(). The event is recorded and its callback
+   run, then the run stops: what is in flight is cut and ends CANCELLED, or, with stop_drains,
+   may end by itself; what waits for a retry ends CANCELLED; what was never sent ends
+   NOT_STARTED; next_request() is not asked again. sparp_stats.stopped says why. sparp_cancel()
+   ends one request. All of them may be called from any callback; they take effect when it has
+   returned.
 
    EVENT LOOP
        watch sparp_poll_fd(run) for reading, and your own descriptors
@@ -6093,7 +6094,8 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
         sparp__list_push_back(&run->paced, &t->paced);
         return SPARP__CONN_BUSY;
     }
-    sparp__bucket_take(&run->write, run->now);
+    /* booked at the true time: a callback of this turn may have taken long */
+    sparp__bucket_take(&run->write, run->options.max_per_second > 0 ? sparp__env_now() : run->now);
     return sparp__conn_send(&run->net, c,
                             sparp__str_make(t->request.image.data, t->request.wire_size),
                             &t->http, run->now);
