@@ -4077,7 +4077,7 @@ static void sparp__trust_free(sparp__env *env, sparp__trust *t) {
     sparp__anchors_free(env, &t->anchors);
 }
 
-/* --- the verifier, in the shape that BearSSL asks for ------------------------------------------ */
+/* --- the verifier, in the shape that BearSSL asks for ---------------------------------------- */
 
 static sparp__verifier *sparp__verifier_of(const br_x509_class *const *vtable) {
     return (sparp__verifier *)(void *)(uintptr_t)vtable;
@@ -4210,7 +4210,7 @@ static const br_x509_class sparp__verifier_vtable = {
     sparp__verifier_get_pkey
 };
 
-/* --- one connection ---------------------------------------------------------------------------- */
+/* --- one connection -------------------------------------------------------------------------- */
 
 static void sparp__tls_drop_verifier(sparp__tls *tls) {
     if (tls->verifier == NULL)
@@ -4682,7 +4682,8 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__http *http;                  /* the response being read */
     uint64_t     bytes_out, bytes_in;   /* of this exchange */
     uint64_t     exchanges;             /* completed on this connection */
-    int64_t      opened_at, resolved_at, connected_at, secured_at, started_at, sent_at, first_at, active_at;
+    int64_t      opened_at, resolved_at, connected_at, secured_at;
+    int64_t      started_at, sent_at, first_at, active_at;
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
