@@ -192,11 +192,11 @@
 
    MEMORY
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
-   request pulled and not ended, and its bytes; 0.6 KB a connection, 5 KB with TLS and 21 KB of
-   buffers while it is in use (a handshake takes 1.4 KB and the server's chain more); the fields and the body of
-   each response in flight. Buffers are used again: once warm, a request allocates nothing.
-   Everything comes from sparp_options.allocator, but for name look-ups, which come from malloc
-   because a helper thread may outlive the run.
+   request pulled and not ended, and its bytes; 0.6 KB a connection, 5 KB with TLS, and with TLS
+   21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
+   the fields and the body of each response in flight. Buffers are used again: once warm, a
+   request allocates nothing. Everything comes from sparp_options.allocator, but for name
+   look-ups, which come from malloc because a helper thread may outlive the run.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
