@@ -3725,6 +3725,33 @@ static void app_rules(app *a) {
     if (a->aborted) sparp_abort(a->run);
 }
 
+/* Reads the item's body_file into the request. What cannot be read becomes a request that the
+   library refuses (a size without a body), so that it is counted and delivered like any other; the
+   ticket knows the reason. false: out of memory. */
+static bool app_read_body(app *a, ticket *k, const item *it, sparp_request *out) {
+    text path = { NULL, 0, 0, false };
+    put_reader_path(&path, &a->reader, it->body_file);
+    bool known = !path.failed;
+    const char *error = known ? put_file(&a->file, path.at) : NULL;
+    out->body = a->file.at;
+    out->body_size = k->file_size = a->file.size;
+    if (error != NULL) {
+        text_free(&a->file);
+        out->body = NULL;
+        out->body_size = 1;
+        k->file_size = 0;
+        size_t before = k->parts.size;
+        PUT(&k->parts, "cannot read body_file ");
+        put_text(&k->parts, path.at);
+        PUT(&k->parts, ": ");
+        put_text(&k->parts, error);
+        k->failure_size = k->parts.size - before;
+    }
+    a->file_bytes += k->file_size;
+    text_free(&path);
+    return known && !k->parts.failed;
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
