@@ -778,6 +778,7 @@ static double json_number_value(slice raw) {
     X(JUDGE,  "Judging and retrying") \
     X(STOP,   "Stopping") \
     X(OUTPUT, "Output") \
+    X(TLS,    "TLS") \
     X(SCREEN, "Screen")
 
 /* X(ID, short, "long", "ARGUMENT", GROUP, KIND, config field, lowest, highest, "help")
@@ -869,6 +870,16 @@ static double json_number_value(slice raw) {
       "the input lines, as they were, of everything that did not succeed") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
       "longest response body taken: 64k, 8M [64M]") \
+    X(CACERT, 0, "cacert", "FILE", TLS, TEXT, cacert, 0, 0, \
+      "trust the certificates of this PEM file [those of the system]") \
+    X(PIN, 0, "pin", "SHA256", TLS, TEXT, pin, 0, 0, \
+      "base64 SHA-256 of the server's public key; several with ';' between") \
+    X(CERT, 0, "cert", "FILE", TLS, TEXT, cert, 0, 0, \
+      "our certificate and its chain, PEM; with --key") \
+    X(KEY, 0, "key", "FILE", TLS, TEXT, key, 0, 0, \
+      "its private key, PEM: RSA or P-256, not encrypted") \
+    X(INSECURE, 0, "insecure", NULL, TLS, SWITCH, insecure, 0, 0, \
+      "accept any certificate; a --pin still counts") \
     X(PROGRESS, 0, "progress", "auto|bar|line|json|none", SCREEN, CHOICE, progress, 0, 0, \
       "[auto: a bar on a terminal, nothing elsewhere]") \
     X(SUMMARY, 0, "summary", "text|json|none", SCREEN, CHOICE, summary, 0, 0, \
@@ -943,6 +954,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
+    const char *cacert, *pin, *cert, *key;
     const char *data, *json;                 /* default bodies */
     size_t      data_size;
     sparp_field headers[DEFAULTS_MAX];       /* -H 'K: V', and in front those of -H 'K:' ... */
@@ -955,7 +967,7 @@ typedef struct config {
     double      backoff, backoff_max, retry_after_max;
     int         format, on_bad_line, stop_mode, order, body, progress, summary, color;
     bool        retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
-    bool        quiet, verbose, dry_run, show_usage, show_help, show_version;
+    bool        insecure, quiet, verbose, dry_run, show_usage, show_help, show_version;
     status_list ok, retry_on;
     unsigned    stop_on;
     int64_t     max_fail, max_fail_percent;
@@ -1517,6 +1529,22 @@ static bool is_url(const char *arg) {    /* literally so, see the synopsis */
     return strncmp(arg, "http://", 7) == 0 || strncmp(arg, "https://", 8) == 0;
 }
 
+/* Files that TLS will need later are worth a look before anything is sent. */
+static bool check_readable(const char *flag, const char *path) {
+    if (path == NULL || access(path, R_OK) == 0) return true;
+    say("--%s: cannot read %s: %s", flag, path, strerror(errno));
+    return false;
+}
+
+static bool check_tls(const config *c) {
+    if ((c->cert != NULL) != (c->key != NULL)) {
+        say("--cert and --key belong together");
+        return false;
+    }
+    return check_readable("cacert", c->cacert) && check_readable("cert", c->cert)
+        && check_readable("key", c->key);
+}
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->data != NULL && c->json != NULL) {
@@ -1540,6 +1568,7 @@ static bool config_check(config *c) {
         say("--summarize reads files of records, not %s", c->sources[i]);
         return false;
     }
+    if (!check_tls(c)) return false;
     if (c->json != NULL && !add_accept(c)) return false;
     resolve_headers(c);
     return resolve_lists(c);
@@ -3970,6 +3999,11 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body;
+    o->tls.ca_file = c->cacert;
+    o->tls.pin_sha256 = c->pin;
+    o->tls.client_cert_file = c->cert;
+    o->tls.client_key_file = c->key;
+    o->tls.insecure_no_verify = c->insecure;
     o->discard_body = c->body == BODY_NONE;
     o->on_retry = on_retry;
     o->logger.func = c->verbose ? on_log : NULL;
@@ -4327,7 +4361,9 @@ static void put_version(text *t) {
 #endif
     PUT(t, "sparp " SPARP_VERSION_STRING "\ncompiler  ");
     put_text(t, compiler);
-    PUT(t, "\nTLS       none\nbackend   ");
+    PUT(t, "\nTLS       ");
+    put_text(t, sparp_tls_library());
+    PUT(t, "\nbackend   ");
     put_text(t, sparp_backend());
     PUT(t, "\nzlib      no\n");
 }
