@@ -11,6 +11,7 @@
 #include "../seen.h"
 
 static uint64_t dice;
+static bool races;                      /* a name has several addresses */
 static uint64_t first_seed = 1, num_seeds = 2000;
 
 static size_t below(size_t n) {
@@ -94,6 +95,7 @@ static sparp_input any_request(sparp_request *out, void *user_data) {
     requests_left--;
     out->url = one_in(40) ? urls[below(COUNT_OF(urls))] : urls[below(4)];
     out->url = one_in(3) ? urls[4 + below(2)] : out->url;
+    out->url = races && one_in(2) ? "http://three.test/a" : out->url;
     out->method = methods[below(COUNT_OF(methods))];
     out->idempotent = one_in(8);
     out->timeout_s = one_in(8) ? 0.1 + seconds(2) : 0;
@@ -110,11 +112,12 @@ static size_t meddling;                 /* one callback in so many; 0: none */
 static void meddle(sparp *run) {
     if (meddling == 0 || !one_in(meddling))
         return;
-    switch (below(8)) {
+    switch (below(12)) {
     case 0: sparp_stop(run); break;
     case 1: sparp_drain(run); break;
     case 2: sparp_abort(run); break;
     case 3: sparp_wake(run); break;
+    case 4: case 5: test_now_ns += NET_NS(seconds(0.6)); break;     /* it takes its time */
     default: sparp_cancel(run, below(40));
     }
 }
@@ -144,6 +147,30 @@ static void any_network(void) {
     net_host("10.0.0.2", one_in(8) ? -1 : seconds(1), 0);
     net_host("10.0.0.3", seconds(0.3), one_in(4) ? ECONNREFUSED : 0);
     net.fd_limit = one_in(6) ? 1 + (int)below(6) : 0;
+    races = one_in(6);
+    if (races) {
+        net_lookup("three.test", "2001:db8::1 10.0.0.6 2001:db8::2 10.0.0.7", 0);
+        net_host("2001:db8::1", one_in(2) ? -1 : seconds(0.5), one_in(3) ? ENETUNREACH : 0);
+        net_host("10.0.0.6", seconds(0.5), one_in(3) ? ECONNREFUSED : 0);
+        net_host("2001:db8::2", seconds(0.5), one_in(3) ? ETIMEDOUT : 0);
+    }
+}
+
+/* One system call or allocation, or all from then on; but not where nothing could be done about
+   it: without poll() or the pipe that wakes the loop no input ever comes. */
+static void any_failure(void) {
+    static const int errors[] = {ECONNRESET, EAGAIN, ENOBUFS, ENOMEM, EPIPE, EMFILE, ETIMEDOUT};
+    net_call call = (net_call)below(NET_NUM_CALLS);
+    call = call == NET_POLL || call == NET_WRITE ? NET_SEND : call;
+    net_fail(call, 1 + below(100), errors[below(COUNT_OF(errors))]);
+    net.fail_on = one_in(2);
+    net.poll_limit = 1000000;           /* some of it is tried again every millisecond */
+    if (!net.fail_on && one_in(4))
+        net.fail_errno = EINTR;
+    if (one_in(2)) {
+        seen.memory.fail_at = 1 + below(300);
+        seen.memory.fail_on = one_in(2);
+    }
 }
 
 static int some_retries(void) {
@@ -201,8 +228,10 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
     const sparp_result *r;
     bool told = one_in(2);              /* by on_result, or asked with sparp_next() */
     o->on_result = told ? o->on_result : NULL;
+    memset(stats, 0, sizeof *stats);
     current = sparp_open(o, NULL);
-    assert_non_null(current);
+    if (current == NULL)
+        return;
     while (told && sparp_step(current, -1))
         continue;
     while ((r = sparp_next(current)) != NULL) {
@@ -216,14 +245,23 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
     current = NULL;
 }
 
-static void run_seed(uint64_t seed) {
-    static char label[40];
+static void check_limits(const sparp_options *o) {
+    CHECK(races || net.most_at_once <= o->max_at_once, "%s: %d at once", net.label,
+          net.most_at_once);
+    CHECK(races || net.most_open <= o->max_at_once, "%s: %d sockets", net.label, net.most_open);
+    CHECK(net_now() < 3600, "%s: took %f s", net.label, net_now());
+    check_rate(o);
+}
+
+static void run_seed(uint64_t seed, bool with_failures) {
+    static char label[60];
     sparp_options o;
     sparp_stats stats;
     dice = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     net_begin();
     seen_begin();
-    snprintf(label, sizeof label, "seed %llu", (unsigned long long)seed);
+    snprintf(label, sizeof label, "seed %llu%s", (unsigned long long)seed,
+             with_failures ? " with failures" : "");
     net.label = label;
     any_network();
     any_options(&o);
@@ -231,23 +269,31 @@ static void run_seed(uint64_t seed) {
     gives_up = one_in(5);
     meddling = one_in(2) ? 0 : 5 + below(50);
     seen.on_result = result_meddle;
+    if (with_failures)
+        any_failure();
     run_once(&o, &stats);
     seen_check_end(&stats);
     seen_check_clean();
-    CHECK(net.most_at_once <= o.max_at_once, "%s: %d at once", label, net.most_at_once);
-    CHECK(net.most_open <= o.max_at_once, "%s: %d sockets", label, net.most_open);
-    CHECK(net_now() < 3600, "%s: took %f s", label, net_now());
-    check_rate(&o);
+    check_limits(&o);
 }
 
 static void test_random_runs(void **state) {
     (void)state;
     for (uint64_t seed = first_seed; seed < first_seed + num_seeds; seed++)
-        run_seed(seed);
+        run_seed(seed, false);
+}
+
+static void test_random_runs_with_failures(void **state) {
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + num_seeds; seed++)
+        run_seed(seed, true);
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_runs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_runs),
+        cmocka_unit_test(test_random_runs_with_failures),
+    };
     const char *seeds = getenv("SEEDS");
     if (argc > 1)
         first_seed = strtoull(argv[1], NULL, 10);
