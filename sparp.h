@@ -2701,6 +2701,11 @@ static const char *sparp__address_text(const sparp__address *address, char *out,
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
 #define SPARP__REACTOR_EVENTS 256       /* taken at once */
 
+/* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
+static int sparp__reactor_failure(void) {
+    return errno == EINTR || errno == EAGAIN || errno == ENOMEM ? 0 : -1;
+}
+
 typedef struct sparp__event {
     int      fd;
     uint32_t tag;
@@ -2761,8 +2766,8 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
     (void)fd;
 }
 
-static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
-                                  size_t max) {
+/* How many; -1, with errno: it cannot work. */
+static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
     struct epoll_event events[SPARP__REACTOR_EVENTS];
     int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
     for (int i = 0; i < n; i++) {
@@ -2773,7 +2778,7 @@ static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__even
             | (e & (uint32_t)EPOLLOUT ? SPARP__WRITABLE : 0u)
             | (e & (uint32_t)(EPOLLERR | EPOLLHUP) ? SPARP__HANGUP : 0u);
     }
-    return n > 0 ? (size_t)n : 0;       /* EINTR is an empty turn */
+    return n >= 0 ? n : sparp__reactor_failure();
 }
 
 #elif SPARP__KQUEUE
@@ -2838,8 +2843,8 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
     errno = keep;
 }
 
-static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
-                                  size_t max) {
+/* How many; -1, with errno: it cannot work. */
+static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
     struct kevent events[SPARP__REACTOR_EVENTS];
     struct timespec t;
     t.tv_sec = timeout_ms / 1000;
@@ -2852,7 +2857,7 @@ static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__even
         if ((events[i].flags & EV_EOF) != 0)
             out[i].ready |= SPARP__HANGUP;
     }
-    return n > 0 ? (size_t)n : 0;
+    return n >= 0 ? n : sparp__reactor_failure();
 }
 
 #else
@@ -2958,12 +2963,11 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
 }
 
 /* Begins each time where it left off, so that with more than `max` ready none waits for ever. */
-static size_t sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out,
-                                  size_t max) {
-    size_t n = 0;
-    if (SPARP__SYS_POLL(r->fds, (nfds_t)r->count, timeout_ms) <= 0)
-        return 0;
-    for (size_t i = 0; i < r->count && n < max; i++) {
+static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
+    int n = 0, ready = SPARP__SYS_POLL(r->fds, (nfds_t)r->count, timeout_ms);
+    if (ready < 0)
+        return sparp__reactor_failure();
+    for (size_t i = 0; n < ready && i < r->count && (size_t)n < max; i++) {
         size_t at = r->next < r->count ? r->next++ : 0;
         if (at == 0)
             r->next = 1;
@@ -4989,7 +4993,8 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
     }
     c->out = sparp__str_skip(c->out, sent);
     c->bytes_out += sent;
-    c->active_at = now;
+    if (sent > 0)
+        c->active_at = now;
     if ((c->out.size == 0 && io == SPARP__IO_OK) || c->send_dead) {
         c->state = SPARP__CONN_READING;
         c->sent_at = now;
@@ -5007,7 +5012,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c, sparp
     c->in.size = 0;
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
-    c->started_at = c->sent_at = now;
+    c->started_at = c->sent_at = c->active_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
     return sparp__conn_flush(net, c, now);
@@ -6667,10 +6672,15 @@ static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
 
 static void sparp__sched_turn(sparp *run, int wait_ms) {
     sparp__event events[SPARP__REACTOR_EVENTS];
-    size_t n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+    int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+    if (n < 0) {
+        sparp__fault_set(&run->fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                         strerror(errno));
+        sparp__sched_fail(run);
+    }
     run->now = sparp__env_now();
     run->shakes = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         if (events[i].tag == SPARP__WAKE_TAG)
             sparp__sched_run_lookups(run);
         else

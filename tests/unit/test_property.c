@@ -1,0 +1,303 @@
+/* Random runs: whatever is thrown together, the promises hold.
+
+       test_property            2000 seeds
+       test_property 5          from seed 5 on
+       SEEDS=100000 test_property
+
+   A failure names its seed. */
+#include "../fakenet.h"
+#define SPARP_IMPLEMENTATION
+#include "../../sparp.h"
+#include "../seen.h"
+
+static uint64_t dice;
+static bool races;                      /* a name has several addresses */
+static uint64_t first_seed = 1, num_seeds = 2000;
+
+static size_t below(size_t n) {
+    return (size_t)(test_random(&dice) % n);
+}
+
+static bool one_in(size_t n) {
+    return below(n) == 0;
+}
+
+static double seconds(double most) {
+    return most * (double)below(1001) / 1000;
+}
+
+/* --- a server that does anything ---------------------------------------------------------- */
+
+static const char *const heads[] = {
+    "200 OK", "200 OK", "200 OK", "204 Nothing", "304 Same", "404 No", "503 Busy",
+    "503 Busy\r\nRetry-After: 2", "429 Slower\r\nRetry-After: 500", "500 Broken",
+    "200 OK\r\nConnection: close", "200 OK\r\nKeep-Alive: timeout=3",
+};
+
+static const char *const bodies[] = {
+    "Content-Length: 5\r\n\r\nhello",
+    "Content-Length: 0\r\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "Content-Length: 50\r\n\r\n01234567890123456789012345678901234567890123456789",
+    "Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "Content-Length: 9\r\n\r\nshort",
+    "Content-Length: 2\r\n\r\nok and more",
+    "\r\nuntil the end",
+};
+
+static char answers[COUNT_OF(heads)][COUNT_OF(bodies)][200];
+
+static void any_answer(const net_request *request, net_rule *answer) {
+    (void)request;
+    size_t head = below(COUNT_OF(heads)), body = below(COUNT_OF(bodies) * 2);
+    body = body < COUNT_OF(bodies) ? body : body % 3;
+    snprintf(answers[head][body], sizeof answers[head][body], "HTTP/1.1 %s\r\n%s", heads[head],
+             bodies[body]);
+    answer->bytes = one_in(12) ? NET_SILENCE : answers[head][body];
+    answer->size = strlen(answer->bytes);
+    answer->delay_s = one_in(4) ? 0 : seconds(0.8);
+    answer->piece = one_in(3) ? 1 + below(30) : 0;
+    answer->gap_s = seconds(0.05);
+    answer->then = one_in(6) ? NET_FIN : one_in(12) ? NET_RST : NET_KEEP;
+    answer->then_s = one_in(2) ? 0 : seconds(2);
+}
+
+/* --- requests ----------------------------------------------------------------------------- */
+
+static const char *const urls[] = {
+    "http://10.0.0.1/a", "http://10.0.0.1/b", "http://10.0.0.2/a", "http://10.0.0.3/a",
+    "http://one.test/a", "http://two.test/a", "http://no.test/a", "nonsense",
+};
+
+static const char *const methods[] = {"GET", "GET", "GET", "POST", "PUT", "HEAD", "PATCH"};
+
+static size_t requests_left;
+static bool gives_up;
+static sparp *current;
+
+static void *wake(void *argument) {
+    (void)argument;
+    if (current != NULL)
+        sparp_wake(current);
+    return NULL;
+}
+
+static sparp_input any_request(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (requests_left == 0)
+        return SPARP_INPUT_END;
+    if (one_in(10)) {
+        net_at(net_now() + seconds(1), wake, NULL);
+        return SPARP_INPUT_LATER;
+    }
+    if (gives_up && one_in(30))
+        return SPARP_INPUT_FAILED;
+    requests_left--;
+    out->url = one_in(40) ? urls[below(COUNT_OF(urls))] : urls[below(4)];
+    out->url = one_in(3) ? urls[4 + below(2)] : out->url;
+    out->url = races && one_in(2) ? "http://three.test/a" : out->url;
+    out->method = methods[below(COUNT_OF(methods))];
+    out->idempotent = one_in(8);
+    out->timeout_s = one_in(8) ? 0.1 + seconds(2) : 0;
+    out->deadline_s = one_in(6) ? 0.1 + seconds(4) : 0;
+    if (strcmp(out->method, "POST") == 0)
+        out->json = "{}";
+    return SPARP_INPUT_READY;
+}
+
+/* --- callbacks that meddle ---------------------------------------------------------------- */
+
+static size_t meddling;                 /* one callback in so many; 0: none */
+
+static void meddle(sparp *run) {
+    if (meddling == 0 || !one_in(meddling))
+        return;
+    switch (below(12)) {
+    case 0: sparp_stop(run); break;
+    case 1: sparp_drain(run); break;
+    case 2: sparp_abort(run); break;
+    case 3: sparp_wake(run); break;
+    case 4: case 5: test_now_ns += NET_NS(seconds(0.6)); break;     /* it takes its time */
+    default: sparp_cancel(run, below(40));
+    }
+}
+
+static void result_meddle(sparp *run, const sparp_result *result) {
+    (void)result;
+    meddle(run);
+}
+
+static sparp_verdict any_verdict(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    sparp_verdict usual = sparp_default_inspect(response, NULL);
+    if (current != NULL)
+        meddle(current);
+    if (!response->body_complete && one_in(3))
+        return SPARP_NEED_BODY;
+    return one_in(20) ? (sparp_verdict)below(6) : usual;
+}
+
+/* --- one run ------------------------------------------------------------------------------ */
+
+static void any_network(void) {
+    net.server = any_answer;
+    net.lookup_s = seconds(1);
+    net_lookup("one.test", "10.0.0.4", 0);
+    net_lookup("two.test", "10.0.0.5", one_in(8) ? EAI_AGAIN : 0);
+    net_host("10.0.0.2", one_in(8) ? -1 : seconds(1), 0);
+    net_host("10.0.0.3", seconds(0.3), one_in(4) ? ECONNREFUSED : 0);
+    net.fd_limit = one_in(6) ? 1 + (int)below(6) : 0;
+    races = one_in(6);
+    if (races) {
+        net_lookup("three.test", "2001:db8::1 10.0.0.6 2001:db8::2 10.0.0.7", 0);
+        net_host("2001:db8::1", one_in(2) ? -1 : seconds(0.5), one_in(3) ? ENETUNREACH : 0);
+        net_host("10.0.0.6", seconds(0.5), one_in(3) ? ECONNREFUSED : 0);
+        net_host("2001:db8::2", seconds(0.5), one_in(3) ? ETIMEDOUT : 0);
+    }
+}
+
+/* One system call or allocation, or all from then on; but not where nothing could be done about
+   it: without poll() or the pipe that wakes the loop no input ever comes. */
+static void any_failure(void) {
+    static const int errors[] = {ECONNRESET, EAGAIN, ENOBUFS, ENOMEM, EPIPE, EMFILE, ETIMEDOUT};
+    net_call call = (net_call)below(NET_NUM_CALLS);
+    call = call == NET_POLL || call == NET_WRITE ? NET_SEND : call;
+    net_fail(call, 1 + below(100), errors[below(COUNT_OF(errors))]);
+    net.fail_on = one_in(2);
+    net.poll_limit = 1000000;           /* some of it is tried again every millisecond */
+    if (!net.fail_on && one_in(4))
+        net.fail_errno = EINTR;
+    if (one_in(2)) {
+        seen.memory.fail_at = 1 + below(300);
+        seen.memory.fail_on = one_in(2);
+    }
+}
+
+static int some_retries(void) {
+    return one_in(3) ? SPARP_NONE : 1 + (int)below(4);
+}
+
+static void any_options(sparp_options *o) {
+    memset(o, 0, sizeof *o);
+    o->next_request = any_request;
+    o->input_buffer_size = one_in(2) ? 0 : 1 + (int)below(10);
+    o->max_at_once = 1 + (int)below(12);
+    o->max_per_second = one_in(2) ? 0 : 0.5 + seconds(60);
+    o->burst = one_in(2) ? 0 : 1 + (int)below(5);
+    o->timeout_s = 0.3 + seconds(2);
+    o->connect_timeout_s = one_in(2) ? 0 : 0.2 + seconds(1);
+    o->idle_timeout_s = one_in(3) ? 0.2 + seconds(1) : 0;
+    o->run_deadline_s = one_in(5) ? seconds(20) : 0;
+    o->inspect = one_in(2) ? any_verdict : NULL;
+    o->max_retries_by_soft_fail = some_retries();
+    o->max_retries_by_timeout = some_retries();
+    o->max_retries_by_transport = some_retries();
+    o->backoff_s = one_in(4) ? SPARP_NONE : 0.01 + seconds(2);
+    o->retry_safe_only = one_in(4);
+    o->retry_unsafe = !o->retry_safe_only && one_in(4);
+    o->stop_on = one_in(4) ? 1u << below(6) : 0;
+    o->stop_after_failures = one_in(5) ? 1 + (int)below(10) : 0;
+    o->stop_after_successes = one_in(5) ? 1 + (int)below(10) : 0;
+    o->stop_drains = one_in(2);
+    o->ordered = one_in(2);
+    o->max_body_bytes = one_in(4) ? 20 : 0;
+    o->truncate_body = one_in(2);
+    o->discard_body = one_in(4);
+    o->random_seed = test_random(&dice);
+    seen_options(o);
+}
+
+/* In every window, from any start to any other; a start that came a little late, as timers do,
+   does not put the next ones off. */
+static void check_rate(const sparp_options *o) {
+    double period = 1 / o->max_per_second;
+    double late = period / 2 < 0.001 ? 0.001 : period / 2 > 0.01 ? 0.01 : period / 2;
+    size_t burst = o->burst > 0 ? (size_t)o->burst : 1;
+    if (o->max_per_second <= 0)
+        return;
+    for (size_t i = 0; i < net.num_starts; i++)
+        for (size_t j = i; j < net.num_starts; j++) {
+            double window = (double)(net.starts[j] - net.starts[i]) / 1e9;
+            CHECK(j - i + 1 <= (size_t)((window + late) / period + 1e-6) + burst,
+                  "%s: %lu starts in %f s, rate %f, burst %lu", net.label,
+                  (unsigned long)(j - i + 1), window, o->max_per_second, (unsigned long)burst);
+        }
+}
+
+static void run_once(sparp_options *o, sparp_stats *stats) {
+    const sparp_result *r;
+    bool told = one_in(2);              /* by on_result, or asked with sparp_next() */
+    o->on_result = told ? o->on_result : NULL;
+    memset(stats, 0, sizeof *stats);
+    current = sparp_open(o, NULL);
+    if (current == NULL)
+        return;
+    while (told && sparp_step(current, -1))
+        continue;
+    while ((r = sparp_next(current)) != NULL) {
+        seen_check_moment(current);
+        CHECK(!o->ordered || r->index == seen.count, "%s: order", net.label);
+        seen_keep(r);
+        meddle(current);
+    }
+    *stats = sparp_get_stats(current);
+    sparp_close(current);
+    current = NULL;
+}
+
+static void check_limits(const sparp_options *o) {
+    CHECK(races || net.most_at_once <= o->max_at_once, "%s: %d at once", net.label,
+          net.most_at_once);
+    CHECK(races || net.most_open <= o->max_at_once, "%s: %d sockets", net.label, net.most_open);
+    CHECK(net_now() < 3600, "%s: took %f s", net.label, net_now());
+    check_rate(o);
+}
+
+static void run_seed(uint64_t seed, bool with_failures) {
+    static char label[60];
+    sparp_options o;
+    sparp_stats stats;
+    dice = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    net_begin();
+    seen_begin();
+    snprintf(label, sizeof label, "seed %llu%s", (unsigned long long)seed,
+             with_failures ? " with failures" : "");
+    net.label = label;
+    any_network();
+    any_options(&o);
+    requests_left = below(60);
+    gives_up = one_in(5);
+    meddling = one_in(2) ? 0 : 5 + below(50);
+    seen.on_result = result_meddle;
+    if (with_failures)
+        any_failure();
+    run_once(&o, &stats);
+    seen_check_end(&stats);
+    seen_check_clean();
+    check_limits(&o);
+}
+
+static void test_random_runs(void **state) {
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + num_seeds; seed++)
+        run_seed(seed, false);
+}
+
+static void test_random_runs_with_failures(void **state) {
+    (void)state;
+    for (uint64_t seed = first_seed; seed < first_seed + num_seeds; seed++)
+        run_seed(seed, true);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_runs),
+        cmocka_unit_test(test_random_runs_with_failures),
+    };
+    const char *seeds = getenv("SEEDS");
+    if (argc > 1)
+        first_seed = strtoull(argv[1], NULL, 10);
+    if (seeds != NULL)
+        num_seeds = strtoull(seeds, NULL, 10);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
