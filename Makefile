@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 LIBDIR ?= $(PREFIX)/lib
-LIBS = -lpthread $(LDLIBS)
+LIBS = $$(sh tools/tls.sh) -lpthread $(LDLIBS)
 COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
 all: sparp build/sparp.o
@@ -21,7 +21,7 @@ sparp: tools/sparp.c sparp.h
 
 build/sparp.o: tests/compile/sparp.c sparp.h
 	@mkdir -p build
-	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c
+	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c $$(sh tools/tls.sh)
 
 build/plain: tests/server/plain.c tests/server/listen.h
 	@mkdir -p build

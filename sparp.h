@@ -3786,6 +3786,7 @@ typedef struct sparp__trust {           /* zeroed: not loaded */
     unsigned char   pins[SPARP__TLS_PINS_MAX][32];
     size_t          num_pins;
     br_ssl_client_context prototype;    /* never reset, never seeded */
+    const char     *protocol;           /* the one we offer by ALPN */
     br_ec_impl      curves;             /* BearSSL's, without P-521: 19 ms a handshake */
     sparp__buf      chain_bytes, key_bytes;     /* our own certificate; key is wiped */
     br_x509_certificate chain[SPARP__CHAIN_MAX_CERTS];
@@ -4057,7 +4058,6 @@ static void sparp__trust_make_prototype(sparp__trust *t) {
         BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     };
-    static const char *protocols[] = {"http/1.1"};
     bool fast_aes = br_aes_x86ni_ctr_get_vtable() != NULL && br_ghash_pclmul_get() != 0;
     br_ssl_client_context *c = &t->prototype;
     br_ssl_engine_context *e = &c->eng;
@@ -4078,7 +4078,8 @@ static void sparp__trust_make_prototype(sparp__trust *t) {
     br_ssl_engine_set_hash(e, br_sha512_ID, &br_sha512_vtable);
     br_ssl_engine_set_prf_sha256(e, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(e, &br_tls12_sha384_prf);
-    br_ssl_engine_set_protocol_names(e, protocols, 1);
+    t->protocol = "http/1.1";
+    br_ssl_engine_set_protocol_names(e, &t->protocol, 1);
     br_ssl_engine_set_all_flags(e, BR_OPT_NO_RENEGOTIATION);
     e->rng_os_rand_done = 1;            /* we seed, with getrandom */
 }

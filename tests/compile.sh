@@ -45,8 +45,9 @@ skip() {
 
 # Compiles, links and runs $bin: flags and files.
 program() {
-    # shellcheck disable=SC2086
-    "$cc" $language -std="$std" $opt $warn -I. "$@" -o "$bin" $after -lpthread && timeout 20 "$bin"
+    # shellcheck disable=SC2046,SC2086
+    "$cc" $language -std="$std" $opt $warn -I. "$@" -o "$bin" $after $(sh tools/tls.sh) \
+        -lpthread && timeout 20 "$bin"
 }
 
 # The macros a translation unit has from sparp.h itself when it is over.

@@ -8,6 +8,7 @@ work=build/examples
 server=
 passed=0
 failed=0
+tls=$(sh tools/tls.sh)
 
 mkdir -p $work tests/examples
 trap 'if [ -n "$server" ]; then kill "$server" 2>/dev/null; fi' EXIT
@@ -19,7 +20,7 @@ build() {
     shift 2
     rm -f "$program"
     # shellcheck disable=SC2086
-    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" -lpthread ${LDLIBS:-} >"$program.log" 2>&1
+    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" $tls -lpthread ${LDLIBS:-} >"$program.log" 2>&1
 }
 
 ok() {

@@ -25,7 +25,7 @@ int main(void) {
     return SPARP_VERSION_STRING[0] == 0 || sparp_error_text(SPARP_E_OK)[0] == 0;
 }
 PROGRAM
-flags="-I$root/opt/sparp/include -lpthread"
+flags="-I$root/opt/sparp/include $(sh tools/tls.sh) -lpthread"
 if command -v pkg-config >/dev/null; then
     flags=$(PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$root/opt/sparp/lib/pkgconfig \
         pkg-config --cflags --libs sparp)

@@ -54,7 +54,7 @@ export SPARP SPARP_PLAIN PLAIN RUDE PEAK
 
 build_sanitized() {
     [ -n "$SANITIZER" ] || return 0
-    echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c -lpthread"
+    echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c $(sh tools/tls.sh) -lpthread"
 }
 
 # Every unit test plain and sanitized; what is about sockets or the loop on the other backends too.

@@ -5,7 +5,7 @@ name=$(basename "$1" .c)
 how=$2
 mkdir -p build/unit
 bin=build/unit/$name-$how
-libs='-lcmocka -lpthread'
+libs="-lcmocka $(sh tools/tls.sh) -lpthread"
 case $name in
     test_command) libs="-ljson-c $libs" ;;
 esac

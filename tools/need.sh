@@ -11,6 +11,7 @@ list() {
     cat <<'LIST'
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
 cmd:make          make               make           make               -               -
+?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
 LIST
     [ "$1" = test ] || return 0
     cat <<'LIST'

@@ -10,7 +10,7 @@ backend() {
     shift
     # shellcheck disable=SC2086
     ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -Werror -g -I. "$@" -o "$dir/$name" \
-        tests/e2e/rude.c -lpthread || return
+        tests/e2e/rude.c $(sh tools/tls.sh) -lpthread || return
     start_server "rude-$name" "$RUDE"
     timeout 100 "$dir/$name" "$port"
 }
