@@ -26,7 +26,7 @@ first:g++:c++11:-O2
 first:clang++:c++11:-O0
 first:clang++:c++11:-O2'
     for cc in gcc clang; do
-        for what in after_everything twice static split no_stdio no_threads poll kqueue \
+        for what in after_everything twice static split no_stdio no_tls no_threads poll kqueue \
             unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim; do
             echo "$what:$cc:gnu99:-O1"
         done
@@ -63,7 +63,7 @@ macros_of_sparp() {
 check_macros() {
     bad=0
     for standard in "$std" "$(echo "$std" | sed 's/gnu/c/')"; do
-        for config in '' -DSPARP_NO_STDIO -DSPARP_NO_THREADS -DSPARP_FORCE_POLL -DSPARP_STATIC \
+        for config in '' -DSPARP_NO_TLS -DSPARP_NO_STDIO -DSPARP_NO_THREADS -DSPARP_FORCE_POLL -DSPARP_STATIC \
             '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
             # A strict standard needs the POSIX names switched on: the one foreign macro.
             allowed='^SPARP_[A-Z]'
@@ -134,6 +134,9 @@ CASE
         split)         program $src/sparp.c $src/user.c ;;
         no_stdio)      program -DSPARP_NO_STDIO $src/first.c || return 1
                        nm "$bin" | grep -E " (sparp_progress_bar|U ($stdio)(@|\$))" && return 1
+                       return 0 ;;
+        no_tls)        program -DSPARP_NO_TLS $src/first.c || return 1
+                       nm "$bin" | grep ' br_' && return 1
                        return 0 ;;
         no_threads)    program -DSPARP_NO_THREADS $src/first.c || return 1
                        nm "$bin" | grep pthread_ && return 1

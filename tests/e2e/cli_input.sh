@@ -183,7 +183,7 @@ given '{"url":"%s/items/1","method":"GET\\r\\nX: 1"}
 {"url":"%s/items/1","headers":{"":"1"}}
 {"url":"http://127.0.0.1:65536/"}
 {"url":"http:///"}
-{"url":"https://127.0.0.1:1/"}
+{"url":"https://127.0.0.1:0/"}
 {"url":"%s/items/1"}\n' "$base" "$base" "$base" "$base" "$base" "$base" "$base" "$base"
 forget
 try -q

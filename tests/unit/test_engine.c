@@ -69,6 +69,7 @@
    test_request.c. For later versions: P05 and P16 (workers), and of S27 redirects and gzip, of
    S01 TLS and proxies. Nothing to show: P13, Z12, M14 and M15 say what the others lacked. */
 #include "../fakenet.h"
+#define SPARP_NO_TLS
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
 #include "../seen.h"

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #define SPARP__SYS_CLOCK test_clock
+#define SPARP_NO_TLS
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
 
