@@ -288,6 +288,10 @@ PYTHON
 {"url":"$base/echo","headers":{"X":"1","Y":["2","3"],"Z":null},"timeout":2.5,"idempotent":true}
 {"url":"$base/echo","custom_id":"x","body":"text"}
 {"url":"$base/echo","body":[1]}
+{"url":"$base/echo","body_base64":"AP/+gA"}
+{"url":"$base/echo","body_file":"$dir/in"}
+{"url":"$base/echo","body_file":"$dir/nowhere"}
+{"url":"$base/echo","form":{"a":[1,"b",true],"c":""}}
 {"url":"$base/status/404"}
 {"url":"$base/hang","timeout":0.1}
 {"url":"$base/retry-after/schema/1000"}
