@@ -135,6 +135,43 @@ peak_below() {
 }
 check 'in less than 500 MiB' peak_below 512000
 
+given '{"url":"%s/echo","body_base64":"AAEC/+A="}\n{"url":"%s/echo","body_base64":""}\n' \
+    "$base" "$base"
+try -q --body json
+expect 'body_base64: the bytes' 0 'sort_by(.index) | map(.json | [.method, .body])
+    == [["POST", "\u0000\u0001\u0002\u00ff\u00e0"], ["POST", ""]]'
+
+given '{"url":"%s/echo","form":{"a":"1 2","b":["x",true,3.0],"ü":"&=+","":""}}\n' "$base"
+try -q --body json
+expect 'form: encoded as a form' 0 '.[0].json | .method == "POST"
+    and .headers["content-type"] == "application/x-www-form-urlencoded"
+    and (.body | gsub("%20"; "+")) == "a=1+2&b=x&b=true&b=3.0&%C3%BC=%26%3D%2B&="'
+
+mkdir -p "$dir/sub"
+printf 'a\000b\377' >"$dir/sub/body"
+: >"$dir/sub/empty"
+printf '{"url":"%s/echo","body_file":"body"}\n{"url":"%s/echo","body_file":"nowhere"}
+{"url":"%s/echo","body_file":"%s/sub/body"}\n{"url":"%s/echo","body_file":"."}
+{"url":"%s/echo","body_file":"empty"}\n{"url":"%s/items/1"}\n' \
+    "$base" "$base" "$base" "$dir" "$base" "$base" "$base" >"$dir/sub/in.jsonl"
+forget
+try -q --body json -R 0 "$dir/sub/in.jsonl"
+expect 'body_file: relative to the input file, or absolute; or none' 1 \
+    'sort_by(.index) | map(.outcome) == ["success", "local_failed", "success", "local_failed",
+                                         "success", "success"]
+        and .[0].json.body == "a\u0000b\u00ff" and .[2].json.body == "a\u0000b\u00ff"
+        and .[4].json.body == "" and (.[1].error.message | contains("nowhere"))
+        and map(.index) == [range(6)]'
+check 'body_file: without it nothing is sent' [ "$(arrived)" -eq 4 ]
+(cd "$dir/sub" && timeout $limit "$SPARP" -q --body json -R 0 <in.jsonl >../out 2>../err)
+status=$?
+expect 'body_file: on stdin, relative to the working directory' 1 \
+    'sort_by(.index) | .[0].json.body == "a\u0000b\u00ff" and .[1].outcome == "local_failed"'
+head -c 2000000 /dev/zero >"$dir/sub/large"
+seq 1 40 | sed "s|.*|{\"url\":\"$base/status/200\",\"body_file\":\"large\"}|" >"$dir/sub/in.jsonl"
+try -q -c 4 "$dir/sub/in.jsonl"
+expect 'body_file: 40 of 2 MB' 0 'length == 40 and all(.bytes.out > 2000000)'
+
 given '{"url":"%s/hang","timeout":0.25}\n' "$base"
 try -q -R 0
 expect 'timeout: of this request' 1 \
@@ -212,6 +249,12 @@ bad 45 "{$u,\"headers\":{\"a\":1}}"
 bad 49 "{$u,\"headers\":{\"a\":\"1\",\"A\":\"2\"}}"
 bad 43 "{$u,\"query\":{\"a\":null}}"
 bad 37 "{$u,\"body\":1}"
+bad 46 "{$u,\"body_base64\":\"A===\"}"
+bad 49 "{$u,\"body_base64\":\"AAAA*\"}"
+bad 44 "{$u,\"body_base64\":1}"
+bad 42 "{$u,\"body_file\":1}"
+bad 37 "{$u,\"form\":[]}"
+bad 40 "{$u,\"body\":\"\",\"form\":{}}"
 bad 39 "{$u,\"method\":\"\\\\ud800\"}"
 bad 2  '{\377"url":1}'
 bad 18 'http://127.0.0.1/\300\200'

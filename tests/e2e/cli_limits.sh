@@ -40,6 +40,8 @@ expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 # --- usage --------------------------------------------------------------------------------------
 
 given '%s/items/1\n' "$base"
+watched=no
+forget
 for flag in --shard --per-host --fleet-rate --report --journal --retry-failed --restart --body-dir \
     --max-redirs --compressed --resolve --connect-to --cacert --pin --insecure; do
     refused "$flag is not built: refused" "unknown option $flag" $flag
@@ -109,6 +111,9 @@ out_of_range --total 0 x
 out_of_range --base-url ftp://x x
 out_of_range --url-query novalue
 out_of_range --header nocolon ''
+
+check 'none of these has sent anything' [ "$(arrived)" -eq 0 ]
+watched=yes
 
 # What is huge is refused, or obeyed: never undefined.
 for value in 1e9 999999999 999999999999 99999999999h; do
