@@ -4890,7 +4890,8 @@ static bool sparp__conn_start_racer(sparp__net *net, sparp__conn *c, size_t addr
     }
     *io = sparp__socket_connect(fd, &to);
     if (*io == SPARP__IO_FAILED
-        || !sparp__reactor_add(net->env, &net->reactor, fd, c->tag, SPARP__WRITABLE)) {
+        || !sparp__reactor_add(net->env, &net->reactor, fd, c->tag,
+                               SPARP__READABLE | SPARP__WRITABLE)) {
         sparp__conn_note_failure(c, address, errno);
         SPARP__SYS_CLOSE(fd);
         return false;

@@ -10,7 +10,7 @@
 #ifndef TESTS_SEEN_H
 #define TESTS_SEEN_H
 
-#define SEEN_MAX 1024
+#define SEEN_MAX 1100
 #define SEEN_BODY 64
 
 typedef struct seen_retry {

@@ -2244,8 +2244,8 @@ static slice reader_take(reader *r, size_t end, size_t more) {
 static read_state reader_scan(reader *r, slice *line) {
     for (;;) {
         size_t left = r->buffer.size - r->scanned;
-        const char *from = r->buffer.at + r->scanned;
-        const char *lf = left > 0 ? (const char *)memchr(from, '\n', left) : NULL;
+        const char *lf = NULL;
+        if (left > 0) lf = (const char *)memchr(r->buffer.at + r->scanned, '\n', left);
         bool skipped = r->skip_rest;
         if (lf == NULL) {
             r->scanned = r->buffer.size;

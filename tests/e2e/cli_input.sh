@@ -78,6 +78,100 @@ try -q --body json
 expect 'json null and an empty body are bodies' 0 \
     'sort_by(.index) | map(.json | [.method, .body]) == [["POST", "null"], ["POST", ""]]'
 
+given '{"url":"%s/echo","body_base64":"AAH\\/+w"}\n{"url":"%s/echo","body_base64":"","method":"PUT"}' \
+    "$base" "$base"
+try -q --body json -d default
+expect 'body_base64: its bytes arrive' 0 \
+    'sort_by(.index) | map(.json | [.method, .body])
+        == [["POST", "\u0000\u0001\u00ff\u00fb"], ["PUT", ""]]'
+
+given '{"url":"%s/echo","form":{"a b":["x y","&=+"],"n":[1.50,true],"ü*~":""}}
+{"url":"%s/echo","form":{},"headers":{"content-type":"text/own"}}
+{"url":"%s/echo","form":{},"headers":{"Content-Type":null}}' "$base" "$base" "$base"
+try -q --body json
+expect 'form: encoded as forms are, the line may set the type' 0 \
+    'sort_by(.index) | map(.json | [.method, .body, .headers["content-type"]])
+        == [["POST", "a+b=x+y&a+b=%26%3D%2B&n=1.50&n=true&%C3%BC*%7E=",
+             "application/x-www-form-urlencoded"], ["POST", "", "text/own"], ["POST", "", null]]'
+
+mkdir -p "$dir/files"
+printf 'bytes \000\377 of a file' >"$dir/files/data"
+: >"$dir/files/empty"
+mkfifo "$dir/files/fifo"
+printf '{"id":"%s","url":"%s/echo","body_file":"%s"}\n' one "$base" data two "$base" empty \
+    three "$base" "$dir/files/data" gone "$base" nowhere fifo "$base" fifo folder "$base" . \
+    four "$base" ../files/data >"$dir/files/in.jsonl"
+forget
+try -q --body json --order input --rejects "$dir/rejects" "$dir/files/in.jsonl"
+expect 'body_file: relative to its input file' 1 \
+    'map(select(.outcome == "success") | [.id, .json.method, .json.body])
+        == [["one", "POST", "bytes \u0000\u00ff of a file"], ["two", "POST", ""],
+            ["three", "POST", "bytes \u0000\u00ff of a file"],
+            ["four", "POST", "bytes \u0000\u00ff of a file"]]'
+expect 'one that cannot be read: a record, the run goes on' 1 \
+    'length == 7 and (.[3:6] | all(.outcome == "local_failed" and .attempts == 0
+            and .error.kind == "bad_request") and map(.id) == ["gone", "fifo", "folder"]
+        and (map(.error.message) | (.[0] | test("files/nowhere: No such file"))
+            and (.[1] | test("files/fifo: not a regular file")) and (.[2] | test("not a regular"))))'
+check 'and nothing of it was sent' [ "$(arrived)" -eq 4 ]
+check 'and the rejects have their lines' [ "$(wc -l <"$dir/rejects")" -eq 3 ]
+given '{"url":"%s/echo","body_file":"tests/server/plain.c"}\n' "$base"
+try -q --body json
+expect 'body_file: on stdin, relative to where we are' 0 '.[0].json.body | startswith("/* plain.c")'
+
+# 40 files of 32 MiB, one at a time: what is read ahead is bounded by bytes, too.
+head -c 33554432 /dev/zero >"$dir/files/large"
+for i in $(seq 40); do
+    printf '{"id":%s,"url":"%s/items/%s","method":"POST","body_file":"%s"}\n' "$i" "$base" "$i" \
+        "$dir/files/large"
+done >"$dir/in"
+"$PEAK" "$dir/peak" "$SPARP_PLAIN" -q -c 1 "$dir/in" >"$dir/out" 2>"$dir/err"
+status=$?
+expect 'body_file: 40 large ones' 0 'length == 40 and all(.bytes.out > 33554432)'
+peak_below() {
+    [ "$(cat "$dir/peak")" -lt "$1" ] && return 0
+    echo "    peak of $(cat "$dir/peak") KiB"
+    return 1
+}
+check 'in less than 500 MiB' peak_below 512000
+
+given '{"url":"%s/echo","body_base64":"AAEC/+A="}\n{"url":"%s/echo","body_base64":""}\n' \
+    "$base" "$base"
+try -q --body json
+expect 'body_base64: the bytes' 0 'sort_by(.index) | map(.json | [.method, .body])
+    == [["POST", "\u0000\u0001\u0002\u00ff\u00e0"], ["POST", ""]]'
+
+given '{"url":"%s/echo","form":{"a":"1 2","b":["x",true,3.0],"ü":"&=+","":""}}\n' "$base"
+try -q --body json
+expect 'form: encoded as a form' 0 '.[0].json | .method == "POST"
+    and .headers["content-type"] == "application/x-www-form-urlencoded"
+    and (.body | gsub("%20"; "+")) == "a=1+2&b=x&b=true&b=3.0&%C3%BC=%26%3D%2B&="'
+
+mkdir -p "$dir/sub"
+printf 'a\000b\377' >"$dir/sub/body"
+: >"$dir/sub/empty"
+printf '{"url":"%s/echo","body_file":"body"}\n{"url":"%s/echo","body_file":"nowhere"}
+{"url":"%s/echo","body_file":"%s/sub/body"}\n{"url":"%s/echo","body_file":"."}
+{"url":"%s/echo","body_file":"empty"}\n{"url":"%s/items/1"}\n' \
+    "$base" "$base" "$base" "$dir" "$base" "$base" "$base" >"$dir/sub/in.jsonl"
+forget
+try -q --body json -R 0 "$dir/sub/in.jsonl"
+expect 'body_file: relative to the input file, or absolute; or none' 1 \
+    'sort_by(.index) | map(.outcome) == ["success", "local_failed", "success", "local_failed",
+                                         "success", "success"]
+        and .[0].json.body == "a\u0000b\u00ff" and .[2].json.body == "a\u0000b\u00ff"
+        and .[4].json.body == "" and (.[1].error.message | contains("nowhere"))
+        and map(.index) == [range(6)]'
+check 'body_file: without it nothing is sent' [ "$(arrived)" -eq 4 ]
+(cd "$dir/sub" && timeout $limit "$SPARP" -q --body json -R 0 <in.jsonl >../out 2>../err)
+status=$?
+expect 'body_file: on stdin, relative to the working directory' 1 \
+    'sort_by(.index) | .[0].json.body == "a\u0000b\u00ff" and .[1].outcome == "local_failed"'
+head -c 2000000 /dev/zero >"$dir/sub/large"
+seq 1 40 | sed "s|.*|{\"url\":\"$base/status/200\",\"body_file\":\"large\"}|" >"$dir/sub/in.jsonl"
+try -q -c 4 "$dir/sub/in.jsonl"
+expect 'body_file: 40 of 2 MB' 0 'length == 40 and all(.bytes.out > 2000000)'
+
 given '{"url":"%s/hang","timeout":0.25}\n' "$base"
 try -q -R 0
 expect 'timeout: of this request' 1 \
@@ -136,6 +230,10 @@ bad 30 "{$u}{$u}"
 bad 30 "{$u,$u}"
 bad 30 "{$u,\"unknown\":1}"
 bad 39 "{$u,\"json\":1,\"body\":\"x\"}"
+bad 40 "{$u,\"form\":{},\"body_file\":\"x\"}"
+bad 48 "{$u,\"body_base64\":\"Zm9_\"}"
+bad 42 "{$u,\"form\":{\"a\":null}}"
+bad 42 "{$u,\"body_file\":[]}"
 bad 37 "{$u,\"id\":1,\"custom_id\":2}"
 bad 35 "{$u,\"id\":01}"
 bad 35 "{$u,\"id\":NaN}"
@@ -151,6 +249,12 @@ bad 45 "{$u,\"headers\":{\"a\":1}}"
 bad 49 "{$u,\"headers\":{\"a\":\"1\",\"A\":\"2\"}}"
 bad 43 "{$u,\"query\":{\"a\":null}}"
 bad 37 "{$u,\"body\":1}"
+bad 46 "{$u,\"body_base64\":\"A===\"}"
+bad 49 "{$u,\"body_base64\":\"AAAA*\"}"
+bad 44 "{$u,\"body_base64\":1}"
+bad 42 "{$u,\"body_file\":1}"
+bad 37 "{$u,\"form\":[]}"
+bad 40 "{$u,\"body\":\"\",\"form\":{}}"
 bad 39 "{$u,\"method\":\"\\\\ud800\"}"
 bad 2  '{\377"url":1}'
 bad 18 'http://127.0.0.1/\300\200'

@@ -55,7 +55,7 @@ static size_t       list_size;
 static char        *filler;                 /* a request body */
 static int          passed, failed;
 
-/* --- checks ---------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4)))
 static void check(bool ok, const char *what, const char *format, ...) {
@@ -90,7 +90,7 @@ static int open_descriptors(void) {
     return n;
 }
 
-/* --- what should come of a fault --------------------------------------------------------------- */
+/* --- what should come of a fault -------------------------------------------------------------- */
 
 /* Where semantics.md says more than the server does. "": a success with the body hello. */
 static const struct { const char *name, *error; } strict[] = {
@@ -170,7 +170,7 @@ static const char *told(const sparp_result *r) {
     return text;
 }
 
-/* --- requests ---------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void rude_request(sparp_request *out, const struct entry *e) {
     static char url[256];
@@ -255,7 +255,7 @@ static void parse_list(void) {
     free(copy);
 }
 
-/* --- 1: alone ---------------------------------------------------------------------------------- */
+/* --- 1: alone --------------------------------------------------------------------------------- */
 
 struct mix {
     const struct entry *entry;
@@ -370,7 +370,7 @@ static void test_alone(const struct entry *e) {
     }
 }
 
-/* --- 2: together ------------------------------------------------------------------------------- */
+/* --- 2: together ------------------------------------------------------------------------------ */
 
 struct crowd {
     int  order[MAX_ENTRIES * (1 + GOOD_EACH)];     /* index of the entry, or -1: a good one */
@@ -433,7 +433,7 @@ static void test_together(int at_once) {
           num_entries, good, c.count - num_entries, once, c.count);
 }
 
-/* --- 3: when to come back ---------------------------------------------------------------------- */
+/* --- 3: when to come back --------------------------------------------------------------------- */
 
 static void test_retry_after(const struct entry *e) {
     char what[128], text[1024];
@@ -460,7 +460,7 @@ static void test_retry_after(const struct entry *e) {
     }
 }
 
-/* --- 4: cut short ------------------------------------------------------------------------------ */
+/* --- 4: cut short ----------------------------------------------------------------------------- */
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"

@@ -454,6 +454,126 @@ static void test_bodies(void **state) {
     assert_true(slice_is(it.id, "7"));
 }
 
+static void test_base64_bodies(void **state) {
+    static const char format[] = "{\"url\":\"http://h\",\"body_base64\":\"%s\"}";
+    static const struct { const char *in, *out; size_t size; } good[] = {
+        { "", "", 0 }, { "Zg==", "f", 1 }, { "Zg", "f", 1 }, { "Zm8=", "fo", 2 },
+        { "Zm8", "fo", 2 },
+        { "Zm9v", "foo", 3 }, { "Zm9vYmFy", "foobar", 6 }, { "AP/+", "\0\xFF\xFE", 3 },
+        { "A\\u0050\\/+", "\0\xFF\xFE", 3 }
+    };
+    static const struct { const char *in; size_t column; } bad[] = {
+        { "Z", 35 }, { "Zm9vZ", 39 }, { "Zg=", 36 }, { "Zm9v=", 38 }, { "Zg===", 36 }, { "=", 34 },
+        { "====", 34 }, { "Zg=a", 36 }, { "Zh==", 36 }, { "Zm9=", 37 }, { "Zm 9v", 36 },
+        { "-_==", 34 }, { "\\/\\u0041*A", 42 }, { "Zm9v\\n", 38 }, { "\xC3\xA4", 34 },
+        { "Zm9\\u0000", 37 }
+    };
+    char line[200];
+    item it;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        (void)snprintf(line, sizeof line, format, good[i].in);
+        CHECK(parse(line, &it) == LINE_REQUEST, "%s", line);
+        CHECK(it.body_size == good[i].size, "%s", line);
+        assert_memory_equal(it.body, good[i].out, good[i].size);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        (void)snprintf(line, sizeof line, format, bad[i].in);
+        CHECK(parse(line, &it) == LINE_BAD, "%s", line);
+        CHECK(test_parser.column == bad[i].column, "%s: column %zu", line, test_parser.column);
+        CHECK(strcmp(test_parser.error, "not base64") == 0, "%s: %s", line, test_parser.error);
+    }
+}
+
+/* What put_base64() writes comes back, padded or not. */
+static void test_base64_there_and_back(void **state) {
+    char bytes[64];
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t size = 0; size < sizeof bytes; size++) {
+        for (size_t i = 0; i < size; i++) bytes[i] = (char)(i * 37 + size * 11);
+        slice s = { bytes, size };
+        for (size_t cut = 0; cut <= (3 - size % 3) % 3; cut++) {
+            t.size = 0;
+            put_base64(&t, s);
+            t.size = cut > 0 ? t.size - (3 - size % 3) % 3 : t.size;
+            CHECK(size == 0 || decode_base64(t.at, &t.size), "size %zu", size);
+            assert_int_equal(t.size, size);
+            if (size > 0) assert_memory_equal(t.at, bytes, size);
+        }
+    }
+    text_free(&t);
+}
+
+static void test_forms(void **state) {
+    static const struct { const char *in, *out; } cases[] = {
+        { "{}", "" }, { "{\"a\":[]}", "" }, { "{\"\":\"\"}", "=" },
+        { "{\"a b\":\"x y+&=\",\"n\":[1,true,-2.50e3]}", "a+b=x+y%2B%26%3D&n=1&n=true&n=-2.50e3" },
+        { "{\"k\":\"azAZ09*-._~!'()/%\"}", "k=azAZ09*-._%7E%21%27%28%29%2F%25" },
+        { "{\"\xC3\xA4\":\"\\n\\u00e4\"}", "%C3%A4=%0A%C3%A4" }
+    };
+    char line[200];
+    item it;
+    sparp_request r;
+    (void)state;
+    assert_true(config_set(&test_config, OPTION_HEADER, "content-type:"));
+    assert_true(config_set(&test_config, OPTION_DATA, "default"));
+    assert_true(config_check(&test_config));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        (void)snprintf(line, sizeof line, "{\"url\":\"http://h\",\"form\":%s}", cases[i].in);
+        CHECK(parse(line, &it) == LINE_REQUEST, "%s", line);
+        item_request(&test_parser, &it, &r);
+        CHECK(r.body != NULL && strcmp((const char *)r.body, cases[i].out) == 0, "%s", line);
+        assert_int_equal(r.body_size, strlen(cases[i].out));
+        assert_int_equal(r.num_headers, 1);
+        assert_string_equal(r.headers[0].value, "application/x-www-form-urlencoded");
+    }
+    const char *own = "{\"url\":\"http://h\",\"form\":{},\"headers\":{\"CONTENT-type\":\"x\"}}";
+    assert_int_equal(parse(own, &it), LINE_REQUEST);
+    item_request(&test_parser, &it, &r);
+    assert_int_equal(r.num_headers, 1);
+    assert_string_equal(r.headers[0].value, "x");
+}
+
+/* The most fields a line may have, and all that is added to them. */
+static void test_most_fields(void **state) {
+    text t = { NULL, 0, 0, false };
+    item it;
+    sparp_request r;
+    (void)state;
+    for (int i = 0; i < DEFAULTS_MAX; i++) {
+        char header[32];
+        (void)snprintf(header, sizeof header, "R%d:", i);
+        assert_true(config_set(&test_config, OPTION_HEADER, header));
+    }
+    assert_true(config_check(&test_config));
+    for (int extra = 0; extra < 2; extra++) {
+        t.size = 0;
+        PUT(&t, "{\"url\":\"http://h\",\"form\":{},\"headers\":{\"x\":[");
+        for (int i = 0; i < FIELDS_MAX + extra; i++) put_text(&t, i > 0 ? ",\"v\"" : "\"v\"");
+        PUT(&t, "]}}\0");
+        assert_int_equal(parse(t.at, &it), extra ? LINE_BAD : LINE_REQUEST);
+        if (extra) continue;
+        item_request(&test_parser, &it, &r);
+        assert_int_equal(r.num_headers, FIELDS_MAX + 1 + DEFAULTS_MAX);
+    }
+    assert_string_equal(test_parser.error, "more than 1000 fields");
+    text_free(&t);
+}
+
+static void test_body_file_lines(void **state) {
+    item it;
+    sparp_request r;
+    (void)state;
+    assert_true(config_set(&test_config, OPTION_DATA, "default"));
+    assert_int_equal(parse("{\"url\":\"http://h\",\"body_file\":\"a\\/b\"}", &it), LINE_REQUEST);
+    assert_string_equal(it.body_file, "a/b");
+    item_request(&test_parser, &it, &r);
+    assert_non_null(r.body);
+    assert_int_equal(r.body_size, 0);
+    assert_int_equal(r.num_headers, 0);
+}
+
 static void test_bad_lines(void **state) {
     static const struct { const char *line; size_t column; const char *error; } cases[] = {
         { "{\"url\" 1}", 8, "expected ':'" },
@@ -465,8 +585,21 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"id\":1,\"custom_id\":2}", 26, "duplicate key" },
         { "{\"url\":\"http://h\",\"u\\u0072l\":\"http://h\"}", 19, "duplicate key" },
         { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key" },
-        { "{\"url\":\"http://h\",\"body_file\":\"x\"}", 19, "unknown key" },
-        { "{\"url\":\"http://h\",\"body\":\"x\",\"json\":1}", 30, "json and body are two bodies" },
+        { "{\"url\":\"http://h\",\"body\":\"x\",\"json\":1}", 30, "a second body" },
+        { "{\"url\":\"http://h\",\"json\":1,\"body_base64\":\"\"}", 28, "a second body" },
+        { "{\"url\":\"http://h\",\"form\":{},\"body\":\"\"}", 29, "a second body" },
+        { "{\"url\":\"http://h\",\"body_file\":\"x\",\"form\":{}}", 35, "a second body" },
+        { "{\"url\":\"http://h\",\"body_file\":\"x\",\"body_file\":\"x\"}", 35, "duplicate key" },
+        { "{\"url\":\"http://h\",\"body_base64\":1}", 33, "expected a string" },
+        { "{\"url\":\"http://h\",\"body_file\":null}", 31, "expected a string" },
+        { "{\"url\":\"http://h\",\"body_file\":\"a\\u0000\"}", 31, "NUL in a string" },
+        { "{\"url\":\"http://h\",\"form\":\"a=b\"}", 26, "expected an object" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":null}}", 31,
+          "expected a string, number, bool or an array of them" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":[{}]}}", 32,
+          "expected a string, number, bool or an array of them" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":1,\"a\":2}}", 33, "duplicate key" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":\"\\u0000\"}}", 31, "NUL in a string" },
         { "{\"url\":\"http://h\",\"body\":1}", 26, "body is a string, an object or an array" },
         { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
         { "{\"url\":\"http://h\",\"timeout\":\"1\"}", 29, "timeout is a number of seconds" },
@@ -476,7 +609,7 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"headers\":{\"a\":\"\",\"A\":\"\"}}", 37,
           "duplicate key" },
         { "{\"url\":\"http://h\",\"query\":{\"a\":null}}", 32,
-          "a query value is a string, number, bool or an array of them" },
+          "expected a string, number, bool or an array of them" },
         { "{\"url\":\"http://h\\u0000\"}", 8, "NUL in a string" },
         { "{\"url\":\"http://h\\ud800\"}", 8, "half of a surrogate pair" },
         { "{\"url\":\"http://h\",}", 19, "expected a key in quotes" },
@@ -520,6 +653,9 @@ static void test_arena_stays(void **state) {
     static const char *const lines[] = {
         "{\"url\":\"http://h\",\"query\":{\"a\":[1,2,3,4,5,6,7,8,9]}}",
         "{\"url\":\"http://h\",\"query\":{\"\":\"\",\"b\":1}}",
+        "{\"url\":\"http://h\",\"form\":{\"a\":[1,2,3,4,5,6,7,8,9]}}",
+        "{\"url\":\"http://h\",\"body_base64\":\"AAAA\"}",
+        "{\"url\":\"http://h\",\"body_file\":\"\"}",
         "{\"url\":\"http://h\",\"json\":1}", "GET http://h", "http://h"
     };
     item it;
@@ -747,6 +883,52 @@ static void test_reader_pipe(void **state) {
     (void)close(ends[0]);
 }
 
+static void test_paths_in_lines(void **state) {
+    static const struct { const char *source, *path, *out; } cases[] = {
+        { "in.jsonl", "x", "x" }, { "a/in.jsonl", "x", "a/x" }, { "/in", "x", "/x" },
+        { "a/b/in", "../x", "a/b/../x" }, { "a/in", "/x", "/x" }, { "stdin", "b/x", "b/x" }
+    };
+    reader r;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    memset(&r, 0, sizeof r);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        r.name = cases[i].source;
+        put_reader_path(&t, &r, cases[i].path);
+        t.size--;                /* its NUL */
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
+static void test_body_files(void **state) {
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    static char bytes[200000];
+    text t = { NULL, 0, 0, false };
+    int fd = mkstemp(path);
+    (void)state;
+    assert_true(fd >= 0);
+    assert_null(put_file(&t, path));
+    assert_int_equal(t.size, 0);
+    assert_non_null(t.at);
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 7);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    assert_null(put_file(&t, path));
+    assert_int_equal(t.size, sizeof bytes);
+    assert_memory_equal(t.at, bytes, sizeof bytes);
+    assert_int_equal(ftruncate(fd, (off_t)BODY_FILE_MAX + 1), 0);
+    assert_string_equal(put_file(&t, path), "longer than 1 GiB");
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_string_equal(put_file(&t, path), strerror(ENOENT));
+    assert_string_equal(put_file(&t, "/"), "not a regular file");
+    assert_string_equal(put_file(&t, "/dev/null"), "not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_string_equal(put_file(&t, path), "not a regular file");
+    assert_int_equal(unlink(path), 0);
+    text_free(&t);
+}
+
 /* --- records --------------------------------------------------------------------------------- */
 
 static void test_strings(void **state) {
@@ -877,6 +1059,28 @@ static void test_record_of_a_failure(void **state) {
                 "\"phase\":\"first_byte\",\"message\":\"no byte for 30 s\"},"
                 "\"maybe_applied\":false,"
                 "\"meta\":{\"m\":1},\"request\":\"GET http://h/\"}\n");
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+/* What the library says of a request without its body_file is not what went wrong. */
+static void test_record_of_a_lost_file(void **state) {
+    record_style style = { false, false, BODY_AUTO, NULL };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("1", "2", "line");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    r.outcome = SPARP_OUTCOME_LOCAL_FAILED;
+    r.error = SPARP_E_BAD_REQUEST;
+    r.detail = "body is NULL, but body_size is not 0";
+    r.status = r.attempts = 0;
+    r.body_size = 0;
+    PUT(&k.parts, "cannot read x: gone");
+    k.failure_size = strlen("cannot read x: gone");
+    put_record(&t, &style, &k, &r, 1500);
+    expect_text(&t, "{\"index\":17,\"id\":1,\"outcome\":\"local_failed\",\"status\":null,"
+                "\"attempts\":0,\"url\":\"http://h/\",\"t\":1.5,\"error\":"
+                "{\"kind\":\"bad_request\",\"message\":\"cannot read x: gone\"},\"meta\":2}\n");
     text_free(&k.parts);
     text_free(&t);
 }
@@ -1136,6 +1340,9 @@ int main(void) {
         TEST(test_json_mutations), TEST(test_json_depth), TEST(test_json_decoding),
         TEST(test_json_number_values), TEST(test_templates), TEST(test_resolution),
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
+        LINES(test_base64_bodies), TEST(test_base64_there_and_back), LINES(test_forms),
+        LINES(test_most_fields), LINES(test_body_file_lines), TEST(test_paths_in_lines),
+        TEST(test_body_files), TEST(test_record_of_a_lost_file),
         LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
         LINES(test_command_lines), LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),

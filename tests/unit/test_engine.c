@@ -2447,6 +2447,176 @@ static void test_a_probe_of_many_names(void **state) {
     assert_true(net.calls[NET_THREAD] <= 8);
 }
 
+/* --- corners ------------------------------------------------------------------------------ */
+
+static void *close_all(void *argument) {
+    (void)argument;
+    for (int fd = 0; fd < net.top; fd++)
+        net.fds[fd].fin = net.fds[fd].fin || net.fds[fd].kind == NET_TCP;
+    return NULL;
+}
+
+/* Its connection is there, its token is not; then the server closes. */
+static void test_a_server_that_closes_while_the_rate_holds_us_back(void **state) {
+    (void)state;
+    net_host("10.0.0.2", 2.5, 0);
+    net_answer("/a", 0, NET_200);
+    options.max_per_second = 1;
+    options.max_at_once = 5;
+    ask("POST", "http://10.0.0.2/a");   /* could be written at 2.5 s, but for the third one */
+    get(H "/a");
+    get(H "/a");
+    net_at(2.75, close_all, NULL);
+    sparp_stats s = run();
+    assert_int_equal(s.success, 3);
+    assert_int_equal(seen.results[0].transport_retries, 1);
+    assert_int_equal(net_count("/a"), 3);
+}
+
+static void test_an_answer_before_the_request_is_sent(void **state) {
+    (void)state;
+    static char body[4000];
+    memset(body, 'x', sizeof body);
+    net.send_room = 1000;
+    net.hasty = true;
+    net_answer("/large", 0.1, "HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n");
+    net_answer("/a", 0.1, NET_200);
+    options.max_at_once = 1;
+    sparp_request *r = ask("POST", H "/large");
+    r->body = body;
+    r->body_size = sizeof body;
+    get(H "/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_HARD_FAIL);
+    assert_int_equal(seen.results[0].status, 413);
+    assert_outcome(1, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(net.connects, 2);
+    assert_near(net_now(), 0.2, 0.01);
+}
+
+static void test_hundreds_of_origins(void **state) {
+    (void)state;
+    static char many[240][40];
+    net_answer("/a", 0.01, NET_200);
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        snprintf(many[i], sizeof many[i], "http://10.1.%d.%d:%d/a", (int)i / 100, (int)i % 100,
+                 8000 + (int)i % 7);
+        get(many[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(many); i++)
+        get(many[i]);
+    options.max_at_once = 250;
+    sparp_stats s = run();
+    assert_int_equal(s.success, 480);
+    assert_true(s.reuses > 0 && net.most_open <= 250);
+}
+
+static void test_more_names_than_are_kept(void **state) {
+    (void)state;
+    static char many[SEEN_MAX][40];
+    net_lookup("*", "10.0.0.7", 0);
+    net_answer("/a", 0, NET_200);
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        snprintf(many[i], sizeof many[i], "http://n%lu.test/a", (unsigned long)i);
+        get(many[i]);
+    }
+    sparp_stats s = run();
+    assert_int_equal(s.success, COUNT_OF(many));
+    assert_int_equal(net.lookups, COUNT_OF(many));
+}
+
+static void test_a_name_without_an_address(void **state) {
+    (void)state;
+    net_lookup("void.test", "", 0);
+    get("http://void.test/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_TRANSPORT_FAILED);
+    assert_int_equal(seen.results[0].error, SPARP_E_DNS_NOT_FOUND);
+}
+
+static void test_families_alternate(void **state) {
+    (void)state;
+    net_lookup("a.test", "10.0.0.2 10.0.0.3 2001:db8::1", 0);
+    net_host("10.0.0.2", -1, 0);
+    net_host("10.0.0.3", -1, 0);
+    net_answer("/a", 0, NET_200);
+    get("http://a.test/a");
+    get("http://[2001:db8::5]:8080/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(1, SPARP_OUTCOME_SUCCESS);
+    assert_string_equal(net.requests[0].host, "2001:db8::5");
+    assert_string_equal(net.requests[1].host, "2001:db8::1");
+    assert_near(seen.at[0], 0.25, 0.01);
+}
+
+static void test_a_long_chunked_body_of_a_soft_fail_is_cut(void **state) {
+    (void)state;
+    static char endless[80000];
+    size_t n = (size_t)sprintf(endless, "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "13000\r\n");
+    memset(endless + n, 'x', sizeof endless - n);
+    net_rule *rule = net_answer_bytes("/a", 0, endless, sizeof endless);
+    rule->piece = 10000;
+    rule->gap_s = 0.001;
+    net_answer("/a", 0, NET_200);
+    get(H "/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(net.connects, 2);
+    assert_true(net_now() < 1);
+}
+
+static void test_a_connect_that_succeeds_at_once(void **state) {
+    (void)state;
+    net.connects_at_once = true;
+    net_lookup("a.test", "10.0.0.2 10.0.0.3", 0);
+    net_answer("/a", 0.1, NET_200);
+    options.max_per_second = 2;
+    get_many(3, "http://a.test/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 3);
+    assert_true(net_most_within(0.49) == 1);
+}
+
+static void test_P23_stop_after_a_ratio_of_failures(void **state) {
+    (void)state;
+    net_answer("/hard", 0.1, NET_404);
+    net_answer("/a", 0.1, NET_200);
+    options.max_at_once = 1;
+    options.stop_after_failure_ratio = 0.25;
+    for (int i = 0; i < 100; i++)
+        get(i < 4 || i > 25 ? H "/hard" : H "/a");
+    sparp_stats s = run();
+    /* 4 of the first 20 are too few, and so it goes until 4 + 5 of 31 or more */
+    assert_int_equal(s.stopped, SPARP_STOPPED_BY_RULE);
+    assert_int_equal(s.success, 22);
+    assert_int_equal(s.hard_fail, 8);
+    assert_int_equal(s.not_started, 70);
+}
+
+static void test_a_poll_that_fails_for_good_ends_the_run(void **state) {
+    (void)state;
+    net_answer("/a", 1, NET_200);
+    net_fail(NET_POLL, 2, EINVAL);
+    net.fail_on = true;
+    options.max_at_once = 2;
+    get_many(5, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(seen.error, SPARP_E_SYSTEM);
+    assert_int_equal(s.stopped, SPARP_STOPPED_BY_ERROR);
+    assert_int_equal(s.cancelled + s.not_started, s.pulled);
+}
+
+static void test_an_interrupted_poll_is_nothing(void **state) {
+    (void)state;
+    net_answer("/a", 0.1, NET_200);
+    net_fail(NET_POLL, 2, EINTR);
+    get(H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         ENGINE(test_S10_n_retries_are_n_plus_1_attempts),
@@ -2565,6 +2735,17 @@ int main(void) {
         ENGINE(test_M12_one_failure_leaves_the_others),
         ENGINE(test_M03_a_slow_callback_does_not_bunch_starts),
         ENGINE(test_a_probe_of_many_names),
+        ENGINE(test_a_server_that_closes_while_the_rate_holds_us_back),
+        ENGINE(test_an_answer_before_the_request_is_sent),
+        ENGINE(test_hundreds_of_origins),
+        ENGINE(test_more_names_than_are_kept),
+        ENGINE(test_a_name_without_an_address),
+        ENGINE(test_families_alternate),
+        ENGINE(test_a_long_chunked_body_of_a_soft_fail_is_cut),
+        ENGINE(test_a_connect_that_succeeds_at_once),
+        ENGINE(test_P23_stop_after_a_ratio_of_failures),
+        ENGINE(test_a_poll_that_fails_for_good_ends_the_run),
+        ENGINE(test_an_interrupted_poll_is_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
