@@ -4186,6 +4186,7 @@ static int run_dry(const config *c) {
     item it;
     read_state state;
     memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
     while ((state = app_next_item(a, &it)) != READ_END && state != READ_FAILED) {
         if (state == READ_LATER) {
             struct pollfd wait = { a->reader.fd, POLLIN, 0 };

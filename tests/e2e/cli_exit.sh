@@ -139,6 +139,10 @@ given '%s/items/1\n' "$base"
 refused 'a file that is not there' 'nowhere' "$dir/nowhere"
 refused 'an output that cannot be created' 'cannot create' -o "$dir/no/such/dir"
 refused '--rejects that cannot be created' 'cannot create' --rejects "$dir/no/such/dir"
+echo kept >"$dir/twice"
+refused 'two outputs in one file' 'twice' -o "$dir/twice" --rejects "$dir/twice"
+refused 'two outputs in one file, one a summary' 'twice' -o "$dir/twice" \
+    --summary-file "$dir/./twice"
 refused '-d @FILE that is not there' 'nowhere' -d @"$dir/nowhere"
 refused '-H @FILE that is not there' 'nowhere' -H @"$dir/nowhere"
 finish

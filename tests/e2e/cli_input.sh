@@ -78,8 +78,8 @@ try -q --body json
 expect 'json null and an empty body are bodies' 0 \
     'sort_by(.index) | map(.json | [.method, .body]) == [["POST", "null"], ["POST", ""]]'
 
-given '{"url":"%s/echo","body_base64":"AAH\\/+w"}\n{"url":"%s/echo","body_base64":"","method":"PUT"}' \
-    "$base" "$base"
+given '{"url":"%s/echo","body_base64":"AAH\\/+w"}
+{"url":"%s/echo","body_base64":"","method":"PUT"}' "$base" "$base"
 try -q --body json -d default
 expect 'body_base64: its bytes arrive' 0 \
     'sort_by(.index) | map(.json | [.method, .body])
@@ -112,7 +112,8 @@ expect 'one that cannot be read: a record, the run goes on' 1 \
     'length == 7 and (.[3:6] | all(.outcome == "local_failed" and .attempts == 0
             and .error.kind == "bad_request") and map(.id) == ["gone", "fifo", "folder"]
         and (map(.error.message) | (.[0] | test("files/nowhere: No such file"))
-            and (.[1] | test("files/fifo: not a regular file")) and (.[2] | test("not a regular"))))'
+            and (.[1] | test("files/fifo: not a regular file"))
+            and (.[2] | test("files/.: not a regular file"))))'
 check 'and nothing of it was sent' [ "$(arrived)" -eq 4 ]
 check 'and the rejects have their lines' [ "$(wc -l <"$dir/rejects")" -eq 3 ]
 given '{"url":"%s/echo","body_file":"tests/server/plain.c"}\n' "$base"

@@ -264,6 +264,22 @@ else
     skip 'no de_DE locale'
 fi
 
+# Nobody reads for a while: what came in meanwhile has come in time.
+seq 1 100 | {
+    timeout -k 2 "$limit" "$SPARP" -q -c 10 -t 500ms -R 0 -T "$base/bytes/20000?{}" 2>"$dir/err"
+} | {
+    sleep 1
+    cat
+} >"$dir/out"
+check 'a slow reader makes no timeouts' records_are \
+    'length == 100 and all(.outcome == "success" and (.body | length) == 20000)'
+check 'no report of a sanitizer' no_report
+
+# A body of many buffers' size is one record.
+given '%s/bytes/5000000\n%s/chunked/3000000\n' "$base" "$base"
+try -q
+expect 'bodies of megabytes' 0 'sort_by(.index) | map(.body | length) == [5000000, 3000000]'
+
 # --- schemas ------------------------------------------------------------------------------------
 
 if ! [ -e tools/result.schema.json ]; then

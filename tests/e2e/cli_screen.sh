@@ -238,10 +238,14 @@ other narrow 120 'COLUMNS=50' -o "$dir/8" "$dir/in"
 other unknown 120 "$slowly" -o "$dir/9"
 other estimate 120 "$slowly" -o "$dir/10" --total 80
 other too_low 120 "$slowly" -o "$dir/11" --total 5
+# Until a bar has been drawn: after 20 of 40 records.
+halfway() {
+    echo "until [ -e $1 ] && [ \$(wc -l <$1) -ge 20 ]; do sleep 0.02; done"
+}
 other log 80 '' -v -o "$dir/12" "$dir/in" \
-    "& sparp=\$!; sleep 0.5; kill -USR1 \$sparp; wait \$sparp"
+    "& sparp=\$!; $(halfway "$dir/12"); kill -USR1 \$sparp; wait \$sparp"
 other resized 120 '' -o "$dir/13" "$dir/in" \
-    "& sparp=\$!; sleep 0.5; stty cols 40; echo; echo RESIZED; wait \$sparp"
+    "& sparp=\$!; $(halfway "$dir/13"); stty cols 40; echo; echo RESIZED; wait \$sparp"
 for one in $terminals; do
     wait "$one"
 done

@@ -24,14 +24,14 @@ trap 'exit 130' INT TERM HUP
 
 # check 'what should be' command...: counts, goes on.
 check() {
-    what=$1
+    label=$1
     shift
     if "$@"; then
         passed=$((passed + 1))
-        echo "ok $what"
+        echo "ok $label"
     else
         failed=$((failed + 1))
-        echo "FAILED $what: $*"
+        echo "FAILED $label: $*"
     fi
 }
 
