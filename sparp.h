@@ -277,7 +277,7 @@ extern "C" {
     X(CALLBACK_FAILED,  "a user callback failed") \
     X(TLS_HANDSHAKE,    "TLS handshake failed") \
     X(TLS_CERTIFICATE,  "server certificate was not accepted") \
-    X(TLS_VERSION,      "server may require TLS 1.3, which BearSSL does not speak") \
+    X(TLS_VERSION,      "server does not speak TLS 1.2, the one version spoken here") \
     X(TLS_TRUST,        "no usable set of trusted certificates") \
     X(TLS_ABSENT,       "https needs a build without SPARP_NO_TLS") \
     X(CANCELLED,        "run was stopped before this request ended") \
@@ -662,6 +662,7 @@ SPARP_NO_TLS."
 #endif
 #include <bearssl.h>
 #include <dirent.h>
+#include <sys/stat.h>
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
@@ -3102,7 +3103,7 @@ static bool sparp__socket_is_quiet(int fd) {
 typedef struct sparp__cert {            /* slices of one certificate's DER */
     sparp__str whole, issuer, subject, spki, names, purposes;   /* names: subjectAltName */
     int64_t    not_before, not_after;   /* seconds since 1970 */
-    bool       has_names, has_purposes, has_constraints, is_ca;
+    bool       has_names, has_purposes, has_constraints, is_ca, no_signing;
 } sparp__cert;
 
 typedef struct sparp__anchors {         /* zeroed: none */
@@ -3203,6 +3204,11 @@ static bool sparp__cert_extension(sparp__cert *c, sparp__str extension) {
     }
     if (sparp__der_is(oid, "\x55\x1D\x1E", 3)) {
         c->has_constraints = true;
+    } else if (sparp__der_is(oid, "\x55\x1D\x0F", 3)) {
+        sparp__str bits;                /* the first one is digitalSignature */
+        if (!sparp__der_take(&value, 0x03, &bits))
+            return false;
+        c->no_signing = bits.size < 2 || ((unsigned char)bits.data[1] & 0x80) == 0;
     } else if (sparp__der_is(oid, "\x55\x1D\x13", 3)) {
         sparp__str basic;
         if (!sparp__der_take(&value, 0x30, &basic))
@@ -3445,6 +3451,11 @@ static bool sparp__pem_next(sparp__str *text, sparp__str *label, sparp__str *bas
     *label = sparp__str_make(text->data, (size_t)(dashes - text->data));
     *text = sparp__str_skip(*text, label->size + 5);
     const char *end = sparp__pem_find(*text, "-----END ");
+    const char *other = sparp__pem_find(*text, "-----BEGIN ");
+    if (other != NULL && (end == NULL || other < end)) {       /* no end: on with the next one */
+        *base64 = sparp__str_make(other, 0);
+        return true;
+    }
     if (end == NULL)
         return false;
     *base64 = sparp__str_make(text->data, (size_t)(end - text->data));
@@ -3609,7 +3620,7 @@ static bool sparp__chain_fit_for_use(const sparp__chain *chain, const size_t *pa
     for (size_t i = 0; i < length; i++)
         if (!sparp__cert_serves(&chain->certs[path[i]]) || chain->certs[path[i]].has_constraints)
             return false;
-    return true;
+    return !chain->certs[0].no_signing;         /* which every suite of ours wants of it */
 }
 
 static bool sparp__chain_try_path(sparp__chain *chain, const sparp__anchors *anchors,
@@ -3873,7 +3884,9 @@ static bool sparp__trust_add_file(sparp__env *env, sparp__trust *t, const char *
     sparp__buf text;
     memset(&text, 0, sizeof text);
     bool ok = sparp__file_read(env, path, &text);
-    if (!ok)
+    if (!ok && errno == ENOMEM)
+        sparp__fault_memory(&t->fault);
+    else if (!ok)
         sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, errno, "cannot read %.100s: %s", path,
                          strerror(errno));
     else if (!sparp__anchors_add_pem(env, &t->anchors, sparp__str_make(text.data, text.size)))
@@ -3890,11 +3903,13 @@ static void sparp__trust_add_dirs(sparp__env *env, sparp__trust *t, const char *
         int length = snprintf(path, sizeof path, "%.*s", (int)(n < 512 ? n : 512), dirs);
         DIR *dir = length > 0 ? opendir(path) : NULL;
         struct dirent *entry;
+        struct stat status;
         while (dir != NULL && (entry = readdir(dir)) != NULL) {
             if (entry->d_name[0] == '.')
                 continue;
             snprintf(path + length, sizeof path - (size_t)length, "/%.500s", entry->d_name);
-            sparp__trust_add_file(env, t, path);
+            if (stat(path, &status) == 0 && S_ISREG(status.st_mode))
+                sparp__trust_add_file(env, t, path);
         }
         if (dir != NULL)
             closedir(dir);
@@ -4102,6 +4117,7 @@ static void sparp__trust_free(sparp__env *env, sparp__trust *t) {
     if (t->key != NULL)
         sparp__wipe(t->key, sizeof *t->key);
     sparp__env_free(env, t->key, sizeof *t->key);
+    t->key = NULL;                      /* a run can be disconnected twice */
     sparp__buf_free(env, &t->key_bytes);
     sparp__buf_free(env, &t->chain_bytes);
     sparp__anchors_free(env, &t->anchors);
@@ -4460,10 +4476,12 @@ static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
         *fault = tls->fault;
         return false;
     }
-    if (error == BR_ERR_RECV_FATAL_ALERT + 70 || (!tls->open && error == BR_ERR_UNSUPPORTED_VERSION
-                                                  && tls->first_byte == 22))
+    if (error == BR_ERR_RECV_FATAL_ALERT + 70)
         return sparp__fault_set(fault, SPARP_E_TLS_VERSION, error,
                                 "the server may require TLS 1.3, which BearSSL does not speak");
+    if (!tls->open && error == BR_ERR_UNSUPPORTED_VERSION && tls->first_byte == 22)
+        return sparp__fault_set(fault, SPARP_E_TLS_VERSION, error, "the server speaks a version "
+                                "of TLS below 1.2, which is not offered");
     if (!tls->open && tls->has_first_byte && (tls->first_byte < 20 || tls->first_byte > 23))
         return sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, error,
                                 "the server does not speak TLS on this port");
@@ -4563,10 +4581,15 @@ static sparp__io sparp__stream_next_tls(sparp__stream *s, sparp__str *plain) {
         if (s->cipher.size == 0)
             return s->eof ? SPARP__IO_EOF : SPARP__IO_WAIT;
         size_t eaten = sparp__tls_push(s->tls, s->cipher);
+        bool talks = sparp__tls_peek_out(s->tls).size > 0;
         s->cipher = sparp__str_skip(s->cipher, eaten);
         sparp__io io = sparp__stream_flush(s);      /* our half of a close_notify, say */
-        if (eaten == 0)
-            return io == SPARP__IO_WAIT ? io : SPARP__IO_FAILED;
+        if (io == SPARP__IO_FAILED) {   /* nobody listens; the rest of the answer may be here */
+            sparp__tls_ack_out(s->tls, sparp__tls_peek_out(s->tls).size);
+        } else if (eaten == 0 && (!talks || io == SPARP__IO_WAIT)) {
+            errno = ECONNRESET;         /* it neither reads nor can say what it wants to */
+            return SPARP__IO_FAILED;
+        }
     }
 }
 
@@ -4711,6 +4734,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
     sparp__http *http;                  /* the response being read */
     uint64_t     bytes_out, bytes_in;   /* of this exchange */
+    bool         answered;              /* a byte of the response has arrived */
     uint64_t     exchanges;             /* completed on this connection */
     int64_t      opened_at, resolved_at, connected_at, secured_at;
     int64_t      started_at, sent_at, first_at, active_at;
@@ -4936,6 +4960,7 @@ static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, int64
     c->send_dead = c->wants_write = false;
     c->num_addresses = c->next_address = c->num_racing = 0;
     c->exchanges = c->bytes_in = c->bytes_out = 0;
+    c->answered = false;
     c->opened_at = c->resolved_at = c->connected_at = c->secured_at = c->active_at = now;
     c->started_at = c->sent_at = c->first_at = 0;
     c->race_due = SPARP__NEVER;
@@ -5014,6 +5039,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c, sparp
     c->in.size = 0;
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
+    c->answered = false;
     c->started_at = c->sent_at = c->active_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
@@ -5031,7 +5057,7 @@ static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
         c->state = SPARP__CONN_OPEN;
         return SPARP__CONN_DONE;
     }
-    if (!c->send_dead || c->bytes_in > 0)
+    if (!c->send_dead || c->answered)
         c->fault = c->http->fault;
     return SPARP__CONN_FAILED;
 }
@@ -5073,6 +5099,9 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         }
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
+            if (!c->answered)
+                c->first_at = c->active_at;
+            c->answered = true;
             continue;
         case SPARP__IO_WAIT:
             return SPARP__CONN_BUSY;
@@ -5095,8 +5124,6 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
     if (io == SPARP__IO_FAILED)
         return sparp__conn_on_read_error(c, errno);
     if (got > 0) {
-        if (c->bytes_in == 0)
-            c->first_at = now;
         c->bytes_in += got;
         c->active_at = now;
     }
@@ -5136,7 +5163,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     case SPARP__CONN_SENDING:
         return SPARP_PHASE_SEND;
     default:
-        return c->bytes_in == 0 ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
+        return !c->answered ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
     }
 }
 
@@ -6146,6 +6173,7 @@ static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
     if (t->reused) {
         run->stats.reuses++;
         c->bytes_in = c->bytes_out = 0;
+        c->answered = false;
         c->started_at = 0;
         *event = sparp__sched_write(run, t);
     } else {
@@ -6193,7 +6221,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
    it lay idle: the request goes out once more, at once, on a new one (RFC 9112 §9.3.1). */
 static bool sparp__sched_is_stale(const sparp__task *t) {
     const sparp__conn *c = t->conn;
-    return t->reused && !t->replayed && c->exchanges > 0 && c->bytes_in == 0
+    return t->reused && !t->replayed && c->exchanges > 0 && !c->answered
         && (t->fault.error == SPARP_E_RESET || t->fault.error == SPARP_E_CLOSED)
         && (t->request.replay_safe || c->bytes_out == 0);
 }
