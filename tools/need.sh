@@ -19,6 +19,7 @@ hdr:cmocka.h      libcmocka-dev      cmocka-dev     libcmocka-devel    cmocka   
 hdr:json-c/json.h libjson-c-dev      json-c-dev     json-c-devel       json-c          json-c
 cmd:jq            jq                 jq             jq                 jq              jq
 cmd:curl          curl               curl           curl               curl            curl
+?cmd:openssl      openssl            openssl        openssl            openssl@3       openssl
 cmd:timeout       coreutils          coreutils      coreutils          coreutils       -
 ?cmd:g++          g++                g++            gcc-c++            -               -
 ?cmd:clang        clang              clang          clang              -               -
@@ -29,6 +30,7 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:shellcheck   shellcheck         shellcheck     ShellCheck         shellcheck      hs-ShellCheck
 ?cmd:codespell    codespell          codespell      codespell          codespell       codespell
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
+?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
