@@ -2761,10 +2761,13 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
     PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");
     put_string(t, slice_of(method), style->ascii);
     text url = { NULL, 0, 0, false };
-    put_text(&url, request->url);
-    char before = strchr(request->url, '?') != NULL ? '&' : '?';
-    for (size_t i = 0; i < request->num_query; i++, before = '&') {
-        put_char(&url, before);
+    slice target = { request->url, strcspn(request->url, "#") };     /* a fragment is not sent */
+    put_slice(&url, target);
+    size_t mark = find_any(target, "?");
+    const char *before = mark == target.size ? "?" : "&";
+    if (mark < target.size && strchr("?&", target.at[target.size - 1]) != NULL) before = "";
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(&url, before);
         put_percent(&url, slice_of(request->query[i].name));
         put_char(&url, '=');
         put_percent(&url, slice_of(request->query[i].value));
@@ -4152,9 +4155,8 @@ static int run_dry(const config *c) {
     item it;
     read_state state;
     memset(&k, 0, sizeof k);
-    memset(&it, 0, sizeof it);
     while ((state = app_next_item(a, &it)) != READ_END && state != READ_FAILED) {
-        if (state == READ_LATER) {
+        if (state != READ_LINE) {
             struct pollfd wait = { a->reader.fd, POLLIN, 0 };
             app_flush(a);
             if (a->input_waits) (void)poll(&wait, 1, -1);
