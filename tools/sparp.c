@@ -1545,6 +1545,10 @@ static bool check_tls(const config *c) {
         && check_readable("key", c->key);
 }
 
+/* RFC 9110 5.6.2: what a token is made of. */
+#define METHOD_CHARACTERS "!#$%&'*+-.^_`|~0123456789" \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->data != NULL && c->json != NULL) {
@@ -1569,6 +1573,13 @@ static bool config_check(config *c) {
         return false;
     }
     if (!check_tls(c)) return false;
+
+    if (c->method != NULL && (*c->method == 0
+        || strspn(c->method, METHOD_CHARACTERS) != strlen(c->method))) {
+        say("--method: '%s' is no method", c->method);
+        return false;
+    }
+    if (c->output != NULL && strcmp(c->output, "-") == 0) c->output = NULL;
     if (c->json != NULL && !add_accept(c)) return false;
     resolve_headers(c);
     return resolve_lists(c);
@@ -2376,15 +2387,29 @@ static bool is_an_input(const reader *r, const char *path) {
     return false;
 }
 
+/* What was in the file stays until sink_begin(). */
 static bool sink_open(sink *s, const reader *r, const char *path) {
     if (is_an_input(r, path)) {
         say("%s is input and output", path);
         return false;
     }
     s->name = path;
-    s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    s->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
     if (s->fd < 0) say("cannot create %s: %s", path, strerror(errno));
     return s->fd >= 0;
+}
+
+/* Two outputs in one file would destroy each other. */
+static bool is_output_of(const sink *s, const struct stat *other) {
+    struct stat info;
+    return s->fd >= 0 && fstat(s->fd, &info) == 0 && S_ISREG(info.st_mode)
+        && same_file(&info, other);
+}
+
+static void sink_begin(const sink *s) {
+    struct stat info;
+    if (s->fd < 0 || fstat(s->fd, &info) != 0 || !S_ISREG(info.st_mode)) return;
+    if (ftruncate(s->fd, 0) != 0) say("cannot empty %s: %s", s->name, strerror(errno));
 }
 
 /* A full disk took part of a record: takes it back, so that the file holds whole lines. Not with
@@ -2790,10 +2815,13 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
     PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");
     put_string(t, slice_of(method), style->ascii);
     text url = { NULL, 0, 0, false };
-    put_text(&url, request->url);
-    char before = strchr(request->url, '?') != NULL ? '&' : '?';
-    for (size_t i = 0; i < request->num_query; i++, before = '&') {
-        put_char(&url, before);
+    slice target = { request->url, strcspn(request->url, "#") };     /* a fragment is not sent */
+    put_slice(&url, target);
+    size_t mark = find_any(target, "?");
+    const char *before = mark == target.size ? "?" : "&";
+    if (mark < target.size && strchr("?&", target.at[target.size - 1]) != NULL) before = "";
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(&url, before);
         put_percent(&url, slice_of(request->query[i].name));
         put_char(&url, '=');
         put_percent(&url, slice_of(request->query[i].value));
@@ -4052,6 +4080,32 @@ static void app_free(app *a) {
 }
 
 /* Input and outputs opened; NULL after a message. */
+/* False after a message: what is written where is settled before anything is sent. */
+static bool app_open_outputs(app *a) {
+    const config *c = a->config;
+    struct stat info;
+    a->out.fd = STDOUT_FILENO;
+    a->out.name = "stdout";
+    if (c->summary_file != NULL && is_an_input(&a->reader, c->summary_file)) {
+        say("%s is input and output", c->summary_file);
+        return false;
+    }
+    if ((c->rejects != NULL && !sink_open(&a->rejects, &a->reader, c->rejects))
+        || (c->output != NULL && !sink_open(&a->out, &a->reader, c->output)))
+        return false;
+    bool twice = c->rejects != NULL && fstat(a->rejects.fd, &info) == 0
+        && is_output_of(&a->out, &info);
+    if (!twice && c->summary_file != NULL && stat(c->summary_file, &info) == 0)
+        twice = is_output_of(&a->out, &info) || is_output_of(&a->rejects, &info);
+    if (twice) {
+        say("%s would be two outputs in one", a->out.name);
+        return false;
+    }
+    sink_begin(&a->rejects);
+    if (c->output != NULL) sink_begin(&a->out);
+    return true;
+}
+
 static app *app_new(const config *c) {
     app *a = (app *)calloc(1, sizeof *a);
     if (a == NULL) {
@@ -4065,17 +4119,9 @@ static app *app_new(const config *c) {
     a->style.body = c->body;
     bool none = c->headers_shown == NULL || strcmp(c->headers_shown, "none") == 0;
     a->style.headers = none ? NULL : c->headers_shown;
-    if (!reader_open(&a->reader, c->sources, c->num_sources)
-        || (c->summary_file != NULL && is_an_input(&a->reader, c->summary_file)
-            && (say("%s is input and output", c->summary_file), true))
-        || (c->rejects != NULL && !sink_open(&a->rejects, &a->reader, c->rejects))
-        || (c->output != NULL && !sink_open(&a->out, &a->reader, c->output))) {
+    if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
-    }
-    if (c->output == NULL) {
-        a->out.fd = STDOUT_FILENO;
-        a->out.name = "stdout";
     }
     a->now_ms = wall_ms();
     return a;
@@ -4186,9 +4232,8 @@ static int run_dry(const config *c) {
     item it;
     read_state state;
     memset(&k, 0, sizeof k);
-    memset(&it, 0, sizeof it);
     while ((state = app_next_item(a, &it)) != READ_END && state != READ_FAILED) {
-        if (state == READ_LATER) {
+        if (state != READ_LINE) {
             struct pollfd wait = { a->reader.fd, POLLIN, 0 };
             app_flush(a);
             if (a->input_waits) (void)poll(&wait, 1, -1);

@@ -1122,6 +1122,34 @@ static void test_bad_record(void **state) {
     text_free(&t);
 }
 
+static void test_dry_urls(void **state) {
+    static const struct { const char *url, *out; } cases[] = {
+        { "http://h/a#f", "http://h/a?k=v%20w" }, { "http://h/?x=1", "http://h/?x=1&k=v%20w" },
+        { "http://h/?", "http://h/?k=v%20w" }, { "http://h/?x&", "http://h/?x&k=v%20w" },
+        { "http://u:p@h#?", "http://***@h?k=v%20w" }
+    };
+    static const sparp_field query = { "k", "v w" };
+    record_style style = { false, false, BODY_AUTO, NULL };
+    ticket k = plain_ticket("", "", "");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char expected[200];
+        sparp_request r;
+        memset(&r, 0, sizeof r);
+        r.url = cases[i].url;
+        r.query = &query;
+        r.num_query = 1;
+        put_dry_record(&t, &style, &k, &r);
+        (void)snprintf(expected, sizeof expected, "{\"index\":17,\"outcome\":\"not_started\","
+                       "\"status\":null,\"attempts\":0,\"method\":\"GET\",\"url\":\"%s\"}\n",
+                       cases[i].out);
+        expect_text(&t, expected);
+    }
+    text_free(&k.parts);
+    text_free(&t);
+}
+
 static void test_masked_urls(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1348,7 +1376,8 @@ int main(void) {
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
         TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
-        TEST(test_bad_record), TEST(test_masked_urls), TEST(test_latency_buckets),
+        TEST(test_bad_record), TEST(test_dry_urls),
+        TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
         TEST(test_progress_lines)

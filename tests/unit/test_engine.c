@@ -450,6 +450,26 @@ static void test_S02_a_verdict_may_need_the_body(void **state) {
     assert_int_equal(seen.results[0].soft_retries, 1);
 }
 
+/* No body will follow: NEED_BODY would have nothing to wait for. */
+static void test_S02_what_has_no_body_is_complete_at_its_head(void **state) {
+    (void)state;
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", NET_204,
+        "HTTP/1.1 304 Same\r\nContent-Length: 10\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        again();
+        asked = 0;
+        options.inspect = inspect_body;
+        net_answer("/a", 0, answers[i]);
+        ask(i == 0 ? "HEAD" : "GET", H "/a");
+        run();
+        assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+        assert_int_equal(asked, 1);
+    }
+}
+
 static void test_need_body_for_ever_is_a_hard_fail(void **state) {
     (void)state;
     asked = 0;
@@ -2511,8 +2531,14 @@ static void test_hundreds_of_origins(void **state) {
     assert_true(s.reuses > 0 && net.most_open <= 250);
 }
 
+static void look_at_names(sparp *run, const sparp_result *result) {
+    (void)result;
+    assert_true(run->net.resolver.ages.count <= 1024);
+}
+
 static void test_more_names_than_are_kept(void **state) {
     (void)state;
+    seen.on_result = look_at_names;
     static char many[SEEN_MAX][40];
     net_lookup("*", "10.0.0.7", 0);
     net_answer("/a", 0, NET_200);
@@ -2636,6 +2662,7 @@ int main(void) {
         ENGINE(test_S03_a_junk_verdict_is_a_hard_fail),
         ENGINE(test_S02_a_verdict_needs_only_the_head),
         ENGINE(test_S02_a_verdict_may_need_the_body),
+        ENGINE(test_S02_what_has_no_body_is_complete_at_its_head),
         ENGINE(test_need_body_for_ever_is_a_hard_fail),
         ENGINE(test_the_default_verdicts),
         ENGINE(test_S04_the_body_of_a_soft_fail_is_not_kept),
