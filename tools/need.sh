@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what is missing, then returns:   tools/need.sh build | test
+# Installs what is missing, then returns:   tools/need.sh build | test | bench
 #   build   a C compiler and make
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
+#   bench   what the benchmark uses, and is compared with; likewise
 # SPARP_INSTALL=no: only looks.
 set -u
 
@@ -13,7 +14,13 @@ cmd:cc            gcc,libc6-dev      build-base     gcc                -        
 cmd:make          make               make           make               -               -
 ?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
 LIST
-    [ "$1" = test ] || return 0
+    case $1 in
+        test)  list_test ;;
+        bench) list_bench ;;
+    esac
+}
+
+list_test() {
     cat <<'LIST'
 hdr:cmocka.h      libcmocka-dev      cmocka-dev     libcmocka-devel    cmocka          cmocka
 hdr:json-c/json.h libjson-c-dev      json-c-dev     json-c-devel       json-c          json-c
@@ -35,6 +42,22 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
+LIST
+}
+
+list_bench() {
+    cat <<'LIST'
+?hdr:bearssl.h    libbearssl-dev     bearssl-dev    bearssl-devel      -               bearssl
+?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
+?cmd:curl         curl               curl           curl               curl            curl
+?cmd:openssl      openssl            openssl        openssl            openssl         -
+?cmd:wrk          wrk                wrk            -                  wrk             wrk
+?cmd:h2load       nghttp2-client     nghttp2        nghttp2            nghttp2         nghttp2
+?cmd:curl-config  libcurl4-openssl-dev curl-dev     libcurl-devel      curl            curl
+?hdr:openssl/ssl.h libssl-dev        openssl-dev    openssl-devel      -               -
+?py:aiohttp       python3-aiohttp    py3-aiohttp    python3-aiohttp    -               -
+?cmd:strace       strace             strace         strace             -               -
+?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
 LIST
 }
 
@@ -130,8 +153,8 @@ install() {
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
-    build|test) ;;
-    *) echo "usage: tools/need.sh build|test" >&2; exit 2 ;;
+    build|test|bench) ;;
+    *) echo "usage: tools/need.sh build|test|bench" >&2; exit 2 ;;
 esac
 
 manager=''

@@ -28,7 +28,7 @@ has_ipv6() {
 # Each with servers of its own, for they count what arrives.
 port6=0
 if has_ipv6; then
-    start_rude_tls --ipv6
+    start_rude_tls_with --ipv6
     port6=$port
 fi
 start_rude_tls

@@ -8,8 +8,8 @@ command -v openssl >/dev/null || { echo 'skipped: no openssl'; exit 77; }
 PKI=$(sh tests/tls/pki.sh) || exit 1
 unset SSL_CERT_FILE SSL_CERT_DIR
 
-# start_rude_tls [OPTION...]: tests/server/rude_tls.c; $port is its plain one.
-start_rude_tls() {
+# start_rude_tls_with OPTION...: tests/server/rude_tls.c; $port is its plain one.
+start_rude_tls_with() {
     # shellcheck disable=SC2046
     [ -x "$dir/rude_tls" ] ||
         "${CC:-cc}" -std=gnu99 -Wall -Wextra -Werror -O2 -o "$dir/rude_tls" \
@@ -20,6 +20,10 @@ exec "$dir/rude_tls" --pki "$PKI" $* "\$@"
 START
     chmod 755 "$dir/start_rude_tls"
     start_server rude_tls "$dir/start_rude_tls"
+}
+
+start_rude_tls() {
+    start_rude_tls_with --max-seconds 200
 }
 
 # mode_port MODE: the port of one mode.
@@ -33,6 +37,7 @@ mode_port() {
 ask() {
     url=$1
     shift
+    rm -f "$dir/record"
     "$SPARP" -q -R 0 -t 10 "$@" -o "$dir/record" "$url" 2>"$dir/errors"
 }
 

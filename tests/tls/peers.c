@@ -939,6 +939,60 @@ static void test_bundle_damaged(void **state) {
     free(good);
 }
 
+/* What the library does with a certificate before BearSSL has looked at its signature. */
+static void look_at(const char *der, size_t size) {
+    sparp__cert c;
+    sparp__address ip;
+    br_x509_pkey key;
+    char text[96];
+    assert_true(sparp__address_parse(&ip, "127.0.0.1"));
+    if (!sparp__cert_parse(sparp__str_make(der, size), &c))
+        return;
+    (void)sparp__cert_key(&c, &key);
+    (void)sparp__cert_serves(&c);
+    (void)sparp__cert_is_for(&c, "good.test", NULL);
+    (void)sparp__cert_is_for(&c, "127.0.0.1", &ip);
+    sparp__cert_show_names(&c, text, sizeof text);
+    assert_true(strlen(text) < sizeof text);
+    sparp__cert_show_name(c.issuer, text, sizeof text);
+    assert_true(strlen(text) < sizeof text);
+}
+
+/* Every prefix, every byte changed in six ways, at the end of a page; nothing is read beyond. */
+static void test_certificate_damaged(void **state) {
+    static const char *const names[] = { "rsa", "ip", "wild", "constraint-kept", "client-ec" };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        sparp__buf der;
+        sparp__env env;
+        sparp__str text, label, base64;
+        memset(&der, 0, sizeof der);
+        memset(&env, 0, sizeof env);
+        test_memory m;
+        memset(&m, 0, sizeof m);
+        env.allocator.func = test_memory_func;
+        env.allocator.user_data = &m;
+        bundle_begin();
+        bundle_add_pki(names[i], false, false);
+        text = sparp__str_make(bundle, bundle_size);
+        assert_true(sparp__pem_next(&text, &label, &base64));
+        assert_true(sparp__pem_decode(&env, base64, &der));
+        test_guard g = test_guard_make(der.size);
+        for (size_t size = 0; size < der.size; size++)
+            look_at(test_guard_put(&g, der.data, size), size);
+        for (size_t at = 0; at < der.size; at++)
+            for (int way = 0; way < 6; way++) {
+                static const unsigned char values[] = { 0, 0x7F, 0x80, 0x84, 0xFF };
+                char *copy = (char *)(uintptr_t)test_guard_put(&g, der.data, der.size);
+                copy[at] = way < 5 ? (char)values[way] : (char)(copy[at] ^ 1);
+                look_at(copy, der.size);
+            }
+        test_guard_free(&g);
+        sparp__buf_free(&env, &der);
+        assert_true(test_memory_clean(&m));
+    }
+}
+
 /* The bundle of this system, if it has Debian's. */
 static const char *time_file;
 
@@ -1156,6 +1210,7 @@ static const struct { const char *name; CMUnitTestFunction function; } others[] 
     { "bundle: bad neighbours", test_bundle_bad_neighbours },
     { "bundle: useless", test_bundle_useless },
     { "bundle: damaged", test_bundle_damaged },
+    { "certificate: damaged", test_certificate_damaged },
     { "bundle: the system's", test_system_bundle },
     { "client certificates", test_client_certificates },
     { "bad pin", test_bad_pin },
