@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what is missing, then returns:   tools/need.sh build | test | bench
+# Installs what is missing, then returns:   tools/need.sh build | static[-ARCH] | test | bench
 #   build   a C compiler and make
+#   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
 #   bench   what the benchmark uses, and is compared with; likewise
 # SPARP_INSTALL=no: only looks.
@@ -14,6 +15,7 @@ cmd:cc            gcc,libc6-dev      build-base     gcc                -        
 cmd:make          make               make           make               -               -
 ?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
 LIST
+    list_static "$1"
     case $1 in
         test)  list_test ;;
         bench) list_bench ;;
@@ -58,6 +60,21 @@ list_bench() {
 ?py:aiohttp       python3-aiohttp    py3-aiohttp    python3-aiohttp    -               -
 ?cmd:strace       strace             strace         strace             -               -
 ?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
+LIST
+}
+
+# The first column: for which of the arguments it is.
+list_static() {
+    while read -r group row; do
+        case $1:$group in
+            test:*|static:native|static*:static|"$1:$1") echo "$row" ;;
+        esac
+    done <<'LIST'
+static         ?cmd:dpkg-source             dpkg-dev                - -                         - -
+native         ?cmd:musl-gcc                musl-tools              - musl-gcc,musl-libc-static - -
+static-aarch64 ?cmd:aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   - -                         - -
+static-armhf   ?cmd:arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf - -                         - -
+test           ?cmd:qemu-arm-static         qemu-user-static        - -                         - -
 LIST
 }
 
@@ -153,8 +170,8 @@ install() {
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
-    build|test|bench) ;;
-    *) echo "usage: tools/need.sh build|test|bench" >&2; exit 2 ;;
+    build|static|static-aarch64|static-armhf|test|bench) ;;
+    *) echo "usage: tools/need.sh build|static[-ARCH]|test|bench" >&2; exit 2 ;;
 esac
 
 manager=''
