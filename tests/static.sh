@@ -1,0 +1,174 @@
+#!/bin/sh
+# The static binaries, of this machine and of others under qemu: their size, that they need nothing,
+# and that they work where there is nothing but the binary, /etc/resolv.conf, /etc/hosts and the
+# certificates. The names that are looked up stand in that /etc/hosts; all servers are on loopback.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+limit=307200
+[ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
+${MAKE:-make} -s build/plain || exit 1
+SPARP=none PLAIN=$(pwd)/build/plain RUDE=none
+. tests/e2e/lib.sh
+
+# --- what is there ----------------------------------------------------------------------------
+
+# Sets qemu, empty where none is needed; fails where there is none.
+find_qemu() {
+    qemu=''
+    [ "$1" != "$(uname -m)" ] || return 0
+    case $1 in
+        armhf) set -- arm ;;
+    esac
+    qemu=$(command -v "qemu-$1-static") || qemu=$(command -v "qemu-$1")
+}
+
+# in_root DIRECTORY COMMAND...: as root, or in a user namespace where the system lets us.
+in_root() {
+    root=$1
+    shift
+    if [ "$(id -u)" = 0 ]; then
+        chroot "$root" "$@"
+    else
+        unshare -r chroot "$root" "$@"
+    fi
+}
+
+can_chroot() {
+    [ "$(id -u)" = 0 ] || unshare -r true 2>/dev/null
+}
+
+# A server for https://one.test, which our own authority signed: $tls_port. And another authority.
+start_tls() {
+    for name in ours other; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+            -subj "/CN=$name" -keyout "$dir/$name.key" -out "$dir/$name.pem" || return 1
+    done
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=one.test \
+        -keyout "$dir/server.key" -out "$dir/server.csr" || return 1
+    echo 'subjectAltName=DNS:one.test' >"$dir/server.ext"
+    openssl x509 -req -days 2 -in "$dir/server.csr" -extfile "$dir/server.ext" -set_serial 1 \
+        -CA "$dir/ours.pem" -CAkey "$dir/ours.key" -out "$dir/server.pem" || return 1
+    timeout 200 openssl s_server -accept 127.0.0.1:0 -www \
+        -key "$dir/server.key" -cert "$dir/server.pem" >"$dir/tls.log" 2>&1 </dev/null &
+    servers="$servers $!"
+    until_true grep -q '^ACCEPT' "$dir/tls.log" || return 1
+    tls_port=$(sed -n 's/^ACCEPT.*://p' "$dir/tls.log")
+}
+
+# --- the tests --------------------------------------------------------------------------------
+
+small() {
+    size=$(wc -c <"$1")
+    echo "$name: $size bytes"
+    [ "$size" -le "$limit" ]
+}
+
+# Neither an interpreter, nor libraries, nor symbols.
+alone() {
+    readelf -lSW "$1" >"$dir/elf" || return 1
+    ! grep -qE 'INTERP|NEEDED|DYNAMIC|\.symtab' "$dir/elf"
+}
+
+all_answered() {
+    # shellcheck disable=SC2086
+    seq 200 | $qemu "$1" -q -T "http://127.0.0.1:$port/items/{}" -o "$dir/$name.jsonl" &&
+        [ "$(grep -c '"outcome":"success","status":200' "$dir/$name.jsonl")" = 200 ]
+}
+
+# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record.
+fetch() {
+    rm -rf "$dir/root"
+    mkdir -p "$dir/root/etc/ssl/certs"
+    cp "$binary" "$dir/root/sparp"
+    [ -z "$qemu" ] || cp "$qemu" "$dir/root/qemu"
+    echo 'nameserver 127.0.0.1' >"$dir/root/etc/resolv.conf"
+    echo '127.0.0.1 one.test' >"$dir/root/etc/hosts"
+    [ -z "$1" ] || cp "$1" "$dir/root/etc/ssl/certs/ca-certificates.crt"
+    echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 >"$dir/record"
+}
+
+http_in_root() {
+    fetch '' "http://one.test:$port/items/7" && grep -q '"status":200' "$dir/record"
+}
+
+https_in_root() {
+    fetch "$dir/ours.pem" "https://one.test:$tls_port/" && grep -q '"status":200' "$dir/record"
+}
+
+# https_refused CERTIFICATES ERROR
+https_refused() {
+    ! fetch "$1" "https://one.test:$tls_port/" && grep -q "$2" "$dir/record"
+}
+
+test_in_root() {
+    if ! can_chroot; then
+        skip 'no chroot without root'
+        return
+    fi
+    if [ -n "$qemu" ] && readelf -lW "$qemu" | grep -q INTERP; then
+        skip "$qemu is not static: no chroot"
+        return
+    fi
+    check "$name: http in an empty root, name from /etc/hosts" http_in_root
+    if [ -z "$tls_port" ]; then
+        skip 'no openssl'
+    else
+        check "$name: https in an empty root, trusted" https_in_root
+        check "$name: https, another authority" https_refused "$dir/other.pem" tls_certificate
+        check "$name: https, no certificates" https_refused '' tls_trust
+    fi
+}
+
+version=$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h)
+
+shows_version() {
+    # shellcheck disable=SC2086
+    $qemu "$1" -V >"$dir/version" && grep -q "^sparp $version" "$dir/version" &&
+        grep -q '^TLS *BearSSL' "$dir/version"
+}
+
+# build NAME [ARCH]: adds to $built what could be built.
+build() {
+    name=$1
+    shift
+    sh tools/static.sh "$@" >"$dir/build.log" 2>&1
+    status=$?
+    cat "$dir/build.log"
+    case $status in
+        0) built="$built $name" ;;
+        77) skip "$name: $(tail -n 1 "$dir/build.log" | sed 's/^static.sh: //')" ;;
+        *) check "$name: build" false ;;
+    esac
+}
+
+# test_one BINARY ARCH
+test_one() {
+    binary=$1
+    check "$name: at most $limit bytes" small "$binary"
+    check "$name: static and stripped" alone "$binary"
+    if ! find_qemu "$2"; then
+        skip "no qemu for $name"
+        return
+    fi
+    check "$name: -V names BearSSL" shows_version "$binary"
+    check "$name: http" all_answered "$binary"
+    test_in_root
+}
+
+built=''
+build native
+build aarch64 aarch64
+build armhf armhf
+start_plain
+tls_port=''
+if command -v openssl >/dev/null && ! start_tls >"$dir/openssl.log" 2>&1; then
+    cat "$dir/openssl.log"
+    check 'start of the TLS server' false
+fi
+for name in $built; do
+    case $name in
+        native) test_one build/static/sparp "$(uname -m)" ;;
+        *) test_one "build/static/sparp-$name" "$name" ;;
+    esac
+done
+finish
