@@ -1,9 +1,8 @@
 # make              ./sparp, and the header compiled once as a check
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
+# make bench        sparp beside wrk, libcurl and others; FULL=1 for all of it (installs them)
 # make examples     the programs of examples/, into build/examples/
-# make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
 # make clean
 
@@ -46,6 +45,10 @@ check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh
 
+bench:
+	@sh tools/need.sh bench
+	@CC="$(CC)" CFLAGS="$(CFLAGS)" FULL="$(FULL)" sh tests/bench/bench.sh
+
 examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
@@ -53,16 +56,6 @@ examples: sparp.h
 	    echo "$(CC) -o build/examples/$$name $$file"; \
 	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
 	done
-
-static: build/static/sparp
-static-aarch64: build/static/sparp-aarch64
-static-armhf: build/static/sparp-armhf
-
-build/static/sparp: tools/sparp.c sparp.h tools/static.sh
-	@MAKE="$(MAKE)" sh tools/static.sh
-
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
-	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 build/sparp.pc: tools/sparp.pc.in sparp.h
 	@mkdir -p build
@@ -88,5 +81,4 @@ uninstall:
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check examples static static-aarch64 static-armhf \
-    install uninstall clean
+.PHONY: all demo test check bench examples install uninstall clean
