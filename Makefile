@@ -3,6 +3,8 @@
 # make test         everything (installs what is missing; needs no network but loopback)
 # make bench        sparp beside wrk, libcurl and others; FULL=1 for all of it (installs them)
 # make examples     the programs of examples/, into build/examples/
+# make static       build/static/sparp: one file with musl and TLS, for small Linux machines
+#                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
 # make clean
 
@@ -57,6 +59,16 @@ examples: sparp.h
 	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
 	done
 
+static: build/static/sparp
+static-aarch64: build/static/sparp-aarch64
+static-armhf: build/static/sparp-armhf
+
+build/static/sparp: tools/sparp.c sparp.h tools/static.sh
+	@MAKE="$(MAKE)" sh tools/static.sh
+
+build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
+	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
+
 build/sparp.pc: tools/sparp.pc.in sparp.h
 	@mkdir -p build
 	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
@@ -81,4 +93,5 @@ uninstall:
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check bench examples install uninstall clean
+.PHONY: all demo test check bench examples static static-aarch64 static-armhf \
+    install uninstall clean
