@@ -7350,7 +7350,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #endif /* SPARP_IMPLEMENTATION */
 
 /* HISTORY
-   0.1.0   2026-11-21  the first: HTTP/1.1 over TCP, pace, retries, stop rules, ordered and
+   0.1.0   2026-11-21  the first: HTTP/1.1, TLS 1.2, pace, retries, stop rules, ordered and
                        streamed results, foreign event loops
 
    LICENCE (MIT)
