@@ -4743,6 +4743,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
     struct sparp__origin *origin;       /* see >>pool */
     sparp__link  idle, idle_all;        /* in the pool */
+    uint64_t     idle_turn;             /* since when: see sparp.turn */
 } sparp__conn;
 
 static sparp__conn_event sparp__conn_fail(sparp__conn *c, sparp_error error, int sys_error,
@@ -5278,7 +5279,7 @@ static void sparp__pool_remove_idle(sparp__pool *p, sparp__conn *c) {
 }
 
 /* The connection used last, no longer idle; NULL: there is none. */
-static sparp__conn *sparp__pool_take_idle(sparp__pool *p, sparp__origin *o) {
+static sparp__conn *sparp__pool_take_idle(sparp__pool *p, const sparp__origin *o) {
     if (o->idle.count == 0)
         return NULL;
     sparp__conn *c = SPARP__OWNER(sparp__conn, idle, o->idle.ring.next);
@@ -5623,6 +5624,7 @@ struct sparp {
     sparp__heap   timers;               /* of connections */
     uint64_t      turn;                 /* counts sparp_step() */
     int           shakes;               /* handshake steps in this turn */
+    bool          saw_all_events;       /* of this turn: there was room for all of them */
 
     sparp__list   fresh, again, flying, paced, ready, kept, unused;     /* tasks */
     sparp__heap   sleeping, in_order;   /* tasks */
@@ -5850,18 +5852,15 @@ static sparp__conn *sparp__sched_new_conn(sparp *run) {
     return sparp__sched_grow_conns(run);
 }
 
-/* An idle connection that is still good. It is asked first, because the server may have said
-   goodbye since; but for one that became idle in this very turn and a request that can be
-   replayed that system call is not worth it. */
-static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__task *t) {
+/* An idle connection that is still good. One that was idle when this turn's events were asked
+   for, and is not among them, is: neither EOF nor stray bytes have come. Only where that was not
+   said (too many events at once) the socket itself is asked, for one more system call. */
+static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *origin) {
     sparp__conn *c;
-    while ((c = sparp__pool_take_idle(&run->pool, t->origin)) != NULL) {
-        bool warm = c->active_at == run->now && t->request.replay_safe;
-        if (!sparp__stream_wake(&c->stream)) {
-            sparp__sched_drop_conn(run, c);
-            continue;
-        }
-        if (warm || (c->timer.due > run->now && sparp__socket_is_quiet(c->stream.fd)))
+    while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
+        bool quiet = run->saw_all_events && c->idle_turn < run->turn;
+        if (c->timer.due > run->now && sparp__stream_wake(&c->stream)
+            && (quiet || sparp__socket_is_quiet(c->stream.fd)))
             return c;
         sparp__sched_drop_conn(run, c);
     }
@@ -5905,7 +5904,7 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     t->conn = NULL;
     c->user = NULL;
     if (expiry > 0) {
-        c->active_at = run->now;
+        c->idle_turn = run->turn;
         sparp__stream_rest(&c->stream);
         sparp__heap_set(&run->timers, &c->timer, expiry);
         sparp__pool_add_idle(&run->pool, c);
@@ -6164,7 +6163,7 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
 /* Gives the task a connection. NULL: out of memory. */
 static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
                                          sparp__conn_event *event) {
-    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t);
+    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->origin);
     t->reused = c != NULL;
     if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
         return NULL;
@@ -6635,18 +6634,30 @@ static void sparp__sched_run_lookups(sparp *run) {
     }
 }
 
-static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
+/* The connection an event is for; NULL: it is gone, or it was a socket that lost a race. */
+static sparp__conn *sparp__sched_conn_of(const sparp *run, const sparp__event *e) {
     size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
-    sparp__str piece = sparp__str_make(NULL, 0);
     if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
         || (c->state >= SPARP__CONN_SHAKING && c->stream.fd != e->fd))
-        return;                         /* of one that is gone, or of a socket that lost a race */
-    if (c->user == NULL) {              /* idle, and the server spoke or left */
-        sparp__pool_remove_idle(&run->pool, c);
-        sparp__sched_drop_conn(run, c);
+        return NULL;
+    return c;
+}
+
+/* On an idle connection the server has spoken, or left: it is of no use any more. */
+static void sparp__sched_drop_if_idle(sparp *run, const sparp__event *e) {
+    sparp__conn *c = sparp__sched_conn_of(run, e);
+    if (c == NULL || c->user != NULL)
         return;
-    }
+    sparp__pool_remove_idle(&run->pool, c);
+    sparp__sched_drop_conn(run, c);
+}
+
+static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
+    sparp__conn *c = sparp__sched_conn_of(run, e);
+    sparp__str piece = sparp__str_make(NULL, 0);
+    if (c == NULL || c->user == NULL)
+        return;
     /* A step of a handshake takes milliseconds of computing: the others come next turn. */
     if (c->state == SPARP__CONN_SHAKING && ++run->shakes > SPARP__SHAKES_A_TURN)
         return;
@@ -6700,6 +6711,8 @@ static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* One turn: wait; close what went bad while idle; start what can be started, on connections now
+   known to be good; then what has arrived, and the timers. */
 static void sparp__sched_turn(sparp *run, int wait_ms) {
     sparp__event events[SPARP__REACTOR_EVENTS];
     int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
@@ -6709,7 +6722,11 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
         sparp__sched_fail(run);
     }
     run->now = sparp__env_now();
+    run->saw_all_events = n >= 0 && n < SPARP__REACTOR_EVENTS;
     run->shakes = 0;
+    for (int i = 0; i < n; i++)
+        sparp__sched_drop_if_idle(run, &events[i]);
+    sparp__sched_admit(run);
     for (int i = 0; i < n; i++) {
         if (events[i].tag == SPARP__WAKE_TAG)
             sparp__sched_run_lookups(run);
@@ -6717,13 +6734,8 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
             sparp__sched_on_event(run, &events[i]);
     }
     sparp__sched_run_timers(run);
-    sparp__sched_admit(run);
-    if (run->input_done && !sparp__sched_work_left(run)) {
-        run->over = true;
-        sparp__sched_progress(run, true);
-    } else {
-        sparp__sched_progress(run, false);
-    }
+    run->over = run->input_done && !sparp__sched_work_left(run);
+    sparp__sched_progress(run, run->over);
 }
 
 /* ============================================================================================ */
@@ -7338,7 +7350,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #endif /* SPARP_IMPLEMENTATION */
 
 /* HISTORY
-   0.1.0   2026-11-21  the first: HTTP/1.1 over TCP, pace, retries, stop rules, ordered and
+   0.1.0   2026-11-21  the first: HTTP/1.1, TLS 1.2, pace, retries, stop rules, ordered and
                        streamed results, foreign event loops
 
    LICENCE (MIT)

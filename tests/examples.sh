@@ -20,7 +20,8 @@ build() {
     shift 2
     rm -f "$program"
     # shellcheck disable=SC2086
-    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" $tls -lpthread ${LDLIBS:-} >"$program.log" 2>&1
+    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" $tls -lpthread ${LDLIBS:-} \
+        >"$program.log" 2>&1
 }
 
 ok() {

@@ -54,7 +54,8 @@ export SPARP SPARP_PLAIN PLAIN RUDE PEAK
 
 build_sanitized() {
     [ -n "$SANITIZER" ] || return 0
-    echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c $(sh tools/tls.sh) -lpthread"
+    libs="$(sh tools/tls.sh) -lpthread"
+    echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c $libs"
 }
 
 # Every unit test plain and sanitized; what is about sockets or the loop on the other backends too.

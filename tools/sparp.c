@@ -2479,24 +2479,25 @@ typedef struct ticket {          /* what a request's record needs to know about 
     size_t         file_size;    /* of its body_file */
 } ticket;
 
-static slice ticket_id(const ticket *k) {
-    slice s = { k->parts.at, k->id_size };
+static slice ticket_part(const ticket *k, size_t at, size_t size) {
+    slice s = { size > 0 ? k->parts.at + at : NULL, size };
     return s;
+}
+
+static slice ticket_id(const ticket *k) {
+    return ticket_part(k, 0, k->id_size);
 }
 
 static slice ticket_meta(const ticket *k) {
-    slice s = { k->parts.at + k->id_size, k->meta_size };
-    return s;
+    return ticket_part(k, k->id_size, k->meta_size);
 }
 
 static slice ticket_line(const ticket *k) {
-    slice s = { k->parts.at + k->id_size + k->meta_size, k->line_size };
-    return s;
+    return ticket_part(k, k->id_size + k->meta_size, k->line_size);
 }
 
 static slice ticket_failure(const ticket *k) {
-    slice s = { k->parts.at + (k->parts.size - k->failure_size), k->failure_size };
-    return s;
+    return ticket_part(k, k->parts.size - k->failure_size, k->failure_size);
 }
 
 /* Fills in a ticket, new or used before; false: out of memory. */

@@ -168,10 +168,10 @@ check 'body_file: without it nothing is sent' [ "$(arrived)" -eq 4 ]
 status=$?
 expect 'body_file: on stdin, relative to the working directory' 1 \
     'sort_by(.index) | .[0].json.body == "a\u0000b\u00ff" and .[1].outcome == "local_failed"'
-head -c 2000000 /dev/zero >"$dir/sub/large"
-seq 1 40 | sed "s|.*|{\"url\":\"$base/status/200\",\"body_file\":\"large\"}|" >"$dir/sub/in.jsonl"
+head -c 1000000 /dev/zero >"$dir/sub/large"
+seq 1 20 | sed "s|.*|{\"url\":\"$base/status/200\",\"body_file\":\"large\"}|" >"$dir/sub/in.jsonl"
 try -q -c 4 "$dir/sub/in.jsonl"
-expect 'body_file: 40 of 2 MB' 0 'length == 40 and all(.bytes.out > 2000000)'
+expect 'body_file: 20 of 1 MB' 0 'length == 20 and all(.bytes.out > 1000000)'
 
 given '{"url":"%s/hang","timeout":0.25}\n' "$base"
 try -q -R 0
@@ -433,6 +433,7 @@ try -q --body json --json '{"a" :1}'
 expect '--json sets Content-Type and Accept' 0 \
     '.[0].json | .body == "{\"a\" :1}" and .headers.accept == "application/json"
         and .headers["content-type"] == "application/json"'
+refused '-X that is no method' 'method' -X 'A B'
 refused '--json that is none' 'JSON' --json '{a:1}'
 refused '-d and --json' 'two bodies' -d 1 --json 1
 try -q --body json -H 'User-Agent: me' -H 'Host: other.example'

@@ -43,7 +43,7 @@ given '%s/items/1\n' "$base"
 watched=no
 forget
 for flag in --shard --per-host --fleet-rate --report --journal --retry-failed --restart --body-dir \
-    --max-redirs --compressed --resolve --connect-to --cacert --pin --insecure; do
+    --max-redirs --compressed --resolve --connect-to; do
     refused "$flag is not built: refused" "unknown option $flag" $flag
     refused "$flag=1: refused" "unknown option $flag" $flag=1
 done

@@ -183,6 +183,8 @@ try -q --order input -o "$dir/file"
 check 'nothing on stdout with -o' [ ! -s "$dir/out" ]
 cp "$dir/file" "$dir/out"
 expect '-o FILE' 1 'map(.index) == [0, 1, 2]'
+try -q --order input -o -
+expect '-o - is stdout' 1 'map(.index) == [0, 1, 2]'
 
 # --- everything a server can do -----------------------------------------------------------------
 
