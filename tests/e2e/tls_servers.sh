@@ -22,6 +22,7 @@ run() {
 s_server() {
     log=$dir/s_server-$1.log
     shift
+    : >"$log"
     (cd "$dir/www" && exec openssl s_server -accept 127.0.0.1:0 "$@") >"$log" 2>&1 </dev/null &
     server=$!
     servers="$servers $server"
