@@ -35,7 +35,7 @@ sh tools/need.sh test || exit 1
 
 SANITIZER=''
 echo 'int main(void) { return 0; }' >build/log/probe.c
-for cc in clang gcc; do
+for cc in gcc clang; do
     if $cc -fsanitize=address,undefined -o build/log/probe build/log/probe.c 2>/dev/null &&
         build/log/probe; then
         SANITIZER="$cc -fsanitize=address,undefined -fno-sanitize-recover=all"

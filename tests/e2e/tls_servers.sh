@@ -108,7 +108,7 @@ trap 'kill \$server; wait \$server' EXIT
 tries=0
 until grep -q 'listening on IPv4' "$dir/gnutls.log"; do
     tries=\$((tries + 1))
-    [ \$tries -lt 100 ] || exit 99
+    [ \$tries -lt 600 ] || exit 99
     sleep 0.05
 done
 "$SPARP" -q -R 0 $trust -o "$dir/many" "\$@"
