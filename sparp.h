@@ -44,6 +44,8 @@
        >>buf         growing byte buffer
        >>heap        timers
        >>bucket      starts per second
+       >>gate        what one origin allows
+       >>tide        how many at once is right
        >>url         "http://host:port/path?query"
        >>request     from the user's struct to the bytes on the wire
        >>http        response parser
@@ -255,6 +257,7 @@ extern "C" {
 
 /* In every number of an option struct: 0 means "the default", SPARP_NONE means "none at all". */
 #define SPARP_NONE (-1)
+#define SPARP_AUTO (-2)            /* only where a field's comment allows it */
 
 /* X(name, text): error codes and their texts live in one list. */
 #define SPARP_ERRORS(X) \
@@ -324,6 +327,21 @@ typedef enum sparp_phase {
 #undef SPARP__X
     SPARP_PHASE_COUNT
 } sparp_phase;
+
+/* Why a request was not in flight, or not yet. */
+#define SPARP_WAITS(X) \
+    X(SLOT,    "slot")           /* max_at_once were in flight */ \
+    X(RATE,    "rate")           /* max_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
+    X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
+
+typedef enum sparp_wait {
+#define SPARP__X(name, text) SPARP_WAIT_##name,
+    SPARP_WAITS(SPARP__X)
+#undef SPARP__X
+    SPARP_WAIT_COUNT
+} sparp_wait;
 
 typedef enum sparp_verdict {     /* what inspect() says about one response */
     SPARP_SUCCESS,
@@ -411,7 +429,8 @@ typedef struct sparp_result {
     uint64_t           bytes_out, bytes_in;           /* on the wire, all attempts */
     int64_t            phase_us[SPARP_PHASE_COUNT];   /* last attempt, microseconds */
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
-    int64_t            waited_us;        /* for a slot, the rate and backoff, together */
+    int64_t            waited_us;        /* all of wait_us */
+    int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -423,7 +442,8 @@ typedef struct sparp_stats {
     uint64_t soft_retries, timeout_retries, transport_retries, replays;   /* sent again */
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
-    int64_t  waited_slot_us, waited_rate_us, waited_backoff_us, elapsed_us;
+    int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
+    int64_t  elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
     sparp_stopped stopped;
@@ -469,9 +489,15 @@ typedef struct sparp_options {
     uint64_t             estimated_input_size;  /* for the progress bar (default: unknown) */
 
     /* pace */
-    int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100) */
+    int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100);
+                                            SPARP_AUTO: found out, up to 1000 */
     double   max_per_second;             /* hops started per second (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
+    int      max_at_once_per_origin;     /* (default: no limit) */
+    double   max_per_second_per_origin;  /* (default: no limit) */
+    /* Asked last, when a request could start in every other respect. 0: it may; else seconds
+       after which to ask again. SPARP_NONE: not before sparp_wake(). */
+    double (*permit)(const char *url, void *user_data);
 
     /* patience: seconds */
     double   timeout_s;                  /* one attempt (default: 30; NONE: no limit) */
@@ -487,6 +513,9 @@ typedef struct sparp_options {
     int      max_retries_by_transport;   /* (default: 5) */
     double   backoff_s, backoff_max_s;   /* first pause, doubling (default: 0.5 and 30) */
     double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
+    double   retry_ratio;                /* retries per first try; one a second is always free;
+                                            what is beyond waits (default: no budget) */
+    bool     no_gate;                    /* do not hold back an origin that says 429 */
     bool     retry_safe_only;            /* soft fails and timeouts: only what is safe twice */
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
@@ -571,6 +600,8 @@ SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: abort
 SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
+/* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
+SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
@@ -583,6 +614,7 @@ SPARP_API const char   *sparp_error_text(sparp_error error);       /* "connectio
 SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" */
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
 SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byte" */
+SPARP_API const char   *sparp_wait_name(sparp_wait wait);          /* "rate" */
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
 SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
 /* The first value of that name (any case), or NULL. */
@@ -993,6 +1025,15 @@ const char *sparp_phase_name(sparp_phase phase) {
     return (unsigned)phase < SPARP_PHASE_COUNT ? names[phase] : "?";
 }
 
+const char *sparp_wait_name(sparp_wait wait) {
+    static const char *const names[] = {
+#define SPARP__X(name, text) text,
+        SPARP_WAITS(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)wait < SPARP_WAIT_COUNT ? names[wait] : "?";
+}
+
 /* ============================================================================================ */
 /* >>env        what every section may need: allocator, logger, clock, dice; and the fault, which */
 /*              says how something failed. Uses base.                                            */
@@ -1323,6 +1364,96 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     uint64_t part = (uint64_t)b->next_part + b->period_part;
     b->next += b->period + (int64_t)(part >> 32);
     b->next_part = (uint32_t)part;
+}
+
+/* ============================================================================================ */
+/* >>gate       what one origin allows: so many at once, so many per second, and nothing at all  */
+/*              for a while after it has said 429. Pure. Uses bucket.                            */
+/* ============================================================================================ */
+
+#define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
+
+typedef struct sparp__gate {            /* zeroed, then its bucket set: open */
+    sparp__bucket bucket;
+    uint64_t in_flight;
+    int64_t  closed_at, closed_until;   /* 0: never was */
+    int      width;                     /* while it reopens: this many at once; 0: open */
+    int      strikes;                   /* closed again and again, without a success between */
+} sparp__gate;
+
+static bool sparp__gate_closed(const sparp__gate *g, int64_t now) {
+    return g->closed_until > now || (g->width > 0 && g->in_flight >= (uint64_t)g->width);
+}
+
+/* Nanoseconds until one may start there; NEVER: not before another one has ended. */
+static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
+    if (g->closed_until > now)
+        return g->closed_until - now;
+    if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
+        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
+        return SPARP__NEVER;
+    return sparp__bucket_wait(&g->bucket, now);
+}
+
+static void sparp__gate_enter(sparp__gate *g, int64_t now) {
+    g->in_flight++;
+    sparp__bucket_take(&g->bucket, now);
+}
+
+/* The latest of all ends counts. It reopens with one probe. */
+static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
+    if (g->closed_until <= now)
+        g->closed_at = now;
+    g->closed_until = sparp__max(g->closed_until, until);
+    g->width = 1;
+    g->strikes++;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    if (g->width == 0 || g->closed_until > now)
+        return;
+    g->strikes = 0;
+    g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
+}
+
+/* Until when it has to be remembered although nobody uses it. */
+static int64_t sparp__gate_memory(const sparp__gate *g) {
+    return sparp__max(g->closed_until, g->bucket.next);
+}
+
+/* ============================================================================================ */
+/* >>tide       how many at once is right, found by trying: one more after each round that went  */
+/*              well, a third less after one that did not. Pure. Uses base.                      */
+/* ============================================================================================ */
+
+#define SPARP__TIDE_START 8
+#define SPARP__TIDE_MAX 1000
+
+typedef struct sparp__tide {
+    int     limit, good;                /* attempts at once; successes since it changed */
+    int64_t fastest, usual;             /* nanoseconds an answer took: ever, lately */
+    int64_t quiet_until;                /* one round pays once for what went wrong in it */
+} sparp__tide;
+
+static void sparp__tide_ebb(sparp__tide *tide, int64_t now) {
+    if (now < tide->quiet_until)
+        return;
+    tide->limit = tide->limit * 2 / 3 > 1 ? tide->limit * 2 / 3 : 1;
+    tide->good = 0;
+    tide->quiet_until = now + tide->usual + SPARP__NS_PER_MS;
+}
+
+/* An answer took `ns`. Answers three times as slow as the fastest mean that they queue there. */
+static void sparp__tide_flow(sparp__tide *tide, int64_t ns, int64_t now) {
+    tide->fastest = tide->fastest == 0 || ns < tide->fastest ? ns : tide->fastest;
+    tide->usual = tide->usual == 0 ? ns : tide->usual + (ns - tide->usual) / 8;
+    if (tide->usual > 3 * tide->fastest + SPARP__NS_PER_MS) {
+        sparp__tide_ebb(tide, now);
+    } else if (++tide->good >= tide->limit && tide->limit < SPARP__TIDE_MAX) {
+        tide->good = 0;
+        tide->limit++;
+    }
 }
 
 /* ============================================================================================ */
@@ -5184,6 +5315,9 @@ typedef struct sparp__origin {          /* scheme, host and port */
     uint16_t    port;
     bool        https;
     sparp__session session;             /* of the last TLS connection */
+    sparp__gate gate;
+    sparp__list parked;                 /* tasks that wait for the gate, by .paced */
+    sparp__timer timer;                 /* when the gate lets the next one through */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
 
@@ -5236,6 +5370,7 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
         if (o == NULL)
             return NULL;
         sparp__list_init(&o->idle);
+        sparp__list_init(&o->parked);
         o->hash = hash;
         o->port = port;
         o->https = https;
@@ -5441,6 +5576,7 @@ typedef enum sparp__task_state {
     SPARP__TASK_UNUSED,
     SPARP__TASK_FRESH,                  /* pulled, never tried */
     SPARP__TASK_AGAIN,                  /* its pause is over: to be tried again */
+    SPARP__TASK_PARKED,                 /* waits for its origin: see >>gate */
     SPARP__TASK_SLEEPING,               /* pausing before a retry: holds no slot */
     SPARP__TASK_FLYING,                 /* holds a slot and a connection */
     SPARP__TASK_ENDED                   /* has its outcome; its result may wait to be seen */
@@ -5448,7 +5584,7 @@ typedef enum sparp__task_state {
 
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       link;             /* in the list of its state */
-    sparp__link       paced;            /* in sparp.paced, while held_at is set */
+    sparp__link       paced;            /* in sparp.paced, while held_at is set; or PARKED */
     sparp__timer      timer;            /* while SLEEPING; later its index, if order matters */
     sparp__task_state state;
     sparp__request    request;
@@ -5469,11 +5605,14 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     void             *parsed;
     bool              sent, unsure;     /* bytes left us without an answer: this time, ever */
     int               attempts, soft_retries, timeout_retries, transport_retries, replays;
+    int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     double            retry_at_s;
     uint64_t          bytes_in, bytes_out;
     int64_t           phase_ns[SPARP_PHASE_COUNT];
     int64_t           pulled_at, queued_at, started_at, held_at, deadline, ended_at;
-    int64_t           elapsed, waited;
+    int64_t           elapsed, waited[SPARP_WAIT_COUNT];
+    int64_t           parked_at, parked;        /* since when; for how long since it was queued */
+    bool              parked_by_gate;
     int64_t           rate_mark;        /* see sparp.rate_blocked */
 } sparp__task;
 
@@ -5578,7 +5717,10 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = t->phase_ns[i] / 1000;
     r->elapsed_us = t->elapsed / 1000;
-    r->waited_us = t->waited / 1000;
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        r->wait_us[i] = t->waited[i] / 1000;
+        r->waited_us += r->wait_us[i];
+    }
     r->total_us = (t->state == SPARP__TASK_ENDED ? t->ended_at - t->pulled_at
                                                  : now - t->pulled_at) / 1000;
 }
@@ -5596,6 +5738,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
 #define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
+#define SPARP__PASSES_MAX 20            /* 429s of one request that the closed gate explains */
 #define SPARP__RATIO_AFTER 20           /* results before stop_after_failure_ratio means anything */
 #define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
@@ -5626,8 +5769,13 @@ struct sparp {
     int           shakes;               /* handshake steps in this turn */
     bool          saw_all_events;       /* of this turn: there was room for all of them */
 
-    sparp__list   fresh, again, flying, paced, ready, kept, unused;     /* tasks */
+    sparp__list   fresh, again, parked, flying, paced, ready, kept, unused;     /* tasks */
     sparp__heap   sleeping, in_order;   /* tasks */
+    sparp__heap   gates;                /* timers of origins */
+    sparp__tide   tide;                 /* with SPARP_AUTO */
+    double        retry_credit;         /* retries that the budget allows now */
+    int64_t       retry_credit_at;
+    int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
     sparp__task  *shown;                /* its result is in the user's hands */
     sparp_result  result;
@@ -5656,7 +5804,8 @@ static int64_t sparp__sched_rate_blocked(const sparp *run) {
 }
 
 static bool sparp__sched_work_left(const sparp *run) {
-    return run->fresh.count + run->again.count + run->flying.count + run->sleeping.count > 0;
+    return run->fresh.count + run->again.count + run->parked.count + run->flying.count
+        + run->sleeping.count > 0;
 }
 
 /* Results that nobody has taken yet, and those that wait for an earlier one. */
@@ -5752,12 +5901,27 @@ static void sparp__sched_deliver(sparp *run, sparp__task *t) {
         sparp__list_push_back(&run->ready, &t->link);
 }
 
+/* An origin that is closed is remembered until it opens, though nobody may ask for it. */
+static void sparp__sched_put_origin(sparp *run, sparp__origin *o) {
+    if (o == NULL)
+        return;
+    int64_t memory = sparp__gate_memory(&o->gate);
+    if (o->users > 1 || memory <= run->now) {
+        if (o->users == 1)
+            sparp__heap_remove(&run->gates, &o->timer);
+        sparp__pool_put(&run->env, &run->pool, o);
+        return;
+    }
+    o->users = 0;
+    sparp__heap_set(&run->gates, &o->timer, memory);
+}
+
 /* Every pulled request comes here, once. The task is in no list. */
 static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcome) {
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
     t->ended_at = run->now;
-    sparp__pool_put(&run->env, &run->pool, t->origin);
+    sparp__sched_put_origin(run, t->origin);
     t->origin = NULL;
     sparp__sched_count_outcome(&run->stats, outcome);
     run->progress_results++;
@@ -5777,13 +5941,27 @@ static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcom
     sparp__sched_apply_counts(run);
 }
 
+static void sparp__sched_count_wait(sparp *run, sparp__task *t, sparp_wait why, int64_t ns) {
+    t->waited[why] += ns;
+    run->stats.waited_us[why] += ns / 1000;
+}
+
 /* Its pause is over, or cut short. */
 static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
     if (t->state != SPARP__TASK_SLEEPING)
         return;
-    t->waited += run->now - t->queued_at;
-    run->stats.waited_backoff_us += (run->now - t->queued_at) / 1000;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_BACKOFF, run->now - t->queued_at);
     t->queued_at = run->now;
+}
+
+/* Takes a parked request out of both its lists. */
+static void sparp__sched_unlink_parked(sparp *run, sparp__task *t) {
+    int64_t parked = run->now - t->parked_at;
+    sparp__list_remove(&run->parked, &t->link);
+    sparp__list_remove(&t->origin->parked, &t->paced);
+    t->parked += parked;
+    sparp__sched_count_wait(run, t, t->parked_by_gate ? SPARP_WAIT_GATE : SPARP_WAIT_ORIGIN,
+                            parked);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -5805,7 +5983,7 @@ static void sparp__sched_give_up(sparp *run, sparp__task *t) {
 static void sparp__sched_drop_conn(sparp *run, sparp__conn *c) {
     sparp__conn_close(&run->net, c);
     sparp__heap_remove(&run->timers, &c->timer);
-    sparp__pool_put(&run->env, &run->pool, c->origin);
+    sparp__sched_put_origin(run, c->origin);
     c->origin = NULL;
     c->user = NULL;
     c->tag += UINT32_C(1) << SPARP__CONN_INDEX_BITS;
@@ -5913,6 +6091,7 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     }
     sparp__list_remove(&run->flying, &t->link);
     run->stats.in_flight--;
+    t->origin->gate.in_flight--;
     if (run->starved_until == SPARP__NEVER)
         run->starved_until = 0;
 }
@@ -5970,10 +6149,38 @@ static void sparp__sched_queue_again(sparp *run, sparp__task *t, bool first) {
         sparp__heap_set(&run->sleeping, &t->timer, t->deadline);
 }
 
+/* Lets the next one go on that its origin held back, and sees to it that the origin is looked
+   at again when it lets another one through. Called whenever that may have changed. */
+static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
+    if (o->parked.count == 0)
+        return;
+    int64_t wait = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now);
+    if (wait > 0) {
+        if (wait != SPARP__NEVER)
+            sparp__heap_set(&run->gates, &o->timer, sparp__time_after(run->now, wait));
+        return;
+    }
+    sparp__task *t = SPARP__OWNER(sparp__task, paced, o->parked.ring.next);
+    sparp__sched_unlink_parked(run, t);
+    t->state = SPARP__TASK_AGAIN;
+    sparp__list_push_back(&run->again, &t->link);
+}
+
+/* Its origin does not let it start now: it waits there, in nobody else's way. */
+static void sparp__sched_park(sparp *run, sparp__task *t) {
+    sparp__origin *o = t->origin;
+    t->state = SPARP__TASK_PARKED;
+    t->parked_at = run->now;
+    t->parked_by_gate = sparp__gate_closed(&o->gate, run->now);
+    sparp__list_push_back(&run->parked, &t->link);
+    sparp__list_push_back(&o->parked, &t->paced);
+    sparp__sched_look_at_origin(run, o);
+}
+
 static void sparp__sched_sleep(sparp *run, sparp__task *t, int64_t pause) {
     run->stats.waiting++;
     t->queued_at = run->now;
-    if (pause == 0) {
+    if (pause == 0 && !(run->options.retry_ratio > 0)) {
         sparp__sched_queue_again(run, t, false);
     } else {
         t->state = SPARP__TASK_SLEEPING;
@@ -6029,7 +6236,53 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
+   closes nothing: each request ends by itself. */
+static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
+    const sparp_options *o = &run->options;
+    sparp__gate *g = &t->origin->gate;
+    double asked = sparp__judge_retry_after(&t->http, (int64_t)time(NULL));
+    if (o->no_gate || (t->http.status != 429 && (t->http.status != 503 || !(asked > 0)))
+        || asked > o->retry_after_max_s)
+        return;
+    if (!(asked > 0))
+        asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
+    if (asked > 0)
+        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+}
+
+/* What a 429 says that was under way when the gate closed is known already: no retry is charged,
+   within reason. */
+static bool sparp__sched_may_pass(const sparp *run, const sparp__task *t) {
+    const sparp__gate *g = &t->origin->gate;
+    return !run->options.no_gate && (t->http.status == 429 || t->http.status == 503)
+        && g->closed_until > run->now && t->started_at <= g->closed_at
+        && t->passes < SPARP__PASSES_MAX && t->retry_at_s == 0 && !sparp__sched_stopped(run);
+}
+
+static void sparp__sched_on_soft_fail(sparp *run, sparp__task *t) {
+    bool pass = sparp__sched_may_pass(run, t);
+    run->stats.soft_fails++;
+    sparp__sched_close_gate(run, t);
+    if (run->tide.limit > 0)
+        sparp__tide_ebb(&run->tide, run->now);
+    if (pass) {
+        t->passes++;
+        run->stats.waiting++;
+        sparp__sched_queue_again(run, t, false);
+        sparp__sched_apply_rule(run, SPARP_STOP_ON_SOFT_FAIL);
+        return;
+    }
+    sparp__sched_again_or_settle(run, t, SPARP__END_RESPONSE, SPARP_OUTCOME_SOFT_EXHAUSTED,
+                                 SPARP_STOP_ON_SOFT_FAIL);
+}
+
 static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
+    if (t->verdict != SPARP_SOFT_FAIL) {
+        sparp__gate_widen(&t->origin->gate, run->now);
+        if (run->tide.limit > 0)
+            sparp__tide_flow(&run->tide, t->elapsed, run->now);
+    }
     if (t->verdict == SPARP_SUCCESS) {
         if (run->limit < run->options.max_at_once && ++run->successes_to_grow >= 8) {
             run->successes_to_grow = 0;
@@ -6037,9 +6290,7 @@ static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
         }
         sparp__sched_settle(run, t, SPARP_OUTCOME_SUCCESS);
     } else if (t->verdict == SPARP_SOFT_FAIL) {
-        run->stats.soft_fails++;
-        sparp__sched_again_or_settle(run, t, SPARP__END_RESPONSE, SPARP_OUTCOME_SOFT_EXHAUSTED,
-                                     SPARP_STOP_ON_SOFT_FAIL);
+        sparp__sched_on_soft_fail(run, t);
     } else {
         sparp__sched_settle(run, t, SPARP_OUTCOME_HARD_FAIL);
     }
@@ -6053,6 +6304,8 @@ static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
     sparp__sched_detach(run, t, false);
     if (ending == SPARP__END_TIMEOUT) {
         run->stats.timeouts++;
+        if (run->tide.limit > 0)
+            sparp__tide_ebb(&run->tide, run->now);
         sparp__sched_again_or_settle(run, t, ending, SPARP_OUTCOME_TIMEOUT_EXHAUSTED,
                                      SPARP_STOP_ON_TIMEOUT);
     } else if (ending == SPARP__END_TRANSPORT) {
@@ -6243,6 +6496,7 @@ static void sparp__sched_on_no_conn(sparp *run, sparp__task *t) {
     sparp__fault_memory(&t->fault);
     sparp__list_remove(&run->flying, &t->link);
     run->stats.in_flight--;
+    t->origin->gate.in_flight--;
     sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
 }
 
@@ -6283,7 +6537,7 @@ static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
 }
 
 /* Follows a connection from event to event until there is nothing more to do now. */
-static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
+static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
     sparp__task *t = (sparp__task *)c->user;
     for (bool on = true; on;) {
@@ -6316,15 +6570,34 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     }
 }
 
+/* The same, and then whoever waited for what this origin has free now. */
+static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
+                               sparp__str piece) {
+    sparp__origin *o = ((sparp__task *)c->user)->origin;
+    o->users++;                         /* ours: the task may end, and with it the origin */
+    sparp__sched_follow(run, c, event, piece);
+    sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, o);
+}
+
+/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
+   as much was the rate's as it alone held everybody back. */
+static void sparp__sched_count_queue(sparp *run, sparp__task *t) {
+    int64_t waited = sparp__max(0, run->now - t->queued_at - t->parked);
+    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, waited - by_rate);
+    t->parked = 0;
+}
+
 static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
-    int64_t waited = sparp__max(0, run->now - t->queued_at);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    sparp__sched_count_queue(run, t);
     sparp__heap_remove(&run->sleeping, &t->timer);
-    t->waited += waited;
-    run->stats.waited_rate_us += by_rate / 1000;
-    run->stats.waited_slot_us += (waited - by_rate) / 1000;
     sparp__bucket_take(&run->admit, run->now);
+    sparp__gate_enter(&t->origin->gate, run->now);
+    if (t->attempts == 0)
+        run->retry_credit += run->options.retry_ratio;
     sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
     t->state = SPARP__TASK_FLYING;
     sparp__list_push_back(&run->flying, &t->link);
@@ -6364,6 +6637,17 @@ static sparp_input sparp__sched_ask_input(sparp *run, sparp_request *in) {
     return SPARP_INPUT_READY;
 }
 
+/* With room for its timer, and its own pace. */
+static sparp__origin *sparp__sched_get_origin(sparp *run, const sparp__request *r) {
+    double rate = run->options.max_per_second_per_origin;
+    if (!sparp__heap_reserve(&run->env, &run->gates, run->pool.num_origins + 1))
+        return NULL;
+    sparp__origin *o = sparp__pool_get(&run->env, &run->pool, r->host, r->port, r->https);
+    if (o != NULL && rate > 0 && o->gate.bucket.period == 0)
+        sparp__bucket_init(&o->gate.bucket, rate, run->options.burst);
+    return o;
+}
+
 static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request *in) {
     double timeout = in->timeout_s != 0 ? in->timeout_s : run->options.timeout_s;
     t->index = run->stats.pulled++;
@@ -6376,8 +6660,7 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
     bool ok = sparp__request_build(&run->env, &t->request, in, run->options.headers,
                                    run->options.num_headers, &t->fault);
     if (ok) {
-        t->origin = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
-                                   t->request.https);
+        t->origin = sparp__sched_get_origin(run, &t->request);
         ok = t->origin != NULL || sparp__fault_memory(&t->fault);
     }
     if (!ok) {
@@ -6434,7 +6717,7 @@ static bool sparp__sched_may_pull(const sparp *run) {
     size_t window = (size_t)SPARP__WINDOW * (size_t)run->options.max_at_once;
     return !run->input_done && !run->input_later && !run->memory_short
         && run->fresh.count < (size_t)run->options.input_buffer_size
-        && run->sleeping.count + run->again.count < SPARP__MAX_SLEEPING
+        && run->sleeping.count + run->again.count + run->parked.count < SPARP__MAX_SLEEPING
         && (run->keep || sparp__sched_backlog(run) < window);
 }
 
@@ -6443,6 +6726,7 @@ static bool sparp__sched_may_pull(const sparp *run) {
 static void sparp__sched_cancel_flying(sparp *run, sparp__task *t) {
     t->unsure = t->unsure || t->conn->bytes_out > 0;
     sparp__sched_detach(run, t, false);
+    sparp__sched_look_at_origin(run, t->origin);
     sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s", sparp_error_text(SPARP_E_CANCELLED));
     sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
 }
@@ -6462,6 +6746,11 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
     sparp__task *t = sparp__sched_find(&run->flying, index);
     if (t != NULL) {
         sparp__sched_cancel_flying(run, t);
+        return;
+    }
+    if ((t = sparp__sched_find(&run->parked, index)) != NULL) {
+        sparp__sched_unlink_parked(run, t);
+        sparp__sched_give_up(run, t);
         return;
     }
     for (int i = 0; i < 2; i++)
@@ -6497,6 +6786,11 @@ static void sparp__sched_check_stop(sparp *run) {
                                                          run->flying.ring.next));
         while ((link = sparp__list_pop_front(&run->again)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+        while (run->parked.count > 0) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, run->parked.ring.next);
+            sparp__sched_unlink_parked(run, t);
+            sparp__sched_give_up(run, t);
+        }
         while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
@@ -6513,8 +6807,7 @@ static void sparp__sched_release_paced(sparp *run) {
         sparp__link *link = sparp__list_pop_front(&run->paced);
         sparp__task *t = SPARP__OWNER(sparp__task, paced, link);
         t->started_at += run->now - t->held_at;
-        t->waited += run->now - t->held_at;
-        run->stats.waited_rate_us += (run->now - t->held_at) / 1000;
+        sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, run->now - t->held_at);
         t->held_at = 0;
         sparp__sched_drive(run, t->conn, sparp__sched_write(run, t), sparp__str_make(NULL, 0));
         sparp__sched_check_stop(run);
@@ -6527,10 +6820,29 @@ static int64_t sparp__sched_rate_wait(const sparp *run) {
                       sparp__bucket_wait(&run->write, run->now));
 }
 
+/* How many at once: what the user said, less if the system or the tide says less. */
+static int sparp__sched_limit(const sparp *run) {
+    return run->tide.limit > 0 && run->tide.limit < run->limit ? run->tide.limit : run->limit;
+}
+
 /* A slot is free and somebody wants it: only the rate may say no. */
 static bool sparp__sched_may_start(const sparp *run) {
     return run->again.count + run->fresh.count > 0
-        && run->stats.in_flight < (uint64_t)run->limit && run->starved_until <= run->now;
+        && run->stats.in_flight < (uint64_t)sparp__sched_limit(run)
+        && run->starved_until <= run->now && run->permit_at <= run->now;
+}
+
+/* The last word is the user's: a limiter that a fleet shares, say. */
+static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
+    if (run->options.permit == NULL)
+        return true;
+    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    if (wait == 0)
+        return true;
+    run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
+                              : SPARP__NEVER;
+    run->rate_blocked_at = run->now;
+    return false;
 }
 
 static void sparp__sched_admit(sparp *run) {
@@ -6548,9 +6860,20 @@ static void sparp__sched_admit(sparp *run) {
             run->rate_blocked_at = run->now;
             return;
         }
-        sparp__link *link = sparp__list_pop_front(run->again.count > 0 ? &run->again
-                                                                       : &run->fresh);
-        sparp__sched_start(run, SPARP__OWNER(sparp__task, link, link));
+        sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
+        sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
+        sparp__origin *o = t->origin;
+        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
+        if (!held && !sparp__sched_ask_permit(run, t))
+            return;
+        sparp__list_remove(queue, &t->link);
+        o->users++;                     /* ours, while the task comes and goes */
+        if (held)
+            sparp__sched_park(run, t);
+        else
+            sparp__sched_start(run, t);
+        sparp__sched_look_at_origin(run, o);
+        sparp__sched_put_origin(run, o);
         sparp__sched_check_stop(run);
     }
 }
@@ -6579,16 +6902,51 @@ static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
     }
 }
 
+/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
+   off; else nanoseconds after which to look again. It is put off, never dropped. */
+static int64_t sparp__sched_budget_wait(sparp *run) {
+    if (!(run->options.retry_ratio > 0))
+        return 0;
+    double passed = (double)(run->now - run->retry_credit_at) / (double)SPARP__NS_PER_S;
+    run->retry_credit_at = run->now;
+    run->retry_credit += passed;
+    if (run->retry_credit >= 1) {
+        run->retry_credit -= 1;
+        return 0;
+    }
+    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - run->retry_credit));
+}
+
 /* Its pause is over; or its deadline came while it waited for a slot. */
 static void sparp__sched_wake(sparp *run, sparp__task *t) {
-    if (t->state == SPARP__TASK_SLEEPING) {
+    if (t->state == SPARP__TASK_SLEEPING && t->deadline > run->now) {
+        int64_t defer = sparp__sched_budget_wait(run);
         sparp__sched_count_pause(run, t);
-        sparp__sched_queue_again(run, t, false);
+        if (defer > 0)
+            sparp__heap_set(&run->sleeping, &t->timer,
+                            sparp__min(t->deadline, sparp__time_after(run->now, defer)));
+        else
+            sparp__sched_queue_again(run, t, false);
         return;
     }
-    sparp__list_remove(&run->again, &t->link);
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(run, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(run, t);
+    else
+        sparp__list_remove(&run->again, &t->link);
     run->stats.waiting--;
     sparp__sched_settle(run, t, t->outcome);
+}
+
+/* An origin lets the next one through; or it is forgotten, because nobody wants it any more. */
+static void sparp__sched_on_gate(sparp *run, sparp__origin *o) {
+    if (o->users > 0) {
+        sparp__sched_look_at_origin(run, o);
+        return;
+    }
+    o->users = 1;
+    sparp__sched_put_origin(run, o);
 }
 
 static void sparp__sched_run_timers(sparp *run) {
@@ -6603,10 +6961,16 @@ static void sparp__sched_run_timers(sparp *run) {
             sparp__sched_drive(run, c, sparp__conn_race(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
         } else {
+            sparp__origin *o = t->origin;
+            o->users++;
             sparp__sched_on_timeout(run, t);
+            sparp__sched_look_at_origin(run, o);
+            sparp__sched_put_origin(run, o);
         }
         sparp__sched_check_stop(run);
     }
+    while ((timer = sparp__heap_expire(&run->gates, run->now)) != NULL)
+        sparp__sched_on_gate(run, SPARP__OWNER(sparp__origin, timer, timer));
     while ((timer = sparp__heap_expire(&run->sleeping, run->now)) != NULL) {
         sparp__sched_wake(run, SPARP__OWNER(sparp__task, timer, timer));
         sparp__sched_check_stop(run);
@@ -6622,6 +6986,8 @@ static void sparp__sched_run_lookups(sparp *run) {
     while (SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain) > 0)
         continue;
     run->input_later = false;
+    if (run->permit_at == SPARP__NEVER)
+        run->permit_at = 0;
     while ((lookup = sparp__resolver_collect(&run->env, &run->net.resolver, run->now)) != NULL) {
         lookup->users++;                /* ours, while its waiters come and go */
         while (lookup->waiters.count > 0) {
@@ -6678,11 +7044,11 @@ static int64_t sparp__sched_next_due(const sparp *run) {
         due = sparp__min(due, sparp__time_after(run->now,
                                                 sparp__bucket_wait(&run->write, run->now)));
     if (run->again.count + run->fresh.count > 0
-        && run->stats.in_flight < (uint64_t)run->limit)
-        due = sparp__min(due, sparp__max(run->starved_until,
+        && run->stats.in_flight < (uint64_t)sparp__sched_limit(run))
+        due = sparp__min(due, sparp__max(sparp__max(run->starved_until, run->permit_at),
                                          sparp__time_after(run->now,
                                                            sparp__sched_rate_wait(run))));
-    return due;
+    return sparp__min(due, sparp__heap_next(&run->gates));
 }
 
 static void sparp__sched_progress(sparp *run, bool last) {
@@ -6752,6 +7118,10 @@ static bool sparp__options_bad_count(int64_t n) {
     return n < SPARP_NONE;
 }
 
+static bool sparp__options_bad_rate(double rate) {
+    return rate != SPARP_NONE && rate != 0 && !(rate >= 1e-6 && rate <= 1e9);
+}
+
 static const char *sparp__options_check_input(const sparp_options *o) {
     if (o->requests != NULL && o->next_request != NULL)
         return "requests and next_request are both set";
@@ -6776,10 +7146,16 @@ const char *sparp_check_options(const sparp_options *o) {
     } rules[] = {
         {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
          "input_buffer_size must be 1 to 1000000 (0: 100)"},
-        {o->max_at_once < 0 || o->max_at_once > SPARP__MAX_AT_ONCE,
-         "max_at_once must be 1 to 100000 (0: 100)"},
-        {o->max_per_second != SPARP_NONE && o->max_per_second != 0
-             && !(o->max_per_second >= 1e-6 && o->max_per_second <= 1e9),
+        {(o->max_at_once < 0 && o->max_at_once != SPARP_AUTO)
+             || o->max_at_once > SPARP__MAX_AT_ONCE,
+         "max_at_once must be 1 to 100000 (0: 100, SPARP_AUTO: found out)"},
+        {sparp__options_bad_count(o->max_at_once_per_origin),
+         "max_at_once_per_origin must not be negative (0: no limit)"},
+        {sparp__options_bad_rate(o->max_per_second_per_origin),
+         "max_per_second_per_origin must be 0.000001 to 1000000000 (0: no limit)"},
+        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
+         "retry_ratio must not be negative (0: no budget)"},
+        {sparp__options_bad_rate(o->max_per_second),
          "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
         {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
         {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
@@ -6837,8 +7213,12 @@ static int sparp__options_or_count(int value, int fallback) {
 static void sparp__options_fill(sparp_options *o) {
     o->input_buffer_size = o->input_buffer_size == SPARP_NONE ? 1
         : sparp__options_or_count(o->input_buffer_size, 100);
-    o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
+    if (o->max_at_once != SPARP_AUTO)
+        o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
     o->max_per_second = sparp__options_or(o->max_per_second, 0);
+    o->max_at_once_per_origin = sparp__options_or_count(o->max_at_once_per_origin, 0);
+    o->max_per_second_per_origin = sparp__options_or(o->max_per_second_per_origin, 0);
+    o->retry_ratio = sparp__options_or(o->retry_ratio, 0);
     o->burst = sparp__options_or_count(o->burst, 1);
     o->timeout_s = sparp__options_or(o->timeout_s, 30);
     o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
@@ -6873,11 +7253,12 @@ static void sparp__options_fill(sparp_options *o) {
 /* --- opening and closing ---------------------------------------------------------------------- */
 
 static void sparp__public_init(sparp *run) {
-    sparp__list *lists[8];
+    sparp__list *lists[9];
     size_t n = 0;
     lists[n++] = &run->free_conns;
     lists[n++] = &run->fresh;
     lists[n++] = &run->again;
+    lists[n++] = &run->parked;
     lists[n++] = &run->flying;
     lists[n++] = &run->paced;
     lists[n++] = &run->ready;
@@ -6895,7 +7276,12 @@ static void sparp__public_init(sparp *run) {
 #endif
     run->now = run->opened_at = sparp__env_now();
     run->deadline = SPARP__NEVER;
+    if (run->options.max_at_once == SPARP_AUTO) {
+        run->options.max_at_once = SPARP__TIDE_MAX;
+        run->tide.limit = SPARP__TIDE_START;
+    }
     run->limit = run->options.max_at_once;
+    run->retry_credit_at = run->now;
     run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
                                                           : run->options.estimated_input_size;
     sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
@@ -6959,6 +7345,7 @@ static void sparp__public_free(sparp *run) {
         sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
     sparp__public_free_tasks(run, &run->fresh);
     sparp__public_free_tasks(run, &run->again);
+    sparp__public_free_tasks(run, &run->parked);
     sparp__public_free_tasks(run, &run->flying);
     sparp__public_free_tasks(run, &run->ready);
     sparp__public_free_tasks(run, &run->kept);
@@ -6972,6 +7359,7 @@ static void sparp__public_free(sparp *run) {
     sparp__heap_free(&env, &run->timers);
     sparp__heap_free(&env, &run->sleeping);
     sparp__heap_free(&env, &run->in_order);
+    sparp__heap_free(&env, &run->gates);
     sparp__buf_free(&env, &run->cancels);
     sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
     sparp__env_free(&env, run, sizeof *run);
@@ -7100,6 +7488,22 @@ void sparp_cancel(sparp *run, uint64_t index) {
 }
 
 void sparp_wake(sparp *run) {
+    sparp__dns_wake(run->net.resolver.shared);
+}
+
+void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
+    if (max_at_once > 0 && max_at_once <= SPARP__MAX_AT_ONCE) {
+        run->options.max_at_once = run->limit = max_at_once;
+        memset(&run->tide, 0, sizeof run->tide);
+    }
+    if (max_per_second == 0 || sparp__options_bad_rate(max_per_second))
+        return;
+    sparp__bucket before = run->write;
+    run->options.max_per_second = sparp__options_or(max_per_second, 0);
+    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
+    if (before.period != 0)             /* the last start counts for the new pace too */
+        run->admit.next = sparp__min(before.next, sparp__time_after(run->now, run->admit.period));
+    run->write = run->admit;
     sparp__dns_wake(run->net.resolver.shared);
 }
 
@@ -7298,6 +7702,10 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__PASSES_MAX
+#undef SPARP__TIDE_MAX
+#undef SPARP__TIDE_START
+#undef SPARP__GATE_OPEN
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX
