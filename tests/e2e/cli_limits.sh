@@ -42,7 +42,7 @@ expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 given '%s/items/1\n' "$base"
 watched=no
 forget
-for flag in --shard --per-host --fleet-rate --report --journal --retry-failed --restart --body-dir \
+for flag in --shard --fleet-rate --report --journal --retry-failed --restart --body-dir \
     --max-redirs --compressed --resolve --connect-to; do
     refused "$flag is not built: refused" "unknown option $flag" $flag
     refused "$flag=1: refused" "unknown option $flag" $flag=1
