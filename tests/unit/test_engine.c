@@ -2246,7 +2246,7 @@ static void test_Z14_silent_unless_asked(void **state) {
 static void test_M01_bad_limits_are_refused(void **state) {
     (void)state;
     sparp_error error;
-    options.max_at_once = -2;
+    options.max_at_once = -3;           /* -2 is SPARP_AUTO */
     assert_null(sparp_open(&options, &error));
     assert_int_equal(error, SPARP_E_BAD_OPTIONS);
     assert_non_null(strstr(sparp_check_options(&options), "max_at_once"));
