@@ -59,7 +59,10 @@
        >>pool        idle connections by origin
        >>judge       verdicts, pauses, Retry-After
        >>task        one request from input to result
+       >>crew        messages between the scheduler and its workers
        >>sched       who starts, what an end means, who gets the result
+       >>run         one run's memory and descriptors
+       >>workers     threads for I/O
        >>public      the functions of the API
        >>extras      progress bar
        >>end         macros go, history, licence
@@ -495,6 +498,9 @@ typedef struct sparp_options {
     int      burst;                      /* starts that may come at once (default: 1) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
+    int      workers;                    /* threads for I/O, TLS, inspect() and parse(), which
+                                            then run there (default: 1, none but yours;
+                                            SPARP_AUTO: as many as processors) */
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
        after which to ask again. SPARP_NONE: not before sparp_wake(). */
     double (*permit)(const char *url, void *user_data);
@@ -1379,6 +1385,7 @@ typedef struct sparp__gate {            /* zeroed, then its bucket set: open */
     int64_t  closed_at, closed_until;   /* 0: never was */
     int      width;                     /* while it reopens: this many at once; 0: open */
     int      strikes;                   /* closed again and again, without a success between */
+    bool     reached;                   /* a connection stood: look-ups dam nothing up any more */
 } sparp__gate;
 
 static bool sparp__gate_closed(const sparp__gate *g, int64_t now) {
@@ -1390,7 +1397,8 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t n
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
+        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once)
+        || (g->bucket.period > 0 && !g->reached && g->in_flight > 0))
         return SPARP__NEVER;
     return sparp__bucket_wait(&g->bucket, now);
 }
@@ -5582,6 +5590,13 @@ typedef enum sparp__task_state {
     SPARP__TASK_ENDED                   /* has its outcome; its result may wait to be seen */
 } sparp__task_state;
 
+typedef enum sparp__end {               /* of an attempt, before anybody judges it */
+    SPARP__ENDED_RESPONSE,              /* complete, or as complete as we want it */
+    SPARP__ENDED_FAULT,                 /* see sparp__task.fault */
+    SPARP__ENDED_STARVED,               /* the system had nothing to give: it did not begin */
+    SPARP__ENDED_CUT                    /* we cut it */
+} sparp__end;
+
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       link;             /* in the list of its state */
     sparp__link       paced;            /* in sparp.paced, while held_at is set; or PARKED */
@@ -5591,8 +5606,14 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     uint64_t          index;
     void             *user_data;
     int64_t           timeout, patience;        /* of an attempt; of them all: nanoseconds */
-    sparp__origin    *origin;
+    sparp__origin    *origin;           /* where its limits are kept */
+    sparp__origin    *home;             /* where its connections are: the same, or a worker's */
     sparp__conn      *conn;             /* while FLYING */
+    struct sparp__worker *worker;       /* who has it */
+    sparp__link       ride;             /* in a worker's inbox, list or outbox */
+    sparp__end        end;              /* of the attempt, on the way back from a worker */
+    bool              cut_wanted;       /* guarded by the crew's lock */
+    bool              is_parsed;
 
     sparp__http       http;             /* the response, from here to `phase` */
     sparp__buf        body;             /* with room for a NUL behind it */
@@ -5726,6 +5747,62 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
 }
 
 /* ============================================================================================ */
+/* >>crew       between one scheduler and the threads that do its I/O: who has what, by messages */
+/*              under one lock. Uses task, bucket.                                               */
+/* ============================================================================================ */
+
+typedef struct sparp__crew {            /* zeroed: there is none */
+    int  size;
+    bool quit;
+    struct sparp__worker *members;      /* `size` of them */
+#if SPARP__THREADS
+    pthread_mutex_t lock;               /* of everything here, of what a task calls guarded ... */
+#endif
+    sparp__list outbox;                 /* tasks whose attempt has ended, by .ride */
+} sparp__crew;
+
+typedef struct sparp__worker {
+    struct sparp *run;                  /* its own: connections and timers, no scheduler */
+    sparp__crew  *crew;
+    struct sparp *boss;
+    sparp__list   inbox;                /* tasks to be tried, by .ride */
+    size_t        load;                 /* tasks it has; the boss's alone */
+    bool          cut_any;              /* one of its tasks has cut_wanted */
+    sparp_stats   published;            /* what it counted until its last message */
+#if SPARP__THREADS
+    pthread_t     thread;
+#endif
+    bool          started;
+} sparp__worker;
+
+/* The lock also guards the boss's bucket `write`. Without a crew there is nobody to lock out. */
+static void sparp__crew_lock(sparp__crew *crew) {
+#if SPARP__THREADS
+    if (crew != NULL)
+        pthread_mutex_lock(&crew->lock);
+#else
+    (void)crew;
+#endif
+}
+
+static void sparp__crew_unlock(sparp__crew *crew) {
+#if SPARP__THREADS
+    if (crew != NULL)
+        pthread_mutex_unlock(&crew->lock);
+#else
+    (void)crew;
+#endif
+}
+
+static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
+    sparp__worker *best = &crew->members[0];
+    for (int i = 1; i < crew->size; i++)
+        if (crew->members[i].load < best->load)
+            best = &crew->members[i];
+    return best;
+}
+
+/* ============================================================================================ */
 /* >>sched      one run: who may start, what an attempt's end means, who gets the result. The    */
 /*              one place that decides. Uses everything above.                                   */
 /*                                                                                               */
@@ -5754,6 +5831,8 @@ struct sparp {
 
     sparp__bucket admit;                /* paces who gets a slot */
     sparp__bucket write;                /* paces who is written: later where a connect was slow */
+    sparp__crew  *crew;                 /* of this run, or of the one this is a worker's of */
+    sparp__worker *worker;              /* not NULL: this is a worker's run */
     int           limit;                /* max_at_once, less when the system has no more to give */
     int           successes_to_grow;
     bool          starved_said;
@@ -5818,6 +5897,31 @@ static size_t sparp__sched_backlog(const sparp *run) {
 static bool sparp__sched_has_ready(const sparp *run) {
     return run->ready.count > 0
         || sparp__heap_next(&run->in_order) == (int64_t)run->next_in_order;
+}
+
+/* --- the token that a write takes, also from a worker ---------------------------------------- */
+
+static sparp__bucket *sparp__sched_bucket(sparp *run) {
+    return run->worker != NULL ? &run->worker->boss->write : &run->write;
+}
+
+static int64_t sparp__sched_token_wait(const sparp *run) {
+    sparp__crew_lock(run->crew);
+    int64_t wait = sparp__bucket_wait(run->worker != NULL ? &run->worker->boss->write : &run->write,
+                                      run->now);
+    sparp__crew_unlock(run->crew);
+    return wait;
+}
+
+/* Booked at the true time: a callback of this turn may have taken long. */
+static bool sparp__sched_take_token(sparp *run) {
+    sparp__crew_lock(run->crew);
+    sparp__bucket *bucket = sparp__sched_bucket(run);
+    bool free = sparp__bucket_wait(bucket, run->now) == 0;
+    if (free)
+        sparp__bucket_take(bucket, run->options.max_per_second > 0 ? sparp__env_now() : run->now);
+    sparp__crew_unlock(run->crew);
+    return free;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -5901,6 +6005,15 @@ static void sparp__sched_deliver(sparp *run, sparp__task *t) {
         sparp__list_push_back(&run->ready, &t->link);
 }
 
+static void sparp__sched_parse(sparp *run, sparp__task *t) {
+    sparp_result result;
+    if (!t->body_complete || run->options.parse == NULL || t->is_parsed)
+        return;
+    sparp__task_result(t, run->now, &result);
+    t->parsed = run->options.parse(&result, run->options.user_data);
+    t->is_parsed = true;
+}
+
 /* An origin that is closed is remembered until it opens, though nobody may ask for it. */
 static void sparp__sched_put_origin(sparp *run, sparp__origin *o) {
     if (o == NULL)
@@ -5926,11 +6039,7 @@ static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcom
     sparp__sched_count_outcome(&run->stats, outcome);
     run->progress_results++;
     run->memory_short = false;
-    if (t->body_complete && run->options.parse != NULL) {
-        sparp_result result;
-        sparp__task_result(t, run->now, &result);
-        t->parsed = run->options.parse(&result, run->options.user_data);
-    }
+    sparp__sched_parse(run, t);
     sparp__sched_deliver(run, t);
     if (outcome == SPARP_OUTCOME_HARD_FAIL)
         sparp__sched_apply_rule(run, SPARP_STOP_ON_HARD_FAIL);
@@ -6069,7 +6178,7 @@ static void sparp__sched_count_bytes(sparp *run, sparp__task *t, const sparp__co
     run->stats.bytes_out += c->bytes_out;
 }
 
-/* The end of an attempt, as far as slot and connection go. */
+/* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
@@ -6089,6 +6198,10 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     } else {
         sparp__sched_drop_conn(run, c);
     }
+}
+
+/* The end of an attempt, as far as its slot goes. */
+static void sparp__sched_leave(sparp *run, sparp__task *t) {
     sparp__list_remove(&run->flying, &t->link);
     run->stats.in_flight--;
     t->origin->gate.in_flight--;
@@ -6252,21 +6365,25 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
-   within reason. */
-static bool sparp__sched_may_pass(const sparp *run, const sparp__task *t) {
+   within reason, to one that may be sent again and can wait that long. */
+static bool sparp__sched_may_pass(const sparp *run, const sparp__task *t, bool was_closed) {
     const sparp__gate *g = &t->origin->gate;
-    return !run->options.no_gate && (t->http.status == 429 || t->http.status == 503)
-        && g->closed_until > run->now && t->started_at <= g->closed_at
-        && t->passes < SPARP__PASSES_MAX && t->retry_at_s == 0 && !sparp__sched_stopped(run);
+    double asked = sparp__judge_retry_after(&t->http, (int64_t)time(NULL));
+    return was_closed && t->started_at <= g->closed_at && !run->options.no_gate
+        && (t->http.status == 429 || t->http.status == 503)
+        && asked <= run->options.retry_after_max_s && t->passes < SPARP__PASSES_MAX
+        && g->closed_until < sparp__min(t->deadline, run->deadline)
+        && sparp__sched_may_repeat(run, t, SPARP__END_RESPONSE) && !sparp__sched_stopped(run);
 }
 
 static void sparp__sched_on_soft_fail(sparp *run, sparp__task *t) {
-    bool pass = sparp__sched_may_pass(run, t);
+    bool was_closed = t->origin->gate.closed_until > run->now;
     run->stats.soft_fails++;
     sparp__sched_close_gate(run, t);
     if (run->tide.limit > 0)
         sparp__tide_ebb(&run->tide, run->now);
-    if (pass) {
+    if (sparp__sched_may_pass(run, t, was_closed)) {
+        t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         run->stats.waiting++;
         sparp__sched_queue_again(run, t, false);
@@ -6299,9 +6416,6 @@ static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
 /* The attempt ended without a complete response, for the reason in t->fault. */
 static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
     sparp__ending ending = sparp__judge_ending(t->fault.error);
-    t->sent = t->conn->bytes_out > 0 && ending != SPARP__END_LOCAL;
-    t->unsure = t->unsure || t->sent;
-    sparp__sched_detach(run, t, false);
     if (ending == SPARP__END_TIMEOUT) {
         run->stats.timeouts++;
         if (run->tide.limit > 0)
@@ -6315,6 +6429,86 @@ static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
     } else {
         sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
     }
+}
+
+/* The system has no descriptor, port or buffer for us. That is nobody's failure: fewer at once,
+   and the request goes back to the head of its queue, uncounted. */
+static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
+    if (!run->starved_said)
+        sparp__env_log(&run->env, SPARP_LOG_WARN, "%s; going on with fewer connections",
+                       t->fault.detail);
+    run->starved_said = true;
+    if (run->starved_at == 0 || run->stats.in_flight > 0)
+        run->starved_at = run->now;
+    int64_t patience = run->options.connect_timeout_s > 0
+        ? sparp__time_from_s(run->options.connect_timeout_s) : SPARP__NEVER;
+    int limit = (int)run->stats.in_flight / 2;
+    run->limit = limit > 1 ? limit : 1;
+    run->successes_to_grow = 0;
+    if (run->now - run->starved_at >= patience) {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+        return;
+    }
+    run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
+    if (--t->attempts == 0)
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* What the end of an attempt means for its request. */
+static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
+    sparp__gate *g = &t->origin->gate;
+    sparp__sched_leave(run, t);
+    g->reached = g->reached || end == SPARP__ENDED_RESPONSE;
+    if (t->replayed)                    /* it could not wait, so the next one does */
+        sparp__bucket_take(&g->bucket, run->now);
+    switch (end) {
+    case SPARP__ENDED_RESPONSE:
+        sparp__sched_on_verdict(run, t);
+        break;
+    case SPARP__ENDED_FAULT:
+        sparp__sched_on_fault(run, t);
+        break;
+    case SPARP__ENDED_STARVED:
+        sparp__sched_on_starved(run, t);
+        break;
+    default:
+        sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s",
+                         sparp_error_text(SPARP_E_CANCELLED));
+        sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
+    }
+}
+
+/* The task's attempt is over and its connection gone: the scheduler goes on with it, here or,
+   for a worker, on the other side. */
+static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
+    if (run->worker == NULL) {
+        sparp__sched_conclude(run, t, end);
+        return;
+    }
+    sparp__worker *w = run->worker;
+    sparp__list_remove(&run->flying, &t->ride);
+    sparp__sched_put_origin(run, t->home);
+    t->home = NULL;
+    t->end = end;
+    sparp__crew_lock(w->crew);
+    bool first = w->crew->outbox.count == 0;
+    sparp__list_push_back(&w->crew->outbox, &t->ride);
+    w->published = run->stats;
+    sparp__crew_unlock(w->crew);
+    if (first)
+        sparp__dns_wake(w->boss->net.resolver.shared);
+}
+
+/* The same for an attempt that still has its connection. */
+static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
+    if (end == SPARP__ENDED_FAULT)
+        t->sent = t->conn->bytes_out > 0
+            && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
+    t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
+    sparp__sched_detach(run, t, reusable);
+    sparp__sched_end(run, t, end);
 }
 
 static sparp_verdict sparp__sched_ask(sparp *run, sparp__task *t) {
@@ -6332,8 +6526,9 @@ static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) 
     sparp__task_take_times(t, t->conn, run->now);
     if (t->verdict == SPARP_NEED_BODY)
         t->verdict = sparp__sched_ask(run, t);
-    sparp__sched_detach(run, t, reusable);
-    sparp__sched_on_verdict(run, t);
+    if (t->verdict != SPARP_SOFT_FAIL)  /* which may come again, whatever else happens */
+        sparp__sched_parse(run, t);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_RESPONSE, reusable);
 }
 
 /* False: the attempt is over. */
@@ -6357,7 +6552,7 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "Content-Length %llu exceeds max_body_bytes (%llu)",
                          (unsigned long long)h->left, (unsigned long long)max);
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
     }
     return true;
@@ -6383,7 +6578,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
     if (t->fault.error != SPARP_E_OK) {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
     }
     if (over) {
@@ -6399,15 +6594,13 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
     sparp__conn *c = t->conn;
-    if (sparp__bucket_wait(&run->write, run->now) > 0) {
+    if (!sparp__sched_take_token(run)) {
         if (!sparp__conn_want_write(&run->net, c, false))
             return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
         t->held_at = run->now;
         sparp__list_push_back(&run->paced, &t->paced);
         return SPARP__CONN_BUSY;
     }
-    /* booked at the true time: a callback of this turn may have taken long */
-    sparp__bucket_take(&run->write, run->options.max_per_second > 0 ? sparp__env_now() : run->now);
     return sparp__conn_send(&run->net, c,
                             sparp__str_make(t->request.image.data, t->request.wire_size),
                             &t->http, run->now);
@@ -6416,7 +6609,7 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
 /* Gives the task a connection. NULL: out of memory. */
 static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
                                          sparp__conn_event *event) {
-    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->origin);
+    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->home);
     t->reused = c != NULL;
     if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
         return NULL;
@@ -6429,44 +6622,15 @@ static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
         c->started_at = 0;
         *event = sparp__sched_write(run, t);
     } else {
-        c->origin = t->origin;
+        c->origin = t->home;
         c->origin->users++;
-        c->host = t->origin->host;
-        c->port = t->origin->port;
-        c->https = t->origin->https;
-        c->session = &t->origin->session;
+        c->host = t->home->host;
+        c->port = t->home->port;
+        c->https = t->home->https;
+        c->session = &t->home->session;
         *event = sparp__conn_open(&run->net, c, run->now);
     }
     return c;
-}
-
-/* The system has no descriptor, port or buffer for us. That is nobody's failure: fewer at once,
-   and the request goes back to the head of its queue, uncounted. */
-static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
-    t->fault = t->conn->fault;
-    sparp__sched_detach(run, t, false);
-    if (!run->starved_said)
-        sparp__env_log(&run->env, SPARP_LOG_WARN, "%s; going on with fewer connections",
-                       t->fault.detail);
-    run->starved_said = true;
-    if (run->starved_at == 0 || run->stats.in_flight > 0)
-        run->starved_at = run->now;
-    int64_t patience = run->options.connect_timeout_s > 0
-        ? sparp__time_from_s(run->options.connect_timeout_s) : SPARP__NEVER;
-    int limit = (int)run->stats.in_flight / 2;
-    run->limit = limit > 1 ? limit : 1;
-    run->successes_to_grow = 0;
-    if (run->now - run->starved_at >= patience) {
-        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
-        return;
-    }
-    while (sparp__sched_drop_oldest_idle(run))
-        continue;
-    run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
-    if (--t->attempts == 0)
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-    run->stats.waiting++;
-    sparp__sched_queue_again(run, t, true);
 }
 
 /* A connection used before that ends without a byte of an answer was closed by the server while
@@ -6494,10 +6658,7 @@ static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_
 /* No connection could be made for want of memory. */
 static void sparp__sched_on_no_conn(sparp *run, sparp__task *t) {
     sparp__fault_memory(&t->fault);
-    sparp__list_remove(&run->flying, &t->link);
-    run->stats.in_flight--;
-    t->origin->gate.in_flight--;
-    sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+    sparp__sched_end(run, t, SPARP__ENDED_FAULT);
 }
 
 /* The connection failed: the other NULL than memory means that the task has gone its way. */
@@ -6505,7 +6666,10 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
                                            sparp__conn_event *event) {
     sparp__conn *c = t->conn;
     if (c->fault.error == SPARP_E_OUT_OF_RESOURCES && c->state < SPARP__CONN_SENDING) {
-        sparp__sched_on_starved(run, t);
+        t->fault = c->fault;
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_STARVED, false);
+        while (sparp__sched_drop_oldest_idle(run))
+            continue;
         return NULL;
     }
     t->fault = c->fault;
@@ -6515,7 +6679,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
         return NULL;
     }
     if (!sparp__sched_is_stale(t)) {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return NULL;
     }
     c = sparp__sched_replay(run, t, event);
@@ -6547,6 +6711,8 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
             return;
         case SPARP__CONN_CONNECTED:
             sparp__sched_count_connect(run, c);
+            if (run->worker == NULL)
+                t->origin->gate.reached = true;
             run->starved_at = 0;
             event = sparp__sched_write(run, t);
             continue;
@@ -6574,6 +6740,10 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
 static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
     sparp__origin *o = ((sparp__task *)c->user)->origin;
+    if (run->worker != NULL) {          /* the origin is the scheduler's business */
+        sparp__sched_follow(run, c, event, piece);
+        return;
+    }
     o->users++;                         /* ours: the task may end, and with it the origin */
     sparp__sched_follow(run, c, event, piece);
     sparp__sched_look_at_origin(run, o);
@@ -6590,8 +6760,52 @@ static void sparp__sched_count_queue(sparp *run, sparp__task *t) {
     t->parked = 0;
 }
 
-static void sparp__sched_start(sparp *run, sparp__task *t) {
+/* Gets it a connection and lets it go. */
+static void sparp__sched_fly(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
+    sparp__conn *c = sparp__sched_connect(run, t, false, &event);
+    if (c != NULL)
+        sparp__sched_drive(run, c, event, sparp__str_make(NULL, 0));
+    else
+        sparp__sched_on_no_conn(run, t);
+}
+
+static void sparp__sched_send_to_worker(sparp *run, sparp__task *t) {
+    sparp__worker *w = sparp__crew_idlest(run->crew);
+    w->load++;
+    t->worker = w;
+    sparp__crew_lock(run->crew);
+    t->cut_wanted = false;
+    bool first = w->inbox.count == 0;
+    sparp__list_push_back(&w->inbox, &t->ride);
+    sparp__crew_unlock(run->crew);
+    if (first)
+        sparp__dns_wake(w->run->net.resolver.shared);
+}
+
+/* What has come back from the workers. */
+static void sparp__sched_collect_from_workers(sparp *run) {
+    sparp__list ended;
+    sparp__link *link;
+    if (run->crew == NULL || run->worker != NULL)
+        return;
+    sparp__list_init(&ended);
+    sparp__crew_lock(run->crew);
+    while ((link = sparp__list_pop_front(&run->crew->outbox)) != NULL)
+        sparp__list_push_back(&ended, link);
+    sparp__crew_unlock(run->crew);
+    while ((link = sparp__list_pop_front(&ended)) != NULL) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        sparp__origin *o = t->origin;
+        t->worker->load--;
+        o->users++;
+        sparp__sched_conclude(run, t, t->end);
+        sparp__sched_look_at_origin(run, o);
+        sparp__sched_put_origin(run, o);
+    }
+}
+
+static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__sched_count_queue(run, t);
     sparp__heap_remove(&run->sleeping, &t->timer);
     sparp__bucket_take(&run->admit, run->now);
@@ -6603,11 +6817,10 @@ static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__list_push_back(&run->flying, &t->link);
     run->stats.waiting--;
     run->stats.in_flight++;
-    sparp__conn *c = sparp__sched_connect(run, t, false, &event);
-    if (c != NULL)
-        sparp__sched_drive(run, c, event, sparp__str_make(NULL, 0));
+    if (run->crew != NULL)
+        sparp__sched_send_to_worker(run, t);
     else
-        sparp__sched_on_no_conn(run, t);
+        sparp__sched_fly(run, t);
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
@@ -6661,6 +6874,7 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
                                    run->options.num_headers, &t->fault);
     if (ok) {
         t->origin = sparp__sched_get_origin(run, &t->request);
+        t->home = run->crew == NULL ? t->origin : NULL;
         ok = t->origin != NULL || sparp__fault_memory(&t->fault);
     }
     if (!ok) {
@@ -6724,11 +6938,21 @@ static bool sparp__sched_may_pull(const sparp *run) {
 /* --- what a stop does ------------------------------------------------------------------------ */
 
 static void sparp__sched_cancel_flying(sparp *run, sparp__task *t) {
-    t->unsure = t->unsure || t->conn->bytes_out > 0;
-    sparp__sched_detach(run, t, false);
-    sparp__sched_look_at_origin(run, t->origin);
-    sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s", sparp_error_text(SPARP_E_CANCELLED));
-    sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
+    sparp__origin *o = t->origin;
+    if (run->crew != NULL) {            /* it comes back when its worker has cut it */
+        sparp__crew_lock(run->crew);
+        t->cut_wanted = true;
+        for (int i = 0; i < run->crew->size; i++)
+            run->crew->members[i].cut_any = true;
+        sparp__crew_unlock(run->crew);
+        for (int i = 0; i < run->crew->size; i++)
+            sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
+        return;
+    }
+    o->users++;
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_CUT, false);
+    sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, o);
 }
 
 static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
@@ -6755,8 +6979,12 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
     }
     for (int i = 0; i < 2; i++)
         if ((t = sparp__sched_find(lists[i], index)) != NULL) {
+            sparp__origin *o = t->origin;
+            o->users++;
             sparp__list_remove(lists[i], &t->link);
             sparp__sched_give_up(run, t);
+            sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
+            sparp__sched_put_origin(run, o);
             return;
         }
     for (size_t i = 0; i < run->sleeping.count; i++) {
@@ -6781,9 +7009,11 @@ static void sparp__sched_check_stop(sparp *run) {
     }
     while (run->stop_pending) {
         run->stop_pending = false;
-        while (!run->draining && run->flying.count > 0)
-            sparp__sched_cancel_flying(run, SPARP__OWNER(sparp__task, link,
-                                                         run->flying.ring.next));
+        for (sparp__link *at = run->flying.ring.next; !run->draining && at != &run->flying.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            at = at->next;
+            sparp__sched_cancel_flying(run, t);
+        }
         while ((link = sparp__list_pop_front(&run->again)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
         while (run->parked.count > 0) {
@@ -6803,7 +7033,7 @@ static void sparp__sched_check_stop(sparp *run) {
 /* Those that hold an open connection and wait for their token alone, in their order. The wait
    is ours: it does not count against the attempt. */
 static void sparp__sched_release_paced(sparp *run) {
-    while (run->paced.count > 0 && sparp__bucket_wait(&run->write, run->now) == 0) {
+    while (run->paced.count > 0 && sparp__sched_token_wait(run) == 0) {
         sparp__link *link = sparp__list_pop_front(&run->paced);
         sparp__task *t = SPARP__OWNER(sparp__task, paced, link);
         t->started_at += run->now - t->held_at;
@@ -6817,7 +7047,7 @@ static void sparp__sched_release_paced(sparp *run) {
 /* Nanoseconds until the rate lets the next one start. */
 static int64_t sparp__sched_rate_wait(const sparp *run) {
     return sparp__max(sparp__bucket_wait(&run->admit, run->now),
-                      sparp__bucket_wait(&run->write, run->now));
+                      sparp__sched_token_wait(run));
 }
 
 /* How many at once: what the user said, less if the system or the tide says less. */
@@ -6898,7 +7128,7 @@ static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
         sparp__fault_clear(&t->fault);
         sparp__sched_on_response(run, t, false);
     } else {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
     }
 }
 
@@ -6929,6 +7159,8 @@ static void sparp__sched_wake(sparp *run, sparp__task *t) {
             sparp__sched_queue_again(run, t, false);
         return;
     }
+    sparp__origin *o = t->origin;
+    o->users++;                         /* ours: the task's end may be the origin's */
     if (t->state == SPARP__TASK_SLEEPING)
         sparp__sched_count_pause(run, t);
     else if (t->state == SPARP__TASK_PARKED)
@@ -6937,6 +7169,8 @@ static void sparp__sched_wake(sparp *run, sparp__task *t) {
         sparp__list_remove(&run->again, &t->link);
     run->stats.waiting--;
     sparp__sched_settle(run, t, t->outcome);
+    sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
+    sparp__sched_put_origin(run, o);
 }
 
 /* An origin lets the next one through; or it is forgotten, because nobody wants it any more. */
@@ -6946,6 +7180,18 @@ static void sparp__sched_on_gate(sparp *run, sparp__origin *o) {
         return;
     }
     o->users = 1;
+    sparp__sched_put_origin(run, o);
+}
+
+static void sparp__sched_on_timer(sparp *run, sparp__task *t) {
+    sparp__origin *o = t->origin;
+    if (run->worker != NULL) {
+        sparp__sched_on_timeout(run, t);
+        return;
+    }
+    o->users++;
+    sparp__sched_on_timeout(run, t);
+    sparp__sched_look_at_origin(run, o);
     sparp__sched_put_origin(run, o);
 }
 
@@ -6961,11 +7207,7 @@ static void sparp__sched_run_timers(sparp *run) {
             sparp__sched_drive(run, c, sparp__conn_race(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
         } else {
-            sparp__origin *o = t->origin;
-            o->users++;
-            sparp__sched_on_timeout(run, t);
-            sparp__sched_look_at_origin(run, o);
-            sparp__sched_put_origin(run, o);
+            sparp__sched_on_timer(run, t);
         }
         sparp__sched_check_stop(run);
     }
@@ -6988,6 +7230,7 @@ static void sparp__sched_run_lookups(sparp *run) {
     run->input_later = false;
     if (run->permit_at == SPARP__NEVER)
         run->permit_at = 0;
+    sparp__sched_collect_from_workers(run);
     while ((lookup = sparp__resolver_collect(&run->env, &run->net.resolver, run->now)) != NULL) {
         lookup->users++;                /* ours, while its waiters come and go */
         while (lookup->waiters.count > 0) {
@@ -7041,14 +7284,34 @@ static int64_t sparp__sched_next_due(const sparp *run) {
     int64_t due = sparp__min(sparp__heap_next(&run->timers), sparp__heap_next(&run->sleeping));
     due = sparp__min(due, run->deadline);
     if (run->paced.count > 0)
-        due = sparp__min(due, sparp__time_after(run->now,
-                                                sparp__bucket_wait(&run->write, run->now)));
+        due = sparp__min(due, sparp__time_after(run->now, sparp__sched_token_wait(run)));
     if (run->again.count + run->fresh.count > 0
         && run->stats.in_flight < (uint64_t)sparp__sched_limit(run))
         due = sparp__min(due, sparp__max(sparp__max(run->starved_until, run->permit_at),
                                          sparp__time_after(run->now,
                                                            sparp__sched_rate_wait(run))));
     return sparp__min(due, sparp__heap_next(&run->gates));
+}
+
+/* With what the workers counted. */
+static sparp_stats sparp__sched_stats(const sparp *run) {
+    sparp_stats sum = run->stats;
+    sum.elapsed_us = (run->now - run->opened_at) / 1000;
+    sparp__crew_lock(run->crew);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++) {
+        const sparp_stats *w = &run->crew->members[i].published;
+        sum.connects += w->connects;
+        sum.reuses += w->reuses;
+        sum.tls_full += w->tls_full;
+        sum.tls_resumed += w->tls_resumed;
+        sum.bytes_out += w->bytes_out;
+        sum.bytes_in += w->bytes_in;
+        sum.replays += w->replays;
+        for (int k = 0; k < SPARP_WAIT_COUNT; k++)
+            sum.waited_us[k] += w->waited_us[k];
+    }
+    sparp__crew_unlock(run->crew);
+    return sum;
 }
 
 static void sparp__sched_progress(sparp *run, bool last) {
@@ -7058,8 +7321,7 @@ static void sparp__sched_progress(sparp *run, bool last) {
     if (!last && (run->progress_results < o->progress_every_results
                   || run->now - run->progress_at < sparp__time_from_s(o->progress_every_s)))
         return;
-    sparp_stats stats = run->stats;
-    stats.elapsed_us = (run->now - run->opened_at) / 1000;
+    sparp_stats stats = sparp__sched_stats(run);
     run->progress_results = 0;
     run->progress_at = run->now;
     o->on_progress(run, &stats, o->user_data);
@@ -7103,6 +7365,298 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
     run->over = run->input_done && !sparp__sched_work_left(run);
     sparp__sched_progress(run, run->over);
 }
+
+/* ============================================================================================ */
+/* >>run        one run's memory and descriptors: from nothing to ready, and back from whatever   */
+/*              state it is in. Uses sched.                                                      */
+/* ============================================================================================ */
+
+static void sparp__run_init(sparp *run) {
+    sparp__list *lists[9];
+    size_t n = 0;
+    lists[n++] = &run->free_conns;
+    lists[n++] = &run->fresh;
+    lists[n++] = &run->again;
+    lists[n++] = &run->parked;
+    lists[n++] = &run->flying;
+    lists[n++] = &run->paced;
+    lists[n++] = &run->ready;
+    lists[n++] = &run->kept;
+    lists[n++] = &run->unused;
+    for (size_t i = 0; i < n; i++)
+        sparp__list_init(lists[i]);
+    run->env.allocator = run->options.allocator;
+    run->env.logger = run->options.logger;
+    run->env.random = run->options.random_seed != 0 ? run->options.random_seed
+        : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
+    run->net.env = &run->env;
+#if SPARP__TLS
+    run->net.trust.options = &run->options.tls;
+#endif
+    run->now = run->opened_at = sparp__env_now();
+    run->deadline = SPARP__NEVER;
+    if (run->options.max_at_once == SPARP_AUTO) {
+        run->options.max_at_once = SPARP__TIDE_MAX;
+        run->tide.limit = SPARP__TIDE_START;
+    }
+    run->limit = run->options.max_at_once;
+    run->retry_credit_at = run->now;
+    run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
+                                                          : run->options.estimated_input_size;
+    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
+    run->write = run->admit;
+}
+
+/* False: *fault says why, and what was built so far is for sparp__run_free. */
+static bool sparp__run_connect(sparp *run, sparp__fault *fault) {
+    if (!sparp__pool_open(&run->env, &run->pool))
+        return sparp__fault_memory(fault);
+    run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    if (run->net.scratch == NULL)
+        return sparp__fault_memory(fault);
+    if (!sparp__reactor_open(&run->env, &run->net.reactor))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    if (!sparp__resolver_open(&run->net.resolver, fault))
+        return false;
+    if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
+                            SPARP__WAKE_TAG, SPARP__READABLE))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    return true;
+}
+
+/* Everything that holds a descriptor. */
+static void sparp__run_disconnect(sparp *run) {
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__conn_close(&run->net, run->conns[i]);
+    sparp__resolver_close(&run->env, &run->net.resolver);
+    sparp__reactor_close(&run->env, &run->net.reactor);
+#if SPARP__TLS
+    sparp__trust_free(&run->env, &run->net.trust);
+#endif
+}
+
+static void sparp__run_free_tasks(sparp *run, sparp__list *list) {
+    sparp__link *link;
+    while ((link = sparp__list_pop_front(list)) != NULL)
+        sparp__task_free(&run->env, SPARP__OWNER(sparp__task, link, link));
+}
+
+static void sparp__run_free_origins(sparp *run) {
+    for (size_t i = 0; i < run->pool.num_buckets; i++)
+        for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
+            next = o->chain;
+            sparp__env_free(&run->env, o, sizeof *o);
+        }
+    sparp__pool_close(&run->env, &run->pool);
+}
+
+/* Whatever state it is in: nobody is told anything any more. */
+static void sparp__run_free(sparp *run) {
+    sparp__env env = run->env;
+    sparp__timer *timer;
+    sparp__run_disconnect(run);
+    while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
+        if (SPARP__OWNER(sparp__task, timer, timer)->state == SPARP__TASK_SLEEPING)
+            sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
+        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    sparp__run_free_tasks(run, &run->fresh);
+    sparp__run_free_tasks(run, &run->again);
+    sparp__run_free_tasks(run, &run->parked);
+    sparp__run_free_tasks(run, &run->flying);
+    sparp__run_free_tasks(run, &run->ready);
+    sparp__run_free_tasks(run, &run->kept);
+    sparp__run_free_tasks(run, &run->unused);
+    if (run->shown != NULL)
+        sparp__task_free(&env, run->shown);
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
+    sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
+    sparp__run_free_origins(run);
+    sparp__heap_free(&env, &run->timers);
+    sparp__heap_free(&env, &run->sleeping);
+    sparp__heap_free(&env, &run->in_order);
+    sparp__heap_free(&env, &run->gates);
+    sparp__buf_free(&env, &run->cancels);
+    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
+    sparp__env_free(&env, run, sizeof *run);
+}
+
+/* ============================================================================================ */
+/* >>workers    threads for I/O. Each has a run of its own without a scheduler: tasks come in by  */
+/*              its inbox, connections and timers are its own, and what became of an attempt     */
+/*              goes back by the crew's outbox. With one worker there is no crew and no lock.    */
+/*              Uses run, crew.                                                                  */
+/* ============================================================================================ */
+
+#define SPARP__WORKERS_MAX 256
+
+#if SPARP__THREADS
+
+/* New tasks fly; those that are to be cut are. True: it is time to go. */
+static bool sparp__worker_take_messages(sparp__worker *w) {
+    sparp__list fresh;
+    sparp__link *link;
+    sparp *run = w->run;
+    sparp__list_init(&fresh);
+    sparp__crew_lock(w->crew);
+    while ((link = sparp__list_pop_front(&w->inbox)) != NULL)
+        sparp__list_push_back(&fresh, link);
+    bool quit = w->crew->quit, cut = w->cut_any;
+    w->cut_any = false;
+    sparp__crew_unlock(w->crew);
+    while (!quit && (link = sparp__list_pop_front(&fresh)) != NULL) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        sparp__list_push_back(&run->flying, &t->ride);
+        t->home = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
+                                  t->request.https);
+        if (t->home != NULL)
+            sparp__sched_fly(run, t);
+        else
+            sparp__sched_on_no_conn(run, t);
+    }
+    for (link = run->flying.ring.next; cut && !quit && link != &run->flying.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        link = link->next;
+        sparp__crew_lock(w->crew);
+        bool wanted = t->cut_wanted;
+        sparp__crew_unlock(w->crew);
+        if (wanted)
+            sparp__sched_end_attempt(run, t, SPARP__ENDED_CUT, false);
+    }
+    return quit;
+}
+
+static void *sparp__worker_main(void *argument) {
+    sparp__worker *w = (sparp__worker *)argument;
+    sparp *run = w->run;
+    sparp__event events[SPARP__REACTOR_EVENTS];
+    for (;;) {
+        int wait_ms = sparp__sched_wait_ms(run, sparp__env_now());
+        run->turn++;
+        int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+        run->now = sparp__env_now();
+        run->saw_all_events = n >= 0 && n < SPARP__REACTOR_EVENTS;
+        run->shakes = 0;
+        for (int i = 0; i < n; i++)
+            sparp__sched_drop_if_idle(run, &events[i]);
+        sparp__sched_release_paced(run);
+        for (int i = 0; i < n; i++) {
+            if (events[i].tag == SPARP__WAKE_TAG)
+                sparp__sched_run_lookups(run);
+            else
+                sparp__sched_on_event(run, &events[i]);
+        }
+        sparp__sched_run_timers(run);
+        if (sparp__worker_take_messages(w))
+            return NULL;
+    }
+}
+
+/* The host's signals are the host's business. */
+static int sparp__worker_start(sparp__worker *w) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = SPARP__SYS_THREAD(&w->thread, NULL, sparp__worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->started = error == 0;
+    return error;
+}
+
+/* A run that only flies: nothing to pull, nobody to tell. */
+static bool sparp__worker_open(sparp__worker *w, sparp *boss, sparp__fault *fault) {
+    int size = boss->crew->size;
+    w->crew = boss->crew;
+    w->boss = boss;
+    sparp__list_init(&w->inbox);
+    w->run = (sparp *)sparp__env_zalloc(&boss->env, sizeof *w->run);
+    if (w->run == NULL)
+        return sparp__fault_memory(fault);
+    w->run->options = boss->options;
+    w->run->options.max_at_once = (boss->options.max_at_once + size - 1) / size;
+    w->run->options.logger.func = NULL;
+    sparp__run_init(w->run);
+    w->run->crew = boss->crew;
+    w->run->worker = w;
+    w->run->input_done = true;
+    if (!sparp__run_connect(w->run, fault))
+        return false;
+    int error = sparp__worker_start(w);
+    return error == 0 || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
+                                          strerror(error));
+}
+
+/* Waits for the threads; a callback that one of them is in has to return first. The tasks stay
+   with the scheduler, whose they are. */
+static void sparp__workers_close(sparp *run) {
+    sparp__crew *crew = run->crew;
+    if (crew == NULL)
+        return;
+    sparp__crew_lock(crew);
+    crew->quit = true;
+    sparp__crew_unlock(crew);
+    for (int i = 0; i < crew->size; i++) {
+        sparp__worker *w = &crew->members[i];
+        if (w->started) {
+            sparp__dns_wake(w->run->net.resolver.shared);
+            pthread_join(w->thread, NULL);
+        }
+    }
+    run->stats = sparp__sched_stats(run);
+    run->crew = NULL;
+    for (int i = 0; i < crew->size; i++)
+        if (crew->members[i].run != NULL) {
+            sparp__list_init(&crew->members[i].run->flying);
+            sparp__run_free(crew->members[i].run);
+        }
+    pthread_mutex_destroy(&crew->lock);
+    sparp__env_free(&run->env, crew->members, (size_t)crew->size * sizeof *crew->members);
+    sparp__env_free(&run->env, crew, sizeof *crew);
+}
+
+static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
+    int size = run->options.workers;
+    if (size == SPARP_AUTO) {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        size = online < 1 ? 1 : online > SPARP__WORKERS_MAX ? SPARP__WORKERS_MAX : (int)online;
+    }
+    if (size <= 1)
+        return true;
+    sparp__crew *crew = (sparp__crew *)sparp__env_zalloc(&run->env, sizeof *crew);
+    if (crew == NULL)
+        return sparp__fault_memory(fault);
+    crew->members = (sparp__worker *)sparp__env_zalloc(&run->env,
+                                                       (size_t)size * sizeof *crew->members);
+    if (crew->members == NULL || pthread_mutex_init(&crew->lock, NULL) != 0) {
+        sparp__env_free(&run->env, crew->members, (size_t)size * sizeof *crew->members);
+        sparp__env_free(&run->env, crew, sizeof *crew);
+        return sparp__fault_memory(fault);
+    }
+    crew->size = size;
+    sparp__list_init(&crew->outbox);
+    run->crew = crew;
+    for (int i = 0; i < size; i++)
+        if (!sparp__worker_open(&crew->members[i], run, fault))
+            return false;
+    return true;
+}
+
+#else
+
+static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
+    (void)run;
+    (void)fault;
+    return true;
+}
+
+static void sparp__workers_close(sparp *run) {
+    (void)run;
+}
+
+#endif
 
 /* ============================================================================================ */
 /* >>public     the functions of the API: check the arguments, call the sections above.          */
@@ -7176,6 +7730,9 @@ const char *sparp_check_options(const sparp_options *o) {
          "backoff_max_s must not be negative (0: 30 s)"},
         {sparp__options_bad_s(o->retry_after_max_s, true),
          "retry_after_max_s must not be negative (0: 120 s)"},
+        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
+         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
+        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
         {o->retry_safe_only && o->retry_unsafe,
          "retry_safe_only and retry_unsafe contradict each other"},
         {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
@@ -7252,119 +7809,6 @@ static void sparp__options_fill(sparp_options *o) {
 
 /* --- opening and closing ---------------------------------------------------------------------- */
 
-static void sparp__public_init(sparp *run) {
-    sparp__list *lists[9];
-    size_t n = 0;
-    lists[n++] = &run->free_conns;
-    lists[n++] = &run->fresh;
-    lists[n++] = &run->again;
-    lists[n++] = &run->parked;
-    lists[n++] = &run->flying;
-    lists[n++] = &run->paced;
-    lists[n++] = &run->ready;
-    lists[n++] = &run->kept;
-    lists[n++] = &run->unused;
-    for (size_t i = 0; i < n; i++)
-        sparp__list_init(lists[i]);
-    run->env.allocator = run->options.allocator;
-    run->env.logger = run->options.logger;
-    run->env.random = run->options.random_seed != 0 ? run->options.random_seed
-        : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
-    run->net.env = &run->env;
-#if SPARP__TLS
-    run->net.trust.options = &run->options.tls;
-#endif
-    run->now = run->opened_at = sparp__env_now();
-    run->deadline = SPARP__NEVER;
-    if (run->options.max_at_once == SPARP_AUTO) {
-        run->options.max_at_once = SPARP__TIDE_MAX;
-        run->tide.limit = SPARP__TIDE_START;
-    }
-    run->limit = run->options.max_at_once;
-    run->retry_credit_at = run->now;
-    run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
-                                                          : run->options.estimated_input_size;
-    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
-    run->write = run->admit;
-}
-
-/* False: *fault says why, and what was built so far is for sparp__public_free. */
-static bool sparp__public_connect(sparp *run, sparp__fault *fault) {
-    if (!sparp__pool_open(&run->env, &run->pool))
-        return sparp__fault_memory(fault);
-    run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
-    if (run->net.scratch == NULL)
-        return sparp__fault_memory(fault);
-    if (!sparp__reactor_open(&run->env, &run->net.reactor))
-        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
-                                strerror(errno));
-    if (!sparp__resolver_open(&run->net.resolver, fault))
-        return false;
-    if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
-                            SPARP__WAKE_TAG, SPARP__READABLE))
-        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
-                                strerror(errno));
-    return true;
-}
-
-/* Everything that holds a descriptor. */
-static void sparp__public_disconnect(sparp *run) {
-    for (size_t i = 0; i < run->num_conns; i++)
-        sparp__conn_close(&run->net, run->conns[i]);
-    sparp__resolver_close(&run->env, &run->net.resolver);
-    sparp__reactor_close(&run->env, &run->net.reactor);
-#if SPARP__TLS
-    sparp__trust_free(&run->env, &run->net.trust);
-#endif
-}
-
-static void sparp__public_free_tasks(sparp *run, sparp__list *list) {
-    sparp__link *link;
-    while ((link = sparp__list_pop_front(list)) != NULL)
-        sparp__task_free(&run->env, SPARP__OWNER(sparp__task, link, link));
-}
-
-static void sparp__public_free_origins(sparp *run) {
-    for (size_t i = 0; i < run->pool.num_buckets; i++)
-        for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
-            next = o->chain;
-            sparp__env_free(&run->env, o, sizeof *o);
-        }
-    sparp__pool_close(&run->env, &run->pool);
-}
-
-/* Whatever state it is in: nobody is told anything any more. */
-static void sparp__public_free(sparp *run) {
-    sparp__env env = run->env;
-    sparp__timer *timer;
-    sparp__public_disconnect(run);
-    while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
-        if (SPARP__OWNER(sparp__task, timer, timer)->state == SPARP__TASK_SLEEPING)
-            sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
-    while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
-        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
-    sparp__public_free_tasks(run, &run->fresh);
-    sparp__public_free_tasks(run, &run->again);
-    sparp__public_free_tasks(run, &run->parked);
-    sparp__public_free_tasks(run, &run->flying);
-    sparp__public_free_tasks(run, &run->ready);
-    sparp__public_free_tasks(run, &run->kept);
-    sparp__public_free_tasks(run, &run->unused);
-    if (run->shown != NULL)
-        sparp__task_free(&env, run->shown);
-    for (size_t i = 0; i < run->num_conns; i++)
-        sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
-    sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
-    sparp__public_free_origins(run);
-    sparp__heap_free(&env, &run->timers);
-    sparp__heap_free(&env, &run->sleeping);
-    sparp__heap_free(&env, &run->in_order);
-    sparp__heap_free(&env, &run->gates);
-    sparp__buf_free(&env, &run->cancels);
-    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
-    sparp__env_free(&env, run, sizeof *run);
-}
-
 static void sparp__public_refuse(const sparp_options *o, sparp_error error, const char *detail,
                                  sparp_error *error_or_null) {
     if (o->logger.func != NULL)
@@ -7389,10 +7833,11 @@ sparp *sparp_open(const sparp_options *options, sparp_error *error_or_null) {
     }
     memset(run, 0, sizeof *run);
     run->options = o;
-    sparp__public_init(run);
-    if (!sparp__public_connect(run, &fault)) {
+    sparp__run_init(run);
+    if (!sparp__run_connect(run, &fault) || !sparp__workers_open(run, &fault)) {
         sparp__public_refuse(options, fault.error, fault.detail, error_or_null);
-        sparp__public_free(run);
+        sparp__workers_close(run);
+        sparp__run_free(run);
         return NULL;
     }
     if (error_or_null != NULL)
@@ -7401,8 +7846,10 @@ sparp *sparp_open(const sparp_options *options, sparp_error *error_or_null) {
 }
 
 void sparp_close(sparp *run) {
-    if (run != NULL)
-        sparp__public_free(run);
+    if (run == NULL)
+        return;
+    sparp__workers_close(run);
+    sparp__run_free(run);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -7508,9 +7955,7 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
 }
 
 sparp_stats sparp_get_stats(const sparp *run) {
-    sparp_stats stats = run->stats;
-    stats.elapsed_us = (run->now - run->opened_at) / 1000;
-    return stats;
+    return sparp__sched_stats(run);
 }
 
 const char *sparp_error_detail(const sparp *run) {
@@ -7575,7 +8020,8 @@ static sparp_results sparp__public_collect(const sparp_options *options, bool an
     out.owner->options.ordered = false;
     while (sparp_step(out.owner, -1))
         continue;
-    sparp__public_disconnect(out.owner);
+    sparp__workers_close(out.owner);
+    sparp__run_disconnect(out.owner);
     out.error = out.owner->fault.error;
     out.stats = sparp_get_stats(out.owner);
     sparp__public_list_results(out.owner, any, &out);
@@ -7702,6 +8148,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__WORKERS_MAX
 #undef SPARP__PASSES_MAX
 #undef SPARP__TIDE_MAX
 #undef SPARP__TIDE_START
