@@ -204,7 +204,7 @@ $1 == "rest" {
 END {
     print "# Benchmark"
     print ""
-    print about["date"] ". " about["machine"] "."
+    print about["date"] ". " about["machine"] ", load " about["load"] " when it began."
     print about["versions"] "."
     print ""
     print "Loopback. The server has one core, the client another. CPU time of the client's process, user"

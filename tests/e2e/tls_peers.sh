@@ -17,6 +17,7 @@ backend() {
 }
 
 has_ipv6() {
+    : >"$dir/ipv6.log"
     openssl s_server -accept '[::1]:0' -nocert >"$dir/ipv6.log" 2>&1 &
     one=$!
     until_true grep -qE 'ACCEPT|rror' "$dir/ipv6.log"

@@ -22,6 +22,7 @@ run() {
 s_server() {
     log=$dir/s_server-$1.log
     shift
+    : >"$log"
     (cd "$dir/www" && exec openssl s_server -accept 127.0.0.1:0 "$@") >"$log" 2>&1 </dev/null &
     server=$!
     servers="$servers $server"
@@ -107,7 +108,7 @@ trap 'kill \$server; wait \$server' EXIT
 tries=0
 until grep -q 'listening on IPv4' "$dir/gnutls.log"; do
     tries=\$((tries + 1))
-    [ \$tries -lt 100 ] || exit 99
+    [ \$tries -lt 600 ] || exit 99
     sleep 0.05
 done
 "$SPARP" -q -R 0 $trust -o "$dir/many" "\$@"

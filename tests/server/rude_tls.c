@@ -72,18 +72,18 @@ enum { CIPHER_SPEC = 20, ALERTS, HANDSHAKE, DATA, NONSENSE = 99 };     /* types 
 #define EARLY  "~uHTTP/1.1 413 Content Too Large|Connection: close|" LENGTH
 #define EVER   "1000000000"
 #define ALERT  "~x15~x03~x03~x00~x02"
+#define SERVER_HELLO(version) "~x16" version "~x00~x2a~x02~x00~x00~x26" version "~[32:r~]~x00" \
+                              "~xc0~x2b~x00~H"
 
 enum way {                                 /* the parts of a mode that are not scripts */
     SESSIONS     = 1 << 0,                 /* keeps sessions, and resumes them */
     BAD_SESSIONS = 1 << 1,                 /* ... but remembers another secret */
-    TLS_1_0      = 1 << 2,
-    TLS_1_1      = 1 << 3,
-    H2_ONLY      = 1 << 4,
-    ASK_CLIENT   = 1 << 5,                 /* a certificate of client-ca is required */
-    DRIP         = 1 << 6,                 /* the handshake, byte by byte */
-    TALK_FIRST   = 1 << 7,                 /* the answer comes before the request */
-    CUT_NEXT     = 1 << 8,                 /* each connection is cut a few bytes later */
-    WRONG_KEY    = 1 << 9
+    H2_ONLY      = 1 << 2,
+    ASK_CLIENT   = 1 << 3,                 /* a certificate of client-ca is required */
+    DRIP         = 1 << 4,                 /* the handshake, byte by byte */
+    TALK_FIRST   = 1 << 5,                 /* the answer comes before the request */
+    CUT_NEXT     = 1 << 6,                 /* each connection is cut a few bytes later */
+    WRONG_KEY    = 1 << 7
 };
 
 struct mode {
@@ -136,8 +136,8 @@ static const struct mode table[] = {
     { .name = "cut-next",        .ways = CUT_NEXT, .script = HELLO },
     { .name = "drip-handshake",  .ways = DRIP, .script = HELLO },
     { .name = "drip-rsa",        .ways = DRIP, .chain = "rsa", .script = "~d" HELLO },
-    { .name = "tls10",           .ways = TLS_1_0, .script = HELLO },
-    { .name = "tls11",           .ways = TLS_1_1, .script = HELLO },
+    { .name = "tls10",           .raw = SERVER_HELLO("~x03~x01") },
+    { .name = "tls11",           .raw = SERVER_HELLO("~x03~x02") },
     { .name = "h2-only",         .ways = H2_ONLY, .script = HELLO },
     { .name = "wrong-key",       .ways = WRONG_KEY, .script = HELLO },
     { .name = "wrong-key-rsa",   .ways = WRONG_KEY, .chain = "rsa", .script = HELLO },
@@ -721,10 +721,6 @@ static void set_up(struct conn *c) {
         br_ssl_server_init_full_ec(&c->tls, id->chain, id->length, BR_KEYTYPE_EC,
                                    br_skey_decoder_get_ec(&id->key));
     br_ssl_engine_set_buffer(e, c->buffer, sizeof c->buffer, 1);
-    if ((m->ways & TLS_1_0) != 0)
-        br_ssl_engine_set_versions(e, BR_TLS10, BR_TLS10);
-    else if ((m->ways & TLS_1_1) != 0)
-        br_ssl_engine_set_versions(e, BR_TLS10, BR_TLS11);
     if ((m->ways & H2_ONLY) != 0) {
         br_ssl_engine_set_protocol_names(e, &h2, 1);
         br_ssl_engine_add_flags(e, BR_OPT_FAIL_ON_ALPN_MISMATCH);
