@@ -1379,13 +1379,13 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
 
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
 
-typedef struct sparp__gate {            /* zeroed, then its bucket set: open */
-    sparp__bucket bucket;
+typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
+    sparp__bucket bucket;               /* of starts */
+    sparp__bucket write;                /* of writes, see sparp.write: guarded */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int      width;                     /* while it reopens: this many at once; 0: open */
     int      strikes;                   /* closed again and again, without a success between */
-    bool     reached;                   /* a connection stood: look-ups dam nothing up any more */
 } sparp__gate;
 
 static bool sparp__gate_closed(const sparp__gate *g, int64_t now) {
@@ -1397,8 +1397,7 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t n
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once)
-        || (g->bucket.period > 0 && !g->reached && g->in_flight > 0))
+        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
     return sparp__bucket_wait(&g->bucket, now);
 }
@@ -1427,7 +1426,7 @@ static void sparp__gate_widen(sparp__gate *g, int64_t now) {
 
 /* Until when it has to be remembered although nobody uses it. */
 static int64_t sparp__gate_memory(const sparp__gate *g) {
-    return sparp__max(g->closed_until, g->bucket.next);
+    return sparp__max(g->closed_until, sparp__max(g->bucket.next, g->write.next));
 }
 
 /* ============================================================================================ */
@@ -5901,27 +5900,57 @@ static bool sparp__sched_has_ready(const sparp *run) {
 
 /* --- the token that a write takes, also from a worker ---------------------------------------- */
 
-static sparp__bucket *sparp__sched_bucket(sparp *run) {
-    return run->worker != NULL ? &run->worker->boss->write : &run->write;
+static const sparp *sparp__sched_boss(const sparp *run) {
+    return run->worker != NULL ? run->worker->boss : run;
 }
 
+/* Nanoseconds until the next start of all may be written. */
 static int64_t sparp__sched_token_wait(const sparp *run) {
     sparp__crew_lock(run->crew);
-    int64_t wait = sparp__bucket_wait(run->worker != NULL ? &run->worker->boss->write : &run->write,
-                                      run->now);
+    int64_t wait = sparp__bucket_wait(&sparp__sched_boss(run)->write, run->now);
+    sparp__crew_unlock(run->crew);
+    return wait;
+}
+
+/* Nanoseconds until this one may be, also by its origin's pace. */
+static int64_t sparp__sched_write_wait(const sparp *run, const sparp__task *t) {
+    sparp__crew_lock(run->crew);
+    int64_t wait = sparp__max(sparp__bucket_wait(&sparp__sched_boss(run)->write, run->now),
+                              sparp__bucket_wait(&t->origin->gate.write, run->now));
     sparp__crew_unlock(run->crew);
     return wait;
 }
 
 /* Booked at the true time: a callback of this turn may have taken long. */
-static bool sparp__sched_take_token(sparp *run) {
+static bool sparp__sched_take_token(sparp *run, sparp__task *t) {
+    sparp *boss = run->worker != NULL ? run->worker->boss : run;
+    sparp__bucket *own = &t->origin->gate.write;
     sparp__crew_lock(run->crew);
-    sparp__bucket *bucket = sparp__sched_bucket(run);
-    bool free = sparp__bucket_wait(bucket, run->now) == 0;
-    if (free)
-        sparp__bucket_take(bucket, run->options.max_per_second > 0 ? sparp__env_now() : run->now);
+    bool limited = boss->write.period != 0 || own->period != 0;
+    bool may = sparp__bucket_wait(&boss->write, run->now) == 0
+        && sparp__bucket_wait(own, run->now) == 0;
+    int64_t now = limited && may ? sparp__env_now() : run->now;
+    if (may) {
+        sparp__bucket_take(&boss->write, now);
+        sparp__bucket_take(own, now);
+    }
     sparp__crew_unlock(run->crew);
-    return free;
+    return may;
+}
+
+/* Nanoseconds until the first of those that hold a connection may be written; *first: that one.
+   They are few: as many as were let in while one of them connected. */
+static int64_t sparp__sched_paced_wait(const sparp *run, sparp__task **first) {
+    int64_t wait = SPARP__NEVER;
+    for (sparp__link *at = run->paced.ring.next; at != &run->paced.ring && wait > 0;
+         at = at->next) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        int64_t own = sparp__sched_write_wait(run, t);
+        if (own < wait)
+            *first = t;
+        wait = sparp__min(wait, own);
+    }
+    return wait;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -6018,10 +6047,13 @@ static void sparp__sched_parse(sparp *run, sparp__task *t) {
 static void sparp__sched_put_origin(sparp *run, sparp__origin *o) {
     if (o == NULL)
         return;
+    if (o->users > 1) {
+        o->users--;
+        return;
+    }
     int64_t memory = sparp__gate_memory(&o->gate);
-    if (o->users > 1 || memory <= run->now) {
-        if (o->users == 1)
-            sparp__heap_remove(&run->gates, &o->timer);
+    if (memory <= run->now) {
+        sparp__heap_remove(&run->gates, &o->timer);
         sparp__pool_put(&run->env, &run->pool, o);
         return;
     }
@@ -6458,11 +6490,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
 
 /* What the end of an attempt means for its request. */
 static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
-    sparp__gate *g = &t->origin->gate;
     sparp__sched_leave(run, t);
-    g->reached = g->reached || end == SPARP__ENDED_RESPONSE;
-    if (t->replayed)                    /* it could not wait, so the next one does */
-        sparp__bucket_take(&g->bucket, run->now);
     switch (end) {
     case SPARP__ENDED_RESPONSE:
         sparp__sched_on_verdict(run, t);
@@ -6594,7 +6622,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
     sparp__conn *c = t->conn;
-    if (!sparp__sched_take_token(run)) {
+    if (!sparp__sched_take_token(run, t)) {
         if (!sparp__conn_want_write(&run->net, c, false))
             return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
         t->held_at = run->now;
@@ -6711,8 +6739,6 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
             return;
         case SPARP__CONN_CONNECTED:
             sparp__sched_count_connect(run, c);
-            if (run->worker == NULL)
-                t->origin->gate.reached = true;
             run->starved_at = 0;
             event = sparp__sched_write(run, t);
             continue;
@@ -6858,6 +6884,8 @@ static sparp__origin *sparp__sched_get_origin(sparp *run, const sparp__request *
     sparp__origin *o = sparp__pool_get(&run->env, &run->pool, r->host, r->port, r->https);
     if (o != NULL && rate > 0 && o->gate.bucket.period == 0)
         sparp__bucket_init(&o->gate.bucket, rate, run->options.burst);
+    if (o != NULL && rate > 0 && o->gate.write.period == 0)
+        o->gate.write = o->gate.bucket;
     return o;
 }
 
@@ -7033,9 +7061,9 @@ static void sparp__sched_check_stop(sparp *run) {
 /* Those that hold an open connection and wait for their token alone, in their order. The wait
    is ours: it does not count against the attempt. */
 static void sparp__sched_release_paced(sparp *run) {
-    while (run->paced.count > 0 && sparp__sched_token_wait(run) == 0) {
-        sparp__link *link = sparp__list_pop_front(&run->paced);
-        sparp__task *t = SPARP__OWNER(sparp__task, paced, link);
+    sparp__task *t = NULL;
+    while (sparp__sched_paced_wait(run, &t) == 0) {
+        sparp__list_remove(&run->paced, &t->paced);
         t->started_at += run->now - t->held_at;
         sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, run->now - t->held_at);
         t->held_at = 0;
@@ -7283,8 +7311,8 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
 static int64_t sparp__sched_next_due(const sparp *run) {
     int64_t due = sparp__min(sparp__heap_next(&run->timers), sparp__heap_next(&run->sleeping));
     due = sparp__min(due, run->deadline);
-    if (run->paced.count > 0)
-        due = sparp__min(due, sparp__time_after(run->now, sparp__sched_token_wait(run)));
+    sparp__task *first = NULL;
+    due = sparp__min(due, sparp__time_after(run->now, sparp__sched_paced_wait(run, &first)));
     if (run->again.count + run->fresh.count > 0
         && run->stats.in_flight < (uint64_t)sparp__sched_limit(run))
         due = sparp__min(due, sparp__max(sparp__max(run->starved_until, run->permit_at),

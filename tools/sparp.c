@@ -818,6 +818,8 @@ static double json_number_value(slice raw) {
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
+    X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
+      "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
     X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
@@ -963,7 +965,7 @@ typedef struct config {
     sparp_field query[DEFAULTS_MAX];
     size_t      num_headers, num_query;
     size_t      num_removed;                 /* ... this many, their values are NULL */
-    int64_t     skip, limit, total, max_at_once, per_host, burst, max_body, first;
+    int64_t     skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
     int64_t     retries, soft_retries, timeout_retries, transport_retries;
     double      max_per_second, timeout, connect_timeout, deadline;
     double      backoff, backoff_max, retry_after_max;
@@ -1309,15 +1311,17 @@ static bool set_json(config *c, const char *arg) {
 }
 
 /* "N" or "P%". */
-static bool set_max_at_once(config *c, const char *arg) {
+/* A number, or "auto". */
+static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
     int64_t value = SPARP_AUTO;
     if (strcmp(arg, "auto") != 0 && !parse_count(slice_of(arg), &value))
-        return option_refuse(OPTION_MAX_AT_ONCE, arg, "a number or auto");
-    if (value != SPARP_AUTO && (value < 1 || value > 100000)) {
-        say("--max-at-once: '%s' is out of range, which is 1 to 100000", arg);
+        return option_refuse(id, arg, "a number or auto");
+    if (value != SPARP_AUTO && (value < 1 || value > highest)) {
+        say("--%s: '%s' is out of range, which is 1 to %lld", option_rows[id].name, arg,
+            (long long)highest);
         return false;
     }
-    c->max_at_once = value;
+    *out = value;
     return true;
 }
 
@@ -1359,7 +1363,8 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_HEADER:    return set_header(c, arg);
     case OPTION_URL_QUERY: return set_query(c, arg);
     case OPTION_JSON:      return set_json(c, arg);
-    case OPTION_MAX_AT_ONCE: return set_max_at_once(c, arg);
+    case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
+    case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_DATA:
@@ -4048,6 +4053,7 @@ static void run_options(app *a, sparp_options *o) {
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
     o->max_at_once_per_origin = (int)c->per_host;
+    o->workers = (int)c->workers;
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
     o->timeout_s = c->timeout;
