@@ -1409,11 +1409,12 @@ static void sparp__gate_enter(sparp__gate *g, int64_t now) {
 
 /* The latest of all ends counts. It reopens with one probe. */
 static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
-    if (g->closed_until <= now)
+    if (g->closed_until <= now) {
         g->closed_at = now;
+        g->strikes++;
+    }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
-    g->strikes++;
 }
 
 /* A success: twice as many may try, until nobody counts any more. */
@@ -6390,6 +6391,8 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
     if (o->no_gate || (t->http.status != 429 && (t->http.status != 503 || !(asked > 0)))
         || asked > o->retry_after_max_s)
         return;
+    if (!(asked > 0) && g->closed_until > run->now && t->started_at <= g->closed_at)
+        return;                         /* says nothing new */
     if (!(asked > 0))
         asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
     if (asked > 0)
