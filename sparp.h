@@ -1425,9 +1425,13 @@ static void sparp__gate_widen(sparp__gate *g, int64_t now) {
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
 }
 
-/* Until when it has to be remembered although nobody uses it. */
+/* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
+   again as it was closed. */
 static int64_t sparp__gate_memory(const sparp__gate *g) {
-    return sparp__max(g->closed_until, sparp__max(g->bucket.next, g->write.next));
+    int64_t reopening = g->width == 0 ? 0
+        : sparp__time_after(g->closed_until, g->closed_until - g->closed_at);
+    return sparp__max(sparp__max(reopening, g->closed_until),
+                      sparp__max(g->bucket.next, g->write.next));
 }
 
 /* ============================================================================================ */
@@ -4644,12 +4648,19 @@ static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
 /*              socket, tls.                                                                     */
 /* ============================================================================================ */
 
-#if SPARP__TLS
-typedef br_ssl_session_parameters sparp__session;       /* to be resumed; zeroed: none */
-#else
-typedef struct sparp__tls sparp__tls;                   /* there are none */
-typedef char sparp__session;
+#if !SPARP__TLS
+typedef struct sparp__tls sparp__tls;   /* there are none */
 #endif
+
+/* What the TLS connections of one origin share: the session, and the first of them, which leads
+   while the others wait a moment, so that they can resume it instead of computing it all anew. */
+typedef struct sparp__session {
+#if SPARP__TLS
+    br_ssl_session_parameters parameters;       /* to be resumed; zeroed: none */
+#endif
+    bool        leading, led;           /* one has begun; it has ended, well or badly */
+    sparp__list followers;              /* connections that wait for it, by .waiter */
+} sparp__session;
 
 typedef struct sparp__stream {          /* zeroed, then fd set */
     int         fd;
@@ -4815,6 +4826,7 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__SCRATCH_SIZE (256 * 1024)        /* one receive buffer for all connections */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
+#define SPARP__FOLLOW_NS SPARP__NS_PER_S        /* longest wait for the first TLS handshake */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
 
 typedef struct sparp__net {             /* what all connections of a run share */
@@ -4834,6 +4846,7 @@ typedef enum sparp__conn_state {
     SPARP__CONN_CLOSED,                 /* waits for nothing */
     SPARP__CONN_RESOLVING,              /* for the addresses of its host */
     SPARP__CONN_CONNECTING,             /* for one of the racing sockets */
+    SPARP__CONN_FOLLOWING,              /* for the origin's first TLS handshake, to resume it */
     SPARP__CONN_SHAKING,                /* for the next step of the TLS handshake */
     SPARP__CONN_OPEN,                   /* for a request: fresh, or idle in the pool */
     SPARP__CONN_SENDING,                /* for room to send the rest; reads what comes early */
@@ -4855,7 +4868,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__stream stream;               /* from SHAKING on */
     uint32_t     tag;                   /* index and generation: see >>reactor */
     uint16_t     port;
-    bool         https, send_dead, wants_write;
+    bool         https, send_dead, wants_write, leads;
     const char  *host;                  /* somebody else's; lives as long as the connection */
     sparp__session *session;            /* likewise: resumed, and replaced by a newer one */
 
@@ -4937,7 +4950,12 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     sparp__conn_forget_lookup(c);
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
-    if (c->state >= SPARP__CONN_SHAKING)
+    if (c->state == SPARP__CONN_FOLLOWING)
+        sparp__list_remove(&c->session->followers, &c->waiter);
+    if (c->leads)
+        c->session->led = true;
+    c->leads = false;
+    if (c->state >= SPARP__CONN_FOLLOWING)
         sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
     c->http = NULL;
@@ -4976,7 +4994,9 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
     sparp__io io = sparp__stream_shake(s);
     int error = errno;
     if (io == SPARP__IO_OK) {
-        sparp__tls_on_open(s->tls, c->session);
+        sparp__tls_on_open(s->tls, &c->session->parameters);
+        c->session->led = true;
+        c->leads = false;
         return sparp__conn_on_open(c, now);
     }
     if (io == SPARP__IO_FAILED && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0) {
@@ -4985,7 +5005,7 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
         return SPARP__CONN_FAILED;
     }
     if (io == SPARP__IO_FAILED) {
-        memset(c->session, 0, sizeof *c->session);      /* if it was that, not once more */
+        memset(&c->session->parameters, 0, sizeof c->session->parameters);      /* not again */
         sparp__tls_say_why(s->tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -5001,9 +5021,30 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
 }
 
 static sparp__conn_event sparp__conn_begin_shaking(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->leads = !c->session->leading;
+    c->session->leading = true;
+    c->race_due = SPARP__NEVER;
     c->state = SPARP__CONN_SHAKING;
-    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, c->session, &c->fault);
+    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->parameters,
+                                   &c->fault);
     return c->stream.tls != NULL ? sparp__conn_shake(net, c, now) : SPARP__CONN_FAILED;
+}
+
+/* The leader is at it: wait for it, but not for long. */
+static sparp__conn_event sparp__conn_follow(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->state = SPARP__CONN_FOLLOWING;
+    c->race_due = sparp__time_after(now, SPARP__FOLLOW_NS);
+    sparp__list_push_back(&c->session->followers, &c->waiter);
+    if (!sparp__conn_want_write(net, c, false))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+/* It has waited long enough. */
+static sparp__conn_event sparp__conn_stop_following(sparp__net *net, sparp__conn *c,
+                                                    int64_t now) {
+    sparp__list_remove(&c->session->followers, &c->waiter);
+    return sparp__conn_begin_shaking(net, c, now);
 }
 
 static sparp__conn_event sparp__conn_on_shaking(sparp__net *net, sparp__conn *c,
@@ -5036,6 +5077,8 @@ static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *
     c->race_due = SPARP__NEVER;
     c->wants_write = true;              /* as it was registered: see sparp__conn_want_write */
 #if SPARP__TLS
+    if (c->https && c->session->leading && !c->session->led)
+        return sparp__conn_follow(net, c, now);
     if (c->https)
         return sparp__conn_begin_shaking(net, c, now);
 #endif
@@ -5281,6 +5324,8 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     if (c->state == SPARP__CONN_SHAKING)
         return sparp__conn_on_shaking(net, c, e, now);
 #endif
+    if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
+        return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
     if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0)
@@ -5290,6 +5335,15 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     return event;
 }
 
+/* race_due has come. */
+static sparp__conn_event sparp__conn_on_race_due(sparp__net *net, sparp__conn *c, int64_t now) {
+#if SPARP__TLS
+    if (c->state == SPARP__CONN_FOLLOWING)
+        return sparp__conn_stop_following(net, c, now);
+#endif
+    return c->state == SPARP__CONN_CONNECTING ? sparp__conn_race(net, c, now) : SPARP__CONN_BUSY;
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     switch (c->state) {
     case SPARP__CONN_CLOSED:
@@ -5297,6 +5351,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     case SPARP__CONN_CONNECTING:
         return SPARP_PHASE_CONNECT;
+    case SPARP__CONN_FOLLOWING:
     case SPARP__CONN_SHAKING:
         return SPARP_PHASE_TLS;
     case SPARP__CONN_OPEN:
@@ -5379,6 +5434,7 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
             return NULL;
         sparp__list_init(&o->idle);
         sparp__list_init(&o->parked);
+        sparp__list_init(&o->session.followers);
         o->hash = hash;
         o->port = port;
         o->https = https;
@@ -5681,7 +5737,7 @@ static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t
         bool resolved = c->state >= SPARP__CONN_CONNECTING;
         t->phase_ns[SPARP_PHASE_DNS] = (resolved ? c->resolved_at : now) - c->opened_at;
         t->phase_ns[SPARP_PHASE_CONNECT] = !resolved ? 0
-            : (c->state >= SPARP__CONN_SHAKING ? c->connected_at : now) - c->resolved_at;
+            : (c->state >= SPARP__CONN_FOLLOWING ? c->connected_at : now) - c->resolved_at;
         t->phase_ns[SPARP_PHASE_TLS] = c->state < SPARP__CONN_SHAKING ? 0
             : (connected ? c->secured_at : now) - c->connected_at;
     }
@@ -6765,16 +6821,33 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
     }
 }
 
+/* The origin's first TLS handshake is over: those that waited for it begin. */
+static void sparp__sched_release_followers(sparp *run, sparp__origin *home) {
+#if SPARP__TLS
+    while (home->session.led && home->session.followers.count > 0) {
+        sparp__conn *c = SPARP__OWNER(sparp__conn, waiter, home->session.followers.ring.next);
+        sparp__sched_follow(run, c, sparp__conn_stop_following(&run->net, c, run->now),
+                            sparp__str_make(NULL, 0));
+    }
+#else
+    (void)run;
+    (void)home;
+#endif
+}
+
 /* The same, and then whoever waited for what this origin has free now. */
 static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
-    sparp__origin *o = ((sparp__task *)c->user)->origin;
-    if (run->worker != NULL) {          /* the origin is the scheduler's business */
+    sparp__origin *o = ((sparp__task *)c->user)->origin, *home = ((sparp__task *)c->user)->home;
+    home->users++;                      /* ours: the task may end, and with it the origin */
+    if (run->worker != NULL) {          /* the limits are the scheduler's business */
         sparp__sched_follow(run, c, event, piece);
+        sparp__sched_release_followers(run, home);
+        sparp__sched_put_origin(run, home);
         return;
     }
-    o->users++;                         /* ours: the task may end, and with it the origin */
     sparp__sched_follow(run, c, event, piece);
+    sparp__sched_release_followers(run, home);
     sparp__sched_look_at_origin(run, o);
     sparp__sched_put_origin(run, o);
 }
@@ -7215,15 +7288,13 @@ static void sparp__sched_on_gate(sparp *run, sparp__origin *o) {
 }
 
 static void sparp__sched_on_timer(sparp *run, sparp__task *t) {
-    sparp__origin *o = t->origin;
-    if (run->worker != NULL) {
-        sparp__sched_on_timeout(run, t);
-        return;
-    }
-    o->users++;
+    sparp__origin *o = t->origin, *home = t->home;
+    home->users++;
     sparp__sched_on_timeout(run, t);
-    sparp__sched_look_at_origin(run, o);
-    sparp__sched_put_origin(run, o);
+    sparp__sched_release_followers(run, home);
+    if (run->worker == NULL)
+        sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, home);
 }
 
 static void sparp__sched_run_timers(sparp *run) {
@@ -7234,8 +7305,8 @@ static void sparp__sched_run_timers(sparp *run) {
         if (t == NULL) {
             sparp__pool_remove_idle(&run->pool, c);
             sparp__sched_drop_conn(run, c);
-        } else if (c->state == SPARP__CONN_CONNECTING && c->race_due <= run->now) {
-            sparp__sched_drive(run, c, sparp__conn_race(&run->net, c, run->now),
+        } else if (c->race_due <= run->now && c->state < SPARP__CONN_SHAKING) {
+            sparp__sched_drive(run, c, sparp__conn_on_race_due(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
         } else {
             sparp__sched_on_timer(run, t);
@@ -7279,7 +7350,7 @@ static sparp__conn *sparp__sched_conn_of(const sparp *run, const sparp__event *e
     size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
     if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
-        || (c->state >= SPARP__CONN_SHAKING && c->stream.fd != e->fd))
+        || (c->state >= SPARP__CONN_FOLLOWING && c->stream.fd != e->fd))
         return NULL;
     return c;
 }
@@ -8179,6 +8250,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__FOLLOW_NS
 #undef SPARP__WORKERS_MAX
 #undef SPARP__PASSES_MAX
 #undef SPARP__TIDE_MAX
