@@ -498,9 +498,10 @@ typedef struct sparp_options {
     int      burst;                      /* starts that may come at once (default: 1) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
-    int      workers;                    /* threads for I/O, TLS, inspect() and parse(), which
-                                            then run there (default: 1, none but yours;
-                                            SPARP_AUTO: as many as processors) */
+    /* Threads for I/O and TLS; inspect() runs there too, and parse(), but for the last response
+       of a request that ends as SOFT_EXHAUSTED. The allocator must then be thread-safe.
+       (default: 1, none but yours; SPARP_AUTO: as many as there are processors) */
+    int      workers;
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
        after which to ask again. SPARP_NONE: not before sparp_wake(). */
     double (*permit)(const char *url, void *user_data);
@@ -5824,6 +5825,7 @@ typedef struct sparp__worker {
     sparp__list   inbox;                /* tasks to be tried, by .ride */
     size_t        load;                 /* tasks it has; the boss's alone */
     bool          cut_any;              /* one of its tasks has cut_wanted */
+    bool          drop_idle;            /* others need its descriptors */
     sparp_stats   published;            /* what it counted until its last message */
 #if SPARP__THREADS
     pthread_t     thread;
@@ -5848,6 +5850,13 @@ static void sparp__crew_unlock(sparp__crew *crew) {
 #else
     (void)crew;
 #endif
+}
+
+static void sparp__crew_drop_idle(sparp__crew *crew) {
+    sparp__crew_lock(crew);
+    for (int i = 0; crew != NULL && i < crew->size; i++)
+        crew->members[i].drop_idle = true;
+    sparp__crew_unlock(crew);
 }
 
 static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
@@ -6541,6 +6550,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
         return;
     }
     run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
+    sparp__crew_drop_idle(run->crew);
     if (--t->attempts == 0)
         t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
     run->stats.waiting++;
@@ -6550,6 +6560,8 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
 /* What the end of an attempt means for its request. */
 static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
     sparp__sched_leave(run, t);
+    if (end != SPARP__ENDED_STARVED)
+        run->starved_at = 0;
     switch (end) {
     case SPARP__ENDED_RESPONSE:
         sparp__sched_on_verdict(run, t);
@@ -6896,10 +6908,15 @@ static void sparp__sched_collect_from_workers(sparp *run) {
     while ((link = sparp__list_pop_front(&run->crew->outbox)) != NULL)
         sparp__list_push_back(&ended, link);
     sparp__crew_unlock(run->crew);
+    run->now = sparp__env_now();        /* not before they ended */
     while ((link = sparp__list_pop_front(&ended)) != NULL) {
         sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
         sparp__origin *o = t->origin;
         t->worker->load--;
+        if (t->cut_wanted && (t->end != SPARP__ENDED_RESPONSE || t->verdict == SPARP_SOFT_FAIL)) {
+            t->end = SPARP__ENDED_CUT;  /* it would have been tried again */
+            t->body_complete = false;
+        }
         o->users++;
         sparp__sched_conclude(run, t, t->end);
         sparp__sched_look_at_origin(run, o);
@@ -7045,12 +7062,11 @@ static void sparp__sched_cancel_flying(sparp *run, sparp__task *t) {
     sparp__origin *o = t->origin;
     if (run->crew != NULL) {            /* it comes back when its worker has cut it */
         sparp__crew_lock(run->crew);
-        t->cut_wanted = true;
-        for (int i = 0; i < run->crew->size; i++)
-            run->crew->members[i].cut_any = true;
+        bool first = !t->worker->cut_any;
+        t->cut_wanted = t->worker->cut_any = true;
         sparp__crew_unlock(run->crew);
-        for (int i = 0; i < run->crew->size; i++)
-            sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
+        if (first)
+            sparp__dns_wake(t->worker->run->net.resolver.shared);
         return;
     }
     o->users++;
@@ -7602,13 +7618,16 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
     sparp__list fresh;
     sparp__link *link;
     sparp *run = w->run;
+    run->now = sparp__env_now();        /* not before the tasks were sent */
     sparp__list_init(&fresh);
     sparp__crew_lock(w->crew);
     while ((link = sparp__list_pop_front(&w->inbox)) != NULL)
         sparp__list_push_back(&fresh, link);
-    bool quit = w->crew->quit, cut = w->cut_any;
-    w->cut_any = false;
+    bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
+    w->cut_any = w->drop_idle = false;
     sparp__crew_unlock(w->crew);
+    while (drop && sparp__sched_drop_oldest_idle(run))
+        continue;
     while (!quit && (link = sparp__list_pop_front(&fresh)) != NULL) {
         sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
         sparp__list_push_back(&run->flying, &t->ride);
@@ -7652,6 +7671,7 @@ static void *sparp__worker_main(void *argument) {
                 sparp__sched_on_event(run, &events[i]);
         }
         sparp__sched_run_timers(run);
+        run->saw_all_events = false;    /* it may be a while since we looked */
         if (sparp__worker_take_messages(w))
             return NULL;
     }
@@ -8047,13 +8067,17 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     }
     if (max_per_second == 0 || sparp__options_bad_rate(max_per_second))
         return;
+    sparp__crew_lock(run->crew);
     sparp__bucket before = run->write;
     run->options.max_per_second = sparp__options_or(max_per_second, 0);
     sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0)             /* the last start counts for the new pace too */
         run->admit.next = sparp__min(before.next, sparp__time_after(run->now, run->admit.period));
     run->write = run->admit;
+    sparp__crew_unlock(run->crew);
     sparp__dns_wake(run->net.resolver.shared);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
+        sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
 }
 
 sparp_stats sparp_get_stats(const sparp *run) {
