@@ -6551,6 +6551,8 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     }
     run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
     sparp__crew_drop_idle(run->crew);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
+        sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
     if (--t->attempts == 0)
         t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
     run->stats.waiting++;
