@@ -112,6 +112,26 @@
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
+   An origin is scheme, host and port. max_at_once_per_origin and max_per_second_per_origin (with
+   the same burst) hold for each of them. Who must wait for its origin waits there, without a
+   slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
+   The gate: 429, or 503 with Retry-After, closes its origin for that long; a 429 that names no
+   time, for a pause as below that doubles until a success. The latest end counts; longer than
+   retry_after_max_s closes nothing. While it is closed nothing starts there, and others go on.
+   What was in flight then may be told 429, too: that costs no retry, up to 20 times a request.
+   Afterwards one request tries; with each answer that is no soft fail twice as many may be there
+   at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
+   max_at_once = SPARP_AUTO finds out how many: 8 at first; one more after as many good answers
+   as there may be in flight; a third less, at most once a round, after a soft fail or a timeout,
+   or when answers have come to take three times as long as the fastest.
+   sparp_set_pace() changes both for what starts from then on; a number ends SPARP_AUTO.
+   permit() has the last word, for a limit that lies outside, such as one that a fleet shares
+   (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
+   attempt (a replay is none), and what it permits starts. It must not wait: it says after how
+   many seconds to ask again, or SPARP_NONE, and then sparp_wake() tells that there is news;
+   being asked too early is possible. Until it permits nothing starts, whatever the url.
+   What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
+   ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
    _by_transport. N retries are N + 1 attempts; SPARP_NONE is one attempt. Timers start when an
    attempt gets its slot: our own queues never eat a timeout.
@@ -120,6 +140,9 @@
    Retry-After (seconds, or a date measured against the response's own Date) makes the pause
    longer, never shorter; above retry_after_max_s the request ends now, with retry_at_s set. A
    pause that would end after a deadline is not begun: the request ends now.
+   retry_ratio is a budget for all retries together: each first try earns that much of one, each
+   second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
+   a server that fails everything gets a tenth more requests, not twenty times as many.
    Sent twice: soft fails and timeouts are tried again for every method, as the limits say,
    unless retry_safe_only is set. Transport errors are tried again only where that is safe (no
    byte was sent; or the method is GET HEAD OPTIONS TRACE PUT DELETE; or the request has an
@@ -171,8 +194,9 @@
    bundle of the system, at ten usual places. It is read once a run, at the first https request
    (Debian's 144 certificates: 2 ms, 80 KB). None: TLS_TRUST. The sentence of a refusal says what
    is wrong: expired (when, and what the clock says), the names it is for, the unknown issuer.
-   Sessions are resumed, within a run, by origin. A chain once found good is good for ten minutes
-   more, so that many handshakes with one host cost little. At most 8 handshake steps are
+   Sessions are resumed, within a run, by origin: the first handshake with it leads, those that
+   come meanwhile wait for it, a second at most, and then cost a twentieth. A chain once found
+   good is good for ten minutes more, so that many handshakes with one host cost little. At most 8 handshake steps are
    computed in a turn, because each takes up to some milliseconds: the loop stays responsive.
    The end of a connection without TLS saying so is fine where HTTP's own framing is complete; a
    body that only the end delimits is TRUNCATED.
@@ -191,8 +215,8 @@
    and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
    that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
    left as it is. "user:password@" in a url becomes an Authorization header and is shown as ***.
-   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause at one
-   time (then nothing new is pulled); 4 * max_at_once results that nobody has taken, or, with
+   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause, or wait
+   for their origin, at one time (then nothing new is pulled); 4 * max_at_once results that nobody has taken, or, with
    .ordered, that wait for an earlier one.
 
    MEMORY
@@ -209,6 +233,12 @@
    from any thread and from a signal handler. Host names are looked up by up to 8 helper threads
    that take no signals and touch nothing of yours; literals need none. sparp_close() does not
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
+   With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
+   one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
+   threads, and so is parse(), except for the last answer of a request that ends SOFT_EXHAUSTED;
+   all other callbacks stay on yours. What these two and the allocator touch must be safe to use
+   from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
+   logs nothing. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
    Redirects (a 3xx is a response like any other), proxies, compression, HTTP/2, TLS 1.3, client
