@@ -124,12 +124,13 @@
    max_at_once = SPARP_AUTO finds out how many: 8 at first; one more after as many good answers
    as there may be in flight; a third less, at most once a round, after a soft fail or a timeout,
    or when answers have come to take three times as long as the fastest.
-   sparp_set_pace() changes both for what starts from then on; a number ends SPARP_AUTO.
+   sparp_set_pace() changes max_at_once, which ends SPARP_AUTO, and max_per_second, for what
+   starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none), and what it permits starts. It must not wait: it says after how
-   many seconds to ask again, or SPARP_NONE, and then sparp_wake() tells that there is news;
-   being asked too early is possible. Until it permits nothing starts, whatever the url.
+   attempt (a replay is none), and what it permits starts. It must not block: it says after how
+   many seconds to ask again, or SPARP_NONE: then sparp_wake() tells that there is news (and it
+   may be asked before that, for nothing). Until it permits nothing starts, whatever the url.
    What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
    ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
@@ -142,7 +143,8 @@
    pause that would end after a deadline is not begun: the request ends now.
    retry_ratio is a budget for all retries together: each first try earns that much of one, each
    second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
-   a server that fails everything gets a tenth more requests, not twenty times as many.
+   a server that fails everything gets a tenth more requests and one a second, not 21 times as
+   many.
    Sent twice: soft fails and timeouts are tried again for every method, as the limits say,
    unless retry_safe_only is set. Transport errors are tried again only where that is safe (no
    byte was sent; or the method is GET HEAD OPTIONS TRACE PUT DELETE; or the request has an
@@ -216,8 +218,8 @@
    that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
    left as it is. "user:password@" in a url becomes an Authorization header and is shown as ***.
    Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause, or wait
-   for their origin, at one time (then nothing new is pulled); 4 * max_at_once results that nobody has taken, or, with
-   .ordered, that wait for an earlier one.
+   for their origin, at one time (then nothing new is pulled); 4 * max_at_once results that
+   nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
