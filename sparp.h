@@ -198,8 +198,9 @@
    is wrong: expired (when, and what the clock says), the names it is for, the unknown issuer.
    Sessions are resumed, within a run, by origin: the first handshake with it leads, those that
    come meanwhile wait for it, a second at most, and then cost a twentieth. A chain once found
-   good is good for ten minutes more, so that many handshakes with one host cost little. At most 8 handshake steps are
-   computed in a turn, because each takes up to some milliseconds: the loop stays responsive.
+   good is good for ten minutes more, so that many handshakes with one host cost little. At most
+   8 handshake steps are computed in a turn, because each takes up to some milliseconds: the loop
+   stays responsive.
    The end of a connection without TLS saying so is fine where HTTP's own framing is complete; a
    body that only the end delimits is TRUNCATED.
 
@@ -1418,6 +1419,7 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int      width;                     /* while it reopens: this many at once; 0: open */
+    int64_t  fastest;                   /* nanoseconds an answer took at best: see >>tide */
     int      strikes;                   /* closed again and again, without a success between */
 } sparp__gate;
 
@@ -1477,7 +1479,8 @@ static int64_t sparp__gate_memory(const sparp__gate *g) {
 
 typedef struct sparp__tide {
     int     limit, good;                /* attempts at once; successes since it changed */
-    int64_t fastest, usual;             /* nanoseconds an answer took: ever, lately */
+    int64_t usual;                      /* nanoseconds an answer takes lately */
+    int64_t slowness;                   /* ... in 1/256 of the fastest of its origin */
     int64_t quiet_until;                /* one round pays once for what went wrong in it */
 } sparp__tide;
 
@@ -1489,11 +1492,14 @@ static void sparp__tide_ebb(sparp__tide *tide, int64_t now) {
     tide->quiet_until = now + tide->usual + SPARP__NS_PER_MS;
 }
 
-/* An answer took `ns`. Answers three times as slow as the fastest mean that they queue there. */
-static void sparp__tide_flow(sparp__tide *tide, int64_t ns, int64_t now) {
-    tide->fastest = tide->fastest == 0 || ns < tide->fastest ? ns : tide->fastest;
+/* An answer took `ns`, and the fastest of its origin *fastest. Answers three times as slow mean
+   that they queue there. */
+static void sparp__tide_flow(sparp__tide *tide, int64_t *fastest, int64_t ns, int64_t now) {
+    *fastest = *fastest == 0 || ns < *fastest ? ns : *fastest;
+    int64_t slowness = ns / 1000 * 256 / (*fastest / 1000 + 333);       /* of microseconds */
     tide->usual = tide->usual == 0 ? ns : tide->usual + (ns - tide->usual) / 8;
-    if (tide->usual > 3 * tide->fastest + SPARP__NS_PER_MS) {
+    tide->slowness += (slowness - tide->slowness) / 8;
+    if (tide->slowness > 3 * 256) {
         sparp__tide_ebb(tide, now);
     } else if (++tide->good >= tide->limit && tide->limit < SPARP__TIDE_MAX) {
         tide->good = 0;
@@ -6530,7 +6536,7 @@ static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
     if (t->verdict != SPARP_SOFT_FAIL) {
         sparp__gate_widen(&t->origin->gate, run->now);
         if (run->tide.limit > 0)
-            sparp__tide_flow(&run->tide, t->elapsed, run->now);
+            sparp__tide_flow(&run->tide, &t->origin->gate.fastest, t->elapsed, run->now);
     }
     if (t->verdict == SPARP_SUCCESS) {
         if (run->limit < run->options.max_at_once && ++run->successes_to_grow >= 8) {
@@ -7221,8 +7227,8 @@ static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
     double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
-    if (wait == 0)
-        return true;
+    if (wait == 0)                      /* what was asked for inside comes first */
+        return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
                               : SPARP__NEVER;
     run->rate_blocked_at = run->now;
@@ -8105,8 +8111,11 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     sparp__bucket before = run->write;
     run->options.max_per_second = sparp__options_or(max_per_second, 0);
     sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
-    if (before.period != 0)             /* the last start counts for the new pace too */
-        run->admit.next = sparp__min(before.next, sparp__time_after(run->now, run->admit.period));
+    if (before.period != 0 && before.next > run->now) {     /* what was ahead still is, in starts */
+        double ahead = (double)(before.next - run->now) / (double)before.period;
+        double ns = ahead * (double)run->admit.period;
+        run->admit.next = sparp__time_after(run->now, ns < 9e18 ? (int64_t)ns : SPARP__NEVER);
+    }
     run->write = run->admit;
     sparp__crew_unlock(run->crew);
     sparp__dns_wake(run->net.resolver.shared);
