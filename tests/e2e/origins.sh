@@ -12,8 +12,8 @@ start_plain
 fast=http://127.0.0.1:$port
 dead=http://127.0.0.1:1
 
-# Of 100 lines: 85 to the fast one, 5 to the slow one, 7 to the dead one, 3 to the one that throttles
-# (100 a second, else 429 with Retry-After: 2).
+# Of 100 lines: 85 to the fast one, 5 to the slow one, 7 to the dead one, 3 to the one that
+# throttles (100 a second, else 429 with Retry-After: 2).
 awk -v throttling="$throttling" -v slow="$slow" -v fast="$fast" -v dead="$dead" 'BEGIN {
     for (i = 0; i < 20000; i++) {
         kind = i * 37 % 100
@@ -42,7 +42,8 @@ fast_took() {
 
 # all HOST JQ: true of each record of that host, and there are some
 all() {
-    [ "$(jq -n "[inputs | select(.id == \"$1\") | $2] | length > 0 and all" "$dir/out.jsonl")" = true ]
+    [ "$(jq -n "[inputs | select(.id == \"$1\") | $2] | length > 0 and all" \
+        "$dir/out.jsonl")" = true ]
 }
 
 # stats BASE: what that server has counted.
@@ -104,6 +105,7 @@ for try in 1 2 3; do
     [ "$(jq .max_in_window "$dir/stats")" -gt $bound ] || break
 done
 check "-r $rate: all answered (try $try)" [ $status -eq 0 ]
-check "-r $rate: never more than that in a second" at_most "$(jq .max_in_window "$dir/stats")" $bound
+check "-r $rate: never more than that in a second" \
+    at_most "$(jq .max_in_window "$dir/stats")" $bound
 check "-r $rate: and not much less" stat ".max_in_window > $rate / 2"
 finish
