@@ -4090,23 +4090,21 @@ static void run_options(app *a, sparp_options *o) {
     o->user_data = a;
 }
 
-/* Raises the soft limit if that is all it takes. */
-static bool descriptors_suffice(int64_t max_at_once) {
+/* Takes what the system allows. Too few is no failure: the run goes on with fewer at once. */
+static void raise_descriptors(int64_t max_at_once) {
     struct rlimit limit;
     rlim_t needed = (rlim_t)max_at_once + DESCRIPTORS_EXTRA;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return true;
-    if (limit.rlim_max >= needed) {
-        limit.rlim_cur = needed;
-        if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return true;
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
+    limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= needed) return;
     unsigned long long have = (unsigned long long)limit.rlim_cur;
     unsigned long long fits = have > DESCRIPTORS_EXTRA + 1 ? have - DESCRIPTORS_EXTRA : 1;
     if (fits > 100) fits -= fits % 100;
-    say("-c %lld needs %llu file descriptors, the limit is %llu. "
+    say("-c %lld needs %llu file descriptors, the limit is %llu: fewer at once. "
         "Raise it with 'ulimit -n %llu' or use -c %llu.",
         (long long)max_at_once, (unsigned long long)needed, have,
         ((unsigned long long)needed + 999) / 1000 * 1000, fits);
-    return false;
 }
 
 static void app_free(app *a) {
@@ -4241,7 +4239,8 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
 static int run_requests(const config *c) {
     sparp_options options;
     sparp_error error;
-    if (!descriptors_suffice(c->max_at_once > 0 ? c->max_at_once : 100)) return EXIT_USAGE;
+    if (c->max_at_once != SPARP_AUTO)
+        raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
     app *a = app_new(c);
     if (a == NULL) return EXIT_USAGE;
     progress_open(&a->progress, c);
