@@ -123,14 +123,15 @@
    at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
    max_at_once = SPARP_AUTO finds out how many: 8 at first; one more after as many good answers
    as there may be in flight; a third less, at most once a round, after a soft fail or a timeout,
-   or when answers have come to take three times as long as the fastest.
+   or when answers have come to take three times as long as the fastest of their origin.
    sparp_set_pace() changes max_at_once, which ends SPARP_AUTO, and max_per_second, for what
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none), and what it permits starts. It must not block: it says after how
-   many seconds to ask again, or SPARP_NONE: then sparp_wake() tells that there is news (and it
-   may be asked before that, for nothing). Until it permits nothing starts, whatever the url.
+   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   which come first. It must not block: it says after how many seconds to ask again, or
+   SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
+   nothing). Until it permits nothing starts, whatever the url.
    What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
    ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
