@@ -7856,25 +7856,36 @@ static const char *sparp__options_check_input(const sparp_options *o) {
     return NULL;
 }
 
-const char *sparp_check_options(const sparp_options *o) {
-    const struct {
-        bool wrong;
-        const char *sentence;
-    } rules[] = {
+typedef struct sparp__rule {
+    bool wrong;
+    const char *sentence;
+} sparp__rule;
+
+/* NULL: none is. */
+static const char *sparp__options_first_wrong(const sparp__rule *rules, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].wrong)
+            return rules[i].sentence;
+    return NULL;
+}
+
+static const char *sparp__options_check_pace(const sparp_options *o) {
+    const sparp__rule rules[] = {
         {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
          "input_buffer_size must be 1 to 1000000 (0: 100)"},
         {(o->max_at_once < 0 && o->max_at_once != SPARP_AUTO)
              || o->max_at_once > SPARP__MAX_AT_ONCE,
          "max_at_once must be 1 to 100000 (0: 100, SPARP_AUTO: found out)"},
+        {sparp__options_bad_rate(o->max_per_second),
+         "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
+        {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
         {sparp__options_bad_count(o->max_at_once_per_origin),
          "max_at_once_per_origin must not be negative (0: no limit)"},
         {sparp__options_bad_rate(o->max_per_second_per_origin),
          "max_per_second_per_origin must be 0.000001 to 1000000000 (0: no limit)"},
-        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
-         "retry_ratio must not be negative (0: no budget)"},
-        {sparp__options_bad_rate(o->max_per_second),
-         "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
-        {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
+        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
+         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
+        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
         {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
         {sparp__options_bad_s(o->connect_timeout_s, true),
          "connect_timeout_s must not be negative (0: 10 s)"},
@@ -7882,6 +7893,15 @@ const char *sparp_check_options(const sparp_options *o) {
          "idle_timeout_s must not be negative (0: timeout_s)"},
         {sparp__options_bad_s(o->run_deadline_s, true),
          "run_deadline_s must not be negative (0: none)"},
+    };
+    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Judgement, retries, stop rules, HTTP, observation. */
+static const char *sparp__options_check_rest(const sparp_options *o) {
+    const sparp__rule rules[] = {
+        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
+         "retry_ratio must not be negative (0: no budget)"},
         {sparp__options_bad_count(o->max_retries_by_soft_fail),
          "max_retries_by_soft_fail must not be negative (0: 20, SPARP_NONE: none)"},
         {sparp__options_bad_count(o->max_retries_by_timeout),
@@ -7893,9 +7913,6 @@ const char *sparp_check_options(const sparp_options *o) {
          "backoff_max_s must not be negative (0: 30 s)"},
         {sparp__options_bad_s(o->retry_after_max_s, true),
          "retry_after_max_s must not be negative (0: 120 s)"},
-        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
-         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
-        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
         {o->retry_safe_only && o->retry_unsafe,
          "retry_safe_only and retry_unsafe contradict each other"},
         {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
@@ -7914,10 +7931,15 @@ const char *sparp_check_options(const sparp_options *o) {
          "progress_every_s must not be negative (0: 0.5 s)"},
         {o->logger.max_level > SPARP_LOG_TRACE, "logger.max_level is not a level"},
     };
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].wrong)
-            return rules[i].sentence;
-    const char *wrong = sparp__options_check_input(o);
+    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+const char *sparp_check_options(const sparp_options *o) {
+    const char *wrong = sparp__options_check_pace(o);
+    if (wrong == NULL)
+        wrong = sparp__options_check_rest(o);
+    if (wrong == NULL)
+        wrong = sparp__options_check_input(o);
     return wrong != NULL ? wrong : "";
 }
 

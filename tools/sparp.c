@@ -2648,8 +2648,9 @@ static int64_t phase_us(const sparp_result *r, sparp_phase phase) {
     return r->phase_us[phase];
 }
 
-/* "ms" and "bytes". What "queue" was spent on is told where it was something. The phases are those of the last attempt, and told only if it had a response:
-   before that they are where it broke, and error.phase says so. */
+/* "ms" and "bytes". What "queue" was spent on is told where it was something. The phases are
+   those of the last attempt, and told only if it had a response: before that they are where it
+   broke, and error.phase says so. */
 static void put_times(text *t, const sparp_result *r) {
     PUT(t, ",\"ms\":{\"queue\":");
     put_thousandths(t, r->waited_us);
