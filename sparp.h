@@ -1421,12 +1421,9 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  closed_at, closed_until;   /* 0: never was */
     int      width;                     /* while it reopens: this many at once; 0: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>tide */
+    int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
 } sparp__gate;
-
-static bool sparp__gate_closed(const sparp__gate *g, int64_t now) {
-    return g->closed_until > now || (g->width > 0 && g->in_flight >= (uint64_t)g->width);
-}
 
 /* Nanoseconds until one may start there; NEVER: not before another one has ended. */
 static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
@@ -1445,6 +1442,8 @@ static void sparp__gate_enter(sparp__gate *g, int64_t now) {
 
 /* The latest of all ends counts. It reopens with one probe. */
 static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
+    if (g->width == 0)
+        g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
@@ -1459,6 +1458,13 @@ static void sparp__gate_widen(sparp__gate *g, int64_t now) {
         return;
     g->strikes = 0;
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
+    if (g->width == 0)
+        g->shut += now - g->shut_at;
+}
+
+/* For how long it was not all open, in sum. */
+static int64_t sparp__gate_shut(const sparp__gate *g, int64_t now) {
+    return g->shut + (g->width > 0 ? now - g->shut_at : 0);
 }
 
 /* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
@@ -5420,6 +5426,7 @@ typedef struct sparp__origin {          /* scheme, host and port */
     sparp__session session;             /* of the last TLS connection */
     sparp__gate gate;
     sparp__list parked;                 /* tasks that wait for the gate, by .paced */
+    bool        letting;                /* one of them is on its way: the next one after it */
     sparp__timer timer;                 /* when the gate lets the next one through */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
@@ -5729,8 +5736,9 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int64_t           pulled_at, queued_at, started_at, held_at, deadline, ended_at;
     int64_t           elapsed, waited[SPARP_WAIT_COUNT];
     int64_t           parked_at, parked;        /* since when; for how long since it was queued */
-    bool              parked_by_gate;
+    bool              let_go;           /* by its origin; not started yet */
     int64_t           rate_mark;        /* see sparp.rate_blocked */
+    int64_t           rate_parked, shut_mark;   /* the same, and its gate's, when it was parked */
 } sparp__task;
 
 static void sparp__task_free(sparp__env *env, sparp__task *t) {
@@ -6205,15 +6213,28 @@ static void sparp__sched_unlink_parked(sparp *run, sparp__task *t) {
     int64_t parked = run->now - t->parked_at;
     sparp__list_remove(&run->parked, &t->link);
     sparp__list_remove(&t->origin->parked, &t->paced);
+    int64_t shut = sparp__min(parked, sparp__gate_shut(&t->origin->gate, run->now) - t->shut_mark);
     t->parked += parked;
-    sparp__sched_count_wait(run, t, t->parked_by_gate ? SPARP_WAIT_GATE : SPARP_WAIT_ORIGIN,
-                            parked);
+    t->rate_mark += sparp__sched_rate_blocked(run) - t->rate_parked;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_GATE, shut);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked - shut);
+}
+
+/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
+   as much was the rate's as it alone held everybody back. */
+static void sparp__sched_count_queue(sparp *run, sparp__task *t) {
+    int64_t waited = sparp__max(0, run->now - t->queued_at - t->parked);
+    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, waited - by_rate);
+    t->parked = 0;
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
 static void sparp__sched_give_up(sparp *run, sparp__task *t) {
     bool tried = t->attempts > 0;
     sparp__sched_count_pause(run, t);
+    sparp__sched_count_queue(run, t);
     sparp__heap_remove(&run->sleeping, &t->timer);
     run->stats.waiting--;
     t->body_complete = false;
@@ -6402,7 +6423,7 @@ static void sparp__sched_queue_again(sparp *run, sparp__task *t, bool first) {
 /* Lets the next one go on that its origin held back, and sees to it that the origin is looked
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
-    if (o->parked.count == 0)
+    if (o->parked.count == 0 || o->letting)
         return;
     int64_t wait = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now);
     if (wait > 0) {
@@ -6413,17 +6434,32 @@ static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
     sparp__task *t = SPARP__OWNER(sparp__task, paced, o->parked.ring.next);
     sparp__sched_unlink_parked(run, t);
     t->state = SPARP__TASK_AGAIN;
+    t->let_go = o->letting = true;
     sparp__list_push_back(&run->again, &t->link);
 }
 
+/* Out of the queue. True: its origin had let it go, and may now let the next one. */
+static bool sparp__sched_unlink_queued(sparp__list *queue, sparp__task *t) {
+    bool let_go = t->let_go;
+    sparp__list_remove(queue, &t->link);
+    t->let_go = false;
+    if (let_go)
+        t->origin->letting = false;
+    return let_go;
+}
+
 /* Its origin does not let it start now: it waits there, in nobody else's way. */
-static void sparp__sched_park(sparp *run, sparp__task *t) {
+static void sparp__sched_park(sparp *run, sparp__task *t, bool first) {
     sparp__origin *o = t->origin;
     t->state = SPARP__TASK_PARKED;
     t->parked_at = run->now;
-    t->parked_by_gate = sparp__gate_closed(&o->gate, run->now);
+    t->shut_mark = sparp__gate_shut(&o->gate, run->now);
+    t->rate_parked = sparp__sched_rate_blocked(run);
     sparp__list_push_back(&run->parked, &t->link);
-    sparp__list_push_back(&o->parked, &t->paced);
+    if (first)
+        sparp__list_push_front(&o->parked, &t->paced);
+    else
+        sparp__list_push_back(&o->parked, &t->paced);
     sparp__sched_look_at_origin(run, o);
 }
 
@@ -6478,6 +6514,7 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     if (!sparp__sched_retry(run, t, ending)) {
         if (!exhausted && sparp__sched_stopped(run)) {
             run->stats.waiting++;       /* as if it had begun to wait for its retry */
+            t->queued_at = run->now;
             sparp__sched_give_up(run, t);
         } else {
             sparp__sched_settle(run, t, outcome);
@@ -6905,16 +6942,6 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     sparp__sched_put_origin(run, o);
 }
 
-/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
-   as much was the rate's as it alone held everybody back. */
-static void sparp__sched_count_queue(sparp *run, sparp__task *t) {
-    int64_t waited = sparp__max(0, run->now - t->queued_at - t->parked);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
-    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
-    sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, waited - by_rate);
-    t->parked = 0;
-}
-
 /* Gets it a connection and lets it go. */
 static void sparp__sched_fly(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
@@ -7142,7 +7169,7 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
         if ((t = sparp__sched_find(lists[i], index)) != NULL) {
             sparp__origin *o = t->origin;
             o->users++;
-            sparp__list_remove(lists[i], &t->link);
+            sparp__sched_unlink_queued(lists[i], t);
             sparp__sched_give_up(run, t);
             sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
             sparp__sched_put_origin(run, o);
@@ -7175,8 +7202,11 @@ static void sparp__sched_check_stop(sparp *run) {
             at = at->next;
             sparp__sched_cancel_flying(run, t);
         }
-        while ((link = sparp__list_pop_front(&run->again)) != NULL)
-            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+        while (run->again.count > 0) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, run->again.ring.next);
+            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_give_up(run, t);
+        }
         while (run->parked.count > 0) {
             sparp__task *t = SPARP__OWNER(sparp__task, link, run->parked.ring.next);
             sparp__sched_unlink_parked(run, t);
@@ -7220,7 +7250,7 @@ static int sparp__sched_limit(const sparp *run) {
 static bool sparp__sched_may_start(const sparp *run) {
     return run->again.count + run->fresh.count > 0
         && run->stats.in_flight < (uint64_t)sparp__sched_limit(run)
-        && run->starved_until <= run->now && run->permit_at <= run->now;
+        && run->starved_until <= run->now;
 }
 
 /* The last word is the user's: a limiter that a fleet shares, say. */
@@ -7247,7 +7277,7 @@ static void sparp__sched_admit(sparp *run) {
         sparp__sched_check_stop(run);
         if (!sparp__sched_may_start(run))
             return;
-        if (sparp__sched_rate_wait(run) > 0) {
+        if (sparp__sched_rate_wait(run) > 0 || run->permit_at > run->now) {
             run->rate_blocked_at = run->now;
             return;
         }
@@ -7257,10 +7287,10 @@ static void sparp__sched_admit(sparp *run) {
         bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
         if (!held && !sparp__sched_ask_permit(run, t))
             return;
-        sparp__list_remove(queue, &t->link);
+        bool let_go = sparp__sched_unlink_queued(queue, t);
         o->users++;                     /* ours, while the task comes and goes */
         if (held)
-            sparp__sched_park(run, t);
+            sparp__sched_park(run, t, let_go);
         else
             sparp__sched_start(run, t);
         sparp__sched_look_at_origin(run, o);
@@ -7327,7 +7357,8 @@ static void sparp__sched_wake(sparp *run, sparp__task *t) {
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(run, t);
     else
-        sparp__list_remove(&run->again, &t->link);
+        sparp__sched_unlink_queued(&run->again, t);
+    sparp__sched_count_queue(run, t);
     run->stats.waiting--;
     sparp__sched_settle(run, t, t->outcome);
     sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
