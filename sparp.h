@@ -7690,7 +7690,6 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
     sparp__list fresh;
     sparp__link *link;
     sparp *run = w->run;
-    run->now = sparp__env_now();        /* not before the tasks were sent */
     sparp__list_init(&fresh);
     sparp__crew_lock(w->crew);
     while ((link = sparp__list_pop_front(&w->inbox)) != NULL)
@@ -7698,6 +7697,7 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
     bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
     w->cut_any = w->drop_idle = false;
     sparp__crew_unlock(w->crew);
+    run->now = sparp__env_now();        /* not before the tasks were sent */
     while (drop && sparp__sched_drop_oldest_idle(run))
         continue;
     while (!quit && (link = sparp__list_pop_front(&fresh)) != NULL) {
