@@ -6336,16 +6336,24 @@ static void sparp__sched_count_bytes(sparp *run, sparp__task *t, const sparp__co
     run->stats.bytes_out += c->bytes_out;
 }
 
+/* It waits for its token no more. What it waited was ours: it does not count against the attempt. */
+static void sparp__sched_unhold(sparp *run, sparp__task *t) {
+    if (t->held_at == 0)
+        return;
+    sparp__list_remove(&run->paced, &t->paced);
+    t->started_at += run->now - t->held_at;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, run->now - t->held_at);
+    t->held_at = 0;
+}
+
 /* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
         ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
+    sparp__sched_unhold(run, t);
     sparp__task_take_times(t, c, run->now);
     sparp__sched_count_bytes(run, t, c);
-    if (t->held_at != 0)
-        sparp__list_remove(&run->paced, &t->paced);
-    t->held_at = 0;
     t->conn = NULL;
     c->user = NULL;
     if (expiry > 0) {
@@ -6820,6 +6828,7 @@ static bool sparp__sched_is_stale(const sparp__task *t) {
 }
 
 static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_event *event) {
+    sparp__sched_unhold(run, t);
     sparp__sched_count_bytes(run, t, t->conn);
     sparp__sched_drop_conn(run, t->conn);
     t->conn = NULL;
@@ -7226,10 +7235,7 @@ static void sparp__sched_check_stop(sparp *run) {
 static void sparp__sched_release_paced(sparp *run) {
     sparp__task *t = NULL;
     while (sparp__sched_paced_wait(run, &t) == 0) {
-        sparp__list_remove(&run->paced, &t->paced);
-        t->started_at += run->now - t->held_at;
-        sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, run->now - t->held_at);
-        t->held_at = 0;
+        sparp__sched_unhold(run, t);
         sparp__sched_drive(run, t->conn, sparp__sched_write(run, t), sparp__str_make(NULL, 0));
         sparp__sched_check_stop(run);
     }
