@@ -6336,7 +6336,7 @@ static void sparp__sched_count_bytes(sparp *run, sparp__task *t, const sparp__co
     run->stats.bytes_out += c->bytes_out;
 }
 
-/* It waits for its token no more. What it waited was ours: it does not count against the attempt. */
+/* It waits for its token no more. What it waited was ours: it does not count in the attempt. */
 static void sparp__sched_unhold(sparp *run, sparp__task *t) {
     if (t->held_at == 0)
         return;
