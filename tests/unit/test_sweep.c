@@ -18,8 +18,8 @@ typedef enum mode { EACH, ALL, PULLED, NUM_MODES } mode;
 static const char *const urls[] = {
     H "/plain", "http://a.test/chunked", H "/soft", H "/close", "http://b.test/plain",
     H "/mute", "not a url", "http://no.test/", "http://10.0.0.9/refused", H "/drip", H "/plain",
-    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/plain", H "/hard",
-    H "/plain", H "/plain",
+    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/plain",
+    "http://10.0.0.8/hard", H "/plain", H "/plain",
 };
 
 static char large[20000];
