@@ -224,7 +224,7 @@ static void test_a_zeroed_gate_is_open(void **state) {
     sparp__gate g;
     memset(&g, 0, sizeof g);
     for (int i = 0; i < 1000; i++) {
-        assert_false(sparp__gate_closed(&g, 7 * S));
+        assert_true(sparp__gate_wait(&g, 0, 7 * S) == 0);
         assert_int_equal(sparp__gate_wait(&g, 0, 7 * S), 0);
         sparp__gate_enter(&g, 7 * S);
     }
@@ -241,7 +241,6 @@ static void test_a_gate_counts_those_inside(void **state) {
         sparp__gate_enter(&g, S);
     }
     assert_true(sparp__gate_wait(&g, 3, S) == NEVER);
-    assert_false(sparp__gate_closed(&g, S));        /* full is not closed */
     assert_int_equal(sparp__gate_wait(&g, 4, S), 0);
     g.in_flight--;
     assert_int_equal(sparp__gate_wait(&g, 3, S), 0);
@@ -272,8 +271,8 @@ static void test_a_gate_closes_until_the_latest_end(void **state) {
     sparp__gate_close(&g, 11 * S, 15 * S);
     assert_true(g.closed_until == 15 * S && g.closed_at == 10 * S);
     assert_true(sparp__gate_memory(&g) >= 15 * S);
-    assert_true(sparp__gate_closed(&g, 15 * S - 1));
-    assert_false(sparp__gate_closed(&g, 15 * S));
+    assert_true(sparp__gate_wait(&g, 0, 15 * S - 1) > 0);
+    assert_true(sparp__gate_wait(&g, 0, 15 * S) == 0);
     sparp__gate_close(&g, 16 * S, 17 * S);          /* another time */
     assert_true(g.closed_until == 17 * S && g.closed_at == 16 * S);
 }
@@ -500,6 +499,30 @@ static void test_a_replay_takes_its_origins_token(void **state) {
     assert_true(s.replays >= 10);
     CHECK(most_within("10.0.0.1", 0.09) == 1, "%lu within 90 ms",
           (unsigned long)most_within("10.0.0.1", 0.09));
+}
+
+static void close_soon_after_the_first(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0, NET_200);
+    answer->then = net.num_requests == 1 ? NET_FIN : NET_KEEP;
+    answer->then_s = 0.07;
+}
+
+/* It waits for its token on a connection used before, and the server closes that. */
+static void test_a_held_request_whose_connection_closes(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = close_soon_after_the_first;
+    net_host("10.0.0.1", 0.05, 0);              /* written 0.05 after it was admitted */
+    options.max_per_second_per_origin = 10;
+    get_many(3, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 3);
+    assert_int_equal(s.connects, 2);
+    assert_int_equal(s.replays, 1);
+    assert_near(seen.at[1], 0.17, 0.002);       /* closed at 0.12, connected again */
+    assert_int_equal(most_within("10.0.0.1", 0.09), 1);
 }
 
 /* Both limits, the run's and the origin's: neither is exceeded, none is left unused. */
@@ -842,26 +865,6 @@ static void test_a_pass_that_ends_after_the_deadline_is_not_begun(void **state) 
         assert_outcome(i, SPARP_OUTCOME_SOFT_EXHAUSTED);
         assert_near(seen.at[i], 0.05, 0.002);
     }
-}
-
-/* Each of them is under way whenever the gate closes: the first 20 times that costs nothing. */
-static void busy_for_ever(const net_request *r, place *at, net_rule *answer) {
-    (void)at;
-    bool probe = strcmp(r->path, "/probe") == 0;
-    say(answer, probe ? 0.1 : 0.5, probe ? NET_200 : BUSY("Retry-After: 1\r\n"));
-}
-
-static void test_at_most_20_passes(void **state) {
-    (void)state;
-    net.server = town;
-    town_answer = busy_for_ever;
-    no_gate_expected = true;            /* the probes come and go while it waits */
-    options.max_retries_by_soft_fail = SPARP_NONE;
-    options.max_at_once = 2;
-    get(H "/a");
-    sparp_stats s = run();
-    assert_int_equal(s.soft_exhausted, 1);
-    assert_int_equal(seen.results[0].attempts, 1);      /* alone it closes: nothing had before */
 }
 
 /* A gate that somebody else closes again and again while one request is under way. The clock of
@@ -1259,7 +1262,6 @@ static void test_a_deadline_comes_while_the_budget_defers(void **state) {
 static void test_the_deferred_go_on_in_their_order(void **state) {
     (void)state;
     net_answer("/soft", 0.001, NET_503);
-    net_answer("/soft2", 0.001, NET_503);
     options.backoff_s = SPARP_NONE;
     options.max_retries_by_soft_fail = 4;
     options.retry_ratio = 0.01;
@@ -1471,7 +1473,8 @@ static void test_auto_finds_what_a_server_can(void **state) {
         sparp_stats s = run();
         assert_int_equal(s.success, 6000);
         double best = 6000 * 0.02 / counts[i];
-        CHECK(net_now() <= best * 1.1 + 0.5, "%d: %f s, possible are %f", counts[i], net_now(), best);
+        CHECK(net_now() <= best * 1.1 + 0.5, "%d: %f s, possible are %f", counts[i], net_now(),
+              best);
         CHECK(late_most <= counts[i] * 5 + 3, "%d at once for %d", late_most, counts[i]);
     }
 }
@@ -1961,6 +1964,7 @@ int main(void) {
         PACE(test_an_origins_pace_holds_after_a_slow_lookup),
         PACE(test_an_origins_pace_is_not_one_by_one),
         PACE(test_a_replay_takes_its_origins_token),
+        PACE(test_a_held_request_whose_connection_closes),
         PACE(test_the_pace_of_all_and_of_each),
         PACE(test_siblings_wait_for_nothing_but_the_gate),
         PACE(test_a_closed_origin_takes_no_slot_and_no_token),
@@ -1976,7 +1980,6 @@ int main(void) {
         PACE(test_a_pass_is_not_for_what_is_above_the_cap),
         PACE(test_a_pass_is_not_for_what_must_not_be_sent_twice),
         PACE(test_a_pass_that_ends_after_the_deadline_is_not_begun),
-        PACE(test_at_most_20_passes),
         PACE(test_20_passes_cost_nothing_and_the_21st_does),
         PACE(test_no_gate_lets_them_run_into_it),
         PACE(test_a_closed_origin_is_remembered_though_nobody_uses_it),
