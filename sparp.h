@@ -44,6 +44,8 @@
        >>buf         growing byte buffer
        >>heap        timers
        >>bucket      starts per second
+       >>gate        what one origin allows
+       >>tide        how many at once is right
        >>url         "http://host:port/path?query"
        >>request     from the user's struct to the bytes on the wire
        >>http        response parser
@@ -57,7 +59,10 @@
        >>pool        idle connections by origin
        >>judge       verdicts, pauses, Retry-After
        >>task        one request from input to result
+       >>crew        messages between the scheduler and its workers
        >>sched       who starts, what an end means, who gets the result
+       >>run         one run's memory and descriptors
+       >>workers     threads for I/O
        >>public      the functions of the API
        >>extras      progress bar
        >>end         macros go, history, licence
@@ -107,6 +112,28 @@
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
+   An origin is scheme, host and port. max_at_once_per_origin and max_per_second_per_origin (with
+   the same burst) hold for each of them. Who must wait for its origin waits there, without a
+   slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
+   The gate: 429, or 503 with Retry-After, closes its origin for that long; a 429 that names no
+   time, for a pause as below that doubles until a success. The latest end counts; longer than
+   retry_after_max_s closes nothing. While it is closed nothing starts there, and others go on.
+   What was in flight then may be told 429, too: that costs no retry, up to 20 times a request.
+   Afterwards one request tries; with each answer that is no soft fail twice as many may be there
+   at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
+   max_at_once = SPARP_AUTO finds out how many: 8 at first; one more after as many good answers
+   as there may be in flight; a third less, at most once a round, after a soft fail or a timeout,
+   or when answers have come to take three times as long as the fastest of their origin.
+   sparp_set_pace() changes max_at_once, which ends SPARP_AUTO, and max_per_second, for what
+   starts from then on.
+   permit() has the last word, for a limit that lies outside, such as one that a fleet shares
+   (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
+   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   which come first. It must not block: it says after how many seconds to ask again, or
+   SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
+   nothing). Until it permits nothing starts, whatever the url.
+   What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
+   ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
    _by_transport. N retries are N + 1 attempts; SPARP_NONE is one attempt. Timers start when an
    attempt gets its slot: our own queues never eat a timeout.
@@ -115,6 +142,10 @@
    Retry-After (seconds, or a date measured against the response's own Date) makes the pause
    longer, never shorter; above retry_after_max_s the request ends now, with retry_at_s set. A
    pause that would end after a deadline is not begun: the request ends now.
+   retry_ratio is a budget for all retries together: each first try earns that much of one, each
+   second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
+   a server that fails everything gets a tenth more requests and one a second, not 21 times as
+   many.
    Sent twice: soft fails and timeouts are tried again for every method, as the limits say,
    unless retry_safe_only is set. Transport errors are tried again only where that is safe (no
    byte was sent; or the method is GET HEAD OPTIONS TRACE PUT DELETE; or the request has an
@@ -166,9 +197,11 @@
    bundle of the system, at ten usual places. It is read once a run, at the first https request
    (Debian's 144 certificates: 2 ms, 80 KB). None: TLS_TRUST. The sentence of a refusal says what
    is wrong: expired (when, and what the clock says), the names it is for, the unknown issuer.
-   Sessions are resumed, within a run, by origin. A chain once found good is good for ten minutes
-   more, so that many handshakes with one host cost little. At most 8 handshake steps are
-   computed in a turn, because each takes up to some milliseconds: the loop stays responsive.
+   Sessions are resumed, within a run, by origin: the first handshake with it leads, those that
+   come meanwhile wait for it, a second at most, and then cost a twentieth. A chain once found
+   good is good for ten minutes more, so that many handshakes with one host cost little. At most
+   8 handshake steps are computed in a turn, because each takes up to some milliseconds: the loop
+   stays responsive.
    The end of a connection without TLS saying so is fine where HTTP's own framing is complete; a
    body that only the end delimits is TRUNCATED.
 
@@ -186,9 +219,9 @@
    and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
    that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
    left as it is. "user:password@" in a url becomes an Authorization header and is shown as ***.
-   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause at one
-   time (then nothing new is pulled); 4 * max_at_once results that nobody has taken, or, with
-   .ordered, that wait for an earlier one.
+   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause, or wait
+   for their origin, at one time (then nothing new is pulled); 4 * max_at_once results that
+   nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
@@ -204,6 +237,12 @@
    from any thread and from a signal handler. Host names are looked up by up to 8 helper threads
    that take no signals and touch nothing of yours; literals need none. sparp_close() does not
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
+   With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
+   one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
+   threads, and so is parse(), except for the last answer of a request that ends SOFT_EXHAUSTED;
+   all other callbacks stay on yours. What these two and the allocator touch must be safe to use
+   from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
+   logs nothing. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
    Redirects (a 3xx is a response like any other), proxies, compression, HTTP/2, TLS 1.3, client
@@ -255,6 +294,7 @@ extern "C" {
 
 /* In every number of an option struct: 0 means "the default", SPARP_NONE means "none at all". */
 #define SPARP_NONE (-1)
+#define SPARP_AUTO (-2)            /* only where a field's comment allows it */
 
 /* X(name, text): error codes and their texts live in one list. */
 #define SPARP_ERRORS(X) \
@@ -324,6 +364,21 @@ typedef enum sparp_phase {
 #undef SPARP__X
     SPARP_PHASE_COUNT
 } sparp_phase;
+
+/* Why a request was not in flight, or not yet. */
+#define SPARP_WAITS(X) \
+    X(SLOT,    "slot")           /* max_at_once were in flight */ \
+    X(RATE,    "rate")           /* max_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
+    X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
+
+typedef enum sparp_wait {
+#define SPARP__X(name, text) SPARP_WAIT_##name,
+    SPARP_WAITS(SPARP__X)
+#undef SPARP__X
+    SPARP_WAIT_COUNT
+} sparp_wait;
 
 typedef enum sparp_verdict {     /* what inspect() says about one response */
     SPARP_SUCCESS,
@@ -411,7 +466,8 @@ typedef struct sparp_result {
     uint64_t           bytes_out, bytes_in;           /* on the wire, all attempts */
     int64_t            phase_us[SPARP_PHASE_COUNT];   /* last attempt, microseconds */
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
-    int64_t            waited_us;        /* for a slot, the rate and backoff, together */
+    int64_t            waited_us;        /* all of wait_us */
+    int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -423,7 +479,8 @@ typedef struct sparp_stats {
     uint64_t soft_retries, timeout_retries, transport_retries, replays;   /* sent again */
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
-    int64_t  waited_slot_us, waited_rate_us, waited_backoff_us, elapsed_us;
+    int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
+    int64_t  elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
     sparp_stopped stopped;
@@ -469,9 +526,19 @@ typedef struct sparp_options {
     uint64_t             estimated_input_size;  /* for the progress bar (default: unknown) */
 
     /* pace */
-    int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100) */
+    int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100);
+                                            SPARP_AUTO: found out, up to 1000 */
     double   max_per_second;             /* hops started per second (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
+    int      max_at_once_per_origin;     /* (default: no limit) */
+    double   max_per_second_per_origin;  /* (default: no limit) */
+    /* Threads for I/O and TLS; inspect() runs there too, and parse(), but for the last response
+       of a request that ends as SOFT_EXHAUSTED. The allocator must then be thread-safe.
+       (default: 1, none but yours; SPARP_AUTO: as many as there are processors) */
+    int      workers;
+    /* Asked last, when a request could start in every other respect. 0: it may; else seconds
+       after which to ask again. SPARP_NONE: not before sparp_wake(). */
+    double (*permit)(const char *url, void *user_data);
 
     /* patience: seconds */
     double   timeout_s;                  /* one attempt (default: 30; NONE: no limit) */
@@ -487,6 +554,9 @@ typedef struct sparp_options {
     int      max_retries_by_transport;   /* (default: 5) */
     double   backoff_s, backoff_max_s;   /* first pause, doubling (default: 0.5 and 30) */
     double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
+    double   retry_ratio;                /* retries per first try; one a second is always free;
+                                            what is beyond waits (default: no budget) */
+    bool     no_gate;                    /* do not hold back an origin that says 429 */
     bool     retry_safe_only;            /* soft fails and timeouts: only what is safe twice */
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
@@ -571,6 +641,8 @@ SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: abort
 SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
+/* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
+SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
@@ -583,6 +655,7 @@ SPARP_API const char   *sparp_error_text(sparp_error error);       /* "connectio
 SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" */
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
 SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byte" */
+SPARP_API const char   *sparp_wait_name(sparp_wait wait);          /* "rate" */
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
 SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
 /* The first value of that name (any case), or NULL. */
@@ -993,6 +1066,15 @@ const char *sparp_phase_name(sparp_phase phase) {
     return (unsigned)phase < SPARP_PHASE_COUNT ? names[phase] : "?";
 }
 
+const char *sparp_wait_name(sparp_wait wait) {
+    static const char *const names[] = {
+#define SPARP__X(name, text) text,
+        SPARP_WAITS(SPARP__X)
+#undef SPARP__X
+    };
+    return (unsigned)wait < SPARP_WAIT_COUNT ? names[wait] : "?";
+}
+
 /* ============================================================================================ */
 /* >>env        what every section may need: allocator, logger, clock, dice; and the fault, which */
 /*              says how something failed. Uses base.                                            */
@@ -1323,6 +1405,113 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     uint64_t part = (uint64_t)b->next_part + b->period_part;
     b->next += b->period + (int64_t)(part >> 32);
     b->next_part = (uint32_t)part;
+}
+
+/* ============================================================================================ */
+/* >>gate       what one origin allows: so many at once, so many per second, and nothing at all  */
+/*              for a while after it has said 429. Pure. Uses bucket.                            */
+/* ============================================================================================ */
+
+#define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
+
+typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
+    sparp__bucket bucket;               /* of starts */
+    sparp__bucket write;                /* of writes, see sparp.write: guarded */
+    uint64_t in_flight;
+    int64_t  closed_at, closed_until;   /* 0: never was */
+    int      width;                     /* while it reopens: this many at once; 0: open */
+    int64_t  fastest;                   /* nanoseconds an answer took at best: see >>tide */
+    int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
+    int      strikes;                   /* closed again and again, without a success between */
+} sparp__gate;
+
+/* Nanoseconds until one may start there; NEVER: not before another one has ended. */
+static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
+    if (g->closed_until > now)
+        return g->closed_until - now;
+    if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
+        || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
+        return SPARP__NEVER;
+    return sparp__bucket_wait(&g->bucket, now);
+}
+
+static void sparp__gate_enter(sparp__gate *g, int64_t now) {
+    g->in_flight++;
+    sparp__bucket_take(&g->bucket, now);
+}
+
+/* The latest of all ends counts. It reopens with one probe. */
+static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
+    if (g->width == 0)
+        g->shut_at = now;
+    if (g->closed_until <= now) {
+        g->closed_at = now;
+        g->strikes++;
+    }
+    g->closed_until = sparp__max(g->closed_until, until);
+    g->width = 1;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    if (g->width == 0 || g->closed_until > now)
+        return;
+    g->strikes = 0;
+    g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
+    if (g->width == 0)
+        g->shut += now - g->shut_at;
+}
+
+/* For how long it was not all open, in sum. */
+static int64_t sparp__gate_shut(const sparp__gate *g, int64_t now) {
+    return g->shut + (g->width > 0 ? now - g->shut_at : 0);
+}
+
+/* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
+   again as it was closed. */
+static int64_t sparp__gate_memory(const sparp__gate *g) {
+    int64_t reopening = g->width == 0 ? 0
+        : sparp__time_after(g->closed_until, g->closed_until - g->closed_at);
+    return sparp__max(sparp__max(reopening, g->closed_until),
+                      sparp__max(g->bucket.next, g->write.next));
+}
+
+/* ============================================================================================ */
+/* >>tide       how many at once is right, found by trying: one more after each round that went  */
+/*              well, a third less after one that did not. Pure. Uses base.                      */
+/* ============================================================================================ */
+
+#define SPARP__TIDE_START 8
+#define SPARP__TIDE_MAX 1000
+
+typedef struct sparp__tide {
+    int     limit, good;                /* attempts at once; successes since it changed */
+    int64_t usual;                      /* nanoseconds an answer takes lately */
+    int64_t slowness;                   /* ... in 1/256 of the fastest of its origin */
+    int64_t quiet_until;                /* one round pays once for what went wrong in it */
+} sparp__tide;
+
+static void sparp__tide_ebb(sparp__tide *tide, int64_t now) {
+    if (now < tide->quiet_until)
+        return;
+    tide->limit = tide->limit * 2 / 3 > 1 ? tide->limit * 2 / 3 : 1;
+    tide->good = 0;
+    tide->quiet_until = now + tide->usual + SPARP__NS_PER_MS;
+}
+
+/* An answer took `ns`, and the fastest of its origin *fastest. Answers three times as slow mean
+   that they queue there. */
+static void sparp__tide_flow(sparp__tide *tide, int64_t *fastest, int64_t ns, int64_t now) {
+    *fastest = *fastest == 0 || ns < *fastest ? ns : *fastest;
+    int64_t slowness = ns / 1000 * 256 / (*fastest / 1000 + 333);       /* of microseconds */
+    tide->usual = tide->usual == 0 ? ns : tide->usual + (ns - tide->usual) / 8;
+    tide->slowness += (slowness - tide->slowness) / 8;
+    if (tide->slowness > 3 * 256) {
+        sparp__tide_ebb(tide, now);
+    } else if (++tide->good >= tide->limit && tide->limit < SPARP__TIDE_MAX) {
+        tide->good = 0;
+        tide->limit++;
+    }
 }
 
 /* ============================================================================================ */
@@ -4505,12 +4694,19 @@ static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
 /*              socket, tls.                                                                     */
 /* ============================================================================================ */
 
-#if SPARP__TLS
-typedef br_ssl_session_parameters sparp__session;       /* to be resumed; zeroed: none */
-#else
-typedef struct sparp__tls sparp__tls;                   /* there are none */
-typedef char sparp__session;
+#if !SPARP__TLS
+typedef struct sparp__tls sparp__tls;   /* there are none */
 #endif
+
+/* What the TLS connections of one origin share: the session, and the first of them, which leads
+   while the others wait a moment, so that they can resume it instead of computing it all anew. */
+typedef struct sparp__session {
+#if SPARP__TLS
+    br_ssl_session_parameters parameters;       /* to be resumed; zeroed: none */
+#endif
+    bool        leading, led;           /* one has begun; it has ended, well or badly */
+    sparp__list followers;              /* connections that wait for it, by .waiter */
+} sparp__session;
 
 typedef struct sparp__stream {          /* zeroed, then fd set */
     int         fd;
@@ -4676,6 +4872,7 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__SCRATCH_SIZE (256 * 1024)        /* one receive buffer for all connections */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
+#define SPARP__FOLLOW_NS SPARP__NS_PER_S        /* longest wait for the first TLS handshake */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
 
 typedef struct sparp__net {             /* what all connections of a run share */
@@ -4695,6 +4892,7 @@ typedef enum sparp__conn_state {
     SPARP__CONN_CLOSED,                 /* waits for nothing */
     SPARP__CONN_RESOLVING,              /* for the addresses of its host */
     SPARP__CONN_CONNECTING,             /* for one of the racing sockets */
+    SPARP__CONN_FOLLOWING,              /* for the origin's first TLS handshake, to resume it */
     SPARP__CONN_SHAKING,                /* for the next step of the TLS handshake */
     SPARP__CONN_OPEN,                   /* for a request: fresh, or idle in the pool */
     SPARP__CONN_SENDING,                /* for room to send the rest; reads what comes early */
@@ -4716,7 +4914,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__stream stream;               /* from SHAKING on */
     uint32_t     tag;                   /* index and generation: see >>reactor */
     uint16_t     port;
-    bool         https, send_dead, wants_write;
+    bool         https, send_dead, wants_write, leads;
     const char  *host;                  /* somebody else's; lives as long as the connection */
     sparp__session *session;            /* likewise: resumed, and replaced by a newer one */
 
@@ -4798,7 +4996,12 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     sparp__conn_forget_lookup(c);
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
-    if (c->state >= SPARP__CONN_SHAKING)
+    if (c->state == SPARP__CONN_FOLLOWING)
+        sparp__list_remove(&c->session->followers, &c->waiter);
+    if (c->leads)
+        c->session->led = true;
+    c->leads = false;
+    if (c->state >= SPARP__CONN_FOLLOWING)
         sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
     c->http = NULL;
@@ -4837,7 +5040,9 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
     sparp__io io = sparp__stream_shake(s);
     int error = errno;
     if (io == SPARP__IO_OK) {
-        sparp__tls_on_open(s->tls, c->session);
+        sparp__tls_on_open(s->tls, &c->session->parameters);
+        c->session->led = true;
+        c->leads = false;
         return sparp__conn_on_open(c, now);
     }
     if (io == SPARP__IO_FAILED && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0) {
@@ -4846,7 +5051,7 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
         return SPARP__CONN_FAILED;
     }
     if (io == SPARP__IO_FAILED) {
-        memset(c->session, 0, sizeof *c->session);      /* if it was that, not once more */
+        memset(&c->session->parameters, 0, sizeof c->session->parameters);      /* not again */
         sparp__tls_say_why(s->tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -4862,9 +5067,30 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
 }
 
 static sparp__conn_event sparp__conn_begin_shaking(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->leads = !c->session->leading;
+    c->session->leading = true;
+    c->race_due = SPARP__NEVER;
     c->state = SPARP__CONN_SHAKING;
-    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, c->session, &c->fault);
+    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->parameters,
+                                   &c->fault);
     return c->stream.tls != NULL ? sparp__conn_shake(net, c, now) : SPARP__CONN_FAILED;
+}
+
+/* The leader is at it: wait for it, but not for long. */
+static sparp__conn_event sparp__conn_follow(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->state = SPARP__CONN_FOLLOWING;
+    c->race_due = sparp__time_after(now, SPARP__FOLLOW_NS);
+    sparp__list_push_back(&c->session->followers, &c->waiter);
+    if (!sparp__conn_want_write(net, c, false))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+/* It has waited long enough. */
+static sparp__conn_event sparp__conn_stop_following(sparp__net *net, sparp__conn *c,
+                                                    int64_t now) {
+    sparp__list_remove(&c->session->followers, &c->waiter);
+    return sparp__conn_begin_shaking(net, c, now);
 }
 
 static sparp__conn_event sparp__conn_on_shaking(sparp__net *net, sparp__conn *c,
@@ -4897,6 +5123,8 @@ static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *
     c->race_due = SPARP__NEVER;
     c->wants_write = true;              /* as it was registered: see sparp__conn_want_write */
 #if SPARP__TLS
+    if (c->https && c->session->leading && !c->session->led)
+        return sparp__conn_follow(net, c, now);
     if (c->https)
         return sparp__conn_begin_shaking(net, c, now);
 #endif
@@ -5142,6 +5370,8 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     if (c->state == SPARP__CONN_SHAKING)
         return sparp__conn_on_shaking(net, c, e, now);
 #endif
+    if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
+        return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
     if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0)
@@ -5151,6 +5381,15 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     return event;
 }
 
+/* race_due has come. */
+static sparp__conn_event sparp__conn_on_race_due(sparp__net *net, sparp__conn *c, int64_t now) {
+#if SPARP__TLS
+    if (c->state == SPARP__CONN_FOLLOWING)
+        return sparp__conn_stop_following(net, c, now);
+#endif
+    return c->state == SPARP__CONN_CONNECTING ? sparp__conn_race(net, c, now) : SPARP__CONN_BUSY;
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     switch (c->state) {
     case SPARP__CONN_CLOSED:
@@ -5158,6 +5397,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     case SPARP__CONN_CONNECTING:
         return SPARP_PHASE_CONNECT;
+    case SPARP__CONN_FOLLOWING:
     case SPARP__CONN_SHAKING:
         return SPARP_PHASE_TLS;
     case SPARP__CONN_OPEN:
@@ -5184,6 +5424,10 @@ typedef struct sparp__origin {          /* scheme, host and port */
     uint16_t    port;
     bool        https;
     sparp__session session;             /* of the last TLS connection */
+    sparp__gate gate;
+    sparp__list parked;                 /* tasks that wait for the gate, by .paced */
+    bool        letting;                /* one of them is on its way: the next one after it */
+    sparp__timer timer;                 /* when the gate lets the next one through */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
 
@@ -5236,6 +5480,8 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
         if (o == NULL)
             return NULL;
         sparp__list_init(&o->idle);
+        sparp__list_init(&o->parked);
+        sparp__list_init(&o->session.followers);
         o->hash = hash;
         o->port = port;
         o->https = https;
@@ -5441,22 +5687,36 @@ typedef enum sparp__task_state {
     SPARP__TASK_UNUSED,
     SPARP__TASK_FRESH,                  /* pulled, never tried */
     SPARP__TASK_AGAIN,                  /* its pause is over: to be tried again */
+    SPARP__TASK_PARKED,                 /* waits for its origin: see >>gate */
     SPARP__TASK_SLEEPING,               /* pausing before a retry: holds no slot */
     SPARP__TASK_FLYING,                 /* holds a slot and a connection */
     SPARP__TASK_ENDED                   /* has its outcome; its result may wait to be seen */
 } sparp__task_state;
 
+typedef enum sparp__end {               /* of an attempt, before anybody judges it */
+    SPARP__ENDED_RESPONSE,              /* complete, or as complete as we want it */
+    SPARP__ENDED_FAULT,                 /* see sparp__task.fault */
+    SPARP__ENDED_STARVED,               /* the system had nothing to give: it did not begin */
+    SPARP__ENDED_CUT                    /* we cut it */
+} sparp__end;
+
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       link;             /* in the list of its state */
-    sparp__link       paced;            /* in sparp.paced, while held_at is set */
+    sparp__link       paced;            /* in sparp.paced, while held_at is set; or PARKED */
     sparp__timer      timer;            /* while SLEEPING; later its index, if order matters */
     sparp__task_state state;
     sparp__request    request;
     uint64_t          index;
     void             *user_data;
     int64_t           timeout, patience;        /* of an attempt; of them all: nanoseconds */
-    sparp__origin    *origin;
+    sparp__origin    *origin;           /* where its limits are kept */
+    sparp__origin    *home;             /* where its connections are: the same, or a worker's */
     sparp__conn      *conn;             /* while FLYING */
+    struct sparp__worker *worker;       /* who has it */
+    sparp__link       ride;             /* in a worker's inbox, list or outbox */
+    sparp__end        end;              /* of the attempt, on the way back from a worker */
+    bool              cut_wanted;       /* guarded by the crew's lock */
+    bool              is_parsed;
 
     sparp__http       http;             /* the response, from here to `phase` */
     sparp__buf        body;             /* with room for a NUL behind it */
@@ -5469,12 +5729,16 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     void             *parsed;
     bool              sent, unsure;     /* bytes left us without an answer: this time, ever */
     int               attempts, soft_retries, timeout_retries, transport_retries, replays;
+    int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     double            retry_at_s;
     uint64_t          bytes_in, bytes_out;
     int64_t           phase_ns[SPARP_PHASE_COUNT];
     int64_t           pulled_at, queued_at, started_at, held_at, deadline, ended_at;
-    int64_t           elapsed, waited;
+    int64_t           elapsed, waited[SPARP_WAIT_COUNT];
+    int64_t           parked_at, parked;        /* since when; for how long since it was queued */
+    bool              let_go;           /* by its origin; not started yet */
     int64_t           rate_mark;        /* see sparp.rate_blocked */
+    int64_t           rate_parked, shut_mark;   /* the same, and its gate's, when it was parked */
 } sparp__task;
 
 static void sparp__task_free(sparp__env *env, sparp__task *t) {
@@ -5521,7 +5785,7 @@ static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t
         bool resolved = c->state >= SPARP__CONN_CONNECTING;
         t->phase_ns[SPARP_PHASE_DNS] = (resolved ? c->resolved_at : now) - c->opened_at;
         t->phase_ns[SPARP_PHASE_CONNECT] = !resolved ? 0
-            : (c->state >= SPARP__CONN_SHAKING ? c->connected_at : now) - c->resolved_at;
+            : (c->state >= SPARP__CONN_FOLLOWING ? c->connected_at : now) - c->resolved_at;
         t->phase_ns[SPARP_PHASE_TLS] = c->state < SPARP__CONN_SHAKING ? 0
             : (connected ? c->secured_at : now) - c->connected_at;
     }
@@ -5578,9 +5842,76 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = t->phase_ns[i] / 1000;
     r->elapsed_us = t->elapsed / 1000;
-    r->waited_us = t->waited / 1000;
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        r->wait_us[i] = t->waited[i] / 1000;
+        r->waited_us += r->wait_us[i];
+    }
     r->total_us = (t->state == SPARP__TASK_ENDED ? t->ended_at - t->pulled_at
                                                  : now - t->pulled_at) / 1000;
+}
+
+/* ============================================================================================ */
+/* >>crew       between one scheduler and the threads that do its I/O: who has what, by messages */
+/*              under one lock. Uses task, bucket.                                               */
+/* ============================================================================================ */
+
+typedef struct sparp__crew {            /* zeroed: there is none */
+    int  size;
+    bool quit;
+    struct sparp__worker *members;      /* `size` of them */
+#if SPARP__THREADS
+    pthread_mutex_t lock;               /* of everything here, of what a task calls guarded ... */
+#endif
+    sparp__list outbox;                 /* tasks whose attempt has ended, by .ride */
+} sparp__crew;
+
+typedef struct sparp__worker {
+    struct sparp *run;                  /* its own: connections and timers, no scheduler */
+    sparp__crew  *crew;
+    struct sparp *boss;
+    sparp__list   inbox;                /* tasks to be tried, by .ride */
+    size_t        load;                 /* tasks it has; the boss's alone */
+    bool          cut_any;              /* one of its tasks has cut_wanted */
+    bool          drop_idle;            /* others need its descriptors */
+    sparp_stats   published;            /* what it counted until its last message */
+#if SPARP__THREADS
+    pthread_t     thread;
+#endif
+    bool          started;
+} sparp__worker;
+
+/* The lock also guards the boss's bucket `write`. Without a crew there is nobody to lock out. */
+static void sparp__crew_lock(sparp__crew *crew) {
+#if SPARP__THREADS
+    if (crew != NULL)
+        pthread_mutex_lock(&crew->lock);
+#else
+    (void)crew;
+#endif
+}
+
+static void sparp__crew_unlock(sparp__crew *crew) {
+#if SPARP__THREADS
+    if (crew != NULL)
+        pthread_mutex_unlock(&crew->lock);
+#else
+    (void)crew;
+#endif
+}
+
+static void sparp__crew_drop_idle(sparp__crew *crew) {
+    sparp__crew_lock(crew);
+    for (int i = 0; crew != NULL && i < crew->size; i++)
+        crew->members[i].drop_idle = true;
+    sparp__crew_unlock(crew);
+}
+
+static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
+    sparp__worker *best = &crew->members[0];
+    for (int i = 1; i < crew->size; i++)
+        if (crew->members[i].load < best->load)
+            best = &crew->members[i];
+    return best;
 }
 
 /* ============================================================================================ */
@@ -5596,6 +5927,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
 #define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
+#define SPARP__PASSES_MAX 20            /* 429s of one request that the closed gate explains */
 #define SPARP__RATIO_AFTER 20           /* results before stop_after_failure_ratio means anything */
 #define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
@@ -5611,6 +5943,8 @@ struct sparp {
 
     sparp__bucket admit;                /* paces who gets a slot */
     sparp__bucket write;                /* paces who is written: later where a connect was slow */
+    sparp__crew  *crew;                 /* of this run, or of the one this is a worker's of */
+    sparp__worker *worker;              /* not NULL: this is a worker's run */
     int           limit;                /* max_at_once, less when the system has no more to give */
     int           successes_to_grow;
     bool          starved_said;
@@ -5626,8 +5960,13 @@ struct sparp {
     int           shakes;               /* handshake steps in this turn */
     bool          saw_all_events;       /* of this turn: there was room for all of them */
 
-    sparp__list   fresh, again, flying, paced, ready, kept, unused;     /* tasks */
+    sparp__list   fresh, again, parked, flying, paced, ready, kept, unused;     /* tasks */
     sparp__heap   sleeping, in_order;   /* tasks */
+    sparp__heap   gates;                /* timers of origins */
+    sparp__tide   tide;                 /* with SPARP_AUTO */
+    double        retry_credit;         /* retries that the budget allows now */
+    int64_t       retry_credit_at;
+    int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
     sparp__task  *shown;                /* its result is in the user's hands */
     sparp_result  result;
@@ -5656,7 +5995,8 @@ static int64_t sparp__sched_rate_blocked(const sparp *run) {
 }
 
 static bool sparp__sched_work_left(const sparp *run) {
-    return run->fresh.count + run->again.count + run->flying.count + run->sleeping.count > 0;
+    return run->fresh.count + run->again.count + run->parked.count + run->flying.count
+        + run->sleeping.count > 0;
 }
 
 /* Results that nobody has taken yet, and those that wait for an earlier one. */
@@ -5669,6 +6009,61 @@ static size_t sparp__sched_backlog(const sparp *run) {
 static bool sparp__sched_has_ready(const sparp *run) {
     return run->ready.count > 0
         || sparp__heap_next(&run->in_order) == (int64_t)run->next_in_order;
+}
+
+/* --- the token that a write takes, also from a worker ---------------------------------------- */
+
+static const sparp *sparp__sched_boss(const sparp *run) {
+    return run->worker != NULL ? run->worker->boss : run;
+}
+
+/* Nanoseconds until the next start of all may be written. */
+static int64_t sparp__sched_token_wait(const sparp *run) {
+    sparp__crew_lock(run->crew);
+    int64_t wait = sparp__bucket_wait(&sparp__sched_boss(run)->write, run->now);
+    sparp__crew_unlock(run->crew);
+    return wait;
+}
+
+/* Nanoseconds until this one may be, also by its origin's pace. */
+static int64_t sparp__sched_write_wait(const sparp *run, const sparp__task *t) {
+    sparp__crew_lock(run->crew);
+    int64_t wait = sparp__max(sparp__bucket_wait(&sparp__sched_boss(run)->write, run->now),
+                              sparp__bucket_wait(&t->origin->gate.write, run->now));
+    sparp__crew_unlock(run->crew);
+    return wait;
+}
+
+/* Booked at the true time: a callback of this turn may have taken long. */
+static bool sparp__sched_take_token(sparp *run, sparp__task *t) {
+    sparp *boss = run->worker != NULL ? run->worker->boss : run;
+    sparp__bucket *own = &t->origin->gate.write;
+    sparp__crew_lock(run->crew);
+    bool limited = boss->write.period != 0 || own->period != 0;
+    bool may = sparp__bucket_wait(&boss->write, run->now) == 0
+        && sparp__bucket_wait(own, run->now) == 0;
+    int64_t now = limited && may ? sparp__env_now() : run->now;
+    if (may) {
+        sparp__bucket_take(&boss->write, now);
+        sparp__bucket_take(own, now);
+    }
+    sparp__crew_unlock(run->crew);
+    return may;
+}
+
+/* Nanoseconds until the first of those that hold a connection may be written; *first: that one.
+   They are few: as many as were let in while one of them connected. */
+static int64_t sparp__sched_paced_wait(const sparp *run, sparp__task **first) {
+    int64_t wait = SPARP__NEVER;
+    for (sparp__link *at = run->paced.ring.next; at != &run->paced.ring && wait > 0;
+         at = at->next) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        int64_t own = sparp__sched_write_wait(run, t);
+        if (own < wait)
+            *first = t;
+        wait = sparp__min(wait, own);
+    }
+    return wait;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -5752,21 +6147,44 @@ static void sparp__sched_deliver(sparp *run, sparp__task *t) {
         sparp__list_push_back(&run->ready, &t->link);
 }
 
+static void sparp__sched_parse(sparp *run, sparp__task *t) {
+    sparp_result result;
+    if (!t->body_complete || run->options.parse == NULL || t->is_parsed)
+        return;
+    sparp__task_result(t, run->now, &result);
+    t->parsed = run->options.parse(&result, run->options.user_data);
+    t->is_parsed = true;
+}
+
+/* An origin that is closed is remembered until it opens, though nobody may ask for it. */
+static void sparp__sched_put_origin(sparp *run, sparp__origin *o) {
+    if (o == NULL)
+        return;
+    if (o->users > 1) {
+        o->users--;
+        return;
+    }
+    int64_t memory = sparp__gate_memory(&o->gate);
+    if (memory <= run->now) {
+        sparp__heap_remove(&run->gates, &o->timer);
+        sparp__pool_put(&run->env, &run->pool, o);
+        return;
+    }
+    o->users = 0;
+    sparp__heap_set(&run->gates, &o->timer, memory);
+}
+
 /* Every pulled request comes here, once. The task is in no list. */
 static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcome) {
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
     t->ended_at = run->now;
-    sparp__pool_put(&run->env, &run->pool, t->origin);
+    sparp__sched_put_origin(run, t->origin);
     t->origin = NULL;
     sparp__sched_count_outcome(&run->stats, outcome);
     run->progress_results++;
     run->memory_short = false;
-    if (t->body_complete && run->options.parse != NULL) {
-        sparp_result result;
-        sparp__task_result(t, run->now, &result);
-        t->parsed = run->options.parse(&result, run->options.user_data);
-    }
+    sparp__sched_parse(run, t);
     sparp__sched_deliver(run, t);
     if (outcome == SPARP_OUTCOME_HARD_FAIL)
         sparp__sched_apply_rule(run, SPARP_STOP_ON_HARD_FAIL);
@@ -5777,19 +6195,46 @@ static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcom
     sparp__sched_apply_counts(run);
 }
 
+static void sparp__sched_count_wait(sparp *run, sparp__task *t, sparp_wait why, int64_t ns) {
+    t->waited[why] += ns;
+    run->stats.waited_us[why] += ns / 1000;
+}
+
 /* Its pause is over, or cut short. */
 static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
     if (t->state != SPARP__TASK_SLEEPING)
         return;
-    t->waited += run->now - t->queued_at;
-    run->stats.waited_backoff_us += (run->now - t->queued_at) / 1000;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_BACKOFF, run->now - t->queued_at);
     t->queued_at = run->now;
+}
+
+/* Takes a parked request out of both its lists. */
+static void sparp__sched_unlink_parked(sparp *run, sparp__task *t) {
+    int64_t parked = run->now - t->parked_at;
+    sparp__list_remove(&run->parked, &t->link);
+    sparp__list_remove(&t->origin->parked, &t->paced);
+    int64_t shut = sparp__min(parked, sparp__gate_shut(&t->origin->gate, run->now) - t->shut_mark);
+    t->parked += parked;
+    t->rate_mark += sparp__sched_rate_blocked(run) - t->rate_parked;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_GATE, shut);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked - shut);
+}
+
+/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
+   as much was the rate's as it alone held everybody back. */
+static void sparp__sched_count_queue(sparp *run, sparp__task *t) {
+    int64_t waited = sparp__max(0, run->now - t->queued_at - t->parked);
+    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, waited - by_rate);
+    t->parked = 0;
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
 static void sparp__sched_give_up(sparp *run, sparp__task *t) {
     bool tried = t->attempts > 0;
     sparp__sched_count_pause(run, t);
+    sparp__sched_count_queue(run, t);
     sparp__heap_remove(&run->sleeping, &t->timer);
     run->stats.waiting--;
     t->body_complete = false;
@@ -5805,7 +6250,7 @@ static void sparp__sched_give_up(sparp *run, sparp__task *t) {
 static void sparp__sched_drop_conn(sparp *run, sparp__conn *c) {
     sparp__conn_close(&run->net, c);
     sparp__heap_remove(&run->timers, &c->timer);
-    sparp__pool_put(&run->env, &run->pool, c->origin);
+    sparp__sched_put_origin(run, c->origin);
     c->origin = NULL;
     c->user = NULL;
     c->tag += UINT32_C(1) << SPARP__CONN_INDEX_BITS;
@@ -5897,12 +6342,11 @@ static void sparp__sched_unhold(sparp *run, sparp__task *t) {
         return;
     sparp__list_remove(&run->paced, &t->paced);
     t->started_at += run->now - t->held_at;
-    t->waited += run->now - t->held_at;
-    run->stats.waited_rate_us += (run->now - t->held_at) / 1000;
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, run->now - t->held_at);
     t->held_at = 0;
 }
 
-/* The end of an attempt, as far as slot and connection go. */
+/* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
@@ -5920,8 +6364,13 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     } else {
         sparp__sched_drop_conn(run, c);
     }
+}
+
+/* The end of an attempt, as far as its slot goes. */
+static void sparp__sched_leave(sparp *run, sparp__task *t) {
     sparp__list_remove(&run->flying, &t->link);
     run->stats.in_flight--;
+    t->origin->gate.in_flight--;
     if (run->starved_until == SPARP__NEVER)
         run->starved_until = 0;
 }
@@ -5979,10 +6428,53 @@ static void sparp__sched_queue_again(sparp *run, sparp__task *t, bool first) {
         sparp__heap_set(&run->sleeping, &t->timer, t->deadline);
 }
 
+/* Lets the next one go on that its origin held back, and sees to it that the origin is looked
+   at again when it lets another one through. Called whenever that may have changed. */
+static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
+    if (o->parked.count == 0 || o->letting)
+        return;
+    int64_t wait = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now);
+    if (wait > 0) {
+        if (wait != SPARP__NEVER)
+            sparp__heap_set(&run->gates, &o->timer, sparp__time_after(run->now, wait));
+        return;
+    }
+    sparp__task *t = SPARP__OWNER(sparp__task, paced, o->parked.ring.next);
+    sparp__sched_unlink_parked(run, t);
+    t->state = SPARP__TASK_AGAIN;
+    t->let_go = o->letting = true;
+    sparp__list_push_back(&run->again, &t->link);
+}
+
+/* Out of the queue. True: its origin had let it go, and may now let the next one. */
+static bool sparp__sched_unlink_queued(sparp__list *queue, sparp__task *t) {
+    bool let_go = t->let_go;
+    sparp__list_remove(queue, &t->link);
+    t->let_go = false;
+    if (let_go)
+        t->origin->letting = false;
+    return let_go;
+}
+
+/* Its origin does not let it start now: it waits there, in nobody else's way. */
+static void sparp__sched_park(sparp *run, sparp__task *t, bool first) {
+    sparp__origin *o = t->origin;
+    t->state = SPARP__TASK_PARKED;
+    t->parked_at = run->now;
+    t->shut_mark = sparp__gate_shut(&o->gate, run->now);
+    t->rate_parked = sparp__sched_rate_blocked(run);
+    sparp__list_push_back(&run->parked, &t->link);
+    if (first)
+        sparp__list_push_front(&o->parked, &t->paced);
+    else
+        sparp__list_push_back(&o->parked, &t->paced);
+    sparp__sched_look_at_origin(run, o);
+}
+
 static void sparp__sched_sleep(sparp *run, sparp__task *t, int64_t pause) {
     run->stats.waiting++;
     t->queued_at = run->now;
-    if (pause == 0) {
+    if (pause == 0 && !(run->options.retry_ratio > 0)) {
         sparp__sched_queue_again(run, t, false);
     } else {
         t->state = SPARP__TASK_SLEEPING;
@@ -6030,6 +6522,7 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     if (!sparp__sched_retry(run, t, ending)) {
         if (!exhausted && sparp__sched_stopped(run)) {
             run->stats.waiting++;       /* as if it had begun to wait for its retry */
+            t->queued_at = run->now;
             sparp__sched_give_up(run, t);
         } else {
             sparp__sched_settle(run, t, outcome);
@@ -6038,7 +6531,59 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
+   closes nothing: each request ends by itself. */
+static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
+    const sparp_options *o = &run->options;
+    sparp__gate *g = &t->origin->gate;
+    double asked = sparp__judge_retry_after(&t->http, (int64_t)time(NULL));
+    if (o->no_gate || (t->http.status != 429 && (t->http.status != 503 || !(asked > 0)))
+        || asked > o->retry_after_max_s)
+        return;
+    if (!(asked > 0) && g->closed_until > run->now && t->started_at <= g->closed_at)
+        return;                         /* says nothing new */
+    if (!(asked > 0))
+        asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
+    if (asked > 0)
+        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+}
+
+/* What a 429 says that was under way when the gate closed is known already: no retry is charged,
+   within reason, to one that may be sent again and can wait that long. */
+static bool sparp__sched_may_pass(const sparp *run, const sparp__task *t, bool was_closed) {
+    const sparp__gate *g = &t->origin->gate;
+    double asked = sparp__judge_retry_after(&t->http, (int64_t)time(NULL));
+    return was_closed && t->started_at <= g->closed_at && !run->options.no_gate
+        && (t->http.status == 429 || t->http.status == 503)
+        && asked <= run->options.retry_after_max_s && t->passes < SPARP__PASSES_MAX
+        && g->closed_until < sparp__min(t->deadline, run->deadline)
+        && sparp__sched_may_repeat(run, t, SPARP__END_RESPONSE) && !sparp__sched_stopped(run);
+}
+
+static void sparp__sched_on_soft_fail(sparp *run, sparp__task *t) {
+    bool was_closed = t->origin->gate.closed_until > run->now;
+    run->stats.soft_fails++;
+    sparp__sched_close_gate(run, t);
+    if (run->tide.limit > 0)
+        sparp__tide_ebb(&run->tide, run->now);
+    if (sparp__sched_may_pass(run, t, was_closed)) {
+        t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
+        t->passes++;
+        run->stats.waiting++;
+        sparp__sched_queue_again(run, t, false);
+        sparp__sched_apply_rule(run, SPARP_STOP_ON_SOFT_FAIL);
+        return;
+    }
+    sparp__sched_again_or_settle(run, t, SPARP__END_RESPONSE, SPARP_OUTCOME_SOFT_EXHAUSTED,
+                                 SPARP_STOP_ON_SOFT_FAIL);
+}
+
 static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
+    if (t->verdict != SPARP_SOFT_FAIL) {
+        sparp__gate_widen(&t->origin->gate, run->now);
+        if (run->tide.limit > 0)
+            sparp__tide_flow(&run->tide, &t->origin->gate.fastest, t->elapsed, run->now);
+    }
     if (t->verdict == SPARP_SUCCESS) {
         if (run->limit < run->options.max_at_once && ++run->successes_to_grow >= 8) {
             run->successes_to_grow = 0;
@@ -6046,9 +6591,7 @@ static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
         }
         sparp__sched_settle(run, t, SPARP_OUTCOME_SUCCESS);
     } else if (t->verdict == SPARP_SOFT_FAIL) {
-        run->stats.soft_fails++;
-        sparp__sched_again_or_settle(run, t, SPARP__END_RESPONSE, SPARP_OUTCOME_SOFT_EXHAUSTED,
-                                     SPARP_STOP_ON_SOFT_FAIL);
+        sparp__sched_on_soft_fail(run, t);
     } else {
         sparp__sched_settle(run, t, SPARP_OUTCOME_HARD_FAIL);
     }
@@ -6057,11 +6600,10 @@ static void sparp__sched_on_verdict(sparp *run, sparp__task *t) {
 /* The attempt ended without a complete response, for the reason in t->fault. */
 static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
     sparp__ending ending = sparp__judge_ending(t->fault.error);
-    t->sent = t->conn->bytes_out > 0 && ending != SPARP__END_LOCAL;
-    t->unsure = t->unsure || t->sent;
-    sparp__sched_detach(run, t, false);
     if (ending == SPARP__END_TIMEOUT) {
         run->stats.timeouts++;
+        if (run->tide.limit > 0)
+            sparp__tide_ebb(&run->tide, run->now);
         sparp__sched_again_or_settle(run, t, ending, SPARP_OUTCOME_TIMEOUT_EXHAUSTED,
                                      SPARP_STOP_ON_TIMEOUT);
     } else if (ending == SPARP__END_TRANSPORT) {
@@ -6071,6 +6613,87 @@ static void sparp__sched_on_fault(sparp *run, sparp__task *t) {
     } else {
         sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
     }
+}
+
+/* The system has no descriptor, port or buffer for us. That is nobody's failure: fewer at once,
+   and the request goes back to the head of its queue, uncounted. */
+static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
+    if (!run->starved_said)
+        sparp__env_log(&run->env, SPARP_LOG_WARN, "%s; going on with fewer connections",
+                       t->fault.detail);
+    run->starved_said = true;
+    if (run->starved_at == 0 || run->stats.in_flight > 0)
+        run->starved_at = run->now;
+    int64_t patience = run->options.connect_timeout_s > 0
+        ? sparp__time_from_s(run->options.connect_timeout_s) : SPARP__NEVER;
+    int limit = (int)run->stats.in_flight / 2;
+    run->limit = limit > 1 ? limit : 1;
+    run->successes_to_grow = 0;
+    if (run->now - run->starved_at >= patience) {
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+        return;
+    }
+    run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
+    sparp__crew_drop_idle(run->crew);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
+        sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
+    if (--t->attempts == 0)
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* What the end of an attempt means for its request. */
+static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
+    sparp__sched_leave(run, t);
+    if (end != SPARP__ENDED_STARVED)
+        run->starved_at = 0;
+    switch (end) {
+    case SPARP__ENDED_RESPONSE:
+        sparp__sched_on_verdict(run, t);
+        break;
+    case SPARP__ENDED_FAULT:
+        sparp__sched_on_fault(run, t);
+        break;
+    case SPARP__ENDED_STARVED:
+        sparp__sched_on_starved(run, t);
+        break;
+    default:
+        sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s",
+                         sparp_error_text(SPARP_E_CANCELLED));
+        sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
+    }
+}
+
+/* The task's attempt is over and its connection gone: the scheduler goes on with it, here or,
+   for a worker, on the other side. */
+static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
+    if (run->worker == NULL) {
+        sparp__sched_conclude(run, t, end);
+        return;
+    }
+    sparp__worker *w = run->worker;
+    sparp__list_remove(&run->flying, &t->ride);
+    sparp__sched_put_origin(run, t->home);
+    t->home = NULL;
+    t->end = end;
+    sparp__crew_lock(w->crew);
+    bool first = w->crew->outbox.count == 0;
+    sparp__list_push_back(&w->crew->outbox, &t->ride);
+    w->published = run->stats;
+    sparp__crew_unlock(w->crew);
+    if (first)
+        sparp__dns_wake(w->boss->net.resolver.shared);
+}
+
+/* The same for an attempt that still has its connection. */
+static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
+    if (end == SPARP__ENDED_FAULT)
+        t->sent = t->conn->bytes_out > 0
+            && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
+    t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
+    sparp__sched_detach(run, t, reusable);
+    sparp__sched_end(run, t, end);
 }
 
 static sparp_verdict sparp__sched_ask(sparp *run, sparp__task *t) {
@@ -6088,8 +6711,9 @@ static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) 
     sparp__task_take_times(t, t->conn, run->now);
     if (t->verdict == SPARP_NEED_BODY)
         t->verdict = sparp__sched_ask(run, t);
-    sparp__sched_detach(run, t, reusable);
-    sparp__sched_on_verdict(run, t);
+    if (t->verdict != SPARP_SOFT_FAIL)  /* which may come again, whatever else happens */
+        sparp__sched_parse(run, t);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_RESPONSE, reusable);
 }
 
 /* False: the attempt is over. */
@@ -6113,7 +6737,7 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "Content-Length %llu exceeds max_body_bytes (%llu)",
                          (unsigned long long)h->left, (unsigned long long)max);
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
     }
     return true;
@@ -6139,7 +6763,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
     if (t->fault.error != SPARP_E_OK) {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
     }
     if (over) {
@@ -6155,15 +6779,13 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
     sparp__conn *c = t->conn;
-    if (sparp__bucket_wait(&run->write, run->now) > 0) {
+    if (!sparp__sched_take_token(run, t)) {
         if (!sparp__conn_want_write(&run->net, c, false))
             return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
         t->held_at = run->now;
         sparp__list_push_back(&run->paced, &t->paced);
         return SPARP__CONN_BUSY;
     }
-    /* booked at the true time: a callback of this turn may have taken long */
-    sparp__bucket_take(&run->write, run->options.max_per_second > 0 ? sparp__env_now() : run->now);
     return sparp__conn_send(&run->net, c,
                             sparp__str_make(t->request.image.data, t->request.wire_size),
                             &t->http, run->now);
@@ -6172,7 +6794,7 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
 /* Gives the task a connection. NULL: out of memory. */
 static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
                                          sparp__conn_event *event) {
-    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->origin);
+    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->home);
     t->reused = c != NULL;
     if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
         return NULL;
@@ -6185,44 +6807,15 @@ static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
         c->started_at = 0;
         *event = sparp__sched_write(run, t);
     } else {
-        c->origin = t->origin;
+        c->origin = t->home;
         c->origin->users++;
-        c->host = t->origin->host;
-        c->port = t->origin->port;
-        c->https = t->origin->https;
-        c->session = &t->origin->session;
+        c->host = t->home->host;
+        c->port = t->home->port;
+        c->https = t->home->https;
+        c->session = &t->home->session;
         *event = sparp__conn_open(&run->net, c, run->now);
     }
     return c;
-}
-
-/* The system has no descriptor, port or buffer for us. That is nobody's failure: fewer at once,
-   and the request goes back to the head of its queue, uncounted. */
-static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
-    t->fault = t->conn->fault;
-    sparp__sched_detach(run, t, false);
-    if (!run->starved_said)
-        sparp__env_log(&run->env, SPARP_LOG_WARN, "%s; going on with fewer connections",
-                       t->fault.detail);
-    run->starved_said = true;
-    if (run->starved_at == 0 || run->stats.in_flight > 0)
-        run->starved_at = run->now;
-    int64_t patience = run->options.connect_timeout_s > 0
-        ? sparp__time_from_s(run->options.connect_timeout_s) : SPARP__NEVER;
-    int limit = (int)run->stats.in_flight / 2;
-    run->limit = limit > 1 ? limit : 1;
-    run->successes_to_grow = 0;
-    if (run->now - run->starved_at >= patience) {
-        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
-        return;
-    }
-    while (sparp__sched_drop_oldest_idle(run))
-        continue;
-    run->starved_until = run->stats.in_flight > 0 ? SPARP__NEVER : run->now + SPARP__STARVED_NS;
-    if (--t->attempts == 0)
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-    run->stats.waiting++;
-    sparp__sched_queue_again(run, t, true);
 }
 
 /* A connection used before that ends without a byte of an answer was closed by the server while
@@ -6251,9 +6844,7 @@ static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_
 /* No connection could be made for want of memory. */
 static void sparp__sched_on_no_conn(sparp *run, sparp__task *t) {
     sparp__fault_memory(&t->fault);
-    sparp__list_remove(&run->flying, &t->link);
-    run->stats.in_flight--;
-    sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+    sparp__sched_end(run, t, SPARP__ENDED_FAULT);
 }
 
 /* The connection failed: the other NULL than memory means that the task has gone its way. */
@@ -6261,7 +6852,10 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
                                            sparp__conn_event *event) {
     sparp__conn *c = t->conn;
     if (c->fault.error == SPARP_E_OUT_OF_RESOURCES && c->state < SPARP__CONN_SENDING) {
-        sparp__sched_on_starved(run, t);
+        t->fault = c->fault;
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_STARVED, false);
+        while (sparp__sched_drop_oldest_idle(run))
+            continue;
         return NULL;
     }
     t->fault = c->fault;
@@ -6271,7 +6865,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
         return NULL;
     }
     if (!sparp__sched_is_stale(t)) {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return NULL;
     }
     c = sparp__sched_replay(run, t, event);
@@ -6293,7 +6887,7 @@ static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
 }
 
 /* Follows a connection from event to event until there is nothing more to do now. */
-static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
+static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
     sparp__task *t = (sparp__task *)c->user;
     for (bool on = true; on;) {
@@ -6326,25 +6920,103 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     }
 }
 
-static void sparp__sched_start(sparp *run, sparp__task *t) {
+/* The origin's first TLS handshake is over: those that waited for it begin. */
+static void sparp__sched_release_followers(sparp *run, sparp__origin *home) {
+#if SPARP__TLS
+    while (home->session.led && home->session.followers.count > 0) {
+        sparp__conn *c = SPARP__OWNER(sparp__conn, waiter, home->session.followers.ring.next);
+        sparp__sched_follow(run, c, sparp__conn_stop_following(&run->net, c, run->now),
+                            sparp__str_make(NULL, 0));
+    }
+#else
+    (void)run;
+    (void)home;
+#endif
+}
+
+/* The same, and then whoever waited for what this origin has free now. */
+static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
+                               sparp__str piece) {
+    sparp__origin *o = ((sparp__task *)c->user)->origin, *home = ((sparp__task *)c->user)->home;
+    home->users++;                      /* ours: the task may end, and with it the origin */
+    if (run->worker != NULL) {          /* the limits are the scheduler's business */
+        sparp__sched_follow(run, c, event, piece);
+        sparp__sched_release_followers(run, home);
+        sparp__sched_put_origin(run, home);
+        return;
+    }
+    sparp__sched_follow(run, c, event, piece);
+    sparp__sched_release_followers(run, home);
+    sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, o);
+}
+
+/* Gets it a connection and lets it go. */
+static void sparp__sched_fly(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
-    int64_t waited = sparp__max(0, run->now - t->queued_at);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(run) - t->rate_mark);
-    sparp__heap_remove(&run->sleeping, &t->timer);
-    t->waited += waited;
-    run->stats.waited_rate_us += by_rate / 1000;
-    run->stats.waited_slot_us += (waited - by_rate) / 1000;
-    sparp__bucket_take(&run->admit, run->now);
-    sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
-    t->state = SPARP__TASK_FLYING;
-    sparp__list_push_back(&run->flying, &t->link);
-    run->stats.waiting--;
-    run->stats.in_flight++;
     sparp__conn *c = sparp__sched_connect(run, t, false, &event);
     if (c != NULL)
         sparp__sched_drive(run, c, event, sparp__str_make(NULL, 0));
     else
         sparp__sched_on_no_conn(run, t);
+}
+
+static void sparp__sched_send_to_worker(sparp *run, sparp__task *t) {
+    sparp__worker *w = sparp__crew_idlest(run->crew);
+    w->load++;
+    t->worker = w;
+    sparp__crew_lock(run->crew);
+    t->cut_wanted = false;
+    bool first = w->inbox.count == 0;
+    sparp__list_push_back(&w->inbox, &t->ride);
+    sparp__crew_unlock(run->crew);
+    if (first)
+        sparp__dns_wake(w->run->net.resolver.shared);
+}
+
+/* What has come back from the workers. */
+static void sparp__sched_collect_from_workers(sparp *run) {
+    sparp__list ended;
+    sparp__link *link;
+    if (run->crew == NULL || run->worker != NULL)
+        return;
+    sparp__list_init(&ended);
+    sparp__crew_lock(run->crew);
+    while ((link = sparp__list_pop_front(&run->crew->outbox)) != NULL)
+        sparp__list_push_back(&ended, link);
+    sparp__crew_unlock(run->crew);
+    run->now = sparp__env_now();        /* not before they ended */
+    while ((link = sparp__list_pop_front(&ended)) != NULL) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        sparp__origin *o = t->origin;
+        t->worker->load--;
+        if (t->cut_wanted && (t->end != SPARP__ENDED_RESPONSE || t->verdict == SPARP_SOFT_FAIL)) {
+            t->end = SPARP__ENDED_CUT;  /* it would have been tried again */
+            t->body_complete = false;
+        }
+        o->users++;
+        sparp__sched_conclude(run, t, t->end);
+        sparp__sched_look_at_origin(run, o);
+        sparp__sched_put_origin(run, o);
+    }
+}
+
+static void sparp__sched_start(sparp *run, sparp__task *t) {
+    sparp__sched_count_queue(run, t);
+    sparp__heap_remove(&run->sleeping, &t->timer);
+    sparp__bucket_take(&run->admit, run->now);
+    sparp__gate_enter(&t->origin->gate, run->now);
+    if (t->attempts == 0)
+        run->retry_credit += run->options.retry_ratio;
+    sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
+    t->state = SPARP__TASK_FLYING;
+    sparp__list_push_back(&run->flying, &t->link);
+    run->stats.waiting--;
+    run->stats.in_flight++;
+    if (run->crew != NULL)
+        sparp__sched_send_to_worker(run, t);
+    else
+        sparp__sched_fly(run, t);
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
@@ -6374,6 +7046,19 @@ static sparp_input sparp__sched_ask_input(sparp *run, sparp_request *in) {
     return SPARP_INPUT_READY;
 }
 
+/* With room for its timer, and its own pace. */
+static sparp__origin *sparp__sched_get_origin(sparp *run, const sparp__request *r) {
+    double rate = run->options.max_per_second_per_origin;
+    if (!sparp__heap_reserve(&run->env, &run->gates, run->pool.num_origins + 1))
+        return NULL;
+    sparp__origin *o = sparp__pool_get(&run->env, &run->pool, r->host, r->port, r->https);
+    if (o != NULL && rate > 0 && o->gate.bucket.period == 0)
+        sparp__bucket_init(&o->gate.bucket, rate, run->options.burst);
+    if (o != NULL && rate > 0 && o->gate.write.period == 0)
+        o->gate.write = o->gate.bucket;
+    return o;
+}
+
 static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request *in) {
     double timeout = in->timeout_s != 0 ? in->timeout_s : run->options.timeout_s;
     t->index = run->stats.pulled++;
@@ -6386,8 +7071,8 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
     bool ok = sparp__request_build(&run->env, &t->request, in, run->options.headers,
                                    run->options.num_headers, &t->fault);
     if (ok) {
-        t->origin = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
-                                   t->request.https);
+        t->origin = sparp__sched_get_origin(run, &t->request);
+        t->home = run->crew == NULL ? t->origin : NULL;
         ok = t->origin != NULL || sparp__fault_memory(&t->fault);
     }
     if (!ok) {
@@ -6444,17 +7129,27 @@ static bool sparp__sched_may_pull(const sparp *run) {
     size_t window = (size_t)SPARP__WINDOW * (size_t)run->options.max_at_once;
     return !run->input_done && !run->input_later && !run->memory_short
         && run->fresh.count < (size_t)run->options.input_buffer_size
-        && run->sleeping.count + run->again.count < SPARP__MAX_SLEEPING
+        && run->sleeping.count + run->again.count + run->parked.count < SPARP__MAX_SLEEPING
         && (run->keep || sparp__sched_backlog(run) < window);
 }
 
 /* --- what a stop does ------------------------------------------------------------------------ */
 
 static void sparp__sched_cancel_flying(sparp *run, sparp__task *t) {
-    t->unsure = t->unsure || t->conn->bytes_out > 0;
-    sparp__sched_detach(run, t, false);
-    sparp__fault_set(&t->fault, SPARP_E_CANCELLED, 0, "%s", sparp_error_text(SPARP_E_CANCELLED));
-    sparp__sched_settle(run, t, SPARP_OUTCOME_CANCELLED);
+    sparp__origin *o = t->origin;
+    if (run->crew != NULL) {            /* it comes back when its worker has cut it */
+        sparp__crew_lock(run->crew);
+        bool first = !t->worker->cut_any;
+        t->cut_wanted = t->worker->cut_any = true;
+        sparp__crew_unlock(run->crew);
+        if (first)
+            sparp__dns_wake(t->worker->run->net.resolver.shared);
+        return;
+    }
+    o->users++;
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_CUT, false);
+    sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, o);
 }
 
 static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
@@ -6474,10 +7169,19 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
         sparp__sched_cancel_flying(run, t);
         return;
     }
+    if ((t = sparp__sched_find(&run->parked, index)) != NULL) {
+        sparp__sched_unlink_parked(run, t);
+        sparp__sched_give_up(run, t);
+        return;
+    }
     for (int i = 0; i < 2; i++)
         if ((t = sparp__sched_find(lists[i], index)) != NULL) {
-            sparp__list_remove(lists[i], &t->link);
+            sparp__origin *o = t->origin;
+            o->users++;
+            sparp__sched_unlink_queued(lists[i], t);
             sparp__sched_give_up(run, t);
+            sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
+            sparp__sched_put_origin(run, o);
             return;
         }
     for (size_t i = 0; i < run->sleeping.count; i++) {
@@ -6502,11 +7206,21 @@ static void sparp__sched_check_stop(sparp *run) {
     }
     while (run->stop_pending) {
         run->stop_pending = false;
-        while (!run->draining && run->flying.count > 0)
-            sparp__sched_cancel_flying(run, SPARP__OWNER(sparp__task, link,
-                                                         run->flying.ring.next));
-        while ((link = sparp__list_pop_front(&run->again)) != NULL)
-            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
+        for (sparp__link *at = run->flying.ring.next; !run->draining && at != &run->flying.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            at = at->next;
+            sparp__sched_cancel_flying(run, t);
+        }
+        while (run->again.count > 0) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, run->again.ring.next);
+            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_give_up(run, t);
+        }
+        while (run->parked.count > 0) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, run->parked.ring.next);
+            sparp__sched_unlink_parked(run, t);
+            sparp__sched_give_up(run, t);
+        }
         while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
@@ -6519,8 +7233,8 @@ static void sparp__sched_check_stop(sparp *run) {
 /* Those that hold an open connection and wait for their token alone, in their order. The wait
    is ours: it does not count against the attempt. */
 static void sparp__sched_release_paced(sparp *run) {
-    while (run->paced.count > 0 && sparp__bucket_wait(&run->write, run->now) == 0) {
-        sparp__task *t = SPARP__OWNER(sparp__task, paced, run->paced.ring.next);
+    sparp__task *t = NULL;
+    while (sparp__sched_paced_wait(run, &t) == 0) {
         sparp__sched_unhold(run, t);
         sparp__sched_drive(run, t->conn, sparp__sched_write(run, t), sparp__str_make(NULL, 0));
         sparp__sched_check_stop(run);
@@ -6530,13 +7244,32 @@ static void sparp__sched_release_paced(sparp *run) {
 /* Nanoseconds until the rate lets the next one start. */
 static int64_t sparp__sched_rate_wait(const sparp *run) {
     return sparp__max(sparp__bucket_wait(&run->admit, run->now),
-                      sparp__bucket_wait(&run->write, run->now));
+                      sparp__sched_token_wait(run));
+}
+
+/* How many at once: what the user said, less if the system or the tide says less. */
+static int sparp__sched_limit(const sparp *run) {
+    return run->tide.limit > 0 && run->tide.limit < run->limit ? run->tide.limit : run->limit;
 }
 
 /* A slot is free and somebody wants it: only the rate may say no. */
 static bool sparp__sched_may_start(const sparp *run) {
     return run->again.count + run->fresh.count > 0
-        && run->stats.in_flight < (uint64_t)run->limit && run->starved_until <= run->now;
+        && run->stats.in_flight < (uint64_t)sparp__sched_limit(run)
+        && run->starved_until <= run->now;
+}
+
+/* The last word is the user's: a limiter that a fleet shares, say. */
+static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
+    if (run->options.permit == NULL)
+        return true;
+    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    if (wait == 0)                      /* what was asked for inside comes first */
+        return !run->stop_pending && run->cancels.size == 0;
+    run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
+                              : SPARP__NEVER;
+    run->rate_blocked_at = run->now;
+    return false;
 }
 
 static void sparp__sched_admit(sparp *run) {
@@ -6550,13 +7283,24 @@ static void sparp__sched_admit(sparp *run) {
         sparp__sched_check_stop(run);
         if (!sparp__sched_may_start(run))
             return;
-        if (sparp__sched_rate_wait(run) > 0) {
+        if (sparp__sched_rate_wait(run) > 0 || run->permit_at > run->now) {
             run->rate_blocked_at = run->now;
             return;
         }
-        sparp__link *link = sparp__list_pop_front(run->again.count > 0 ? &run->again
-                                                                       : &run->fresh);
-        sparp__sched_start(run, SPARP__OWNER(sparp__task, link, link));
+        sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
+        sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
+        sparp__origin *o = t->origin;
+        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
+        if (!held && !sparp__sched_ask_permit(run, t))
+            return;
+        bool let_go = sparp__sched_unlink_queued(queue, t);
+        o->users++;                     /* ours, while the task comes and goes */
+        if (held)
+            sparp__sched_park(run, t, let_go);
+        else
+            sparp__sched_start(run, t);
+        sparp__sched_look_at_origin(run, o);
+        sparp__sched_put_origin(run, o);
         sparp__sched_check_stop(run);
     }
 }
@@ -6581,20 +7325,70 @@ static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
         sparp__fault_clear(&t->fault);
         sparp__sched_on_response(run, t, false);
     } else {
-        sparp__sched_on_fault(run, t);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
     }
+}
+
+/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
+   off; else nanoseconds after which to look again. It is put off, never dropped. */
+static int64_t sparp__sched_budget_wait(sparp *run) {
+    if (!(run->options.retry_ratio > 0))
+        return 0;
+    double passed = (double)(run->now - run->retry_credit_at) / (double)SPARP__NS_PER_S;
+    run->retry_credit_at = run->now;
+    run->retry_credit += passed;
+    if (run->retry_credit >= 1) {
+        run->retry_credit -= 1;
+        return 0;
+    }
+    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - run->retry_credit));
 }
 
 /* Its pause is over; or its deadline came while it waited for a slot. */
 static void sparp__sched_wake(sparp *run, sparp__task *t) {
-    if (t->state == SPARP__TASK_SLEEPING) {
+    if (t->state == SPARP__TASK_SLEEPING && t->deadline > run->now) {
+        int64_t defer = sparp__sched_budget_wait(run);
         sparp__sched_count_pause(run, t);
-        sparp__sched_queue_again(run, t, false);
+        if (defer > 0)
+            sparp__heap_set(&run->sleeping, &t->timer,
+                            sparp__min(t->deadline, sparp__time_after(run->now, defer)));
+        else
+            sparp__sched_queue_again(run, t, false);
         return;
     }
-    sparp__list_remove(&run->again, &t->link);
+    sparp__origin *o = t->origin;
+    o->users++;                         /* ours: the task's end may be the origin's */
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(run, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(run, t);
+    else
+        sparp__sched_unlink_queued(&run->again, t);
+    sparp__sched_count_queue(run, t);
     run->stats.waiting--;
     sparp__sched_settle(run, t, t->outcome);
+    sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
+    sparp__sched_put_origin(run, o);
+}
+
+/* An origin lets the next one through; or it is forgotten, because nobody wants it any more. */
+static void sparp__sched_on_gate(sparp *run, sparp__origin *o) {
+    if (o->users > 0) {
+        sparp__sched_look_at_origin(run, o);
+        return;
+    }
+    o->users = 1;
+    sparp__sched_put_origin(run, o);
+}
+
+static void sparp__sched_on_timer(sparp *run, sparp__task *t) {
+    sparp__origin *o = t->origin, *home = t->home;
+    home->users++;
+    sparp__sched_on_timeout(run, t);
+    sparp__sched_release_followers(run, home);
+    if (run->worker == NULL)
+        sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, home);
 }
 
 static void sparp__sched_run_timers(sparp *run) {
@@ -6605,14 +7399,16 @@ static void sparp__sched_run_timers(sparp *run) {
         if (t == NULL) {
             sparp__pool_remove_idle(&run->pool, c);
             sparp__sched_drop_conn(run, c);
-        } else if (c->state == SPARP__CONN_CONNECTING && c->race_due <= run->now) {
-            sparp__sched_drive(run, c, sparp__conn_race(&run->net, c, run->now),
+        } else if (c->race_due <= run->now && c->state < SPARP__CONN_SHAKING) {
+            sparp__sched_drive(run, c, sparp__conn_on_race_due(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
         } else {
-            sparp__sched_on_timeout(run, t);
+            sparp__sched_on_timer(run, t);
         }
         sparp__sched_check_stop(run);
     }
+    while ((timer = sparp__heap_expire(&run->gates, run->now)) != NULL)
+        sparp__sched_on_gate(run, SPARP__OWNER(sparp__origin, timer, timer));
     while ((timer = sparp__heap_expire(&run->sleeping, run->now)) != NULL) {
         sparp__sched_wake(run, SPARP__OWNER(sparp__task, timer, timer));
         sparp__sched_check_stop(run);
@@ -6628,6 +7424,9 @@ static void sparp__sched_run_lookups(sparp *run) {
     while (SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain) > 0)
         continue;
     run->input_later = false;
+    if (run->permit_at == SPARP__NEVER)
+        run->permit_at = 0;
+    sparp__sched_collect_from_workers(run);
     while ((lookup = sparp__resolver_collect(&run->env, &run->net.resolver, run->now)) != NULL) {
         lookup->users++;                /* ours, while its waiters come and go */
         while (lookup->waiters.count > 0) {
@@ -6645,7 +7444,7 @@ static sparp__conn *sparp__sched_conn_of(const sparp *run, const sparp__event *e
     size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
     if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
-        || (c->state >= SPARP__CONN_SHAKING && c->stream.fd != e->fd))
+        || (c->state >= SPARP__CONN_FOLLOWING && c->stream.fd != e->fd))
         return NULL;
     return c;
 }
@@ -6680,15 +7479,35 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
 static int64_t sparp__sched_next_due(const sparp *run) {
     int64_t due = sparp__min(sparp__heap_next(&run->timers), sparp__heap_next(&run->sleeping));
     due = sparp__min(due, run->deadline);
-    if (run->paced.count > 0)
-        due = sparp__min(due, sparp__time_after(run->now,
-                                                sparp__bucket_wait(&run->write, run->now)));
+    sparp__task *first = NULL;
+    due = sparp__min(due, sparp__time_after(run->now, sparp__sched_paced_wait(run, &first)));
     if (run->again.count + run->fresh.count > 0
-        && run->stats.in_flight < (uint64_t)run->limit)
-        due = sparp__min(due, sparp__max(run->starved_until,
+        && run->stats.in_flight < (uint64_t)sparp__sched_limit(run))
+        due = sparp__min(due, sparp__max(sparp__max(run->starved_until, run->permit_at),
                                          sparp__time_after(run->now,
                                                            sparp__sched_rate_wait(run))));
-    return due;
+    return sparp__min(due, sparp__heap_next(&run->gates));
+}
+
+/* With what the workers counted. */
+static sparp_stats sparp__sched_stats(const sparp *run) {
+    sparp_stats sum = run->stats;
+    sum.elapsed_us = (run->now - run->opened_at) / 1000;
+    sparp__crew_lock(run->crew);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++) {
+        const sparp_stats *w = &run->crew->members[i].published;
+        sum.connects += w->connects;
+        sum.reuses += w->reuses;
+        sum.tls_full += w->tls_full;
+        sum.tls_resumed += w->tls_resumed;
+        sum.bytes_out += w->bytes_out;
+        sum.bytes_in += w->bytes_in;
+        sum.replays += w->replays;
+        for (int k = 0; k < SPARP_WAIT_COUNT; k++)
+            sum.waited_us[k] += w->waited_us[k];
+    }
+    sparp__crew_unlock(run->crew);
+    return sum;
 }
 
 static void sparp__sched_progress(sparp *run, bool last) {
@@ -6698,8 +7517,7 @@ static void sparp__sched_progress(sparp *run, bool last) {
     if (!last && (run->progress_results < o->progress_every_results
                   || run->now - run->progress_at < sparp__time_from_s(o->progress_every_s)))
         return;
-    sparp_stats stats = run->stats;
-    stats.elapsed_us = (run->now - run->opened_at) / 1000;
+    sparp_stats stats = sparp__sched_stats(run);
     run->progress_results = 0;
     run->progress_at = run->now;
     o->on_progress(run, &stats, o->user_data);
@@ -6745,6 +7563,302 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
 }
 
 /* ============================================================================================ */
+/* >>run        one run's memory and descriptors: from nothing to ready, and back from whatever   */
+/*              state it is in. Uses sched.                                                      */
+/* ============================================================================================ */
+
+static void sparp__run_init(sparp *run) {
+    sparp__list *lists[9];
+    size_t n = 0;
+    lists[n++] = &run->free_conns;
+    lists[n++] = &run->fresh;
+    lists[n++] = &run->again;
+    lists[n++] = &run->parked;
+    lists[n++] = &run->flying;
+    lists[n++] = &run->paced;
+    lists[n++] = &run->ready;
+    lists[n++] = &run->kept;
+    lists[n++] = &run->unused;
+    for (size_t i = 0; i < n; i++)
+        sparp__list_init(lists[i]);
+    run->env.allocator = run->options.allocator;
+    run->env.logger = run->options.logger;
+    run->env.random = run->options.random_seed != 0 ? run->options.random_seed
+        : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
+    run->net.env = &run->env;
+#if SPARP__TLS
+    run->net.trust.options = &run->options.tls;
+#endif
+    run->now = run->opened_at = sparp__env_now();
+    run->deadline = SPARP__NEVER;
+    if (run->options.max_at_once == SPARP_AUTO) {
+        run->options.max_at_once = SPARP__TIDE_MAX;
+        run->tide.limit = SPARP__TIDE_START;
+    }
+    run->limit = run->options.max_at_once;
+    run->retry_credit_at = run->now;
+    run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
+                                                          : run->options.estimated_input_size;
+    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
+    run->write = run->admit;
+}
+
+/* False: *fault says why, and what was built so far is for sparp__run_free. */
+static bool sparp__run_connect(sparp *run, sparp__fault *fault) {
+    if (!sparp__pool_open(&run->env, &run->pool))
+        return sparp__fault_memory(fault);
+    run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    if (run->net.scratch == NULL)
+        return sparp__fault_memory(fault);
+    if (!sparp__reactor_open(&run->env, &run->net.reactor))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    if (!sparp__resolver_open(&run->net.resolver, fault))
+        return false;
+    if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
+                            SPARP__WAKE_TAG, SPARP__READABLE))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
+                                strerror(errno));
+    return true;
+}
+
+/* Everything that holds a descriptor. */
+static void sparp__run_disconnect(sparp *run) {
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__conn_close(&run->net, run->conns[i]);
+    sparp__resolver_close(&run->env, &run->net.resolver);
+    sparp__reactor_close(&run->env, &run->net.reactor);
+#if SPARP__TLS
+    sparp__trust_free(&run->env, &run->net.trust);
+#endif
+}
+
+static void sparp__run_free_tasks(sparp *run, sparp__list *list) {
+    sparp__link *link;
+    while ((link = sparp__list_pop_front(list)) != NULL)
+        sparp__task_free(&run->env, SPARP__OWNER(sparp__task, link, link));
+}
+
+static void sparp__run_free_origins(sparp *run) {
+    for (size_t i = 0; i < run->pool.num_buckets; i++)
+        for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
+            next = o->chain;
+            sparp__env_free(&run->env, o, sizeof *o);
+        }
+    sparp__pool_close(&run->env, &run->pool);
+}
+
+/* Whatever state it is in: nobody is told anything any more. */
+static void sparp__run_free(sparp *run) {
+    sparp__env env = run->env;
+    sparp__timer *timer;
+    sparp__run_disconnect(run);
+    while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
+        if (SPARP__OWNER(sparp__task, timer, timer)->state == SPARP__TASK_SLEEPING)
+            sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
+        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
+    sparp__run_free_tasks(run, &run->fresh);
+    sparp__run_free_tasks(run, &run->again);
+    sparp__run_free_tasks(run, &run->parked);
+    sparp__run_free_tasks(run, &run->flying);
+    sparp__run_free_tasks(run, &run->ready);
+    sparp__run_free_tasks(run, &run->kept);
+    sparp__run_free_tasks(run, &run->unused);
+    if (run->shown != NULL)
+        sparp__task_free(&env, run->shown);
+    for (size_t i = 0; i < run->num_conns; i++)
+        sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
+    sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
+    sparp__run_free_origins(run);
+    sparp__heap_free(&env, &run->timers);
+    sparp__heap_free(&env, &run->sleeping);
+    sparp__heap_free(&env, &run->in_order);
+    sparp__heap_free(&env, &run->gates);
+    sparp__buf_free(&env, &run->cancels);
+    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
+    sparp__env_free(&env, run, sizeof *run);
+}
+
+/* ============================================================================================ */
+/* >>workers    threads for I/O. Each has a run of its own without a scheduler: tasks come in by  */
+/*              its inbox, connections and timers are its own, and what became of an attempt     */
+/*              goes back by the crew's outbox. With one worker there is no crew and no lock.    */
+/*              Uses run, crew.                                                                  */
+/* ============================================================================================ */
+
+#define SPARP__WORKERS_MAX 256
+
+#if SPARP__THREADS
+
+/* New tasks fly; those that are to be cut are. True: it is time to go. */
+static bool sparp__worker_take_messages(sparp__worker *w) {
+    sparp__list fresh;
+    sparp__link *link;
+    sparp *run = w->run;
+    sparp__list_init(&fresh);
+    sparp__crew_lock(w->crew);
+    while ((link = sparp__list_pop_front(&w->inbox)) != NULL)
+        sparp__list_push_back(&fresh, link);
+    bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
+    w->cut_any = w->drop_idle = false;
+    sparp__crew_unlock(w->crew);
+    run->now = sparp__env_now();        /* not before the tasks were sent */
+    while (drop && sparp__sched_drop_oldest_idle(run))
+        continue;
+    while (!quit && (link = sparp__list_pop_front(&fresh)) != NULL) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        sparp__list_push_back(&run->flying, &t->ride);
+        t->home = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
+                                  t->request.https);
+        if (t->home != NULL)
+            sparp__sched_fly(run, t);
+        else
+            sparp__sched_on_no_conn(run, t);
+    }
+    for (link = run->flying.ring.next; cut && !quit && link != &run->flying.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
+        link = link->next;
+        sparp__crew_lock(w->crew);
+        bool wanted = t->cut_wanted;
+        sparp__crew_unlock(w->crew);
+        if (wanted)
+            sparp__sched_end_attempt(run, t, SPARP__ENDED_CUT, false);
+    }
+    return quit;
+}
+
+static void *sparp__worker_main(void *argument) {
+    sparp__worker *w = (sparp__worker *)argument;
+    sparp *run = w->run;
+    sparp__event events[SPARP__REACTOR_EVENTS];
+    for (;;) {
+        int wait_ms = sparp__sched_wait_ms(run, sparp__env_now());
+        run->turn++;
+        int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+        run->now = sparp__env_now();
+        run->saw_all_events = n >= 0 && n < SPARP__REACTOR_EVENTS;
+        run->shakes = 0;
+        for (int i = 0; i < n; i++)
+            sparp__sched_drop_if_idle(run, &events[i]);
+        sparp__sched_release_paced(run);
+        for (int i = 0; i < n; i++) {
+            if (events[i].tag == SPARP__WAKE_TAG)
+                sparp__sched_run_lookups(run);
+            else
+                sparp__sched_on_event(run, &events[i]);
+        }
+        sparp__sched_run_timers(run);
+        run->saw_all_events = false;    /* it may be a while since we looked */
+        if (sparp__worker_take_messages(w))
+            return NULL;
+    }
+}
+
+/* The host's signals are the host's business. */
+static int sparp__worker_start(sparp__worker *w) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = SPARP__SYS_THREAD(&w->thread, NULL, sparp__worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->started = error == 0;
+    return error;
+}
+
+/* A run that only flies: nothing to pull, nobody to tell. */
+static bool sparp__worker_open(sparp__worker *w, sparp *boss, sparp__fault *fault) {
+    int size = boss->crew->size;
+    w->crew = boss->crew;
+    w->boss = boss;
+    sparp__list_init(&w->inbox);
+    w->run = (sparp *)sparp__env_zalloc(&boss->env, sizeof *w->run);
+    if (w->run == NULL)
+        return sparp__fault_memory(fault);
+    w->run->options = boss->options;
+    w->run->options.max_at_once = (boss->options.max_at_once + size - 1) / size;
+    w->run->options.logger.func = NULL;
+    sparp__run_init(w->run);
+    w->run->crew = boss->crew;
+    w->run->worker = w;
+    w->run->input_done = true;
+    if (!sparp__run_connect(w->run, fault))
+        return false;
+    int error = sparp__worker_start(w);
+    return error == 0 || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
+                                          strerror(error));
+}
+
+/* Waits for the threads; a callback that one of them is in has to return first. The tasks stay
+   with the scheduler, whose they are. */
+static void sparp__workers_close(sparp *run) {
+    sparp__crew *crew = run->crew;
+    if (crew == NULL)
+        return;
+    sparp__crew_lock(crew);
+    crew->quit = true;
+    sparp__crew_unlock(crew);
+    for (int i = 0; i < crew->size; i++) {
+        sparp__worker *w = &crew->members[i];
+        if (w->started) {
+            sparp__dns_wake(w->run->net.resolver.shared);
+            pthread_join(w->thread, NULL);
+        }
+    }
+    run->stats = sparp__sched_stats(run);
+    run->crew = NULL;
+    for (int i = 0; i < crew->size; i++)
+        if (crew->members[i].run != NULL) {
+            sparp__list_init(&crew->members[i].run->flying);
+            sparp__run_free(crew->members[i].run);
+        }
+    pthread_mutex_destroy(&crew->lock);
+    sparp__env_free(&run->env, crew->members, (size_t)crew->size * sizeof *crew->members);
+    sparp__env_free(&run->env, crew, sizeof *crew);
+}
+
+static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
+    int size = run->options.workers;
+    if (size == SPARP_AUTO) {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        size = online < 1 ? 1 : online > SPARP__WORKERS_MAX ? SPARP__WORKERS_MAX : (int)online;
+    }
+    if (size <= 1)
+        return true;
+    sparp__crew *crew = (sparp__crew *)sparp__env_zalloc(&run->env, sizeof *crew);
+    if (crew == NULL)
+        return sparp__fault_memory(fault);
+    crew->members = (sparp__worker *)sparp__env_zalloc(&run->env,
+                                                       (size_t)size * sizeof *crew->members);
+    if (crew->members == NULL || pthread_mutex_init(&crew->lock, NULL) != 0) {
+        sparp__env_free(&run->env, crew->members, (size_t)size * sizeof *crew->members);
+        sparp__env_free(&run->env, crew, sizeof *crew);
+        return sparp__fault_memory(fault);
+    }
+    crew->size = size;
+    sparp__list_init(&crew->outbox);
+    run->crew = crew;
+    for (int i = 0; i < size; i++)
+        if (!sparp__worker_open(&crew->members[i], run, fault))
+            return false;
+    return true;
+}
+
+#else
+
+static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
+    (void)run;
+    (void)fault;
+    return true;
+}
+
+static void sparp__workers_close(sparp *run) {
+    (void)run;
+}
+
+#endif
+
+/* ============================================================================================ */
 /* >>public     the functions of the API: check the arguments, call the sections above.          */
 /* ============================================================================================ */
 
@@ -6756,6 +7870,10 @@ static bool sparp__options_bad_s(double s, bool may_be_none) {
 
 static bool sparp__options_bad_count(int64_t n) {
     return n < SPARP_NONE;
+}
+
+static bool sparp__options_bad_rate(double rate) {
+    return rate != SPARP_NONE && rate != 0 && !(rate >= 1e-6 && rate <= 1e9);
 }
 
 static const char *sparp__options_check_input(const sparp_options *o) {
@@ -6775,19 +7893,36 @@ static const char *sparp__options_check_input(const sparp_options *o) {
     return NULL;
 }
 
-const char *sparp_check_options(const sparp_options *o) {
-    const struct {
-        bool wrong;
-        const char *sentence;
-    } rules[] = {
+typedef struct sparp__rule {
+    bool wrong;
+    const char *sentence;
+} sparp__rule;
+
+/* NULL: none is. */
+static const char *sparp__options_first_wrong(const sparp__rule *rules, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].wrong)
+            return rules[i].sentence;
+    return NULL;
+}
+
+static const char *sparp__options_check_pace(const sparp_options *o) {
+    const sparp__rule rules[] = {
         {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
          "input_buffer_size must be 1 to 1000000 (0: 100)"},
-        {o->max_at_once < 0 || o->max_at_once > SPARP__MAX_AT_ONCE,
-         "max_at_once must be 1 to 100000 (0: 100)"},
-        {o->max_per_second != SPARP_NONE && o->max_per_second != 0
-             && !(o->max_per_second >= 1e-6 && o->max_per_second <= 1e9),
+        {(o->max_at_once < 0 && o->max_at_once != SPARP_AUTO)
+             || o->max_at_once > SPARP__MAX_AT_ONCE,
+         "max_at_once must be 1 to 100000 (0: 100, SPARP_AUTO: found out)"},
+        {sparp__options_bad_rate(o->max_per_second),
          "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
         {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
+        {sparp__options_bad_count(o->max_at_once_per_origin),
+         "max_at_once_per_origin must not be negative (0: no limit)"},
+        {sparp__options_bad_rate(o->max_per_second_per_origin),
+         "max_per_second_per_origin must be 0.000001 to 1000000000 (0: no limit)"},
+        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
+         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
+        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
         {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
         {sparp__options_bad_s(o->connect_timeout_s, true),
          "connect_timeout_s must not be negative (0: 10 s)"},
@@ -6795,6 +7930,15 @@ const char *sparp_check_options(const sparp_options *o) {
          "idle_timeout_s must not be negative (0: timeout_s)"},
         {sparp__options_bad_s(o->run_deadline_s, true),
          "run_deadline_s must not be negative (0: none)"},
+    };
+    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Judgement, retries, stop rules, HTTP, observation. */
+static const char *sparp__options_check_rest(const sparp_options *o) {
+    const sparp__rule rules[] = {
+        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
+         "retry_ratio must not be negative (0: no budget)"},
         {sparp__options_bad_count(o->max_retries_by_soft_fail),
          "max_retries_by_soft_fail must not be negative (0: 20, SPARP_NONE: none)"},
         {sparp__options_bad_count(o->max_retries_by_timeout),
@@ -6824,10 +7968,15 @@ const char *sparp_check_options(const sparp_options *o) {
          "progress_every_s must not be negative (0: 0.5 s)"},
         {o->logger.max_level > SPARP_LOG_TRACE, "logger.max_level is not a level"},
     };
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].wrong)
-            return rules[i].sentence;
-    const char *wrong = sparp__options_check_input(o);
+    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+const char *sparp_check_options(const sparp_options *o) {
+    const char *wrong = sparp__options_check_pace(o);
+    if (wrong == NULL)
+        wrong = sparp__options_check_rest(o);
+    if (wrong == NULL)
+        wrong = sparp__options_check_input(o);
     return wrong != NULL ? wrong : "";
 }
 
@@ -6843,8 +7992,12 @@ static int sparp__options_or_count(int value, int fallback) {
 static void sparp__options_fill(sparp_options *o) {
     o->input_buffer_size = o->input_buffer_size == SPARP_NONE ? 1
         : sparp__options_or_count(o->input_buffer_size, 100);
-    o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
+    if (o->max_at_once != SPARP_AUTO)
+        o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
     o->max_per_second = sparp__options_or(o->max_per_second, 0);
+    o->max_at_once_per_origin = sparp__options_or_count(o->max_at_once_per_origin, 0);
+    o->max_per_second_per_origin = sparp__options_or(o->max_per_second_per_origin, 0);
+    o->retry_ratio = sparp__options_or(o->retry_ratio, 0);
     o->burst = sparp__options_or_count(o->burst, 1);
     o->timeout_s = sparp__options_or(o->timeout_s, 30);
     o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
@@ -6878,111 +8031,6 @@ static void sparp__options_fill(sparp_options *o) {
 
 /* --- opening and closing ---------------------------------------------------------------------- */
 
-static void sparp__public_init(sparp *run) {
-    sparp__list *lists[8];
-    size_t n = 0;
-    lists[n++] = &run->free_conns;
-    lists[n++] = &run->fresh;
-    lists[n++] = &run->again;
-    lists[n++] = &run->flying;
-    lists[n++] = &run->paced;
-    lists[n++] = &run->ready;
-    lists[n++] = &run->kept;
-    lists[n++] = &run->unused;
-    for (size_t i = 0; i < n; i++)
-        sparp__list_init(lists[i]);
-    run->env.allocator = run->options.allocator;
-    run->env.logger = run->options.logger;
-    run->env.random = run->options.random_seed != 0 ? run->options.random_seed
-        : (uint64_t)sparp__env_now() ^ (uint64_t)(uintptr_t)run;
-    run->net.env = &run->env;
-#if SPARP__TLS
-    run->net.trust.options = &run->options.tls;
-#endif
-    run->now = run->opened_at = sparp__env_now();
-    run->deadline = SPARP__NEVER;
-    run->limit = run->options.max_at_once;
-    run->stats.input_size = run->options.requests != NULL ? run->options.num_requests
-                                                          : run->options.estimated_input_size;
-    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
-    run->write = run->admit;
-}
-
-/* False: *fault says why, and what was built so far is for sparp__public_free. */
-static bool sparp__public_connect(sparp *run, sparp__fault *fault) {
-    if (!sparp__pool_open(&run->env, &run->pool))
-        return sparp__fault_memory(fault);
-    run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
-    if (run->net.scratch == NULL)
-        return sparp__fault_memory(fault);
-    if (!sparp__reactor_open(&run->env, &run->net.reactor))
-        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
-                                strerror(errno));
-    if (!sparp__resolver_open(&run->net.resolver, fault))
-        return false;
-    if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
-                            SPARP__WAKE_TAG, SPARP__READABLE))
-        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
-                                strerror(errno));
-    return true;
-}
-
-/* Everything that holds a descriptor. */
-static void sparp__public_disconnect(sparp *run) {
-    for (size_t i = 0; i < run->num_conns; i++)
-        sparp__conn_close(&run->net, run->conns[i]);
-    sparp__resolver_close(&run->env, &run->net.resolver);
-    sparp__reactor_close(&run->env, &run->net.reactor);
-#if SPARP__TLS
-    sparp__trust_free(&run->env, &run->net.trust);
-#endif
-}
-
-static void sparp__public_free_tasks(sparp *run, sparp__list *list) {
-    sparp__link *link;
-    while ((link = sparp__list_pop_front(list)) != NULL)
-        sparp__task_free(&run->env, SPARP__OWNER(sparp__task, link, link));
-}
-
-static void sparp__public_free_origins(sparp *run) {
-    for (size_t i = 0; i < run->pool.num_buckets; i++)
-        for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
-            next = o->chain;
-            sparp__env_free(&run->env, o, sizeof *o);
-        }
-    sparp__pool_close(&run->env, &run->pool);
-}
-
-/* Whatever state it is in: nobody is told anything any more. */
-static void sparp__public_free(sparp *run) {
-    sparp__env env = run->env;
-    sparp__timer *timer;
-    sparp__public_disconnect(run);
-    while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
-        if (SPARP__OWNER(sparp__task, timer, timer)->state == SPARP__TASK_SLEEPING)
-            sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
-    while ((timer = sparp__heap_expire(&run->in_order, SPARP__NEVER)) != NULL)
-        sparp__task_free(&env, SPARP__OWNER(sparp__task, timer, timer));
-    sparp__public_free_tasks(run, &run->fresh);
-    sparp__public_free_tasks(run, &run->again);
-    sparp__public_free_tasks(run, &run->flying);
-    sparp__public_free_tasks(run, &run->ready);
-    sparp__public_free_tasks(run, &run->kept);
-    sparp__public_free_tasks(run, &run->unused);
-    if (run->shown != NULL)
-        sparp__task_free(&env, run->shown);
-    for (size_t i = 0; i < run->num_conns; i++)
-        sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
-    sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
-    sparp__public_free_origins(run);
-    sparp__heap_free(&env, &run->timers);
-    sparp__heap_free(&env, &run->sleeping);
-    sparp__heap_free(&env, &run->in_order);
-    sparp__buf_free(&env, &run->cancels);
-    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
-    sparp__env_free(&env, run, sizeof *run);
-}
-
 static void sparp__public_refuse(const sparp_options *o, sparp_error error, const char *detail,
                                  sparp_error *error_or_null) {
     if (o->logger.func != NULL)
@@ -7007,10 +8055,11 @@ sparp *sparp_open(const sparp_options *options, sparp_error *error_or_null) {
     }
     memset(run, 0, sizeof *run);
     run->options = o;
-    sparp__public_init(run);
-    if (!sparp__public_connect(run, &fault)) {
+    sparp__run_init(run);
+    if (!sparp__run_connect(run, &fault) || !sparp__workers_open(run, &fault)) {
         sparp__public_refuse(options, fault.error, fault.detail, error_or_null);
-        sparp__public_free(run);
+        sparp__workers_close(run);
+        sparp__run_free(run);
         return NULL;
     }
     if (error_or_null != NULL)
@@ -7019,8 +8068,10 @@ sparp *sparp_open(const sparp_options *options, sparp_error *error_or_null) {
 }
 
 void sparp_close(sparp *run) {
-    if (run != NULL)
-        sparp__public_free(run);
+    if (run == NULL)
+        return;
+    sparp__workers_close(run);
+    sparp__run_free(run);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -7109,10 +8160,31 @@ void sparp_wake(sparp *run) {
     sparp__dns_wake(run->net.resolver.shared);
 }
 
+void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
+    if (max_at_once > 0 && max_at_once <= SPARP__MAX_AT_ONCE) {
+        run->options.max_at_once = run->limit = max_at_once;
+        memset(&run->tide, 0, sizeof run->tide);
+    }
+    if (max_per_second == 0 || sparp__options_bad_rate(max_per_second))
+        return;
+    sparp__crew_lock(run->crew);
+    sparp__bucket before = run->write;
+    run->options.max_per_second = sparp__options_or(max_per_second, 0);
+    sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
+    if (before.period != 0 && before.next > run->now) {     /* what was ahead still is, in starts */
+        double ahead = (double)(before.next - run->now) / (double)before.period;
+        double ns = ahead * (double)run->admit.period;
+        run->admit.next = sparp__time_after(run->now, ns < 9e18 ? (int64_t)ns : SPARP__NEVER);
+    }
+    run->write = run->admit;
+    sparp__crew_unlock(run->crew);
+    sparp__dns_wake(run->net.resolver.shared);
+    for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
+        sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
+}
+
 sparp_stats sparp_get_stats(const sparp *run) {
-    sparp_stats stats = run->stats;
-    stats.elapsed_us = (run->now - run->opened_at) / 1000;
-    return stats;
+    return sparp__sched_stats(run);
 }
 
 const char *sparp_error_detail(const sparp *run) {
@@ -7177,7 +8249,8 @@ static sparp_results sparp__public_collect(const sparp_options *options, bool an
     out.owner->options.ordered = false;
     while (sparp_step(out.owner, -1))
         continue;
-    sparp__public_disconnect(out.owner);
+    sparp__workers_close(out.owner);
+    sparp__run_disconnect(out.owner);
     out.error = out.owner->fault.error;
     out.stats = sparp_get_stats(out.owner);
     sparp__public_list_results(out.owner, any, &out);
@@ -7304,6 +8377,12 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__FOLLOW_NS
+#undef SPARP__WORKERS_MAX
+#undef SPARP__PASSES_MAX
+#undef SPARP__TIDE_MAX
+#undef SPARP__TIDE_START
+#undef SPARP__GATE_OPEN
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX

@@ -42,7 +42,9 @@
 #define NET_EVENTS 4096
 #define NET_RULES 256
 #define NET_HOSTS 64
+#ifndef NET_REQUESTS
 #define NET_REQUESTS 16384
+#endif
 #define NET_REQUEST_SIZE 4096           /* bytes of one request that are looked at */
 
 #define NET_503 "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"

@@ -80,7 +80,7 @@ units() {
 e2e() {
     for file in tests/e2e/*.sh; do
         case $file in
-            */lib.sh|*/nginx.sh|*/rate.sh) ;;
+            */lib.sh|*/nginx.sh|*/rate.sh|*/redis.sh|*/origins.sh) ;;
             *) echo "e2e-$(basename "$file" .sh) 120 sh $file" ;;
         esac
     done
@@ -103,6 +103,8 @@ step build 120 "$MAKE" all build/plain build/rude build/peak
 } | parallel
 step e2e-nginx 240 sh tests/e2e/nginx.sh
 step e2e-rate 60 sh tests/e2e/rate.sh
+step e2e-redis 60 sh tests/e2e/redis.sh
+step e2e-origins 120 sh tests/e2e/origins.sh
 
 echo "$(($(date +%s) - begin)) s in all"
 awk '{ passed += $1; failed += $2; skipped += $3 }

@@ -10,7 +10,9 @@
 #ifndef TESTS_SEEN_H
 #define TESTS_SEEN_H
 
+#ifndef SEEN_MAX
 #define SEEN_MAX 1100
+#endif
 #define SEEN_BODY 64
 
 typedef struct seen_retry {

@@ -41,6 +41,7 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
+?cmd:redis-server redis-server       redis          redis              redis           redis
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -

@@ -810,12 +810,16 @@ static double json_number_value(slice raw) {
       "use N lines at most") \
     X(TOTAL, 0, "total", "N", INPUT, COUNT, total, 1, INT64_MAX, \
       "expected number of lines, for percent and time left") \
-    X(MAX_AT_ONCE, 'c', "max-at-once", "N", PACE, COUNT, max_at_once, 1, 100000, \
-      "requests in flight, whole process [100]") \
+    X(MAX_AT_ONCE, 'c', "max-at-once", "N|auto", PACE, OTHER, given, 0, 0, \
+      "requests in flight, whole process; auto: found out, up to 1000 [100]") \
+    X(PER_HOST, 0, "per-host", "N", PACE, COUNT, per_host, 1, 100000, \
+      "requests in flight to one host [no limit]") \
     X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
+    X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
+      "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
     X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
@@ -961,7 +965,7 @@ typedef struct config {
     sparp_field query[DEFAULTS_MAX];
     size_t      num_headers, num_query;
     size_t      num_removed;                 /* ... this many, their values are NULL */
-    int64_t     skip, limit, total, max_at_once, burst, max_body, first;
+    int64_t     skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
     int64_t     retries, soft_retries, timeout_retries, transport_retries;
     double      max_per_second, timeout, connect_timeout, deadline;
     double      backoff, backoff_max, retry_after_max;
@@ -1307,6 +1311,20 @@ static bool set_json(config *c, const char *arg) {
 }
 
 /* "N" or "P%". */
+/* A number, or "auto". */
+static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
+    int64_t value = SPARP_AUTO;
+    if (strcmp(arg, "auto") != 0 && !parse_count(slice_of(arg), &value))
+        return option_refuse(id, arg, "a number or auto");
+    if (value != SPARP_AUTO && (value < 1 || value > highest)) {
+        say("--%s: '%s' is out of range, which is 1 to %lld", option_rows[id].name, arg,
+            (long long)highest);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
 static bool set_max_fail(config *c, const char *arg) {
     slice s = slice_of(arg);
     bool percent = s.size > 0 && s.at[s.size - 1] == '%';
@@ -1345,6 +1363,8 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_HEADER:    return set_header(c, arg);
     case OPTION_URL_QUERY: return set_query(c, arg);
     case OPTION_JSON:      return set_json(c, arg);
+    case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
+    case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_DATA:
@@ -2628,11 +2648,19 @@ static int64_t phase_us(const sparp_result *r, sparp_phase phase) {
     return r->phase_us[phase];
 }
 
-/* "ms" and "bytes". The phases are those of the last attempt, and told only if it had a response:
-   before that they are where it broke, and error.phase says so. */
+/* "ms" and "bytes". What "queue" was spent on is told where it was something. The phases are
+   those of the last attempt, and told only if it had a response: before that they are where it
+   broke, and error.phase says so. */
 static void put_times(text *t, const sparp_result *r) {
     PUT(t, ",\"ms\":{\"queue\":");
     put_thousandths(t, r->waited_us);
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        if (r->wait_us[i] == 0) continue;
+        PUT(t, ",\"");
+        put_text(t, sparp_wait_name((sparp_wait)i));
+        PUT(t, "\":");
+        put_thousandths(t, r->wait_us[i]);
+    }
     if (r->status != 0) {
         PUT(t, ",\"dns\":");
         put_thousandths(t, phase_us(r, SPARP_PHASE_DNS));
@@ -2972,11 +3000,14 @@ static uint64_t tally_finished(const tally *y) {
 
 enum { HISTOGRAM_ROWS = 12, HISTOGRAM_WIDTH = 46, HISTOGRAM_MIN = 100 };
 
+enum { WAITING_WORTH_A_ROW = 1000000 };  /* microseconds, all requests together */
+
 typedef struct summary {
     const tally *tally;
     int64_t      elapsed_us;
     uint64_t     connects, reuses;
     uint64_t     soft_retries, timeout_retries, transport_retries;     /* all 0: not known */
+    int64_t      waited_us[SPARP_WAIT_COUNT];                          /* all 0: not known */
     bool         histogram, utf8;
     const sink  *out, *rejects;  /* NULL, or without a file: not mentioned */
 } summary;
@@ -3130,6 +3161,23 @@ static void put_traffic_row(text *t, const summary *s) {
     put_char(t, '\n');
 }
 
+/* Why it took so long, in one sentence, if waiting was most of it. */
+static void put_waiting_row(text *t, const summary *s) {
+    static const char *const reasons[SPARP_WAIT_COUNT] = {
+        "for a free slot (--max-at-once)", "the rate limit", "the limit per host",
+        "hosts that asked for a pause", "pauses before retries"
+    };
+    int64_t sum = 0;
+    int most = 0;
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        sum += s->waited_us[i];
+        if (s->waited_us[i] > s->waited_us[most]) most = i;
+    }
+    if (sum < WAITING_WORTH_A_ROW) return;
+    put_format(t, "waiting    %d %% of the waiting was %s\n",
+               (int)(s->waited_us[most] * 100 / sum), reasons[most]);
+}
+
 static void put_latency_row(text *t, const tally *y) {
     static const struct { const char *label; uint64_t thousandths; } marks[] = {
         { "  p50 ", 500 }, { "  p90 ", 900 }, { "  p95 ", 950 }, { "  p99 ", 990 }
@@ -3167,6 +3215,7 @@ static void put_summary_text(text *t, const summary *s) {
     put_errors_row(t, s->tally);
     put_traffic_row(t, s);
     put_latency_row(t, s->tally);
+    put_waiting_row(t, s);
     if (s->histogram && s->tally->num_latencies > HISTOGRAM_MIN) {
         put_histogram(t, s->tally, s->utf8);
     }
@@ -4004,6 +4053,8 @@ static void run_options(app *a, sparp_options *o) {
     o->next_request = next_request;
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
+    o->max_at_once_per_origin = (int)c->per_host;
+    o->workers = (int)c->workers;
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
     o->timeout_s = c->timeout;
@@ -4040,23 +4091,21 @@ static void run_options(app *a, sparp_options *o) {
     o->user_data = a;
 }
 
-/* Raises the soft limit if that is all it takes. */
-static bool descriptors_suffice(int64_t max_at_once) {
+/* Takes what the system allows. Too few is no failure: the run goes on with fewer at once. */
+static void raise_descriptors(int64_t max_at_once) {
     struct rlimit limit;
     rlim_t needed = (rlim_t)max_at_once + DESCRIPTORS_EXTRA;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return true;
-    if (limit.rlim_max >= needed) {
-        limit.rlim_cur = needed;
-        if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return true;
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
+    limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= needed) return;
     unsigned long long have = (unsigned long long)limit.rlim_cur;
     unsigned long long fits = have > DESCRIPTORS_EXTRA + 1 ? have - DESCRIPTORS_EXTRA : 1;
     if (fits > 100) fits -= fits % 100;
-    say("-c %lld needs %llu file descriptors, the limit is %llu. "
+    say("-c %lld needs %llu file descriptors, the limit is %llu: fewer at once. "
         "Raise it with 'ulimit -n %llu' or use -c %llu.",
         (long long)max_at_once, (unsigned long long)needed, have,
         ((unsigned long long)needed + 999) / 1000 * 1000, fits);
-    return false;
 }
 
 static void app_free(app *a) {
@@ -4160,6 +4209,7 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
     y.elapsed_us = s->elapsed_us;
+    memcpy(y.waited_us, s->waited_us, sizeof y.waited_us);
     y.connects = s->connects;
     y.reuses = s->reuses;
     y.soft_retries = s->soft_retries;
@@ -4190,7 +4240,8 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
 static int run_requests(const config *c) {
     sparp_options options;
     sparp_error error;
-    if (!descriptors_suffice(c->max_at_once > 0 ? c->max_at_once : 100)) return EXIT_USAGE;
+    if (c->max_at_once != SPARP_AUTO)
+        raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
     app *a = app_new(c);
     if (a == NULL) return EXIT_USAGE;
     progress_open(&a->progress, c);

@@ -10,13 +10,24 @@
    /flaky/KEY/N                the first N requests with this KEY get 503, later ones 200
    /slow-then-fast/KEY/N/MS    the first N requests with this KEY take MS, later ones nothing
    /retry-after/KEY/SECONDS    the first request with this KEY gets 429 with Retry-After
+   /throttle/N/SECONDS/MS      200 after MS; but where more than N requests have come in a second,
+                               429 with Retry-After: SECONDS, see "early" and "probes" below
    /bytes/N  /chunked/N        N bytes "abc..z", with a Content-Length or chunked
    /close/N                    the same, ended by the end of the connection
    /echo                       any method: the request as JSON
    /rst  /eof  /hang           a reset, an end, nothing at all instead of an answer
    /demo/N                     an API with a temper, see demo_route()
    /stats                      what has been asked so far, as JSON; /stats itself is not counted
-   /stats/reset                forgets it all, the KEYs too */
+   /stats/reset                forgets it all, the KEYs too
+
+   A 429 of /throttle means that nothing shall come for SECONDS; the latest such end counts. How
+   that is obeyed, /stats says, of all requests to all routes:
+   early    requests that came although their client had been told: before the end that was known
+            when the answer before this one left on the same connection (a client that has read
+            that answer can have read every 429 that left before it); or before the end that was
+            known half a second before the connection was opened. What was on its way when the
+            429 left is thus not counted, and all else is.
+   probes   the most requests that came after such an end before one of them was answered */
 #define _GNU_SOURCE                /* one set of names on every libc */
 #include "listen.h"
 #include <netinet/tcp.h>
@@ -130,6 +141,7 @@ struct conn {
     enum ending ending;
     bool        head_only;         /* the request is a HEAD */
     bool        counted;           /* among the requests of now */
+    int64_t     quiet_until;       /* what its client was told by /throttle; 0: nothing */
     bool        watches_writes;
     unsigned    era;               /* of the statistics this connection was last counted in */
     struct buf  in, out;
@@ -242,6 +254,7 @@ static struct {
     uint64_t requests, connections, now, most_at_once;
     int64_t  first_us, last_us;
     size_t   max_in_window;
+    uint64_t refused, early, probes;
 } stats;
 static unsigned era = 1;               /* +1 with each /stats/reset */
 static int64_t  start_us;
@@ -275,6 +288,45 @@ static void window_add(int64_t now) {
         stats.max_in_window = window.size;
 }
 
+/* What /throttle has asked for. */
+static struct {
+    int64_t  said_at, quiet_until; /* 0: nothing */
+    uint64_t probes;               /* since that end; none of them is answered yet */
+    bool     answered;             /* one of them is */
+} throttle;
+
+static void throttle_refuse(int64_t now, long seconds) {
+    int64_t until = now + seconds * SECOND_US;
+    throttle.said_at = now;
+    if (until > throttle.quiet_until)
+        throttle.quiet_until = until;
+    throttle.probes = 0;
+    throttle.answered = false;
+    stats.refused++;
+}
+
+static void throttle_watch(const struct conn *c, int64_t now) {
+    if (now < c->quiet_until)
+        stats.early++;
+    if (throttle.quiet_until == 0 || now < throttle.quiet_until || throttle.answered)
+        return;
+    if (++throttle.probes > stats.probes)
+        stats.probes = throttle.probes;
+}
+
+/* An answer has left, and with it, or before it, all that was said to this client. */
+static void throttle_told(struct conn *c) {
+    c->quiet_until = throttle.quiet_until;
+    if (throttle.probes > 0)
+        throttle.answered = true;
+}
+
+/* A new connection: its client has had half a second to read what was said. */
+static void throttle_greet(struct conn *c, int64_t now) {
+    if (now - throttle.said_at > SECOND_US / 2)
+        c->quiet_until = throttle.quiet_until;
+}
+
 static void count_request(struct conn *c) {
     int64_t now = now_us() - start_us;
     if (stats.requests++ == 0)
@@ -285,6 +337,7 @@ static void count_request(struct conn *c) {
         c->era = era;
         stats.connections++;
     }
+    throttle_watch(c, now);
     c->counted = true;
     if (++stats.now > stats.most_at_once)
         stats.most_at_once = stats.now;
@@ -566,6 +619,19 @@ static void retry_after_route(struct conn *c, const struct request *r) {
         answer_status(c, 200, "");
 }
 
+static void throttle_route(struct conn *c, const struct request *r) {
+    char more[64];
+    long seconds = number(r->path[2]);
+    if (window.size <= (size_t)number(r->path[1])) {
+        answer_status(c, 200, "");
+        hold(c, number(r->path[3]));
+        return;
+    }
+    throttle_refuse(now_us() - start_us, seconds);
+    snprintf(more, sizeof more, "Retry-After: %ld\r\n", seconds);
+    answer_status(c, 429, more);
+}
+
 static void bytes_route(struct conn *c, const struct request *r) {
     char more[64];
     long size = number(r->path[1]);
@@ -705,6 +771,7 @@ static struct route {
     { "flaky",          flaky_route,          0 },
     { "slow-then-fast", slow_then_fast_route, 0 },
     { "retry-after",    retry_after_route,    0 },
+    { "throttle",       throttle_route,       0 },
     { "bytes",          bytes_route,          0 },
     { "chunked",        chunked_route,        0 },
     { "close",          close_route,          0 },
@@ -722,18 +789,25 @@ static void stats_answer(struct conn *c, const struct request *r) {
     if (strcmp(r->path[1], "reset") == 0) {
         uint64_t now = stats.now;
         memset(&stats, 0, sizeof stats);
+        memset(&throttle, 0, sizeof throttle);
         stats.now = now;
         window.size = 0;
         era++;
         for (size_t i = 0; i < NUM_ROUTES; i++)
             routes[i].count = 0;
+        for (size_t i = 0; i < MAX_FD; i++)
+            if (conns[i] != NULL)
+                conns[i]->quiet_until = 0;
         forget_seen();
     }
     buf_print(&body, "{\"requests\":%llu,\"connections\":%llu,\"most_at_once\":%llu",
               (unsigned long long)stats.requests, (unsigned long long)stats.connections,
               (unsigned long long)stats.most_at_once);
-    buf_print(&body, ",\"first_us\":%lld,\"last_us\":%lld,\"max_in_window\":%zu,\"paths\":{",
+    buf_print(&body, ",\"first_us\":%lld,\"last_us\":%lld,\"max_in_window\":%zu",
               (long long)stats.first_us, (long long)stats.last_us, stats.max_in_window);
+    buf_print(&body, ",\"refused\":%llu,\"early\":%llu,\"probes\":%llu,\"paths\":{",
+              (unsigned long long)stats.refused, (unsigned long long)stats.early,
+              (unsigned long long)stats.probes);
     for (size_t i = 0; i < NUM_ROUTES; i++)
         buf_print(&body, "%s\"/%s\":%llu", i == 0 ? "" : ",", routes[i].name,
                   (unsigned long long)routes[i].count);
@@ -844,6 +918,7 @@ static void advance(struct conn *c) {
                 return;
             }
             count_end(c);
+            throttle_told(c);
             c->state = READING;
         }
     }
@@ -864,6 +939,7 @@ static void accept_all(void) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         c->fd = fd;
         conns[fd] = c;
+        throttle_greet(c, now_us() - start_us);
         watch(fd, true, false);
     }
 }

@@ -31,6 +31,8 @@ static double seconds(double most) {
 static const char *const heads[] = {
     "200 OK", "200 OK", "200 OK", "204 Nothing", "304 Same", "404 No", "503 Busy",
     "503 Busy\r\nRetry-After: 2", "429 Slower\r\nRetry-After: 500", "500 Broken",
+    "503 Busy\r\nRetry-After: 0", "429 Slower\r\nRetry-After: 1", "429 Slower",
+    "429 Slower\r\nRetry-After: 3", "200 OK", "200 OK", "200 OK",
     "200 OK\r\nConnection: close", "200 OK\r\nKeep-Alive: timeout=3",
 };
 
@@ -109,15 +111,48 @@ static sparp_input any_request(sparp_request *out, void *user_data) {
 
 static size_t meddling;                 /* one callback in so many; 0: none */
 
+#define MAX_CHANGES 200
+
+static struct {
+    double at, rate;                    /* rate 0: no limit, from then on */
+} changes[MAX_CHANGES];                 /* the first is the option */
+static size_t num_changes;
+static int slots;                       /* the most that have ever been allowed at once */
+
+static void note_rate(double at, double rate) {
+    if (num_changes < MAX_CHANGES) {
+        changes[num_changes].at = at;
+        changes[num_changes++].rate = rate;
+    }
+}
+
+static bool is_faster(double rate) {
+    double before = changes[num_changes - 1].rate;
+    return before > 0 && (rate == SPARP_NONE || rate > before);
+}
+
+static void meddle_with_pace(sparp *run) {
+    int at_once = one_in(2) ? 0 : 1 + (int)below(12);
+    double rate = one_in(3) ? 0 : one_in(6) ? SPARP_NONE : 0.5 + seconds(60);
+    if (num_changes == MAX_CHANGES)
+        return;
+    slots = at_once > slots ? at_once : slots;
+    if (rate != 0)                      /* the clock of the run may have stood for a while */
+        note_rate(is_faster(rate) ? (double)(run->now - NET_BEGIN) / 1e9 : net_now(),
+                  rate == SPARP_NONE ? 0 : rate);
+    sparp_set_pace(run, at_once, rate);
+}
+
 static void meddle(sparp *run) {
     if (meddling == 0 || !one_in(meddling))
         return;
-    switch (below(12)) {
+    switch (below(14)) {
     case 0: sparp_stop(run); break;
     case 1: sparp_drain(run); break;
     case 2: sparp_abort(run); break;
     case 3: sparp_wake(run); break;
     case 4: case 5: test_now_ns += NET_NS(seconds(0.6)); break;     /* it takes its time */
+    case 6: case 7: meddle_with_pace(run); break;
     default: sparp_cancel(run, below(40));
     }
 }
@@ -135,6 +170,67 @@ static sparp_verdict any_verdict(const sparp_result *response, void *user_data) 
     if (!response->body_complete && one_in(3))
         return SPARP_NEED_BODY;
     return one_in(20) ? (sparp_verdict)below(6) : usual;
+}
+
+/* --- origins, looked at from the inside ---------------------------------------------------- */
+
+static const sparp__task *task_of(const sparp__link *link) {
+    return (const sparp__task *)(const void *)((const char *)link - offsetof(sparp__task, link));
+}
+
+/* Right before a start: the gate is open, and wide enough for one more. */
+static void check_may_start(const sparp *run, const sparp__origin *o) {
+    const sparp__gate *g = &o->gate;
+    int cap = run->options.max_at_once_per_origin;
+    CHECK(g->closed_until <= run->now, "%s: a start at a closed gate", net.label);
+    CHECK(g->width == 0 || g->in_flight < (uint64_t)g->width, "%s: %lu at once, %d may", net.label,
+          (unsigned long)g->in_flight + 1, g->width);
+    CHECK(cap == 0 || g->in_flight < (uint64_t)cap, "%s: more than %d at an origin", net.label,
+          cap);
+}
+
+static double any_permit(const char *url, void *user_data) {
+    (void)user_data;
+    const sparp__list *queue = current->again.count > 0 ? &current->again : &current->fresh;
+    const sparp__task *t = task_of(queue->ring.next);
+    CHECK(strcmp(sparp__request_url(&t->request), url) == 0, "%s: whose permit?", net.label);
+    check_may_start(current, t->origin);
+    meddle(current);
+    if (one_in(10)) {
+        net_at(net_now() + seconds(1), wake, NULL);
+        return SPARP_NONE;
+    }
+    return one_in(6) ? 0.001 + seconds(0.5) : 0;
+}
+
+/* Somebody who waits at an origin is sure to be looked at: one that it let go is on its way, or
+   one is in flight there, or its timer runs. */
+static void check_origin(const sparp *run, const sparp__origin *o, size_t let_go) {
+    const sparp__gate *g = &o->gate;
+    int cap = run->options.max_at_once_per_origin;
+    CHECK(cap == 0 || g->in_flight <= (uint64_t)cap, "%s: more than %d at an origin", net.label,
+          cap);
+    CHECK(o->users > 0 || o->timer.place > 0, "%s: an origin is never forgotten", net.label);
+    CHECK(o->parked.count == 0 || let_go > 0 || g->in_flight > 0
+          || (o->timer.place > 0 && o->timer.due < NET_NEVER), "%s: parked for ever", net.label);
+}
+
+static void check_origins(const sparp *run) {
+    size_t in_flight = 0, parked = 0;
+    for (size_t i = 0; i < run->pool.num_buckets; i++)
+        for (const sparp__origin *o = run->pool.table[i]; o != NULL; o = o->chain) {
+            size_t let_go = 0;
+            const sparp__link *end = &run->again.ring;
+            for (const sparp__link *at = end->next; at != end; at = at->next)
+                let_go += task_of(at)->origin == o;
+            check_origin(run, o, let_go);
+            in_flight += (size_t)o->gate.in_flight;
+            parked += o->parked.count;
+        }
+    CHECK(run->retry_credit > -1e-6, "%s: more retries than the budget has", net.label);
+    CHECK(parked == run->parked.count, "%s: %lu are parked", net.label, (unsigned long)parked);
+    CHECK(in_flight == run->stats.in_flight, "%s: %lu in flight", net.label,
+          (unsigned long)in_flight);
 }
 
 /* --- one run ------------------------------------------------------------------------------ */
@@ -181,7 +277,12 @@ static void any_options(sparp_options *o) {
     memset(o, 0, sizeof *o);
     o->next_request = any_request;
     o->input_buffer_size = one_in(2) ? 0 : 1 + (int)below(10);
-    o->max_at_once = 1 + (int)below(12);
+    o->max_at_once = one_in(10) ? SPARP_AUTO : 1 + (int)below(12);
+    o->max_at_once_per_origin = one_in(2) ? 0 : 1 + (int)below(4);
+    o->max_per_second_per_origin = one_in(2) ? 0 : 1 + seconds(30);
+    o->permit = one_in(2) ? NULL : any_permit;
+    o->retry_ratio = one_in(3) ? 0.01 + seconds(0.5) : 0;
+    o->no_gate = one_in(5);
     o->max_per_second = one_in(2) ? 0 : 0.5 + seconds(60);
     o->burst = one_in(2) ? 0 : 1 + (int)below(5);
     o->timeout_s = 0.3 + seconds(2);
@@ -207,21 +308,60 @@ static void any_options(sparp_options *o) {
     seen_options(o);
 }
 
+/* How many starts the rates allow between two moments; every change is kept across. */
+static double allowed(double from, double to) {
+    double sum = 0;
+    for (size_t i = 0; i < num_changes; i++) {
+        double begins = changes[i].at > from ? changes[i].at : from;
+        double ends = i + 1 < num_changes && changes[i + 1].at < to ? changes[i + 1].at : to;
+        if (ends >= begins && changes[i].rate == 0)
+            return 1e9;
+        if (ends > begins)
+            sum += (ends - begins) * changes[i].rate;
+    }
+    return sum;
+}
+
+static double lateness(double rate) {
+    double half = 0.5 / rate;
+    return half < 0.001 ? 0.001 : half > 0.01 ? 0.01 : half;
+}
+
 /* In every window, from any start to any other; a start that came a little late, as timers do,
    does not put the next ones off. */
 static void check_rate(const sparp_options *o) {
-    double period = 1 / o->max_per_second;
-    double late = period / 2 < 0.001 ? 0.001 : period / 2 > 0.01 ? 0.01 : period / 2;
-    size_t burst = o->burst > 0 ? (size_t)o->burst : 1;
-    if (o->max_per_second <= 0)
-        return;
+    double burst = o->burst > 0 ? o->burst : 1;
+    double late = num_changes == 1 && o->max_per_second > 0 ? lateness(o->max_per_second) : 0.01;
+    late += net.fail_at > 0 ? 0.002 : 0;        /* a send() that fails takes a millisecond */
     for (size_t i = 0; i < net.num_starts; i++)
         for (size_t j = i; j < net.num_starts; j++) {
-            double window = (double)(net.starts[j] - net.starts[i]) / 1e9;
-            CHECK(j - i + 1 <= (size_t)((window + late) / period + 1e-6) + burst,
-                  "%s: %lu starts in %f s, rate %f, burst %lu", net.label,
-                  (unsigned long)(j - i + 1), window, o->max_per_second, (unsigned long)burst);
+            double a = (double)(net.starts[i] - NET_BEGIN) / 1e9;
+            double b = (double)(net.starts[j] - NET_BEGIN) / 1e9;
+            double may = allowed(a - late, b), then = allowed(a, b + late);
+            may = (may > then ? may : then) + burst;
+            CHECK((double)(j - i + 1) <= may + 1e-6,
+                  "%s: %lu starts in %f s from %f on", net.label, (unsigned long)(j - i + 1), b - a,
+                  a);
         }
+}
+
+/* The same at every host; each of them is one origin. */
+static void check_origin_rates(const sparp_options *o) {
+    double rate = o->max_per_second_per_origin, burst = o->burst > 0 ? o->burst : 1;
+    if (rate <= 0 || races)
+        return;
+    double late = lateness(rate) + (net.fail_at > 0 ? 0.002 : 0);
+    for (size_t i = 0; i < net.num_requests; i++) {
+        size_t count = 0;
+        for (size_t j = i; j < net.num_requests; j++) {
+            if (strcmp(net.requests[i].host, net.requests[j].host) != 0)
+                continue;
+            double window = (double)(net.requests[j].at - net.requests[i].at) / 1e9;
+            CHECK((double)++count <= (window + late) * rate + burst + 1e-6,
+                  "%s: %lu starts in %f s at %s, rate %f", net.label, (unsigned long)count, window,
+                  net.requests[i].host, rate);
+        }
+    }
 }
 
 static void run_once(sparp_options *o, sparp_stats *stats) {
@@ -232,9 +372,12 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
     current = sparp_open(o, NULL);
     if (current == NULL)
         return;
+    note_rate(0, o->max_per_second);
+    slots = o->max_at_once == SPARP_AUTO ? 1000 : o->max_at_once;
     while (told && sparp_step(current, -1))
-        continue;
+        check_origins(current);
     while ((r = sparp_next(current)) != NULL) {
+        check_origins(current);
         seen_check_moment(current);
         CHECK(!o->ordered || r->index == seen.count, "%s: order", net.label);
         seen_keep(r);
@@ -246,11 +389,11 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
 }
 
 static void check_limits(const sparp_options *o) {
-    CHECK(races || net.most_at_once <= o->max_at_once, "%s: %d at once", net.label,
-          net.most_at_once);
-    CHECK(races || net.most_open <= o->max_at_once, "%s: %d sockets", net.label, net.most_open);
+    CHECK(races || net.most_at_once <= slots, "%s: %d at once", net.label, net.most_at_once);
+    CHECK(races || net.most_open <= slots, "%s: %d sockets", net.label, net.most_open);
     CHECK(net_now() < 3600, "%s: took %f s", net.label, net_now());
     check_rate(o);
+    check_origin_rates(o);
 }
 
 static void run_seed(uint64_t seed, bool with_failures) {
@@ -266,6 +409,7 @@ static void run_seed(uint64_t seed, bool with_failures) {
     any_network();
     any_options(&o);
     requests_left = below(60);
+    num_changes = 0;
     gives_up = one_in(5);
     meddling = one_in(2) ? 0 : 5 + below(50);
     seen.on_result = result_meddle;

@@ -18,8 +18,8 @@ typedef enum mode { EACH, ALL, PULLED, NUM_MODES } mode;
 static const char *const urls[] = {
     H "/plain", "http://a.test/chunked", H "/soft", H "/close", "http://b.test/plain",
     H "/mute", "not a url", "http://no.test/", "http://10.0.0.9/refused", H "/drip", H "/plain",
-    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/plain", H "/hard",
-    H "/plain", H "/plain",
+    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/plain",
+    "http://10.0.0.8/hard", H "/plain", H "/plain",
 };
 
 static char large[20000];
@@ -85,6 +85,64 @@ static void begin(sparp_options *o) {
     seen_options(o);
 }
 
+/* --- the other scenario: many origins, each with its limits, and each says 429 at first ----- */
+
+#define ORIGINS 70                      /* more than there is room for at the beginning */
+
+static int refused[ORIGINS];
+static size_t permits;
+
+static void refuse_at_first(const net_request *request, net_rule *answer) {
+    size_t i = (size_t)atoi(strrchr(request->host, '.') + 1);
+    answer->bytes = refused[i]++ > 0 ? NET_200
+        : "HTTP/1.1 429 Slower\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    answer->size = strlen(answer->bytes);
+    answer->delay_s = 0.02;
+}
+
+static sparp_input next_origin(sparp_request *out, void *user_data) {
+    static char url[40];
+    (void)user_data;
+    if (next_url == ORIGINS + 20)
+        return SPARP_INPUT_END;
+    snprintf(url, sizeof url, "http://10.0.1.%lu/a",
+             (unsigned long)(next_url < ORIGINS ? next_url : next_url % 3));
+    next_url++;
+    out->url = url;
+    return SPARP_INPUT_READY;
+}
+
+static double seventh_waits(const char *url, void *user_data) {
+    (void)url;
+    (void)user_data;
+    return ++permits % 7 == 0 ? 0.005 : 0;
+}
+
+static void change_pace(sparp *run, const sparp_result *result) {
+    if (result->index == 10)
+        sparp_set_pace(run, 9, 800);
+    if (result->index == 11)
+        sparp_cancel(run, ORIGINS + 19);
+}
+
+static void begin_origins(sparp_options *o) {
+    begin(o);
+    memset(refused, 0, sizeof refused);
+    permits = 0;
+    net.server = refuse_at_first;
+    o->next_request = next_origin;
+    o->input_buffer_size = 0;
+    o->max_at_once = 8;
+    o->max_per_second = 1000;
+    o->max_at_once_per_origin = 2;
+    o->max_per_second_per_origin = 50;
+    o->max_retries_by_soft_fail = 2;
+    o->retry_ratio = 0.5;
+    o->permit = seventh_waits;
+    o->stop_on = 0;
+    seen.on_result = change_pace;
+}
+
 static void run_all(const sparp_options *o, sparp_stats *stats) {
     sparp_results all = sparp_run_all(o);
     for (size_t i = 0; i < all.count; i++)
@@ -143,17 +201,33 @@ static void test_the_scenario_as_it_is(void **state) {
     }
 }
 
+static void test_the_origins_as_they_are(void **state) {
+    (void)state;
+    for (int how = 0; how < NUM_MODES; how++) {
+        sparp_options o;
+        begin_origins(&o);
+        run_scenario((mode)how, &o);
+        assert_int_equal(seen.count, ORIGINS + 20);
+        int retries = 0;
+        for (size_t i = 0; i < ORIGINS; i++) {
+            retries += seen.results[i].soft_retries;
+            if (how != PULLED || i != 4)        /* that one is cancelled there */
+                assert_int_equal(seen.results[i].outcome, SPARP_OUTCOME_SUCCESS);
+        }
+        assert_true(retries >= ORIGINS - 1);
+    }
+}
+
 /* --- memory ------------------------------------------------------------------------------- */
 
-static void test_the_nth_allocation_fails(void **state) {
-    (void)state;
+static void fail_allocations(void (*begin_scenario)(sparp_options *o)) {
     char label[80];
     for (int how = 0; how < NUM_MODES; how++)
         for (int on = 0; on < 2; on++) {
             bool reached = true;
             for (size_t n = 1; reached; n++) {
                 sparp_options o;
-                begin(&o);
+                begin_scenario(&o);
                 snprintf(label, sizeof label, "mode %d, allocation %lu%s", how,
                          (unsigned long)n, on ? " and later" : "");
                 net.label = label;
@@ -164,6 +238,16 @@ static void test_the_nth_allocation_fails(void **state) {
                 assert_true(n < 5000);
             }
         }
+}
+
+static void test_the_nth_allocation_fails(void **state) {
+    (void)state;
+    fail_allocations(begin);
+}
+
+static void test_the_nth_allocation_fails_among_origins(void **state) {
+    (void)state;
+    fail_allocations(begin_origins);
 }
 
 /* --- system calls ------------------------------------------------------------------------- */
@@ -242,7 +326,9 @@ static void test_every_call_from_the_nth_on_fails(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_the_scenario_as_it_is),
+        TEST(test_the_origins_as_they_are),
         TEST(test_the_nth_allocation_fails),
+        TEST(test_the_nth_allocation_fails_among_origins),
         TEST(test_the_nth_system_call_fails),
         TEST(test_every_call_from_the_nth_on_fails),
     };
