@@ -982,7 +982,7 @@ static void cancel_the_other(sparp *run, const sparp_result *r, void *user_data)
     sparp_cancel(run, 1);
 }
 
-/* Cancelled when its attempt has ended on the worker, and nobody knows yet: it is not sent again. */
+/* Cancelled when its attempt has ended on the worker and nobody knows yet: it does not go again. */
 static void test_cancel_of_the_ended(void) {
     char urls[2][64];
     sparp_request in[2];
