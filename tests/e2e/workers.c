@@ -610,19 +610,21 @@ static const int crews[] = {2, 3, 8, SPARP_AUTO};
 static void test_num_workers(void) {
     for (size_t i = 0; i < COUNT_OF(crews); i++)
         for (int way = 0; way < NUM_WAYS; way++) {
-            prepare(crews[i], (enum way)way, 500, "num_workers");
+            bool by_tide = way == LOOP && i == 1;
+            prepare(crews[i], (enum way)way, by_tide ? 100 : 400, "num_workers");
             now.later = way == NEXT || way == LOOP;
             now.o.ordered = (way + (int)i) % 2 == 0;
-            now.o.max_at_once = way == LOOP && i == 1 ? SPARP_AUTO : 60;
+            now.o.max_at_once = by_tide ? SPARP_AUTO : 60;
             if (way == ALL && i % 2 == 0)
                 now.o.parse = NULL;
             else if (way == EACH && i % 2 == 0)
                 now.o.parse = parse_null;
             go();
-            check(now.error == SPARP_E_OK && now.stats.pulled == 500, now.what, "%s",
+            check(now.error == SPARP_E_OK && (int)now.stats.pulled == now.count, now.what, "%s",
                   sparp_error_text(now.error));
             if (has_crew(crews[i]))
-                check(foreign_inspects > 300 && (now.o.parse == NULL || foreign_parses > 200),
+                check(foreign_inspects > now.count / 2
+                      && (now.o.parse == NULL || foreign_parses > now.count / 3),
                       now.what, "%d inspects, %d parses", foreign_inspects, foreign_parses);
         }
 }

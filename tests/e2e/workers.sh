@@ -27,7 +27,7 @@ build() {
     name=$1
     shift
     # shellcheck disable=SC2086
-    "$@" -std=gnu99 -Wall -Wextra -Werror -g -O1 -I. -o "$dir/$name" tests/e2e/workers.c $LIBS
+    "$@" -std=gnu99 -Wall -Wextra -Werror -g -O0 -I. -o "$dir/$name" tests/e2e/workers.c $LIBS
 }
 
 # start NAME: the program against servers of its own, for they count what arrives. Sets $started.
