@@ -525,6 +525,46 @@ static void test_a_held_request_whose_connection_closes(void **state) {
     assert_int_equal(most_within("10.0.0.1", 0.09), 1);
 }
 
+/* Several ends and the origin's timer at the same moment: they go on in their order. */
+static void ends_together(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0.3 - 0.1 * (double)((net.num_requests - 1) % 3), NET_200);
+}
+
+static void test_the_order_at_an_origin_is_kept(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = ends_together;
+    options.max_per_second_per_origin = 10;
+    get_many(60, H "/a");
+    run();
+    for (size_t i = 0; i < 60; i++)
+        CHECK(seen.results[i].wait_us[SPARP_WAIT_ORIGIN] / 100000 == (int64_t)i,
+              "%lu waited for %ld us", (unsigned long)i, (long)seen.results[i].waited_us);
+}
+
+/* 0 comes back and is quicker than 2, whose turn it was: 2 is still before 3. */
+static void test_who_was_let_go_in_vain_is_still_the_first(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/soft", 0.01, NET_503);
+    net_answer("/soft", 2, NET_200);
+    net_answer("/a", 0.2, NET_200);
+    options.backoff_s = 0.1;
+    options.max_at_once_per_origin = 1;
+    options.max_per_second = 2;
+    options.burst = 2;
+    get(H "/soft");
+    get_many(3, H "/a");
+    run();
+    for (size_t i = 0; i < 4; i++)
+        assert_outcome(i, SPARP_OUTCOME_SUCCESS);
+    assert_near(seen.at[0], 2.5, 0.1);
+    CHECK(seen.at[2] > seen.at[0] && seen.at[2] < seen.at[3], "2 at %f s, 3 at %f s", seen.at[2],
+          seen.at[3]);
+}
+
 /* Both limits, the run's and the origin's: neither is exceeded, none is left unused. */
 static void test_the_pace_of_all_and_of_each(void **state) {
     (void)state;
@@ -717,7 +757,7 @@ static void test_a_turn_that_its_deadline_ends_goes_to_the_next(void **state) {
 
 /* --- one episode of 429s is one ------------------------------------------------------------ */
 
-static void busy_until_one_second(const net_request *r, place *at, net_rule *answer) {
+static void busy_at_first(const net_request *r, place *at, net_rule *answer) {
     (void)r;
     (void)at;
     say(answer, 0.05, net_now() < 0.2 ? BUSY("") : NET_200);
@@ -729,7 +769,7 @@ static void test_a_429_without_retry_after_closes_for_a_pause(void **state) {
     for (size_t many = 1; many <= 50; many += 49) {
         again();
         net.server = town;
-        town_answer = busy_until_one_second;
+        town_answer = busy_at_first;
         options.max_at_once = (int)many;
         get_many(60, H "/a");
         sparp_stats s = run();
@@ -762,6 +802,29 @@ static void test_an_origin_that_stays_busy_is_asked_less_and_less(void **state) 
         double gap = (double)(net.starts[i] - net.starts[i - 1]) / 1e9 - 0.05;
         double d = 0.5 * (double)(1 << (i - 1));
         d = d > 8 ? 8 : d;
+        CHECK(gap >= d / 2 && gap <= d + 0.002, "%lu: %f s", (unsigned long)i, gap);
+    }
+}
+
+/* The same with one try each: it is the gate that doubles; a success begins anew. */
+static void busy_but_for_the_sixth(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0.05, net.num_requests == 6 ? NET_200 : BUSY(""));
+}
+
+static void test_a_gate_doubles_its_pause_until_a_success(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_but_for_the_sixth;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.max_at_once = 1;
+    get_many(11, H "/a");
+    run();
+    for (size_t i = 1; i < net.num_starts; i++) {
+        double gap = (double)(net.starts[i] - net.starts[i - 1]) / 1e9 - 0.05;
+        size_t strike = i == 6 ? 0 : i < 6 ? i : i - 6;
+        double d = strike == 0 ? 0 : 0.5 * (double)(1 << (strike - 1));
         CHECK(gap >= d / 2 && gap <= d + 0.002, "%lu: %f s", (unsigned long)i, gap);
     }
 }
@@ -820,6 +883,22 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
     assert_near(seen.at[2], 0.15, 0.01);
 }
 
+static void refuse_one_then_404(const net_request *r, net_rule *answer) {
+    (void)r;
+    say(answer, 0.05, net.num_requests == 1 ? BUSY("Retry-After: 1\r\n") : NET_404);
+}
+
+/* A 404 says no less than a 200 that the origin is at work again. */
+static void test_any_answer_opens_it_further(void **state) {
+    (void)state;
+    options.max_at_once = 100;
+    net.server = refuse_one_then_404;
+    get_many(200, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.hard_fail, 200);
+    CHECK(net_now() < 1.5, "%f s", net_now());
+}
+
 /* What was under way when it closed, and is told to stay away longer than anybody waits. */
 static void two_answers(const net_request *r, net_rule *answer) {
     (void)r;
@@ -827,6 +906,29 @@ static void two_answers(const net_request *r, net_rule *answer) {
                                           BUSY("Retry-After: 500\r\n"), NET_200};
     size_t n = net.num_requests < 3 ? net.num_requests - 1 : 2;
     say(answer, 0.1 * (double)net.num_requests, answers[n]);
+}
+
+static void busy_for_longer(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0.05 * (double)net.num_requests, net.num_requests > 3 ? NET_200
+        : net.num_requests == 3 ? BUSY("Retry-After: 10\r\n") : BUSY("Retry-After: 1\r\n"));
+}
+
+/* Told 1 second, then 10: who had passed meanwhile cannot wait that long. */
+static void test_a_pass_may_still_end_at_its_deadline(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_for_longer;
+    get(H "/a");
+    get(H "/a")->deadline_s = 3;
+    get(H "/a");
+    run();
+    assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_near(seen.at[1], 3, 0.002);
+    assert_int_equal(seen.results[1].attempts, 1);
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(2, SPARP_OUTCOME_SUCCESS);
 }
 
 static void test_a_pass_is_not_for_what_is_above_the_cap(void **state) {
@@ -1537,6 +1639,12 @@ static void test_auto_is_bounded_by_what_set_pace_says(void **state) {
     get_many(2000, H "/a");
     run_with_changes(fixed, 1);
     assert_int_equal(late_most, 3);
+    static const change at_once[] = {{0.01, 60, 0}};    /* it is said, not found out */
+    begin_hands(500, hands_answer);
+    get_many(120, H "/a");
+    run_with_changes(at_once, 1);
+    assert_true(place_of("10.0.0.1")->most == 60);
+    assert_near(net_now(), 0.06, 0.011);
 }
 
 /* Two servers of which one is far away: nothing queues anywhere. */
@@ -1902,28 +2010,26 @@ static void test_a_wait_for_an_origin_becomes_one_for_its_gate(void **state) {
     assert_waited(1, SPARP_WAIT_GATE, 10, 0.01);
 }
 
-/* While it is parked the rate holds others back; then it waits for a slot. */
+/* While 1 is parked the rate holds others back; then it waits for a slot. */
 static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
     (void)state;
-    net.server = town;
+    static const change one_slot[] = {{0.95, 1, 0}};
     net_answer("/first", 1, NET_200);
     net_answer("/b", 0.01, NET_200);
     net_answer("/long", 3, NET_200);
     net_answer("/a", 0.1, NET_200);
-    options.max_at_once = 2;
+    options.max_at_once = 9;
     options.max_per_second = 10;
-    options.burst = 1;
     options.max_at_once_per_origin = 1;
     get(H "/first");                            /* until 1 */
-    get(H "/a");                                /* parked at 0.1; at 1 it would go */
-    for (int i = 0; i < 6; i++)
-        get("http://10.0.0.2/b");               /* until 0.6, held back by the rate */
-    get("http://10.0.0.3/long");                /* until 3.7: one slot */
-    get("http://10.0.0.4/long");                /* at 1 the other one is taken */
-    run_and_add_up();
-    double slot = (double)seen.results[1].wait_us[SPARP_WAIT_SLOT] / 1e6;
-    double rate = (double)seen.results[1].wait_us[SPARP_WAIT_RATE] / 1e6;
-    CHECK(rate <= 0.22, "%f s for the rate, %f s for a slot", rate, slot);
+    get(H "/a");                                /* parked from 0.1 on */
+    for (int i = 0; i < 8; i++)
+        get("http://10.0.0.2/b");               /* until 0.8, one by one */
+    get("http://10.0.0.3/long");                /* from 0.9 to 3.9, on what is the last slot then */
+    run_with_changes(one_slot, 1);
+    assert_waited(1, SPARP_WAIT_RATE, 0.1, 0.11);
+    assert_waited(1, SPARP_WAIT_ORIGIN, 0.9, 0.11);
+    assert_waited(1, SPARP_WAIT_SLOT, 2.9, 0.11);
 }
 
 /* It has waited, also when it never starts. */
@@ -1965,6 +2071,8 @@ int main(void) {
         PACE(test_an_origins_pace_is_not_one_by_one),
         PACE(test_a_replay_takes_its_origins_token),
         PACE(test_a_held_request_whose_connection_closes),
+        PACE(test_the_order_at_an_origin_is_kept),
+        PACE(test_who_was_let_go_in_vain_is_still_the_first),
         PACE(test_the_pace_of_all_and_of_each),
         PACE(test_siblings_wait_for_nothing_but_the_gate),
         PACE(test_a_closed_origin_takes_no_slot_and_no_token),
@@ -1975,8 +2083,11 @@ int main(void) {
         PACE(test_a_turn_that_its_deadline_ends_goes_to_the_next),
         PACE(test_a_429_without_retry_after_closes_for_a_pause),
         PACE(test_an_origin_that_stays_busy_is_asked_less_and_less),
+        PACE(test_a_gate_doubles_its_pause_until_a_success),
         PACE(test_what_closes_the_gate_and_for_how_long),
         PACE(test_what_is_above_the_cap_ends_with_its_time),
+        PACE(test_any_answer_opens_it_further),
+        PACE(test_a_pass_may_still_end_at_its_deadline),
         PACE(test_a_pass_is_not_for_what_is_above_the_cap),
         PACE(test_a_pass_is_not_for_what_must_not_be_sent_twice),
         PACE(test_a_pass_that_ends_after_the_deadline_is_not_begun),
