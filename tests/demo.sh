@@ -30,7 +30,7 @@ awk -v n=$total -v port="$port" 'BEGIN {
         printf "{\"id\":\"user-%d\",\"url\":\"http://127.0.0.1:%s/demo/%d\"}\n", i, port, i
 }' >$dir/requests.jsonl
 
-set -- ./sparp -c 50 -r 300 -t 1s $dir/requests.jsonl -o $dir/results.jsonl
+set -- ./sparp -c 50 -r 300 -t 1s --backoff 50ms $dir/requests.jsonl -o $dir/results.jsonl
 echo "$*"
 status=0
 "$@" || status=$?

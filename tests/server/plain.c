@@ -726,7 +726,7 @@ static void hang_route(struct conn *c, const struct request *r) {
 
 /* An API on an ordinary day, the same one each time: what N meets hangs on N and on how often
    it was asked for. Of 10,000: 50 are not there, 30 take 1.5 s at first, 30 are cut in the body
-   at first, 300 are told 429 and 300 503 once or twice. The rest takes 2 to 40 ms. No Retry-After:
+   at first, 50 are told 429 and 550 503 once or twice. The rest takes 2 to 40 ms. No Retry-After:
    its unit is the second, and then a demo would be a wait. */
 static void demo_route(struct conn *c, const struct request *r) {
     char text[128];
@@ -750,7 +750,7 @@ static void demo_route(struct conn *c, const struct request *r) {
         answer_text(c, 200, "", text);
         if (before == 0 && !c->head_only)
             c->out.size -= strlen(text) / 2;
-    } else if (kind < 410) {
+    } else if (kind < 160) {
         answer_status(c, before < refusals ? 429 : 200, "");
     } else if (kind < 710) {
         answer_status(c, before < refusals ? 503 : 200, "");

@@ -744,8 +744,8 @@ static void test_usage_errors(void **state) {
         "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
-        "--journal x", "-j x", "--shard 0/2", "--per-host 2", "--body-dir d", "--report r",
-        "--insecure", "--header @/nonexistent/file", "--summarize http://h/", "--max-body 0"
+        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--body-dir d", "--report r",
+        "--summarize http://h/", "--max-body 0"
     };
     (void)state;
     int saved_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
