@@ -6554,7 +6554,7 @@ static bool sparp__sched_may_pass(const sparp *run, const sparp__task *t, bool w
     const sparp__gate *g = &t->origin->gate;
     double asked = sparp__judge_retry_after(&t->http, (int64_t)time(NULL));
     return was_closed && t->started_at <= g->closed_at && !run->options.no_gate
-        && (t->http.status == 429 || t->http.status == 503)
+        && (t->http.status == 429 || (t->http.status == 503 && asked > 0))
         && asked <= run->options.retry_after_max_s && t->passes < SPARP__PASSES_MAX
         && g->closed_until < sparp__min(t->deadline, run->deadline)
         && sparp__sched_may_repeat(run, t, SPARP__END_RESPONSE) && !sparp__sched_stopped(run);
