@@ -11,6 +11,7 @@
    Before the #include, in the file with the implementation, you may define
        SPARP_STATIC        every function is static; implementation and use are in this file
        SPARP_NO_TLS        no https, and no need of BearSSL
+       SPARP_ZLIB          decode gzip and deflate; link with -lz
        SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
        SPARP_NO_STDIO      no sparp_progress_bar()
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
@@ -295,6 +296,7 @@ extern "C" {
 /* In every number of an option struct: 0 means "the default", SPARP_NONE means "none at all". */
 #define SPARP_NONE (-1)
 #define SPARP_AUTO (-2)            /* only where a field's comment allows it */
+#define SPARP_LATER (-3)           /* likewise: nothing now, ask again after sparp_wake() */
 
 /* X(name, text): error codes and their texts live in one list. */
 #define SPARP_ERRORS(X) \
@@ -311,9 +313,14 @@ extern "C" {
     X(CLOSED,           "peer closed the connection before a complete response") \
     X(TRUNCATED,        "response body ended early") \
     X(PROTOCOL,         "response is not valid HTTP/1.1") \
+    X(ENCODING,         "response body cannot be decoded") \
+    X(PROXY_FAILED,     "proxy could not be reached, or failed") \
+    X(PROXY_REFUSED,    "proxy refused to connect to the server") \
     X(TIMEOUT,          "attempt ran out of time") \
     X(HEAD_TOO_LARGE,   "response head exceeds max_head_bytes") \
     X(BODY_TOO_LARGE,   "response body exceeds max_body_bytes") \
+    X(REDIRECT_REFUSED, "redirect was not followed") \
+    X(SINK_FAILED,      "on_body could not take the data") \
     X(CALLBACK_FAILED,  "a user callback failed") \
     X(TLS_HANDSHAKE,    "TLS handshake failed") \
     X(TLS_CERTIFICATE,  "server certificate was not accepted") \
@@ -394,6 +401,13 @@ typedef enum sparp_input {       /* what next_request() says */
     SPARP_INPUT_FAILED           /* give up: the run stops, what is done is kept */
 } sparp_input;
 
+typedef enum sparp_flow {        /* what on_body() says, having taken the data */
+    SPARP_FLOW_ON,               /* go on */
+    SPARP_FLOW_PAUSE,            /* read no more of this body until sparp_wake() */
+    SPARP_FLOW_ENOUGH,           /* the rest is not wanted: the response is what it is so far */
+    SPARP_FLOW_FAILED            /* the request fails: SPARP_E_SINK_FAILED, not tried again */
+} sparp_flow;
+
 enum {                           /* sparp_options.stop_on, combined with | */
     SPARP_STOP_ON_SOFT_FAIL         = 1 << 0,
     SPARP_STOP_ON_HARD_FAIL         = 1 << 1,
@@ -418,6 +432,7 @@ typedef struct sparp sparp;      /* one run */
 typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
     const char *value;           /* NULL in a request's headers: do not send the run's default */
+    bool        sensitive;       /* header: as Authorization, not sent on to another origin */
 } sparp_field;
 
 /* In. sparp copies what it points at before next_request() is called again, or while the
@@ -432,6 +447,11 @@ typedef struct sparp_request {
     const void        *body;
     size_t             body_size;        /* bytes */
     const char        *json;             /* instead of body: text, sent as application/json */
+    /* Instead of body: asked for its bytes from `offset` on, in order; each attempt and each hop
+       begins at 0 again. Returns how many it wrote to `out`, 1 .. room; 0: that was all;
+       SPARP_LATER; SPARP_NONE: it failed, and the request with it. body_size is how many there
+       are in all, or 0: unknown, they are sent chunked. `user_data` is the request's own. */
+    int64_t          (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
     double             timeout_s;        /* default: sparp_options.timeout_s */
     double             deadline_s;       /* from its first start to its end (default: none) */
     bool               idempotent;       /* safe to send twice although the method is not */
@@ -444,9 +464,11 @@ typedef struct sparp_result {
     uint64_t           index;            /* position in the input: 0, 1, 2, ... */
     void              *user_data;        /* the request's own */
     const char        *method, *url;     /* as sent; the password of a url is replaced by *** */
+    const char        *final_url;        /* after redirects; with the fragment, if there is one */
+    int                redirects;        /* followed, in the last attempt */
     sparp_outcome      outcome;          /* how the request ended (final results only) */
     sparp_error        error;            /* why there is no complete response, else SPARP_E_OK */
-    int                sys_error;        /* errno or EAI_* behind .error, else 0 */
+    int                sys_error;        /* errno, EAI_* or a proxy's status behind it, else 0 */
     const char        *detail;           /* a sentence about .error; "" without one; never NULL */
     sparp_phase        phase;            /* where SPARP_E_TIMEOUT struck */
     int                status;           /* what HTTP said: 200, 404, ...; 0 without a response */
@@ -455,7 +477,7 @@ typedef struct sparp_result {
     const char        *body;             /* never NULL; body[body_size] == 0 */
     size_t             body_size;        /* bytes */
     bool               body_complete;    /* false while inspect() looks at the head alone */
-    bool               truncated;        /* cut at max_body_bytes, with truncate_body */
+    bool               truncated;        /* cut by truncate_body, or on_body had enough */
     bool               maybe_applied;    /* unsafe request whose effect is unknown */
     bool               reused;           /* last attempt went over a connection used before */
     void              *parsed;           /* what parse() returned */
@@ -478,6 +500,7 @@ typedef struct sparp_stats {
              cancelled, not_started;
     uint64_t soft_retries, timeout_retries, transport_retries, replays;   /* sent again */
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
+    uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
     int64_t  elapsed_us;
@@ -541,9 +564,16 @@ typedef struct sparp_options {
     double (*permit)(const char *url, void *user_data);
 
     /* patience: seconds */
-    double   timeout_s;                  /* one attempt (default: 30; NONE: no limit) */
+    double   timeout_s;                  /* one attempt, redirects included (default: 30; NONE:
+                                            no limit) */
     double   connect_timeout_s;          /* DNS, TCP, TLS (default: 10; NONE: no limit) */
     double   idle_timeout_s;             /* no byte either way (default: timeout_s) */
+    double   dns_timeout_s;              /* by phase, within the above: look-up (default: none) */
+    double   tls_timeout_s;              /* TLS handshake (default: none) */
+    double   send_timeout_s;             /* request, from first to last byte (default: none) */
+    double   first_byte_timeout_s;       /* from there to the answer's first (default: none) */
+    double   min_bytes_per_second;       /* a body slower than that, either way, for min_speed_s */
+    double   min_speed_s;                /*    is a timeout (default: none; 30) */
     double   run_deadline_s;             /* the whole run (default: none) */
 
     /* judgement and retries */
@@ -570,11 +600,35 @@ typedef struct sparp_options {
     /* HTTP */
     const sparp_field *headers;          /* added to every request that does not set them */
     size_t      num_headers;
+    int         max_redirects;           /* 301 302 303 307 308 (default: 10; NONE: a redirect is
+                                            a response like any other) */
+    bool        compressed;              /* ask for gzip and deflate, and decode them; needs
+                                            SPARP_ZLIB */
     int64_t     max_head_bytes;          /* (default: 64 KiB) */
-    int64_t     max_body_bytes;          /* (default: 64 MiB) */
+    int64_t     max_body_bytes;          /* as sent and as decoded (default: 64 MiB) */
     bool        truncate_body;           /* a longer body is cut there and is no failure */
     bool        discard_body;            /* read and counted, not kept */
+    /* Takes the body as it comes; none is kept then. `head` is the response without its body;
+       `offset` counts what came before, and is 0 again in another attempt. Not called for an
+       empty body, nor for a response that is known to be tried again. */
+    sparp_flow (*on_body)(const sparp_result *head, uint64_t offset, const void *data,
+                          size_t size, void *user_data);
     sparp_tls_options tls;               /* strings must stay until the run is closed */
+
+    /* where to connect; strings must stay until the run is closed */
+    const char *proxy;                   /* "http://[user:password@]host[:port]" (default: none) */
+    const char *https_proxy;             /* for https:// urls (default: proxy; "": none) */
+    const char *no_proxy;                /* hosts reached without: "a.org,.b.org,10.0.0.7" or "*" */
+    const char *unix_socket;             /* this path, whatever the host (default: none) */
+    const char *resolve;                 /* "host:port:address[,host:port:address...]"; an IPv6
+                                            address in brackets; host may be * (default: none) */
+    const char *connect_to;              /* "host:port:host2:port2[,...]": there instead; what is
+                                            empty matches anything, or stays (default: none) */
+    /* Asked before a look-up. NULL: look it up; else addresses, ',' between; "": there is none.
+       What it returns must stay until it is called again. */
+    const char *(*resolve_host)(const char *host, int port, void *user_data);
+    const char *local_address;           /* bind to it: "10.0.0.5", "::1" (default: any) */
+    int         ip_version;              /* 4 or 6: only such addresses (default: both) */
 
     /* observation: called on the thread that is inside sparp_*(), one at a time */
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
@@ -658,6 +712,7 @@ SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byt
 SPARP_API const char   *sparp_wait_name(sparp_wait wait);          /* "rate" */
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
 SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
+SPARP_API bool          sparp_has_zlib(void);                      /* built with SPARP_ZLIB */
 /* The first value of that name (any case), or NULL. */
 SPARP_API const char   *sparp_find_header(const sparp_result *result, const char *name);
 /* 2xx, 304 and other 3xx SUCCESS; 408 425 429 500 502 503 504 SOFT_FAIL; the rest HARD_FAIL. */
@@ -739,6 +794,13 @@ SPARP_NO_TLS."
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
+#endif
+
+#ifdef SPARP_ZLIB
+#define SPARP__ZLIB 1
+#include <zlib.h>
+#else
+#define SPARP__ZLIB 0
 #endif
 
 #ifdef SPARP_NO_THREADS
@@ -8282,6 +8344,10 @@ const char *sparp_backend(void) {
 
 const char *sparp_tls_library(void) {
     return SPARP__TLS ? "BearSSL" : "none";
+}
+
+bool sparp_has_zlib(void) {
+    return SPARP__ZLIB;
 }
 
 const char *sparp_find_header(const sparp_result *result, const char *name) {
