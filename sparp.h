@@ -432,7 +432,6 @@ typedef struct sparp sparp;      /* one run */
 typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
     const char *value;           /* NULL in a request's headers: do not send the run's default */
-    bool        sensitive;       /* header: as Authorization, not sent on to another origin */
 } sparp_field;
 
 /* In. sparp copies what it points at before next_request() is called again, or while the
@@ -602,6 +601,8 @@ typedef struct sparp_options {
     size_t      num_headers;
     int         max_redirects;           /* 301 302 303 307 308 (default: 10; NONE: a redirect is
                                             a response like any other) */
+    const char *sensitive_headers;       /* "X-Api-Key,X-Token": not sent on to another origin, as
+                                            Authorization and Cookie are not (default: none) */
     bool        compressed;              /* ask for gzip and deflate, and decode them; needs
                                             SPARP_ZLIB */
     int64_t     max_head_bytes;          /* (default: 64 KiB) */
