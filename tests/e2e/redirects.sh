@@ -89,7 +89,8 @@ server.bind = "127.0.0.1"
 server.port = $port
 server.modules = ("mod_redirect")
 server.errorlog = "$dir/lighttpd.log"
-url.redirect = ("^/301\$" => "/folder/page", "^/there/(.*)\$" => "http://localhost:$port/folder/\$1")
+url.redirect = ("^/301\$" => "/folder/page",
+    "^/there/(.*)\$" => "http://localhost:$port/folder/\$1")
 LIGHTTPD
 }
 
@@ -99,7 +100,8 @@ echo index >"$public/www/folder/index.html"
 echo index >"$dir/www/folder/index.html"
 if has nginx && launch_nginx nginx_servers; then
     server NGINX "127.0.0.1:$port"
-    [ -z "$PKI" ] || server SECURE "localhost:$port2"
+    secure=localhost:$port2
+    [ -z "$PKI" ] || server SECURE "$secure"
 fi
 modules=/usr/lib/apache2/modules
 if has apache2 && launch apache apache_server apache2 -X -f "$dir/apache.conf"; then
@@ -163,8 +165,8 @@ run_table places 0 -R 3 ${trust:-}
 secrets() {
     echo "$1|\"url\":\"http://user:hunter2@WORLD$2\",\"headers\":{\"Cookie\":\"c=1\"," \
         "\"X-Api-Key\":\"key\",\"x-token\":\"token\",\"X-Open\":\"open\"," \
-        "\"Proxy-Authorization\":\"Basic eDp5\"}|(.r | tostring | contains(\"hunter2\") | not) and" \
-        ".r.status == 200 and (.seen[-1].headers[\"x-open\"] == [\"open\"]) and ($3)"
+        "\"Proxy-Authorization\":\"Basic eDp5\"}|" \
+        "(.r | tostring | contains(\"hunter2\") | not) and .r.status == 200 and (.seen[-1].headers[\"x-open\"] == [\"open\"]) and ($3)"
 }
 # shellcheck disable=SC2016
 all='map(.headers | [.authorization, .cookie, .["x-api-key"], .["x-token"],
@@ -189,12 +191,11 @@ run_table secrets 0 -R 2 --sensitive X-Api-Key,X-Token
 if [ -n "$PKI" ] && [ -s "$dir/nginx.jsonl" ]; then
     : >"$dir/nginx.jsonl"
     # shellcheck disable=SC2086
-    ask -R 0 $trust -H 'Cookie: c=1' -H 'Authorization: Bearer b' \
-        "$(sed -n 's/^s.SECURE.\(.*\).g$/https:\/\/\1\/same/p' "$dir/words.sed")" \
-        "http://$world/to/302?l=$(sed -n 's/^s.SECURE.\(.*\).g$/https:\/\/\1\/up/p' "$dir/words.sed")"
+    ask -R 0 $trust -H 'Cookie: c=1' -H 'Authorization: Bearer b' "https://$secure/same" \
+        "http://$world/to/302?l=https://$secure/up"
     check 'https: the same origin gets them' \
-        log nginx 'map(select(.authorization == "Bearer b" and .cookie == "c=1") | .target) | sort ==
-            ["/after", "/same"]'
+        log nginx 'map(select(.authorization == "Bearer b" and .cookie == "c=1") | .target) |
+            sort == ["/after", "/same"]'
     check 'http to https does not' \
         log nginx 'map(select(.authorization == "" and .cookie == "")) | length == 2'
 fi
@@ -223,8 +224,8 @@ refused_to() {
     refused_to 'a control character' /echo%01
     refused_to 'a tab' /echo%09x
     refused_to 'a blank in the host' http://a%20b/
-    echo 'two that differ|"url":"http://WORLD/to/302?l=/echo&l=/other"|.r.outcome == "local_failed"' \
-        'and .r.status == 302 and .r.error.kind == "redirect_refused" and (.seen | length) == 1'
+    echo 'two that differ|"url":"http://WORLD/to/302?l=/echo&l=/other"|' \
+        '.r.outcome == "local_failed" and .r.status == 302 and .r.error.kind == "redirect_refused" and (.seen | length) == 1'
     echo 'eleven|"url":"http://WORLD/chain/11"|.r.outcome == "local_failed" and .r.status == 302' \
         'and .r.error.kind == "redirect_refused" and .r.redirects == 10 and .r.attempts == 1' \
         'and (.r.error.message | contains("10")) and (.seen | length) == 11'
@@ -292,8 +293,8 @@ forget world
 ask -c 30 "$dir/in"
 check 'many: exit status 1' [ $status -eq 1 ]
 # shellcheck disable=SC2016
-check 'many: each has its own answer' records 'length == 500 and (map(.index) | unique | length) == 500
-    and all(.index as $i | .url as $url |
+check 'many: each has its own answer' records 'length == 500 and
+    (map(.index) | unique | length) == 500 and all(.index as $i | .url as $url |
     if $i < 150 then .redirects == 2 and .status == 200
     elif $i < 300 then .redirects == 1 and (.body | fromjson | .target) == "/echo/\($i - 149)"
     elif $i < 450 then .status == 200 and (.body | length) == $i - 299

@@ -252,7 +252,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def on_old(self, size):
         self.note(status=200)
-        self.wfile.write(b'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n' + pattern(int(size)))
+        head = b'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n'
+        self.wfile.write(head + pattern(int(size)))
         self.close_connection = True
 
     def on_linger(self, size):
