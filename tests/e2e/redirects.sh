@@ -166,7 +166,8 @@ secrets() {
     echo "$1|\"url\":\"http://user:hunter2@WORLD$2\",\"headers\":{\"Cookie\":\"c=1\"," \
         "\"X-Api-Key\":\"key\",\"x-token\":\"token\",\"X-Open\":\"open\"," \
         "\"Proxy-Authorization\":\"Basic eDp5\"}|" \
-        "(.r | tostring | contains(\"hunter2\") | not) and .r.status == 200 and (.seen[-1].headers[\"x-open\"] == [\"open\"]) and ($3)"
+        "(.r | tostring | contains(\"hunter2\") | not) and" \
+        ".r.status == 200 and .seen[-1].headers[\"x-open\"] == [\"open\"] and ($3)"
 }
 # shellcheck disable=SC2016
 all='map(.headers | [.authorization, .cookie, .["x-api-key"], .["x-token"],
@@ -225,7 +226,8 @@ refused_to() {
     refused_to 'a tab' /echo%09x
     refused_to 'a blank in the host' http://a%20b/
     echo 'two that differ|"url":"http://WORLD/to/302?l=/echo&l=/other"|' \
-        '.r.outcome == "local_failed" and .r.status == 302 and .r.error.kind == "redirect_refused" and (.seen | length) == 1'
+        '.r.outcome == "local_failed" and .r.status == 302 and' \
+        '.r.error.kind == "redirect_refused" and (.seen | length) == 1'
     echo 'eleven|"url":"http://WORLD/chain/11"|.r.outcome == "local_failed" and .r.status == 302' \
         'and .r.error.kind == "redirect_refused" and .r.redirects == 10 and .r.attempts == 1' \
         'and (.r.error.message | contains("10")) and (.seen | length) == 11'
