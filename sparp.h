@@ -1579,7 +1579,7 @@ static void sparp__tide_flow(sparp__tide *tide, int64_t *fastest, int64_t ns, in
 
 /* ============================================================================================ */
 /* >>url        "http://user:password@host:port/path?query#fragment" (RFC 3986). Pure, but for   */
-/*              inet_pton. Uses base.                                                            */
+/*              inet_pton. Uses base, buf.                                                       */
 /* ============================================================================================ */
 
 #define SPARP__HOST_MAX 253             /* bytes of a host name: RFC 1035 §2.3.4 */
@@ -1696,6 +1696,136 @@ static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
 static bool sparp__url_unreserved(char c) {
     return sparp__ascii_alpha(c) || sparp__ascii_digit(c)
         || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* Any reference by its parts (RFC 3986 §3 and §4.1). What is not there has no data; what is there
+   and empty has: "a?" is not "a". */
+typedef struct sparp__url_parts {
+    sparp__str scheme, authority, path, query, fragment;
+} sparp__url_parts;
+
+/* Cuts off the first `mark` and what is behind it, and returns the latter. */
+static sparp__str sparp__url_cut(sparp__str *text, char mark) {
+    for (size_t i = 0; i < text->size; i++)
+        if (text->data[i] == mark) {
+            sparp__str tail = sparp__str_skip(*text, i + 1);
+            text->size = i;
+            return tail;
+        }
+    return sparp__str_make(NULL, 0);
+}
+
+static bool sparp__url_in_scheme(char c, bool first) {
+    return sparp__ascii_alpha(c)
+        || (!first && (sparp__ascii_digit(c) || c == '+' || c == '-' || c == '.'));
+}
+
+static sparp__url_parts sparp__url_split(sparp__str text) {
+    sparp__url_parts p;
+    size_t n = 0;
+    memset(&p, 0, sizeof p);
+    p.fragment = sparp__url_cut(&text, '#');
+    p.query = sparp__url_cut(&text, '?');
+    while (n < text.size && sparp__url_in_scheme(text.data[n], n == 0))
+        n++;
+    if (n > 0 && n < text.size && text.data[n] == ':') {
+        p.scheme = sparp__str_make(text.data, n);
+        text = sparp__str_skip(text, n + 1);
+    }
+    if (text.size >= 2 && text.data[0] == '/' && text.data[1] == '/') {
+        for (n = 2; n < text.size && text.data[n] != '/'; n++)
+            continue;
+        p.authority = sparp__str_make(text.data + 2, n - 2);
+        text = sparp__str_skip(text, n);
+    }
+    p.path = text;
+    return p;
+}
+
+/* Takes "." and ".." out of a path, in place, and returns its new size (RFC 3986 §5.2.4). */
+static size_t sparp__url_remove_dots(char *path, size_t size) {
+    size_t to = 0, end;
+    for (size_t from = 0; from < size; from = end) {
+        size_t begin = from + (path[from] == '/' ? 1 : 0);
+        for (end = begin; end < size && path[end] != '/'; end++)
+            continue;
+        size_t dots = end - begin;
+        if (dots == 0 || dots > 2 || path[begin] != '.' || path[end - 1] != '.') {
+            memmove(path + to, path + from, end - from);
+            to += end - from;
+        } else if (begin == from) {     /* at the very beginning: the slash goes as well */
+            end += end < size ? 1 : 0;
+        } else {
+            while (dots == 2 && to > 0 && path[--to] != '/')
+                continue;
+            if (end == size)
+                path[to++] = '/';
+        }
+    }
+    return to;
+}
+
+/* A part, if it is there, with `before` in front of it and its raw spaces as %20. */
+static bool sparp__url_add_part(sparp__env *env, sparp__buf *b, const char *before,
+                                sparp__str part) {
+    bool ok = part.data == NULL || sparp__buf_text(env, b, before);
+    for (size_t from = 0, i = 0; ok && i < part.size; from = ++i) {
+        while (i < part.size && part.data[i] != ' ')
+            i++;
+        ok = sparp__buf_append(env, b, part.data + from, i - from)
+            && (i == part.size || sparp__buf_text(env, b, "%20"));
+    }
+    return ok;
+}
+
+/* A reference's path without its dots, behind the directory of `base` (RFC 3986 §5.2.3) unless
+   that is NULL. */
+static bool sparp__url_add_path(sparp__env *env, sparp__buf *b, const sparp__url_parts *base,
+                                sparp__str path, bool has_authority) {
+    size_t at = b->size;
+    bool ok = true;
+    if (base != NULL && path.data[0] != '/') {
+        sparp__str dir = base->path;
+        while (dir.size > 0 && dir.data[dir.size - 1] != '/')
+            dir.size--;
+        ok = base->authority.data != NULL && base->path.size == 0
+            ? sparp__buf_byte(env, b, '/') : sparp__buf_add(env, b, dir);
+    }
+    ok = ok && sparp__url_add_part(env, b, "", path);
+    if (!ok || b->size == at)
+        return ok;
+    b->size = at + sparp__url_remove_dots(b->data + at, b->size - at);
+    if (has_authority || b->size < at + 2 || memcmp(b->data + at, "//", 2) != 0)
+        return true;
+    /* "//x" would now be an authority (RFC 3986 §3.3). There is room: what stood between these
+       slashes, or before them, has just gone, and had two bytes or more. */
+    memmove(b->data + at + 2, b->data + at, b->size - at);
+    b->data[at + 1] = '.';
+    b->size += 2;
+    return true;
+}
+
+/* What `ref` means when it stands in `base`, which has a scheme: RFC 3986 §5.2, strictly; but a
+   fragment of the base is inherited (RFC 9110 §10.2.2). Neither may point into `out`, whose
+   content is replaced. false: out of memory. */
+static bool sparp__url_resolve(sparp__env *env, sparp__buf *out, sparp__str base, sparp__str ref) {
+    sparp__url_parts b = sparp__url_split(base), r = sparp__url_split(ref);
+    bool whole = r.scheme.data != NULL, elsewhere = whole || r.authority.data != NULL;
+    sparp__str authority = elsewhere ? r.authority : b.authority;
+    bool same_path = !elsewhere && r.path.size == 0;
+    out->size = 0;
+    if (!sparp__buf_add(env, out, whole ? r.scheme : b.scheme) || !sparp__buf_byte(env, out, ':')
+        || !sparp__url_add_part(env, out, "//", authority))
+        return false;
+    if (same_path && r.query.data == NULL)
+        r.query = b.query;
+    if (r.fragment.data == NULL)
+        r.fragment = b.fragment;
+    return (same_path ? sparp__buf_add(env, out, b.path)
+                      : sparp__url_add_path(env, out, elsewhere ? NULL : &b, r.path,
+                                            authority.data != NULL))
+        && sparp__url_add_part(env, out, "?", r.query)
+        && sparp__url_add_part(env, out, "#", r.fragment);
 }
 
 /* ============================================================================================ */
