@@ -864,7 +864,7 @@ static double json_number_value(slice raw) {
       "of the records [completion]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
-    X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, TEXT, headers_shown, 0, 0, \
+    X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
       "repeat the input under \"request\"") \
@@ -1302,6 +1302,38 @@ static bool set_query(config *c, const char *arg) {
     return f->name != NULL;
 }
 
+/* RFC 9110 5.6.2: what a token is made of. */
+static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static bool is_token(slice s) {
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL) return false;
+    }
+    return s.size > 0;
+}
+
+/* "Name,Other": names of headers. */
+static bool is_name_list(slice list) {
+    slice part;
+    while (slice_split(&list, ',', &part)) {
+        if (!is_token(trimmed(part))) return false;
+    }
+    return true;
+}
+
+/* "all", "none", or names of headers. */
+static bool set_headers_shown(config *c, const char *arg) {
+    slice rest = slice_of(arg), part;
+    bool word = strcmp(arg, "none") == 0 || strcmp(arg, "all") == 0, names = is_name_list(rest);
+    while (!word && slice_split(&rest, ',', &part)) {
+        if (parse_choice("none|all", trimmed(part)) >= 0) names = false;
+    }
+    if (!word && !names) return option_refuse(OPTION_HEADERS, arg, "none, all or names with commas");
+    c->headers_shown = strcmp(arg, "none") == 0 ? NULL : arg;
+    return true;
+}
+
 static bool set_json(config *c, const char *arg) {
     size_t size;
     c->json = text_or_file(c, OPTION_JSON, arg, &size);
@@ -1310,7 +1342,6 @@ static bool set_json(config *c, const char *arg) {
     return json_is_valid(s) ? true : option_refuse(OPTION_JSON, arg, "valid JSON");
 }
 
-/* "N" or "P%". */
 /* A number, or "auto". */
 static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
     int64_t value = SPARP_AUTO;
@@ -1325,6 +1356,7 @@ static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t 
     return true;
 }
 
+/* "N" or "P%". */
 static bool set_max_fail(config *c, const char *arg) {
     slice s = slice_of(arg);
     bool percent = s.size > 0 && s.at[s.size - 1] == '%';
@@ -1367,6 +1399,7 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
+    case OPTION_HEADERS:   return set_headers_shown(c, arg);
     case OPTION_DATA:
         c->data = text_or_file(c, id, arg, &c->data_size);
         return c->data != NULL;
@@ -1478,10 +1511,12 @@ static bool config_parse(config *c, int argc, char **argv) {
         say("out of memory");
         return false;
     }
-    optind = 1;
+    optind = 0;      /* from the start: not on in a cluster of letters that an error has left */
     opterr = 0;
-    while (optind < argc) {
-        const char *word = argv[optind];
+    for (;;) {
+        int next = optind > 0 ? optind : 1;
+        if (next >= argc) break;
+        const char *word = argv[next];
         if (!is_whole_name(word)) return false;
         int value = getopt_long(argc, argv, g.letters, g.names, NULL);
         if (value == -1) break;
@@ -1493,7 +1528,9 @@ static bool config_parse(config *c, int argc, char **argv) {
         int id = value >= LETTER_FIRST ? value - LETTER_FIRST : g.id_of_letter[value];
         if (!config_set(c, (option_id)id, optarg)) return false;
     }
-    for (int i = optind; i < argc; i++) c->sources[c->num_sources++] = argv[i];
+    for (int i = optind > 0 ? optind : 1; i < argc; i++) {
+        c->sources[c->num_sources++] = argv[i];
+    }
     return true;
 }
 
@@ -1565,10 +1602,6 @@ static bool check_tls(const config *c) {
         && check_readable("key", c->key);
 }
 
-/* RFC 9110 5.6.2: what a token is made of. */
-#define METHOD_CHARACTERS "!#$%&'*+-.^_`|~0123456789" \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->data != NULL && c->json != NULL) {
@@ -1593,9 +1626,7 @@ static bool config_check(config *c) {
         return false;
     }
     if (!check_tls(c)) return false;
-
-    if (c->method != NULL && (*c->method == 0
-        || strspn(c->method, METHOD_CHARACTERS) != strlen(c->method))) {
+    if (c->method != NULL && !is_token(slice_of(c->method))) {
         say("--method: '%s' is no method", c->method);
         return false;
     }
@@ -1757,6 +1788,8 @@ enum {
 typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
     sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
     size_t      count;
+    const char *keys[FIELDS_MAX];    /* of the line: those of an empty array are in no item */
+    size_t      num_keys;
 } field_list;
 
 typedef struct item {            /* a line taken apart; valid until the next one */
@@ -1829,11 +1862,23 @@ static bool list_add(field_list *list, json *j, const char *name, const char *va
     return true;
 }
 
-static bool list_has(const field_list *list, const char *name, bool any_case) {
-    slice wanted = slice_of(name);
+/* A key of the line, which has each of them once. */
+static bool list_add_key(field_list *list, json *j, const char *at, const char *name,
+                         bool any_case) {
+    for (size_t i = 0; i < list->num_keys; i++) {
+        slice known = slice_of(list->keys[i]);
+        if (any_case ? same_name(known, slice_of(name)) : slice_is(known, name)) {
+            return json_fail_at(j, at, "duplicate key");
+        }
+    }
+    if (list->num_keys == FIELDS_MAX) return json_fail(j, "more than 1000 fields");
+    list->keys[list->num_keys++] = name;
+    return true;
+}
+
+static bool list_has(const field_list *list, const char *name) {
     for (size_t i = 0; i < list->count; i++) {
-        slice known = slice_of(list->items[i].name);
-        if (any_case ? same_name(known, wanted) : slice_is(known, name)) return true;
+        if (same_name(slice_of(list->items[i].name), slice_of(name))) return true;
     }
     return false;
 }
@@ -1863,7 +1908,7 @@ static bool take_fields(parser *p, json *j, field_list *list) {
         (void)json_peek(j);
         const char *at = j->at, *name = take_string(p, j, NULL);
         if (name == NULL) return false;
-        if (list_has(list, name, headers)) return json_fail_at(j, at, "duplicate key");
+        if (!list_add_key(list, j, at, name, headers)) return false;
         if (!json_take(j, ':', "expected ':'")) return false;
         char c = json_peek(j);
         if (c == 'n' && headers) {
@@ -2077,6 +2122,7 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     memset(out, 0, sizeof *out);
     out->line = line;
     p->headers.count = p->query.count = p->fields.count = 0;
+    p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
     p->arena.size = p->form.size = 0;
     slice s = trimmed(line);
     if (s.size == 0) return LINE_NOTHING;
@@ -2110,11 +2156,11 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
     static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
     const config *c = p->config;
     memset(out, 0, sizeof *out);
-    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name, true)) {
+    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name)) {
         p->headers.items[p->headers.count++] = form;
     }
     for (size_t i = 0; i < c->num_removed; i++) {
-        if (list_has(&p->headers, c->headers[i].name, true)) continue;
+        if (list_has(&p->headers, c->headers[i].name)) continue;
         p->headers.items[p->headers.count++] = c->headers[i];
     }
     for (size_t i = 0; i < c->num_query; i++) p->query.items[p->query.count++] = c->query[i];
@@ -4129,7 +4175,6 @@ static void app_free(app *a) {
     free(a);
 }
 
-/* Input and outputs opened; NULL after a message. */
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
@@ -4156,6 +4201,7 @@ static bool app_open_outputs(app *a) {
     return true;
 }
 
+/* Input and outputs opened; NULL after a message. */
 static app *app_new(const config *c) {
     app *a = (app *)calloc(1, sizeof *a);
     if (a == NULL) {
@@ -4167,8 +4213,7 @@ static app *app_new(const config *c) {
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.body = c->body;
-    bool none = c->headers_shown == NULL || strcmp(c->headers_shown, "none") == 0;
-    a->style.headers = none ? NULL : c->headers_shown;
+    a->style.headers = c->headers_shown;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
@@ -4438,7 +4483,7 @@ static int run_summarize(const config *c) {
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
     y.elapsed_us = (int64_t)((to - from) * 1e6);
-    y.histogram = true;
+    y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     bool shown = summary_show(c, &y);
     app_free(a);

@@ -599,6 +599,9 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"form\":{\"a\":[{}]}}", 32,
           "expected a string, number, bool or an array of them" },
         { "{\"url\":\"http://h\",\"form\":{\"a\":1,\"a\":2}}", 33, "duplicate key" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":[],\"a\":1}}", 34, "duplicate key" },
+        { "{\"url\":\"http://h\",\"query\":{\"a\":[],\"a\":[]}}", 35, "duplicate key" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":[],\"A\":\"x\"}}", 37, "duplicate key" },
         { "{\"url\":\"http://h\",\"form\":{\"a\":\"\\u0000\"}}", 31, "NUL in a string" },
         { "{\"url\":\"http://h\",\"body\":1}", 26, "body is a string, an object or an array" },
         { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
@@ -745,7 +748,8 @@ static void test_usage_errors(void **state) {
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
         "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--body-dir d", "--report r",
-        "--summarize http://h/", "--max-body 0"
+        "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
+        "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b"
     };
     (void)state;
     int saved_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
