@@ -37,7 +37,7 @@ nginx_servers() {
         location = /302 { return 302 /after?x=1; }
         location = /303 { return 303 http://\$http_host/after; }
         location = /307 { return 307 /after; }
-        location = /308 { return 308 //\$http_host/after; }
+        location = /308 { return 308 http://\$http_host/after; }
         location = /relative { absolute_redirect off; return 301 /after; }
         location /folder { }
         rewrite ^/old/(.*)\$ /new/\$1 permanent;
@@ -78,7 +78,7 @@ Redirect 303 /303 /folder/page
 Redirect 307 /307 /folder/page
 Redirect 308 /308 http://localhost:$port/folder/page
 RewriteEngine on
-RewriteRule ^/rewritten/(.*)\$ /folder/\$1?a=b%20c [R=302,QSA,L]
+RewriteRule ^/rewritten/(.*)\$ /folder/\$1?a=b\\%20c [R=302,QSA,NE,L]
 APACHE
 }
 
@@ -157,7 +157,7 @@ run_table methods 0 -R 0 --body json
 cp tests/e2e/redirects.txt "$dir/places.table"
 [ -z "$PKI" ] || trust="--cacert $PKI/ca.crt"
 # shellcheck disable=SC2086
-run_table places 0 -R 3 ${trust:-}
+run_table places 1 -R 3 ${trust:-}
 
 # --- secrets --------------------------------------------------------------------------------------
 
@@ -167,25 +167,24 @@ secrets() {
         "\"X-Api-Key\":\"key\",\"x-token\":\"token\",\"X-Open\":\"open\"," \
         "\"Proxy-Authorization\":\"Basic eDp5\"}|" \
         "(.r | tostring | contains(\"hunter2\") | not) and" \
-        ".r.status == 200 and .seen[-1].headers[\"x-open\"] == [\"open\"] and ($3)"
+        ".r.status == 200 and .seen[-1].headers[\"x-open\"] == [\"open\"] and ($3) and" \
+        '.seen[1].headers["proxy-authorization"] == null'
 }
 # shellcheck disable=SC2016
-all='map(.headers | [.authorization, .cookie, .["x-api-key"], .["x-token"],
-    .["proxy-authorization"]] | map(values[]))'
-all=$(echo "$all" | tr '\n' ' ')
-five='["Basic dXNlcjpodW50ZXIy", "c=1", "key", "token", "Basic eDp5"]'
+all='map(.headers | [.authorization, .cookie, .["x-api-key"], .["x-token"]] | map(values[]))'
+four='["Basic dXNlcjpodW50ZXIy", "c=1", "key", "token"]'
 {
-    secrets 'the same origin gets them' '/to/302?l=/echo' ".seen | $all == [$five, $five]"
+    secrets 'the same origin gets them' '/to/302?l=/echo' ".seen | $all == [$four, $four]"
     secrets 'the same origin in capitals' '/to/302?l=HTTP://WORLD/echo' \
-        ".seen | $all == [$five, $five]"
-    secrets 'another host does not' '/to/302?l=http://OTHER/echo' ".seen | $all == [$five, []]"
-    secrets 'another port does not' '/to/307?l=http://NODE/echo' ".seen | $all == [$five, []]"
+        ".seen | $all == [$four, $four]"
+    secrets 'another host does not' '/to/302?l=http://OTHER/echo' ".seen | $all == [$four, []]"
+    secrets 'another port does not' '/to/307?l=http://NODE/echo' ".seen | $all == [$four, []]"
     secrets 'nor does who comes behind it' \
-        '/to/302?l=http://OTHER/to/302%3Fl=http://OTHER/echo' ".seen | $all == [$five, [], []]"
+        '/to/302?l=http://OTHER/to/302%3Fl=http://OTHER/echo' ".seen | $all == [$four, [], []]"
     secrets 'back again: not even the first one' \
-        '/to/302?l=http://OTHER/to/302%3Fl=http://WORLD/echo' ".seen | $all == [$five, [], []]"
+        '/to/302?l=http://OTHER/to/302%3Fl=http://WORLD/echo' ".seen | $all == [$four, [], []]"
     secrets 'the next attempt sends them again' '/to/302?l=http://OTHER/busy/secrets/1' \
-        ".seen | $all == [$five, [], $five, []]"
+        ".seen | $all == [$four, [], $four, []]"
 } >"$dir/secrets.table"
 run_table secrets 0 -R 2 --sensitive X-Api-Key,X-Token
 
@@ -245,6 +244,9 @@ refused_to() {
 } >"$dir/refused.table"
 # shellcheck disable=SC2086
 run_table refused 1 -R 0 ${trust:-}
+
+check 'refused: their bodies are whole' records 'map(select(.body == "go there")) |
+    length > 10 and all(.truncated == null)'
 
 # --- how far --------------------------------------------------------------------------------------
 

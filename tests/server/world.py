@@ -179,7 +179,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(int(ms) / 1000)
         self.on_to('302')
 
-    def on_to(self, status):
+    def on_to(self, status, *_):
         if not status.isdigit():
             return self.on_echo()
         self.read_body()
