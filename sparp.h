@@ -7460,6 +7460,31 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* It goes back to its queue as if it, or its hop, had never begun. */
+static void sparp__sched_take_back(sparp *run, sparp__task *t) {
+    if (!t->on_hop && --t->attempts == 0) {
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
+    }
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* Those that are connected there and wait for their token have not been sent: nor will they. */
+static void sparp__sched_call_back(sparp *run, const sparp__origin *o) {
+    for (sparp__link *at = run->paced.ring.prev; at != &run->paced.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        at = at->prev;
+        if (t->origin != o)
+            continue;
+        sparp__sched_detach(run, t, false);
+        sparp__sched_put_origin(run, t->home);
+        t->home = NULL;
+        sparp__sched_leave(run, t);
+        sparp__sched_take_back(run, t);
+    }
+}
+
 /* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
    closes nothing: each request ends by itself. */
 static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
@@ -7473,8 +7498,10 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
         return;                         /* says nothing new */
     if (!(asked > 0))
         asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
-    if (asked > 0)
-        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    if (!(asked > 0))
+        return;
+    sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    sparp__sched_call_back(run, t->origin);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -7567,12 +7594,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     sparp__crew_drop_idle(run->crew);
     for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
         sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
-    if (!t->on_hop && --t->attempts == 0) {
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
-    }
-    run->stats.waiting++;
-    sparp__sched_queue_again(run, t, true);
+    sparp__sched_take_back(run, t);
 }
 
 /* A redirect leads on, maybe to another origin: the next hop waits for whatever it needs there,
