@@ -13,6 +13,7 @@
        >>reader    lines out of files and pipes, never waiting for a pipe
        >>sink      whole records into a descriptor
        >>record    one result -> one line of output
+       >>files     response bodies into files
        >>tally     counts, latencies, percentiles
        >>summary   what is said at the end
        >>progress  what is said in between
@@ -927,6 +928,8 @@ static double json_number_value(slice raw) {
       "of the records [completion]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
+    X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
+      "bodies into DIR/<index>, as they come; records name the file instead") \
     X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
@@ -1050,6 +1053,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
+    const char *body_dir;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;        /* all that were given, ',' between */
@@ -1227,7 +1231,7 @@ static const char short_help[] =
     "               --max-fail N|P%     stop after that many failed requests\n"
     "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
     "Network    -x PROXY  -A UA  --max-redirs N  --compressed  --resolve H:P:A\n"
-    "Output     -o FILE  --order input  --body none  --rejects FILE  -n  -q  -v\n"
+    "Output     -o FILE  --order input  --body-dir DIR  --rejects FILE  -n  -q  -v\n"
     "'sparp --help' lists everything.\n";
 
 /* ============================================================================================ */
@@ -1847,6 +1851,11 @@ static bool config_check(config *c) {
     for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
         if (!is_url(c->sources[i])) continue;
         say("--summarize reads files of records, not %s", c->sources[i]);
+        return false;
+    }
+    if (c->body_dir != NULL && (c->given[OPTION_BODY] || *c->body_dir == '\0')) {
+        say(*c->body_dir == '\0' ? "--body-dir: the name is empty"
+            : "--body says how a body is written in its record, with --body-dir it is in a file");
         return false;
     }
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c)) return false;
@@ -2832,6 +2841,7 @@ typedef struct record_style {
     bool        echo;
     int         body;            /* BODY_* */
     const char *headers;         /* "all", "name,name", or NULL for none */
+    const char *body_dir;        /* bodies are in files there; NULL: in the record */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
@@ -2839,8 +2849,12 @@ typedef struct ticket {          /* what a request's record needs to know about 
     uint64_t       index;
     text           parts;        /* id, meta, line and failure, one after the other */
     size_t         id_size, meta_size, line_size;
-    size_t         failure_size; /* why its body_file could not be read; else 0 */
+    size_t         failure_size; /* why its file could not be read or written; else 0 */
     size_t         file_size;    /* of its body_file */
+    int            part;         /* descriptor of DIR/<index>.part while a body comes, else -1 */
+    uint64_t       part_size;    /* what the attempt has put there */
+    int            part_error;   /* errno of what went wrong with it, else 0 */
+    bool           has_file;     /* the body is in DIR/<index> */
 } ticket;
 
 static slice ticket_part(const ticket *k, size_t at, size_t size) {
@@ -2871,6 +2885,10 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->meta_size = it->meta.size;
     k->line_size = with_line ? it->line.size : 0;
     k->failure_size = k->file_size = 0;
+    k->part = -1;
+    k->part_size = 0;
+    k->part_error = 0;
+    k->has_file = false;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -3075,11 +3093,30 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
     put_char(t, '}');
 }
 
+/* DIR/<index> as the user named DIR. */
+static void put_body_path(text *t, const char *dir, uint64_t index) {
+    size_t size = strlen(dir);
+    put_bytes(t, dir, size);
+    if (size > 0 && dir[size - 1] != '/') put_char(t, '/');
+    put_u64(t, index);
+}
+
+static void put_body_file(text *t, const record_style *style, const ticket *k) {
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, style->body_dir, k->index);
+    slice shown = { path.at, path.size };
+    PUT(t, ",\"body_file\":");
+    put_string(t, shown, style->ascii);
+    if (path.failed) t->failed = true;
+    text_free(&path);
+}
+
 /* Last in the record, so that `cut -c1-200` shows the rest. */
-static void put_body(text *t, const record_style *style, const sparp_result *r) {
+static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
     if (r->truncated || (r->error != SPARP_E_OK && body.size > 0)) PUT(t, ",\"truncated\":true");
-    if (style->body == BODY_NONE || body.size == 0) return;
+    if (k->has_file) put_body_file(t, style, k);
+    if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0) return;
     if (style->body == BODY_JSON && json_is_valid(body)) {
         PUT(t, ",\"json\":");
         put_raw_json(t, body, style->ascii);
@@ -3163,7 +3200,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     if (r->maybe_applied)                               PUT(t, ",\"maybe_applied\":true");
     else if (r->error != SPARP_E_OK && r->attempts > 0) PUT(t, ",\"maybe_applied\":false");
     put_meta_and_echo(t, style, k);
-    put_body(t, style, r);
+    put_body(t, style, k, r);
     PUT(t, "}\n");
 }
 
@@ -3212,6 +3249,69 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
     text_free(&url);
     put_meta_and_echo(t, style, k);
     PUT(t, "}\n");
+}
+
+/* ============================================================================================ */
+/* >>files - response bodies into files. DIR/<index>.part is where a body comes in, DIR/<index>  */
+/*           is complete: there is nothing else under that name, whatever kills us.              */
+/* ============================================================================================ */
+
+enum { PART_NAME_MAX = 32 };
+
+static const char *part_name(char *name, const ticket *k, const char *suffix) {
+    (void)snprintf(name, PART_NAME_MAX, "%llu%s", (unsigned long long)k->index, suffix);
+    return name;
+}
+
+static bool part_fail(ticket *k) {
+    if (k->part_error == 0) k->part_error = errno;
+    return false;
+}
+
+static bool part_open(ticket *k, int dir) {
+    char name[PART_NAME_MAX];
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
+    k->part_size = 0;
+    k->part = openat(dir, part_name(name, k, ".part"), flags, 0666);
+    return k->part >= 0 ? true : part_fail(k);
+}
+
+/* What was written late may fail only here: NFS, quotas. */
+static bool part_close(ticket *k) {
+    if (k->part < 0) return true;
+    bool closed = close(k->part) == 0 || errno == EINTR;
+    k->part = -1;
+    return closed ? true : part_fail(k);
+}
+
+/* The next piece of a body. On the thread that receives: touches the ticket alone. */
+static bool part_write(ticket *k, int dir, uint64_t offset, const void *data, size_t size) {
+    size_t written;
+    if (offset == 0 && (!part_close(k) || !part_open(k, dir))) return false;
+    if (!write_all(k->part, (const char *)data, size, &written)) return part_fail(k);
+    k->part_size += size;
+    return true;
+}
+
+/* What an attempt has left is no body. The next one begins the file afresh. */
+static void part_forget(ticket *k) {
+    (void)part_close(k);
+    k->part_size = 0;
+    k->part_error = 0;
+}
+
+/* The request has ended: the file gets its name, or goes. An empty body has brought no piece, and
+   what lies there then is of an earlier attempt. */
+static bool part_finish(ticket *k, int dir, bool complete) {
+    char part[PART_NAME_MAX], final[PART_NAME_MAX];
+    (void)part_name(part, k, ".part");
+    (void)part_name(final, k, "");
+    bool good = part_close(k) && k->part_error == 0;
+    if (good && complete && k->part_size == 0) good = part_open(k, dir) && part_close(k);
+    if (good && complete && renameat(dir, part, dir, final) != 0) good = part_fail(k);
+    k->has_file = good && complete;
+    if (!k->has_file) (void)unlinkat(dir, part, 0);
+    return good;
 }
 
 /* ============================================================================================ */
@@ -3363,6 +3463,8 @@ typedef struct summary {
     int64_t      waited_us[SPARP_WAIT_COUNT];                          /* all 0: not known */
     bool         histogram, utf8;
     const sink  *out, *rejects;  /* NULL, or without a file: not mentioned */
+    const char  *body_dir;       /* likewise */
+    uint64_t     body_files;
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -3565,6 +3667,12 @@ static void put_output_row(text *t, const summary *s) {
         before = "   ";
         put_text(t, sinks[i]->name);
         put_count(t, " (", sinks[i]->lines, sinks[i]->lines == 1 ? " line)" : " lines)");
+    }
+    if (s->body_dir != NULL) {
+        put_text(t, before);
+        before = "   ";
+        put_text(t, s->body_dir);
+        put_count(t, " (", s->body_files, s->body_files == 1 ? " file)" : " files)");
     }
     if (before[0] == ' ') put_char(t, '\n');
 }
@@ -3982,6 +4090,7 @@ static void signals_catch(void) {
     signal_catch(SIGINFO, on_status_signal, SA_RESTART);
 #endif
     signal_catch(SIGWINCH, on_resize_signal, SA_RESTART);
+    signal_catch(SIGXFSZ, SIG_IGN, 0);       /* a write that is too much fails, and is told */
 }
 
 /* Dies of the signal that ended the run, so that a shell sees just that. */
@@ -4001,7 +4110,7 @@ static void signal_die(void) {
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { FILES_FULL = 256 << 20 }; /* bytes of body_files without a result: no more are read */
-enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16 };
+enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
 typedef struct held {            /* --order input: a finished record that is not due yet */
     struct held *next;
@@ -4024,6 +4133,9 @@ typedef struct app {
     uint64_t      pulled, delivered;     /* requests handed to the run, results got back */
     text          file;          /* a body_file, until the library has copied it */
     uint64_t      file_bytes;    /* of body_files, in requests without a result */
+    int           body_dir;      /* descriptor of --body-dir, or -1 */
+    uint64_t      body_files;    /* written there */
+    bool          bodies_failed; /* one could not be written: said so */
     uint64_t      bad_lines;
     char          first_bad[512];        /* message of the first one */
     int64_t       now_ms;        /* wall clock of this turn */
@@ -4051,7 +4163,7 @@ static void ticket_give_back(app *a, ticket *k) {
 }
 
 static bool app_has_failed(const app *a) {
-    return a->out.failed || a->rejects.failed || a->out_of_memory;
+    return a->out.failed || a->rejects.failed || a->bodies_failed || a->out_of_memory;
 }
 
 static void app_reject(app *a, slice line) {
@@ -4248,15 +4360,37 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
+/* The file of its body. One that could not be written is no success, whatever the server said. */
+static void app_finish_body(app *a, ticket *k, sparp_result *r) {
+    bool complete = r->status != 0 && r->error == SPARP_E_OK;
+    bool finished = part_finish(k, a->body_dir, complete);
+    a->body_files += k->has_file;
+    if (finished) return;
+    r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
+    r->error = SPARP_E_SINK_FAILED;
+    size_t before = k->parts.size;
+    PUT(&k->parts, "cannot write ");
+    put_body_path(&k->parts, a->style.body_dir, k->index);
+    PUT(&k->parts, ": ");
+    put_text(&k->parts, strerror(k->part_error));
+    if (k->parts.failed) return;
+    k->failure_size = k->parts.size - before;
+    slice failure = ticket_failure(k);
+    if (!a->bodies_failed) say("%.*s", (int)failure.size, failure.at);
+    a->bodies_failed = true;
+}
+
 /* A result: its record, its line if it failed, its place in the statistics. */
-static void app_deliver(app *a, const sparp_result *r) {
-    ticket *k = (ticket *)r->user_data;
+static void app_deliver(app *a, const sparp_result *result) {
+    ticket *k = (ticket *)result->user_data;
+    sparp_result r = *result;
     sample s;
-    sample_result(&s, r, k->index);
+    if (a->body_dir >= 0) app_finish_body(a, k, &r);
+    sample_result(&s, &r, k->index);
     tally_add(&a->tally, &s);
-    put_record(&a->out.buffer, &a->style, k, r, a->now_ms);
+    put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
     sink_record_done(&a->out);
-    if (r->outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
+    if (r.outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
     a->file_bytes -= k->file_size;
     ticket_give_back(a, k);
     a->delivered++;
@@ -4376,11 +4510,28 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
 }
 
+/* sparp_options.on_body, on the threads of the workers */
+static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
+                          void *user_data) {
+    const app *a = (const app *)user_data;
+    ticket *k = (ticket *)head->user_data;
+    return part_write(k, a->body_dir, offset, data, size) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+}
+
+/* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
+   and no descriptor should. */
+static void *on_body_end(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    (void)part_close((ticket *)response->user_data);
+    return NULL;
+}
+
 /* sparp_options.on_retry: which statuses were tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
     app *a = (app *)user_data;
     (void)run;
     (void)wait_s;
+    part_forget((ticket *)attempt->user_data);
     if (attempt->status > 0 && attempt->status < STATUS_END) a->tally.retried[attempt->status]++;
 }
 
@@ -4464,27 +4615,39 @@ static void run_options(app *a, sparp_options *o) {
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body;
     o->discard_body = c->body == BODY_NONE;
+    if (c->body_dir != NULL) {
+        o->on_body = on_body;
+        o->parse = on_body_end;
+    }
     o->on_retry = on_retry;
     o->logger.func = c->verbose ? on_log : NULL;
     o->logger.max_level = SPARP_LOG_WARN;
     o->user_data = a;
 }
 
-/* Takes what the system allows. Too few is no failure: the run goes on with fewer at once. */
-static void raise_descriptors(int64_t max_at_once) {
+/* Takes what the system allows. Too few is no failure: then there are fewer requests at once, for
+   sockets must not take what files and look-ups need. */
+static void provide_descriptors(const config *c, sparp_options *o) {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)max_at_once + DESCRIPTORS_EXTRA;
+    /* Each has a connection, and a file; with --order input so may those whose body has broken off
+       and whose result waits, of which there are four times as many at most. */
+    rlim_t each = c->body_dir == NULL ? 1 : c->order == ORDER_INPUT ? 6 : 2;
+    rlim_t extra = DESCRIPTORS_EXTRA;
+    rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
+                   : c->max_at_once == SPARP_AUTO ? 1000 : 100;
+    if (c->workers > 1) extra += (rlim_t)c->workers * DESCRIPTORS_WORKER;
+    rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= needed) return;
+    if (limit.rlim_cur >= needed || c->max_at_once == SPARP_AUTO) return;
     unsigned long long have = (unsigned long long)limit.rlim_cur;
-    unsigned long long fits = have > DESCRIPTORS_EXTRA + 1 ? have - DESCRIPTORS_EXTRA : 1;
+    unsigned long long fits = have > extra + each ? (have - extra) / each : 1;
+    o->max_at_once = (int)fits;
     if (fits > 100) fits -= fits % 100;
-    say("-c %lld needs %llu file descriptors, the limit is %llu: fewer at once. "
-        "Raise it with 'ulimit -n %llu' or use -c %llu.",
-        (long long)max_at_once, (unsigned long long)needed, have,
-        ((unsigned long long)needed + 999) / 1000 * 1000, fits);
+    say("-c %llu needs %llu file descriptors, the limit is %llu: fewer at once. "
+        "Raise it with 'ulimit -n %llu' or use -c %llu.", (unsigned long long)at_once,
+        (unsigned long long)needed, have, ((unsigned long long)needed + 999) / 1000 * 1000, fits);
 }
 
 static void app_free(app *a) {
@@ -4502,6 +4665,7 @@ static void app_free(app *a) {
     }
     sink_close(&a->out);
     sink_close(&a->rejects);
+    if (a->body_dir >= 0) (void)close(a->body_dir);
     reader_free(&a->reader);
     parser_free(&a->parser);
     text_free(&a->file);
@@ -4534,6 +4698,16 @@ static bool app_open_outputs(app *a) {
     return true;
 }
 
+/* False after a message. */
+static bool app_open_body_dir(app *a) {
+    const char *dir = a->config->body_dir;
+    bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
+    if (made) a->body_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->body_dir >= 0 && faccessat(a->body_dir, ".", W_OK | X_OK, 0) == 0) return true;
+    say("--body-dir: cannot %s %s: %s", made ? "write to" : "create", dir, strerror(errno));
+    return false;
+}
+
 /* Input and outputs opened; NULL after a message. */
 static app *app_new(const config *c) {
     app *a = (app *)calloc(1, sizeof *a);
@@ -4542,11 +4716,12 @@ static app *app_new(const config *c) {
         return NULL;
     }
     a->config = a->parser.config = c;
-    a->reader.fd = a->rejects.fd = a->out.fd = -1;
+    a->reader.fd = a->rejects.fd = a->out.fd = a->body_dir = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
+    a->style.body_dir = c->body_dir;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
@@ -4598,6 +4773,8 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     y.utf8 = a->progress.utf8;
     y.out = &a->out;
     y.rejects = &a->rejects;
+    y.body_dir = a->config->body_dir;
+    y.body_files = a->body_files;
     return summary_show(a->config, &y);
 }
 
@@ -4620,12 +4797,15 @@ static int run_requests(config *c) {
     sparp_options options;
     sparp_error error;
     if (!config_proxies(c)) return EXIT_USAGE;
-    if (c->max_at_once != SPARP_AUTO)
-        raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
     app *a = app_new(c);
     if (a == NULL) return EXIT_USAGE;
+    if (c->body_dir != NULL && !app_open_body_dir(a)) {
+        app_free(a);
+        return EXIT_USAGE;
+    }
     progress_open(&a->progress, c);
     run_options(a, &options);
+    provide_descriptors(c, &options);
     signals_catch();
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {

@@ -1200,7 +1200,7 @@ static ticket plain_ticket(const char *id, const char *meta, const char *line) {
 }
 
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all" };
+    record_style style = { false, false, BODY_JSON, "all", NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1218,7 +1218,7 @@ static void test_record(void **state) {
 }
 
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1242,7 +1242,7 @@ static void test_record_of_a_failure(void **state) {
 }
 
 static void test_record_of_a_redirect(void **state) {
-    record_style style = { false, false, BODY_NONE, NULL };
+    record_style style = { false, false, BODY_NONE, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1263,7 +1263,7 @@ static void test_record_of_a_redirect(void **state) {
 
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1297,18 +1297,20 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL };
+        record_style style = { false, false, cases[i].mode, NULL, NULL };
         sparp_result r = plain_result();
+        ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
         r.body_size = cases[i].size;
-        put_body(&t, &style, &r);
+        put_body(&t, &style, &k, &r);
         expect_text(&t, cases[i].out);
+        text_free(&k.parts);
     }
     text_free(&t);
 }
 
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1327,7 +1329,7 @@ static void test_dry_urls(void **state) {
         { "http://u:p@h#?", "http://***@h?k=v%20w" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1456,7 +1458,7 @@ static void test_summary_json_is_json(void **state) {
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
