@@ -35,8 +35,9 @@
        }
 
    CONTENTS (search for the tag)
-       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, ERRORS, STOPPING,
-                     EVENT LOOP, TLS, LIMITS AND THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
+       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
+                     PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
+                     THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -155,6 +156,40 @@
    while it lay idle is no failure: the request is replayed once, at once, if that is safe. A
    result of an unsafe request whose effect is unknown says maybe_applied.
 
+   REDIRECTS
+   301, 302, 303, 307 and 308 with a Location are followed, up to max_redirects (10), and are not
+   shown to inspect(). 303 becomes a GET (HEAD stays), 301 and 302 turn POST into GET, without the
+   body and the fields that describe it; 307 and 308, and the others, keep method and body. Each
+   hop takes a token and waits for its origin as a request does; timeout_s holds for the attempt
+   with all its hops, but not for what they wait. The next attempt begins with the first url.
+   Another origin does not get Authorization, Cookie, your Host and sensitive_headers, nor do the
+   hops behind it. Refused, with the 3xx, its fields and its body as the result, and the error
+   REDIRECT_REFUSED: the one too many, https to http, another scheme, credentials in Location,
+   two Locations. .url is the first, .final_url the last. A 417 to a request that said Expect is
+   sent again without.
+
+   BODIES
+   In memory, or streamed. on_body() takes what comes, decoded, in pieces of up to 256 KB, and may
+   ask to pause: then the connection is not read until sparp_wake(), from whatever thread, and
+   idle_timeout_s stands still; timeout_s does not. read_body() gives what goes, by offset, so that
+   each attempt can begin at 0; it is asked for 32 KB at a time and may say LATER, until
+   sparp_wake(). A request with a body of 1 MiB or more, or of unknown size, says Expect:
+   100-continue and waits for the word, a second at most; a header Expect of yours (or one with
+   value NULL) decides otherwise. An answer that comes before the body is sent is the answer.
+   compressed asks for gzip and deflate and decodes them, all members of a gzip file too; what is
+   damaged, cut off or followed by something else is ENCODING. max_body_bytes counts what came and
+   what it was decoded to.
+
+   PROXIES AND ADDRESSES
+   proxy for http:// is asked for whole urls, over connections that all origins share; for https://
+   it is asked to CONNECT, and sees nothing more. Credentials are sent to it alone. What goes wrong
+   before it has let us through is PROXY_FAILED, or PROXY_REFUSED with its 3xx or 4xx in .sys_error;
+   a 407 to a http:// request is a response. No environment variable is read. Proxies are spoken
+   to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
+   (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
+   race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
+   minute (a failure: a second).
+
    ERRORS
    A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
    the address or the limit in it. A function fails only if the run cannot be performed:
@@ -240,14 +275,14 @@
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
    With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
    one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
-   threads, and so is parse(), except for the last answer of a request that ends SOFT_EXHAUSTED;
-   all other callbacks stay on yours. What these two and the allocator touch must be safe to use
-   from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
+   threads, and so are on_body(), read_body(), resolve_host() and parse(), except for the last
+   answer of a request that ends SOFT_EXHAUSTED; all other callbacks stay on yours. What these
+   and the allocator touch must be safe to use from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
    logs nothing. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
-   Redirects (a 3xx is a response like any other), proxies, compression, HTTP/2, TLS 1.3, client
-   keys other than RSA and P-256, revocation, cookies, WebSocket. */
+   HTTP/2, TLS 1.3, client keys other than RSA and P-256, revocation, SOCKS and https proxies,
+   cookies, brotli and zstd, WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -7460,6 +7495,31 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* It goes back to its queue as if it, or its hop, had never begun. */
+static void sparp__sched_take_back(sparp *run, sparp__task *t) {
+    if (!t->on_hop && --t->attempts == 0) {
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
+    }
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* Those that are connected there and wait for their token have not been sent: nor will they. */
+static void sparp__sched_call_back(sparp *run, const sparp__origin *o) {
+    for (sparp__link *at = run->paced.ring.prev; at != &run->paced.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        at = at->prev;
+        if (t->origin != o)
+            continue;
+        sparp__sched_detach(run, t, false);
+        sparp__sched_put_origin(run, t->home);
+        t->home = NULL;
+        sparp__sched_leave(run, t);
+        sparp__sched_take_back(run, t);
+    }
+}
+
 /* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
    closes nothing: each request ends by itself. */
 static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
@@ -7473,8 +7533,10 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
         return;                         /* says nothing new */
     if (!(asked > 0))
         asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
-    if (asked > 0)
-        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    if (!(asked > 0))
+        return;
+    sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    sparp__sched_call_back(run, t->origin);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -7567,12 +7629,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     sparp__crew_drop_idle(run->crew);
     for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
         sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
-    if (!t->on_hop && --t->attempts == 0) {
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
-    }
-    run->stats.waiting++;
-    sparp__sched_queue_again(run, t, true);
+    sparp__sched_take_back(run, t);
 }
 
 /* A redirect leads on, maybe to another origin: the next hop waits for whatever it needs there,
@@ -7735,6 +7792,11 @@ static bool sparp__sched_resolve(sparp *run, const sparp__task *t, const char *l
     return ok;
 }
 
+/* Without what may be a password. */
+static const char *sparp__sched_show(const char *location) {
+    return strchr(location, '@') != NULL ? "***" : location;
+}
+
 /* The response at hand is a redirect, and complete: what follows from it? On false the attempt
    ends with the fault that is set. */
 static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
@@ -7746,14 +7808,15 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
     if (wrong == NULL && t->http.status != 417 && t->redirects >= run->options.max_redirects)
         return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
                                 "more than %d redirects, the next one to %.80s",
-                                run->options.max_redirects, location);
+                                run->options.max_redirects, sparp__sched_show(location));
     if (wrong == NULL && !sparp__sched_resolve(run, t, location))
         return sparp__fault_memory(&t->fault);
     if (wrong == NULL)
         wrong = sparp__sched_check_target(run, t, &url);
     if (wrong != NULL)
         return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
-                                "redirect to %.60s refused: %s", location, wrong);
+                                "redirect to %.60s refused: %s", sparp__sched_show(location),
+                                wrong);
     if (t->hop == NULL)
         t->hop = (sparp__request *)sparp__env_zalloc(&run->env, sizeof *t->hop);
     if (t->hop == NULL || !sparp__sched_build_hop(run, t, &url))

@@ -48,8 +48,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -447,6 +449,52 @@ static bool parse_statuses(slice s, status_list *out) {
     return true;
 }
 
+/* 4 or 6 for "10.0.0.7" or "::1", also in brackets; 0: no address. */
+static int address_version(slice s) {
+    char copy[64];
+    struct in6_addr address;
+    if (s.size > 2 && s.at[0] == '[' && s.at[s.size - 1] == ']') {
+        s = slice_from(s, 1);
+        s.size--;
+        if (memchr(s.at, ':', s.size) == NULL) return 0;
+    }
+    if (s.size == 0 || s.size >= sizeof copy || memchr(s.at, '\0', s.size) != NULL) return 0;
+    memcpy(copy, s.at, s.size);
+    copy[s.size] = '\0';
+    if (inet_pton(AF_INET, copy, &address) == 1) return 4;
+    return inet_pton(AF_INET6, copy, &address) == 1 ? 6 : 0;
+}
+
+/* Takes the part before the first ':' off *rest, whose own colons are in brackets: "[::1]:80". */
+static bool split_host(slice *rest, slice *part) {
+    const char *closing = NULL;
+    if (rest->at == NULL) return false;
+    if (rest->size > 0 && rest->at[0] == '[') {
+        closing = (const char *)memchr(rest->at, ']', rest->size);
+    }
+    if (closing == NULL) return slice_split(rest, ':', part);
+    slice after = slice_from(*rest, (size_t)(closing + 1 - rest->at)), nothing;
+    part->at = rest->at;
+    part->size = rest->size - after.size;
+    *rest = after;
+    return slice_split(rest, ':', &nothing) && nothing.size == 0;
+}
+
+static bool is_port(slice s) {
+    int64_t port;
+    return parse_count(s, &port) && port >= 1 && port <= 65535;
+}
+
+/* A host as it stands in a url, or "". What has a meaning in lists or urls is in no name. */
+static bool is_host(slice s) {
+    if (s.size > 0 && s.at[0] == '[') return address_version(s) == 6;
+    for (size_t i = 0; i < s.size; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c <= ' ' || c == 0x7F || strchr(",/?#@[]:\\", c) != NULL) return false;
+    }
+    return true;
+}
+
 /* The position of `word` in "a|b|c", or -1. */
 static int parse_choice(const char *choices, slice word) {
     slice rest = slice_of(choices), part;
@@ -778,6 +826,7 @@ static double json_number_value(slice raw) {
     X(JUDGE,  "Judging and retrying") \
     X(STOP,   "Stopping") \
     X(OUTPUT, "Output") \
+    X(NET,    "Network") \
     X(TLS,    "TLS") \
     X(SCREEN, "Screen")
 
@@ -824,10 +873,24 @@ static double json_number_value(slice raw) {
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
     X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
       "name lookup and connection [10s]") \
+    X(DNS_TIMEOUT, 0, "dns-timeout", "TIME", PACE, TIME, dns_timeout, 1, 0, \
+      "name lookup; this and the next four count within the above [none]") \
+    X(TLS_TIMEOUT, 0, "tls-timeout", "TIME", PACE, TIME, tls_timeout, 1, 0, \
+      "TLS handshake [none]") \
+    X(SEND_TIMEOUT, 0, "send-timeout", "TIME", PACE, TIME, send_timeout, 1, 0, \
+      "sending the request, from its first byte to its last [none]") \
+    X(FIRST_BYTE_TIMEOUT, 0, "first-byte-timeout", "TIME", PACE, TIME, first_byte_timeout, 1, 0, \
+      "from there to the first byte of the answer [none]") \
+    X(IDLE_TIMEOUT, 0, "idle-timeout", "TIME", PACE, TIME, idle_timeout, 1, 0, \
+      "no byte either way [that of --timeout]") \
+    X(MIN_SPEED, 0, "min-speed", "SIZE", PACE, SIZE, min_speed, 1, INT64_MAX, \
+      "bytes per second: a body that is slower is a timeout [none]") \
+    X(MIN_SPEED_TIME, 0, "min-speed-time", "TIME", PACE, TIME, min_speed_time, 1, 0, \
+      "... when it has been so for that long [30s]") \
     X(DEADLINE, 0, "deadline", "TIME", PACE, TIME, deadline, 1, 0, \
       "the whole run; exit 4 [none]") \
     X(OK, 0, "ok", "LIST", JUDGE, OTHER, given, 0, 0, \
-      "statuses that are success: 200-299,4xx,301,all,none [2xx,3xx]") \
+      "statuses that are success: 200-299,4xx,301,all,none [2xx,304]") \
     X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
       "statuses worth another try [408,425,429,500,502-504]") \
     X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
@@ -874,6 +937,30 @@ static double json_number_value(slice raw) {
       "the input lines, as they were, of everything that did not succeed") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
       "longest response body taken: 64k, 8M [64M]") \
+    X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \
+      "redirects followed; none: a 3xx is an answer like any other [10]") \
+    X(SENSITIVE, 0, "sensitive", "NAME,..", NET, TEXT, sensitive, 0, 0, \
+      "headers not sent on to another host, as Authorization and Cookie are not") \
+    X(COMPRESSED, 0, "compressed", NULL, NET, SWITCH, compressed, 0, 0, \
+      "ask for gzip and deflate, and decode them") \
+    X(USER_AGENT, 'A', "user-agent", "UA", NET, TEXT, user_agent, 0, 0, \
+      "the User-Agent header, unless --header sets it; '': none") \
+    X(PROXY, 'x', "proxy", "URL", NET, TEXT, proxy, 0, 0, \
+      "http://[USER:PASSWORD@]HOST[:PORT]; none: not even that of the environment") \
+    X(NOPROXY, 0, "noproxy", "LIST", NET, TEXT, noproxy, 0, 0, \
+      "hosts reached without: a.org,.b.org,10.0.0.7 or *") \
+    X(IPV4, '4', "ipv4", NULL, NET, SWITCH, ipv4, 0, 0, \
+      "only IPv4 addresses") \
+    X(IPV6, '6', "ipv6", NULL, NET, SWITCH, ipv6, 0, 0, \
+      "only IPv6 addresses") \
+    X(RESOLVE, 0, "resolve", "HOST:PORT:ADDRESS", NET, OTHER, given, 0, 0, \
+      "what a name stands for; HOST may be *; repeatable") \
+    X(CONNECT_TO, 0, "connect-to", "H1:P1:H2:P2", NET, OTHER, given, 0, 0, \
+      "to H2:P2 instead of H1:P1; what is empty matches all, or stays; repeatable") \
+    X(UNIX_SOCKET, 0, "unix-socket", "PATH", NET, TEXT, unix_socket, 0, 0, \
+      "connect to this socket, whatever the host") \
+    X(INTERFACE, 0, "interface", "ADDRESS", NET, TEXT, local_address, 0, 0, \
+      "our own address: 10.0.0.5, ::1 [any]") \
     X(CACERT, 0, "cacert", "FILE", TLS, TEXT, cacert, 0, 0, \
       "trust the certificates of this PEM file [those of the system]") \
     X(PIN, 0, "pin", "SHA256", TLS, TEXT, pin, 0, 0, \
@@ -907,7 +994,7 @@ static double json_number_value(slice raw) {
     X(HELP, 0, "help", NULL, SCREEN, SWITCH, show_help, 0, 0, \
       "this help") \
     X(VERSION, 'V', "version", NULL, SCREEN, SWITCH, show_version, 0, 0, \
-      "version, compiler, TLS library, backend")
+      "version, compiler, TLS library, backend, zlib")
 
 /* X("other name", ID) */
 #define ALIASES(X) \
@@ -920,7 +1007,10 @@ static double json_number_value(slice raw) {
     X("parallel-max", MAX_AT_ONCE) \
     X("jobs", MAX_AT_ONCE) \
     X("request", METHOD) \
-    X("max-time", TIMEOUT)
+    X("max-time", TIMEOUT) \
+    X("location", MAX_REDIRS) \
+    X("speed-limit", MIN_SPEED) \
+    X("speed-time", MIN_SPEED_TIME)
 
 typedef enum option_id {
 #define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
@@ -952,6 +1042,8 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
+enum { REDIRECTS_MAX = 1000 };
+
 typedef struct kept {            /* memory that lives as long as the config */
     struct kept *next;
 } kept;
@@ -959,6 +1051,11 @@ typedef struct kept {            /* memory that lives as long as the config */
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
     const char *cacert, *pin, *cert, *key;
+    const char *sensitive, *user_agent, *unix_socket, *local_address;
+    const char *resolve, *connect_to;        /* all that were given, ',' between */
+    const char *proxy, *noproxy;             /* of the command line ... */
+    const char *http_proxy, *https_proxy;    /* ... and what follows, with the environment */
+    const char *no_proxy;
     const char *data, *json;                 /* default bodies */
     size_t      data_size;
     sparp_field headers[DEFAULTS_MAX];       /* -H 'K: V', and in front those of -H 'K:' ... */
@@ -967,11 +1064,15 @@ typedef struct config {
     size_t      num_removed;                 /* ... this many, their values are NULL */
     int64_t     skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
     int64_t     retries, soft_retries, timeout_retries, transport_retries;
+    int64_t     max_redirs, min_speed;       /* max_redirs 0: the default */
     double      max_per_second, timeout, connect_timeout, deadline;
+    double      dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
+    double      min_speed_time;
     double      backoff, backoff_max, retry_after_max;
     int         format, on_bad_line, stop_mode, order, body, progress, summary, color;
     bool        retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
-    bool        insecure, quiet, verbose, dry_run, show_usage, show_help, show_version;
+    bool        insecure, compressed, ipv4, ipv6;
+    bool        quiet, verbose, dry_run, show_usage, show_help, show_version;
     status_list ok, retry_on;
     unsigned    stop_on;
     int64_t     max_fail, max_fail_percent;
@@ -1100,7 +1201,10 @@ static void put_help(text *t) {
         put_format(t, "%s --%s is --%s", i > 0 ? "," : "", option_aliases[i].name,
                    option_rows[option_aliases[i].id].name);
     }
-    PUT(t, ".\nTIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
+    PUT(t, ".\n"
+           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first also in"
+           " capitals.\n"
+           "TIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
            "SIZE: 64k, 8M, 1G.  LIST: 200-299,4xx,301,all,none.\n"
            "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired, 4 deadline,\n"
            "      5 output could not be written, 128+N ended by signal N.\n");
@@ -1117,11 +1221,12 @@ static const char short_help[] =
     "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
     "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
     "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
-    "               --ok LIST           statuses that are success          [2xx,3xx]\n"
+    "               --ok LIST           statuses that are success          [2xx,304]\n"
     "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
     "Stop           --first N           stop after N successes\n"
     "               --max-fail N|P%     stop after that many failed requests\n"
     "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
+    "Network    -x PROXY  -A UA  --max-redirs N  --compressed  --resolve H:P:A\n"
     "Output     -o FILE  --order input  --body none  --rejects FILE  -n  -q  -v\n"
     "'sparp --help' lists everything.\n";
 
@@ -1329,7 +1434,7 @@ static bool set_headers_shown(config *c, const char *arg) {
     while (!word && slice_split(&rest, ',', &part)) {
         if (parse_choice("none|all", trimmed(part)) >= 0) names = false;
     }
-    if (!word && !names) return option_refuse(OPTION_HEADERS, arg, "none, all or names with commas");
+    if (!word && !names) return option_refuse(OPTION_HEADERS, arg, "none, all, or names");
     c->headers_shown = strcmp(arg, "none") == 0 ? NULL : arg;
     return true;
 }
@@ -1354,6 +1459,76 @@ static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t 
     }
     *out = value;
     return true;
+}
+
+/* A number, or "none", which is what 0 means too. */
+static bool set_max_redirs(config *c, const char *arg) {
+    int64_t value = 0;
+    bool none = strcmp(arg, "none") == 0;
+    if (!none && !parse_count(slice_of(arg), &value)) {
+        return option_refuse(OPTION_MAX_REDIRS, arg, "a number or none");
+    }
+    if (value > REDIRECTS_MAX) {
+        say("--max-redirs: '%s' is out of range, which is 0 to %d", arg, REDIRECTS_MAX);
+        return false;
+    }
+    c->max_redirs = value == 0 ? SPARP_NONE : value;
+    return true;
+}
+
+/* Appends to a list of the config, after a comma. */
+static bool list_append(config *c, const char **list, const text *entry) {
+    text t = { NULL, 0, 0, false };
+    if (*list != NULL) {
+        put_text(&t, *list);
+        put_char(&t, ',');
+    }
+    put_bytes(&t, entry->at, entry->size);
+    if (entry->failed) t.failed = true;
+    if (t.failed) say("out of memory");
+    *list = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return *list != NULL;
+}
+
+/* "host:port:address", and as curl has it more addresses after commas; brackets are not needed. */
+static bool set_resolve(config *c, const char *arg) {
+    slice rest = slice_of(arg), host, port, address;
+    bool good = split_host(&rest, &host) && is_host(host) && host.size > 0
+             && slice_split(&rest, ':', &port) && is_port(port) && rest.at != NULL;
+    text entry = { NULL, 0, 0, false };
+    while (good && slice_split(&rest, ',', &address)) {
+        int version = address_version(address);
+        bool bare = version == 6 && address.at[0] != '[';
+        good = version != 0;
+        if (entry.size > 0) put_char(&entry, ',');
+        put_bytes(&entry, host.at, host.size + 1 + port.size + 1);
+        if (bare) put_char(&entry, '[');
+        put_slice(&entry, address);
+        if (bare) put_char(&entry, ']');
+    }
+    if (good) good = list_append(c, &c->resolve, &entry);
+    else      (void)option_refuse(OPTION_RESOLVE, arg, "HOST:PORT:ADDRESS");
+    text_free(&entry);
+    return good;
+}
+
+/* "host1:port1:host2:port2", any of which may be empty. */
+static bool set_connect_to(config *c, const char *arg) {
+    slice rest = slice_of(arg), part;
+    bool good = true;
+    for (int i = 0; i < 4 && good; i++) {
+        bool port = i % 2 == 1;
+        good = (port ? slice_split(&rest, ':', &part) : split_host(&rest, &part))
+            && (port ? part.size == 0 || is_port(part) : is_host(part))
+            && (rest.at == NULL) == (i == 3);
+    }
+    if (!good) return option_refuse(OPTION_CONNECT_TO, arg, "HOST1:PORT1:HOST2:PORT2");
+    text entry = { NULL, 0, 0, false };
+    put_text(&entry, arg);
+    good = list_append(c, &c->connect_to, &entry);
+    text_free(&entry);
+    return good;
 }
 
 /* "N" or "P%". */
@@ -1400,6 +1575,9 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_HEADERS:   return set_headers_shown(c, arg);
+    case OPTION_MAX_REDIRS: return set_max_redirs(c, arg);
+    case OPTION_RESOLVE:   return set_resolve(c, arg);
+    case OPTION_CONNECT_TO: return set_connect_to(c, arg);
     case OPTION_DATA:
         c->data = text_or_file(c, id, arg, &c->data_size);
         return c->data != NULL;
@@ -1556,13 +1734,20 @@ static void resolve_headers(config *c) {
     c->num_headers = count;
 }
 
-/* --json is said to set Accept: it does, unless -H does. */
-static bool add_accept(config *c) {
-    static const char accept[] = "Accept: application/json";
+/* What another flag sets, unless -H does. No value: the library's own is not sent. */
+static bool add_default_header(config *c, const char *name, const char *value) {
     for (size_t i = 0; i < c->num_headers; i++) {
-        if (same_name(slice_of(c->headers[i].name), slice_of("accept"))) return true;
+        if (same_name(slice_of(c->headers[i].name), slice_of(name))) return true;
     }
-    return add_header(c, slice_of(accept));
+    text line = { NULL, 0, 0, false };
+    put_text(&line, name);
+    PUT(&line, ": ");
+    put_text(&line, value);
+    slice whole = { line.at, line.size };
+    if (line.failed) say("out of memory");
+    bool done = !line.failed && add_header(c, whole);
+    text_free(&line);
+    return done;
 }
 
 /* Lists that were not given get their defaults, less what the other list claims. */
@@ -1602,6 +1787,45 @@ static bool check_tls(const config *c) {
         && check_readable("key", c->key);
 }
 
+static bool check_net(const config *c) {
+    if (c->compressed && !sparp_has_zlib()) {
+        say("--compressed: this sparp was built without zlib, so it cannot decode gzip");
+        return false;
+    }
+    if (c->ipv4 && c->ipv6) {
+        say("--ipv4 and --ipv6 exclude each other");
+        return false;
+    }
+    if (c->local_address != NULL && address_version(slice_of(c->local_address)) == 0) {
+        return option_refuse(OPTION_INTERFACE, c->local_address, "an address like 10.0.0.5 or ::1");
+    }
+    if (c->sensitive != NULL && !is_name_list(slice_of(c->sensitive))) {
+        return option_refuse(OPTION_SENSITIVE, c->sensitive, "names of headers, ',' between");
+    }
+    if (c->given[OPTION_MIN_SPEED_TIME] && !c->given[OPTION_MIN_SPEED]) {
+        say("--min-speed-time says for how long --min-speed is looked at, give that too");
+        return false;
+    }
+    struct sockaddr_un socket_address;
+    size_t longest = sizeof socket_address.sun_path - 1;
+    if (c->unix_socket != NULL && (*c->unix_socket == '\0' || strlen(c->unix_socket) > longest)) {
+        say("--unix-socket: a path has 1 to %d bytes", (int)longest);
+        return false;
+    }
+    return true;
+}
+
+/* A header of a line of its own would end the line. */
+static bool check_user_agent(config *c) {
+    if (c->user_agent == NULL) return true;
+    for (const char *at = c->user_agent; *at != '\0'; at++) {
+        if ((unsigned char)*at >= ' ' && *at != 0x7F) continue;
+        say("--user-agent: a control character is in it");
+        return false;
+    }
+    return add_default_header(c, "User-Agent", c->user_agent);
+}
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->data != NULL && c->json != NULL) {
@@ -1625,15 +1849,89 @@ static bool config_check(config *c) {
         say("--summarize reads files of records, not %s", c->sources[i]);
         return false;
     }
-    if (!check_tls(c)) return false;
+    if (!check_tls(c) || !check_net(c) || !check_user_agent(c)) return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {
         say("--method: '%s' is no method", c->method);
         return false;
     }
     if (c->output != NULL && strcmp(c->output, "-") == 0) c->output = NULL;
-    if (c->json != NULL && !add_accept(c)) return false;
+    if (c->json != NULL && !add_default_header(c, "Accept", "application/json")) return false;
     resolve_headers(c);
     return resolve_lists(c);
+}
+
+static const char *env_text(const char *name) {      /* NULL: not set, or empty */
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* [http://][user[:password]@]host[:port][/] */
+static bool is_proxy(slice s) {
+    if (s.size > 0 && s.at[s.size - 1] == '/') s.size--;
+    for (size_t i = s.size; i > 0; i--) {
+        if ((unsigned char)s.at[i - 1] <= ' ') return false;
+        if (s.at[i - 1] != '@') continue;
+        s = slice_from(s, i);
+        break;
+    }
+    slice host;
+    return split_host(&s, &host) && host.size > 0 && is_host(host)
+        && (s.at == NULL || is_port(s));
+}
+
+/* The proxy that `name`, a flag or a variable, asks for; false after a message, which must not
+   show a password. */
+static bool take_proxy(config *c, const char *name, const char *value, const char **out) {
+    const char *mark = strstr(value, "://"), *at = strrchr(value, '@');
+    bool http = mark == NULL || starts_with(slice_of(value), "http://");
+    slice rest = slice_of(mark != NULL ? mark + 3 : value);
+    if (!http || !is_proxy(rest)) {
+        int scheme = mark != NULL ? (int)(mark + 3 - value) : 0;
+        if (scheme > 100) scheme = 100;
+        say("%s: '%.*s%s%.200s' is not a proxy like http://host:3128", name, scheme, value,
+            at != NULL ? "***@" : "", at != NULL ? at + 1 : rest.at);
+        return false;
+    }
+    text t = { NULL, 0, 0, false };
+    PUT(&t, "http://");
+    put_slice(&t, rest);
+    if (t.size > 0 && t.at[t.size - 1] == '/') t.size--;
+    if (t.failed) say("out of memory");
+    *out = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return *out != NULL;
+}
+
+/* The first of the variables "NAME|NAME|..." that is set, as a proxy. HTTP_PROXY is none of them:
+   in a CGI script that is a header of the client. */
+static bool take_env_proxy(config *c, const char *names, const char **out) {
+    slice rest = slice_of(names), part;
+    while (slice_split(&rest, '|', &part)) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%.*s", (int)part.size, part.at);
+        const char *value = env_text(name);
+        if (value != NULL) return take_proxy(c, name, value, out);
+    }
+    return true;
+}
+
+/* --proxy, else the environment, as curl does it; false after a message. */
+static bool config_proxies(config *c) {
+    bool none = c->proxy != NULL && (*c->proxy == '\0' || strcmp(c->proxy, "none") == 0);
+    c->no_proxy = c->noproxy != NULL ? c->noproxy : env_text("no_proxy");
+    if (c->no_proxy == NULL) c->no_proxy = env_text("NO_PROXY");
+    if (none || (c->unix_socket != NULL && c->proxy == NULL)) return true;
+    if (c->unix_socket != NULL) {
+        say("--unix-socket and --proxy exclude each other");
+        return false;
+    }
+    if (c->proxy != NULL) {
+        bool good = take_proxy(c, "--proxy", c->proxy, &c->http_proxy);
+        c->https_proxy = c->http_proxy;
+        return good;
+    }
+    return take_env_proxy(c, "http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
+        && take_env_proxy(c, "https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
 }
 
 /* ============================================================================================ */
@@ -2817,6 +3115,24 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
     else                                          put_string(t, line, style->ascii);
 }
 
+/* A URL as it may be shown: the password is nobody's business. */
+static void put_masked_url(text *t, slice url, bool ascii) {
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    text masked = { NULL, 0, 0, false };
+    if (url.size < scheme) scheme = url.size;
+    slice rest = slice_from(url, scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    size_t user_end = authority.size;
+    while (user_end > 0 && authority.at[user_end - 1] != '@') user_end--;
+    put_bytes(&masked, url.at, scheme);
+    if (user_end > 0) PUT(&masked, "***@");
+    put_slice(&masked, slice_from(rest, user_end));
+    slice shown = { masked.at, masked.size };
+    put_string(t, shown, ascii);
+    if (masked.failed) t->failed = true;
+    text_free(&masked);
+}
+
 static void put_record(text *t, const record_style *style, const ticket *k, const sparp_result *r,
                        int64_t now_ms) {
     put_index_and_id(t, style, k);
@@ -2829,6 +3145,12 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     put_u64(t, (uint64_t)r->attempts);
     PUT(t, ",\"url\":");
     put_string(t, slice_of(r->url), style->ascii);
+    if (r->redirects > 0) {
+        PUT(t, ",\"final_url\":");
+        put_masked_url(t, slice_of(r->final_url), style->ascii);
+        PUT(t, ",\"redirects\":");
+        put_u64(t, (uint64_t)r->redirects);
+    }
     PUT(t, ",\"t\":");
     put_thousandths(t, now_ms);
     if (r->attempts > 0) put_times(t, r);
@@ -2861,24 +3183,6 @@ static void put_bad_record(text *t, const record_style *style, uint64_t index, s
     PUT(t, ",\"line\":");
     put_string(t, line, style->ascii);
     PUT(t, "}\n");
-}
-
-/* A URL as it may be shown: the password is nobody's business. */
-static void put_masked_url(text *t, slice url, bool ascii) {
-    size_t scheme = starts_with(url, "https") ? 8 : 7;
-    text masked = { NULL, 0, 0, false };
-    if (url.size < scheme) scheme = url.size;
-    slice rest = slice_from(url, scheme);
-    slice authority = { rest.at, find_any(rest, "/?#") };
-    size_t user_end = authority.size;
-    while (user_end > 0 && authority.at[user_end - 1] != '@') user_end--;
-    put_bytes(&masked, url.at, scheme);
-    if (user_end > 0) PUT(&masked, "***@");
-    put_slice(&masked, slice_from(rest, user_end));
-    slice shown = { masked.at, masked.size };
-    put_string(t, shown, ascii);
-    if (masked.failed) t->failed = true;
-    text_free(&masked);
 }
 
 /* --dry-run: what would be sent. */
@@ -2924,7 +3228,7 @@ typedef struct sample {          /* what the tally wants to know about one reque
     int         outcome;         /* sparp_outcome, or OUTCOME_INVALID */
     sparp_error error;
     sparp_phase phase;
-    int         status, attempts;
+    int         status, attempts, redirects;
     bool        reused;
     uint64_t    index, bytes_in, bytes_out;
     int64_t     elapsed_us, total_us;
@@ -2935,7 +3239,7 @@ typedef struct tally {
     uint64_t outcomes[OUTCOMES];
     uint64_t status[STATUS_END], retried[STATUS_END], no_status;
     uint64_t errors[SPARP_E_COUNT][SPARP_PHASE_COUNT];   /* by phase for timeouts, else in [0] */
-    uint64_t retries, responses, reused, bytes_in, bytes_out;
+    uint64_t retries, redirects, responses, reused, bytes_in, bytes_out;
     bool     has_first;          /* the first one with an error */
     uint64_t first_index;
     char     first_url[200];
@@ -2997,6 +3301,7 @@ static void tally_add(tally *y, const sample *s) {
     y->bytes_in += s->bytes_in;
     y->bytes_out += s->bytes_out;
     if (s->attempts > 1) y->retries += (uint64_t)(s->attempts - 1);
+    if (s->redirects > 0) y->redirects += (uint64_t)s->redirects;
     if (s->status > 0 && s->status < STATUS_END) {
         y->status[s->status]++;
         y->responses++;
@@ -3018,6 +3323,7 @@ static void sample_result(sample *s, const sparp_result *r, uint64_t index) {
     s->phase = r->phase;
     s->status = r->status;
     s->attempts = r->attempts;
+    s->redirects = r->redirects;
     s->reused = r->reused;
     s->index = index;
     s->bytes_in = r->bytes_in;
@@ -3053,6 +3359,7 @@ typedef struct summary {
     int64_t      elapsed_us;
     uint64_t     connects, reuses;
     uint64_t     soft_retries, timeout_retries, transport_retries;     /* all 0: not known */
+    uint64_t     redirects;                                            /* 0: as the tally has it */
     int64_t      waited_us[SPARP_WAIT_COUNT];                          /* all 0: not known */
     bool         histogram, utf8;
     const sink  *out, *rejects;  /* NULL, or without a file: not mentioned */
@@ -3112,6 +3419,11 @@ static double summary_rate(const summary *s) {
     return (double)tally_finished(s->tally) * 1e6 / (double)s->elapsed_us;
 }
 
+/* A saved record has those of its last attempt alone. */
+static uint64_t summary_redirects(const summary *s) {
+    return s->redirects > 0 ? s->redirects : s->tally->redirects;
+}
+
 static void put_requests_rows(text *t, const summary *s) {
     const tally *y = s->tally;
     put_count(t, "requests   ", tally_finished(y), " finished");
@@ -3139,6 +3451,8 @@ static void put_requests_rows(text *t, const summary *s) {
     } else if (y->retries > 0) {
         put_count(t, "      ", y->retries, " retries");
     }
+    uint64_t redirects = summary_redirects(s);
+    if (redirects > 0) put_count(t, "   ", redirects, redirects == 1 ? " redirect" : " redirects");
     put_char(t, '\n');
 }
 
@@ -3330,6 +3644,7 @@ static void put_summary_json(text *t, const summary *s) {
     PUT(t, ",\"retries\":");
     uint64_t known = s->soft_retries + s->timeout_retries + s->transport_retries;
     put_u64(t, known > 0 ? known : y->retries);
+    put_count(t, ",\"redirects\":", summary_redirects(s), "");
     put_outcomes_json(t, y);
     PUT(t, ",\"bytes\":{\"out\":");
     put_u64(t, y->bytes_out);
@@ -3528,11 +3843,6 @@ static size_t terminal_columns(void) {
     return 80;
 }
 
-static bool env_is_set(const char *name) {
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0';
-}
-
 static bool terminal_is_dumb(void) {
     const char *term = getenv("TERM");
     return term == NULL || strcmp(term, "dumb") == 0;
@@ -3549,8 +3859,8 @@ static bool bar_makes_sense(void) {
 
 static bool color_wanted(const config *c) {
     if (c->color != COLOR_AUTO) return c->color == COLOR_ALWAYS;
-    if (env_is_set("NO_COLOR")) return false;
-    if (env_is_set("FORCE_COLOR") || env_is_set("CLICOLOR_FORCE")) return true;
+    if (env_text("NO_COLOR") != NULL) return false;
+    if (env_text("FORCE_COLOR") != NULL || env_text("CLICOLOR_FORCE") != NULL) return true;
     return isatty(STDERR_FILENO) && !terminal_is_dumb();
 }
 
@@ -4093,9 +4403,39 @@ static double none_if_zero(const config *c, option_id id, double value) {
     return c->given[id] && !(value > 0) ? SPARP_NONE : value;
 }
 
+/* Where to connect, and how long what may take. */
+static void net_options(const config *c, sparp_options *o) {
+    o->timeout_s = c->timeout;
+    o->connect_timeout_s = c->connect_timeout;
+    o->dns_timeout_s = c->dns_timeout;
+    o->tls_timeout_s = c->tls_timeout;
+    o->send_timeout_s = c->send_timeout;
+    o->first_byte_timeout_s = c->first_byte_timeout;
+    o->idle_timeout_s = c->idle_timeout;
+    o->min_bytes_per_second = (double)c->min_speed;
+    o->min_speed_s = c->min_speed_time;
+    o->max_redirects = (int)c->max_redirs;
+    o->sensitive_headers = c->sensitive;
+    o->compressed = c->compressed;
+    o->proxy = c->http_proxy;
+    o->https_proxy = c->https_proxy != NULL ? c->https_proxy : c->http_proxy != NULL ? "" : NULL;
+    if (o->proxy != NULL || o->https_proxy != NULL) o->no_proxy = c->no_proxy;
+    o->unix_socket = c->unix_socket;
+    o->resolve = c->resolve;
+    o->connect_to = c->connect_to;
+    o->local_address = c->local_address;
+    o->ip_version = c->ipv4 ? 4 : c->ipv6 ? 6 : 0;
+    o->tls.ca_file = c->cacert;
+    o->tls.pin_sha256 = c->pin;
+    o->tls.client_cert_file = c->cert;
+    o->tls.client_key_file = c->key;
+    o->tls.insecure_no_verify = c->insecure;
+}
+
 static void run_options(app *a, sparp_options *o) {
     const config *c = a->config;
     memset(o, 0, sizeof *o);
+    net_options(c, o);
     o->next_request = next_request;
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
@@ -4103,8 +4443,6 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)c->workers;
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
-    o->timeout_s = c->timeout;
-    o->connect_timeout_s = c->connect_timeout;
     o->run_deadline_s = c->deadline;
     if (c->given[OPTION_OK] || c->given[OPTION_RETRY_ON]) o->inspect = inspect_by_lists;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
@@ -4125,11 +4463,6 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body;
-    o->tls.ca_file = c->cacert;
-    o->tls.pin_sha256 = c->pin;
-    o->tls.client_cert_file = c->cert;
-    o->tls.client_key_file = c->key;
-    o->tls.insecure_no_verify = c->insecure;
     o->discard_body = c->body == BODY_NONE;
     o->on_retry = on_retry;
     o->logger.func = c->verbose ? on_log : NULL;
@@ -4260,6 +4593,7 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     y.soft_retries = s->soft_retries;
     y.timeout_retries = s->timeout_retries;
     y.transport_retries = s->transport_retries;
+    y.redirects = s->redirects;
     y.histogram = a->config->verbose || isatty(STDERR_FILENO);
     y.utf8 = a->progress.utf8;
     y.out = &a->out;
@@ -4282,9 +4616,10 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
     return bad && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
 }
 
-static int run_requests(const config *c) {
+static int run_requests(config *c) {
     sparp_options options;
     sparp_error error;
+    if (!config_proxies(c)) return EXIT_USAGE;
     if (c->max_at_once != SPARP_AUTO)
         raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
     app *a = app_new(c);
@@ -4419,6 +4754,7 @@ static void saved_member(saved *v, slice key, slice raw) {
     if (slice_is(key, "index")) s->index = (uint64_t)take_number(raw);
     if (slice_is(key, "status")) s->status = (int)take_number(raw);
     if (slice_is(key, "attempts")) s->attempts = (int)take_number(raw);
+    if (slice_is(key, "redirects")) s->redirects = (int)take_number(raw);
     if (slice_is(key, "t")) v->seconds = take_number(raw);
     if (slice_is(key, "reused")) s->reused = slice_is(raw, "true");
     if (slice_is(key, "url")) s->url = unquoted(raw);
@@ -4508,7 +4844,8 @@ static void put_version(text *t) {
     put_text(t, sparp_tls_library());
     PUT(t, "\nbackend   ");
     put_text(t, sparp_backend());
-    PUT(t, "\nzlib      no\n");
+    PUT(t, "\nzlib      ");
+    put_text(t, sparp_has_zlib() ? "yes\n" : "no\n");
 }
 
 /* What was asked for on stdout, and the exit code of having done so. */
@@ -4539,7 +4876,7 @@ static bool reads_stdin(const config *c) {
     return false;
 }
 
-static int run_config(const config *c, int closed) {
+static int run_config(config *c, int closed) {
     text t = { NULL, 0, 0, false };
     if (c->show_usage || c->show_help || c->show_version) {
         if (c->show_help)       put_help(&t);

@@ -739,6 +739,166 @@ static void test_command_lines(void **state) {
     assert_true(c->ok.has[304]);
 }
 
+static void test_network_flags(void **state) {
+    config *c = &test_config;
+    sparp_options o;
+    (void)state;
+    memset(&o, 0, sizeof o);
+    assert_true(parse_words(c, "-c 1"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, 0);
+    assert_int_equal(o.ip_version, 0);
+    assert_null(o.proxy);
+    assert_true(parse_words(c, "--max-redirs none -4 --sensitive X-Key,X-Token --unix-socket /s "
+                            "--interface ::1 --min-speed 2k --min-speed-time 5"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, SPARP_NONE);
+    assert_int_equal(o.ip_version, 4);
+    assert_string_equal(o.sensitive_headers, "X-Key,X-Token");
+    assert_string_equal(o.unix_socket, "/s");
+    assert_string_equal(o.local_address, "::1");
+    assert_true(o.min_bytes_per_second == 2048 && o.min_speed_s == 5);
+    assert_true(parse_words(c, "--max-redirs 0 --ipv6 --dns-timeout 1 --tls-timeout 2 "
+                            "--send-timeout 3 --first-byte-timeout 4 --idle-timeout 500ms"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, SPARP_NONE);
+    assert_int_equal(o.ip_version, 6);
+    assert_true(o.dns_timeout_s == 1 && o.tls_timeout_s == 2 && o.send_timeout_s == 3);
+    assert_true(o.first_byte_timeout_s == 4 && o.idle_timeout_s == 0.5);
+    assert_true(parse_words(c, "--max-redirs 7 --resolve a.org:443:10.0.0.1,::1 "
+                            "--resolve *:80:[fe80::2] --connect-to ::[::1]:8080 "
+                            "--connect-to a:1:b:2 --connect-to :::"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, 7);
+    assert_string_equal(o.resolve, "a.org:443:10.0.0.1,a.org:443:[::1],*:80:[fe80::2]");
+    assert_string_equal(o.connect_to, "::[::1]:8080,a:1:b:2,:::");
+}
+
+/* What `run` says on stderr, which is not for the test's log. */
+static const char *what_it_says(bool (*run)(config *), bool *result) {
+    static char said[4096];
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    int saved_stderr = dup(STDERR_FILENO), file = mkstemp(path);
+    assert_true(saved_stderr >= 0 && file >= 0);
+    (void)dup2(file, STDERR_FILENO);
+    *result = run(&test_config);
+    (void)dup2(saved_stderr, STDERR_FILENO);
+    ssize_t size = pread(file, said, sizeof said - 1, 0);
+    said[size < 0 ? 0 : size] = '\0';
+    (void)close(saved_stderr);
+    (void)close(file);
+    (void)unlink(path);
+    return said;
+}
+
+static bool parse_compressed(config *c) {
+    return parse_words(c, "--compressed");
+}
+
+/* Taken only by a build that can do it. */
+static void test_compressed(void **state) {
+    bool good;
+    (void)state;
+    const char *said = what_it_says(parse_compressed, &good);
+    assert_true(good == sparp_has_zlib());
+    assert_true(good || strstr(said, "--compressed: this sparp was built without zlib") != NULL);
+}
+
+static void test_user_agent(void **state) {
+    config *c = &test_config;
+    (void)state;
+    assert_true(parse_words(c, "-A robot/1"));
+    assert_int_equal(c->num_headers, 1);
+    assert_string_equal(c->headers[0].name, "User-Agent");
+    assert_string_equal(c->headers[0].value, "robot/1");
+    assert_true(parse_words(c, "--user-agent robot -H user-agent:own"));
+    assert_int_equal(c->num_headers, 1);
+    assert_string_equal(c->headers[0].value, "own");
+    assert_true(parse_words(c, "--user-agent="));
+    assert_int_equal(c->num_removed, 1);
+    assert_null(c->headers[0].value);
+}
+
+/* The environment as a list of "name=value" with blanks between, a blank at either end. */
+static void set_environment(const char *list) {
+    static const char *const names[] = { "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",
+                                         "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY" };
+    char copy[256];
+    for (size_t i = 0; i < COUNT_OF(names); i++) (void)unsetenv(names[i]);
+    (void)snprintf(copy, sizeof copy, "%s", list);
+    for (char *one = strtok(copy, " "); one != NULL; one = strtok(NULL, " ")) {
+        char *value = strchr(one, '=');
+        *value++ = '\0';
+        assert_int_equal(setenv(one, value, 1), 0);
+    }
+}
+
+static void test_proxies(void **state) {
+    static const struct { const char *env, *words, *http, *https, *no; } cases[] = {
+        { "", "-v", NULL, NULL, NULL },
+        { "", "-x p:3128", "http://p:3128", "http://p:3128", NULL },
+        { "", "-x HTTP://u:p@p/ --noproxy a,.b", "http://u:p@p", "http://u:p@p", "a,.b" },
+        { "", "--proxy http://[::1]:80", "http://[::1]:80", "http://[::1]:80", NULL },
+        { "http_proxy=h:1", "-v", "http://h:1", "", NULL },
+        { "HTTP_PROXY=h:1", "-v", NULL, NULL, NULL },
+        { "HTTPS_PROXY=s", "-v", NULL, "http://s", NULL },
+        { "https_proxy=s HTTPS_PROXY=S", "-v", NULL, "http://s", NULL },
+        { "ALL_PROXY=a http_proxy=h", "-v", "http://h", "http://a", NULL },
+        { "ALL_PROXY=A all_proxy=a HTTPS_PROXY=", "-v", "http://a", "http://a", NULL },
+        { "no_proxy=n NO_PROXY=N http_proxy=h", "-v", "http://h", "", "n" },
+        { "NO_PROXY=N http_proxy=h", "-x p", "http://p", "http://p", "N" },
+        { "NO_PROXY=N http_proxy=h", "--noproxy=", "http://h", "", "" },
+        { "NO_PROXY=N http_proxy=h", "--proxy=", NULL, NULL, NULL },
+        { "all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
+        { "all_proxy=h", "--unix-socket /s", NULL, NULL, NULL }
+    };
+    sparp_options o;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        set_environment(cases[i].env);
+        CHECK(parse_words(&test_config, cases[i].words), "row %zu", i);
+        CHECK(config_proxies(&test_config), "row %zu", i);
+        memset(&o, 0, sizeof o);
+        net_options(&test_config, &o);
+        const char *got[3] = { o.proxy, o.https_proxy, o.no_proxy };
+        const char *wanted[3] = { cases[i].http, cases[i].https, cases[i].no };
+        for (int k = 0; k < 3; k++) {
+            CHECK((got[k] == NULL) == (wanted[k] == NULL), "row %zu, %d", i, k);
+            CHECK(got[k] == NULL || strcmp(got[k], wanted[k]) == 0, "row %zu: %s", i, got[k]);
+        }
+    }
+    set_environment("");
+}
+
+static void test_bad_proxies(void **state) {
+    static const struct { const char *env, *words, *says; } cases[] = {
+        { "", "-x socks5://h:1", "--proxy: 'socks5://h:1' is not a proxy like" },
+        { "", "-x https://u:secret@h", "--proxy: 'https://***@h' is not a proxy like" },
+        { "", "-x u:secret@h:0", "--proxy: '***@h:0' is not a proxy like" },
+        { "", "-x h:80:80", "'h:80:80'" }, { "", "-x h:", "'h:'" }, { "", "-x :80", "':80'" },
+        { "", "-x http://", "'http://'" }, { "", "-x h/path", "'h/path'" },
+        { "", "-x h?q", "'h?q'" }, { "", "-x [::1", "'[::1'" }, { "", "-x h,i", "'h,i'" },
+        { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
+        { "http_proxy=ftp://h", "-v", "http_proxy: 'ftp://h'" },
+        { "https_proxy=h:x", "-v", "https_proxy: 'h:x'" },
+        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: 'h:x'" },
+        { "all_proxy=h:x", "-v", "all_proxy: 'h:x'" },
+        { "http_proxy=h https_proxy=h ALL_PROXY=:", "-v", NULL },
+        { "http_proxy=h ALL_PROXY=:", "-v", "ALL_PROXY: ':'" }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        bool good;
+        set_environment(cases[i].env);
+        CHECK(parse_words(&test_config, cases[i].words), "row %zu", i);
+        const char *said = what_it_says(config_proxies, &good);
+        CHECK(good == (cases[i].says == NULL), "row %zu: %s", i, said);
+        CHECK(good || strstr(said, cases[i].says) != NULL, "row %zu: %s", i, said);
+        CHECK(strstr(said, "secret") == NULL, "row %zu: %s", i, said);
+    }
+    set_environment("");
+}
+
 /* The messages go to stderr, which is not for the test's log. */
 static void test_usage_errors(void **state) {
     static const char *const bad[] = {
@@ -747,8 +907,22 @@ static void test_usage_errors(void **state) {
         "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
-        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--body-dir d", "--report r",
+        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--report r",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
+        "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
+        "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
+        "--resolve :80:10.0.0.1", "--resolve h:0:10.0.0.1", "--resolve h:65536:10.0.0.1",
+        "--resolve h:x:10.0.0.1", "--resolve h:80:name", "--resolve h:80:10.0.0.1,",
+        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]", "--resolve h:80:1.2.3",
+        "--resolve [::1:80:::1", "--resolve a,b:80:10.0.0.1", "--connect-to h", "--connect-to :",
+        "--connect-to ::", "--connect-to ::::", "--connect-to a:80:b:x", "--connect-to a:0:b:80",
+        "--connect-to a:80:b:65536", "--connect-to a,b:80:c:80", "--connect-to a:80:[x]:80",
+        "--unix-socket=", "--interface eth0", "--interface=", "--interface 10.0.0.300",
+        "--interface localhost", "--dns-timeout 0", "--dns-timeout x", "--tls-timeout 0",
+        "--tls-timeout -1", "--send-timeout 0", "--send-timeout x", "--first-byte-timeout 0",
+        "--first-byte-timeout 1d", "--idle-timeout 0", "--idle-timeout=", "--min-speed 0",
+        "--min-speed 1.5", "--min-speed x", "--min-speed-time 5", "--sensitive=",
+        "--sensitive a,,b", "--sensitive a:b", "--min-speed 1 --min-speed-time 0",
         "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b"
     };
     (void)state;
@@ -1067,6 +1241,26 @@ static void test_record_of_a_failure(void **state) {
     text_free(&t);
 }
 
+static void test_record_of_a_redirect(void **state) {
+    record_style style = { false, false, BODY_NONE, NULL };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    r.final_url = "https://user:secret@h2/x#y";
+    r.redirects = 2;
+    put_record(&t, &style, &k, &r, 1500);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"url\":\"http://h/\","
+                           "\"final_url\":\"https://***@h2/x#y\",\"redirects\":2,\"t\":1.5,"));
+    slice line = { t.at, t.size - 1 };
+    saved v;
+    assert_true(saved_parse(&v, line));
+    assert_int_equal(v.sample.redirects, 2);
+    text_free(&k.parts);
+    text_free(&t);
+}
+
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
     record_style style = { false, false, BODY_AUTO, NULL };
@@ -1229,6 +1423,14 @@ static void test_summary_text(void **state) {
                 "traffic    3.67 kB in   422 B out   1 connection, 75 % reused\n"
                 "latency    min 43.5ms  mean 43.5ms  p50 43.5ms  p90 43.5ms  p95 43.5ms  "
                 "p99 43.5ms  max 43.5ms\n");
+    y.redirects = 1;
+    put_requests_rows(&t, &s);
+    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
+                "   0 invalid      2 retries   1 redirect\n");
+    s.redirects = 5;
+    put_requests_rows(&t, &s);
+    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
+                "   0 invalid      2 retries   5 redirects\n");
     text_free(&t);
 }
 
@@ -1375,8 +1577,12 @@ int main(void) {
         LINES(test_base64_bodies), TEST(test_base64_there_and_back), LINES(test_forms),
         LINES(test_most_fields), LINES(test_body_file_lines), TEST(test_paths_in_lines),
         TEST(test_body_files), TEST(test_record_of_a_lost_file),
+        TEST(test_record_of_a_redirect),
         LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
-        LINES(test_command_lines), LINES(test_usage_errors), TEST(test_nearest_option),
+        LINES(test_command_lines), LINES(test_network_flags), LINES(test_compressed),
+        LINES(test_user_agent),
+        LINES(test_proxies), LINES(test_bad_proxies),
+        LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
         TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
