@@ -35,8 +35,9 @@
        }
 
    CONTENTS (search for the tag)
-       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, ERRORS, STOPPING,
-                     EVENT LOOP, TLS, LIMITS AND THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
+       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
+                     PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
+                     THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -155,6 +156,40 @@
    while it lay idle is no failure: the request is replayed once, at once, if that is safe. A
    result of an unsafe request whose effect is unknown says maybe_applied.
 
+   REDIRECTS
+   301, 302, 303, 307 and 308 with a Location are followed, up to max_redirects (10), and are not
+   shown to inspect(). 303 becomes a GET (HEAD stays), 301 and 302 turn POST into GET, without the
+   body and the fields that describe it; 307 and 308, and the others, keep method and body. Each
+   hop takes a token and waits for its origin as a request does; timeout_s holds for the attempt
+   with all its hops, but not for what they wait. The next attempt begins with the first url.
+   Another origin does not get Authorization, Cookie, your Host and sensitive_headers, nor do the
+   hops behind it. Refused, with the 3xx, its fields and its body as the result, and the error
+   REDIRECT_REFUSED: the one too many, https to http, another scheme, credentials in Location,
+   two Locations. .url is the first, .final_url the last. A 417 to a request that said Expect is
+   sent again without.
+
+   BODIES
+   In memory, or streamed. on_body() takes what comes, decoded, in pieces of up to 256 KB, and may
+   ask to pause: then the connection is not read until sparp_wake(), from whatever thread, and
+   idle_timeout_s stands still; timeout_s does not. read_body() gives what goes, by offset, so that
+   each attempt can begin at 0; it is asked for 32 KB at a time and may say LATER, until
+   sparp_wake(). A request with a body of 1 MiB or more, or of unknown size, says Expect:
+   100-continue and waits for the word, a second at most; a header Expect of yours (or one with
+   value NULL) decides otherwise. An answer that comes before the body is sent is the answer.
+   compressed asks for gzip and deflate and decodes them, all members of a gzip file too; what is
+   damaged, cut off or followed by something else is ENCODING. max_body_bytes counts what came and
+   what it was decoded to.
+
+   PROXIES AND ADDRESSES
+   proxy for http:// is asked for whole urls, over connections that all origins share; for https://
+   it is asked to CONNECT, and sees nothing more. Credentials are sent to it alone. What goes wrong
+   before it has let us through is PROXY_FAILED, or PROXY_REFUSED with its 3xx or 4xx in .sys_error;
+   a 407 to a http:// request is a response. No environment variable is read. Proxies are spoken
+   to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
+   (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
+   race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
+   minute (a failure: a second).
+
    ERRORS
    A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
    the address or the limit in it. A function fails only if the run cannot be performed:
@@ -240,14 +275,14 @@
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
    With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
    one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
-   threads, and so is parse(), except for the last answer of a request that ends SOFT_EXHAUSTED;
-   all other callbacks stay on yours. What these two and the allocator touch must be safe to use
-   from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
+   threads, and so are on_body(), read_body(), resolve_host() and parse(), except for the last
+   answer of a request that ends SOFT_EXHAUSTED; all other callbacks stay on yours. What these
+   and the allocator touch must be safe to use from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
    logs nothing. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
-   Redirects (a 3xx is a response like any other), proxies, compression, HTTP/2, TLS 1.3, client
-   keys other than RSA and P-256, revocation, cookies, WebSocket. */
+   HTTP/2, TLS 1.3, client keys other than RSA and P-256, revocation, SOCKS and https proxies,
+   cookies, brotli and zstd, WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -1606,10 +1641,37 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     bool https, ipv6;
 } sparp__url;
 
+/* What a byte may be in a url, one look-up each. */
+enum {
+    SPARP__URL_BAD = 1,                 /* blank or control: nowhere */
+    SPARP__URL_ENCODE = 2,              /* see sparp__url_must_encode */
+    SPARP__URL_HOST = 4,                /* in a host name */
+    SPARP__URL_END = 8                  /* ends the authority */
+};
+
+static const unsigned char sparp__url_class[256] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 0, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 0, 2, 0, 2, 8,
+    0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 2, 0, 2, 4,
+    2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 0, 1,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2
+};
+
 /* Bytes that may not stand in a path or query as they are (RFC 3986 §2) but that people write
    there all the same. A % is left alone: what is encoded already is not encoded twice. */
 static bool sparp__url_must_encode(char c) {
-    return (unsigned char)c >= 0x80 || strchr("\"<>\\^`{|}", c) != NULL;
+    return (sparp__url_class[(unsigned char)c] & SPARP__URL_ENCODE) != 0;
 }
 
 static const char *sparp__url_scheme(sparp__str *rest, sparp__url *out) {
@@ -1652,22 +1714,23 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
     if (host.size > SPARP__HOST_MAX)
         return "url has a host name of more than 253 bytes";
     for (size_t i = 0; i < host.size; i++) {
-        char c = host.data[i];
-        if ((unsigned char)c >= 0x80)
-            return "url has a host that is not ASCII: write its punycode form (xn--...)";
-        if (!sparp__ascii_alpha(c) && !sparp__ascii_digit(c) && c != '-' && c != '.' && c != '_')
-            return "url has a character in its host that no host name has";
+        unsigned char c = (unsigned char)host.data[i];
+        if ((sparp__url_class[c] & SPARP__URL_HOST) != 0)
+            continue;
+        return c >= 0x80 ? "url has a host that is not ASCII: write its punycode form (xn--...)"
+                         : "url has a character in its host that no host name has";
     }
     return host.data[0] == '.' ? "url has a host name that begins with a dot" : NULL;
 }
 
 static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
-    for (size_t i = authority.size; i > 0; i--)
-        if (authority.data[i - 1] == '@') {
-            out->userinfo = sparp__str_make(authority.data, i - 1);
-            authority = sparp__str_skip(authority, i);
-            break;
-        }
+    size_t at = authority.size;
+    while (at > 0 && authority.data[at - 1] != '@')
+        at--;
+    if (at > 0) {
+        out->userinfo = sparp__str_make(authority.data, at - 1);
+        authority = sparp__str_skip(authority, at);
+    }
     for (size_t i = 0; i < out->userinfo.size; i++)     /* a browser would see another host */
         if (sparp__url_must_encode(out->userinfo.data[i]))
             return "url has a character in its user name that must be percent-encoded";
@@ -1688,21 +1751,21 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] == ' ')
-            return "url has a raw space: write %20";
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F)
-            return "url has a control character";
-    }
+    for (size_t i = 0; i < text.size; i++)
+        if ((sparp__url_class[(unsigned char)text.data[i]] & SPARP__URL_BAD) != 0)
+            return text.data[i] == ' ' ? "url has a raw space: write %20"
+                                       : "url has a control character";
     sparp__str rest = text;
     const char *wrong = sparp__url_scheme(&rest, out);
     if (wrong != NULL)
         return wrong;
-    size_t end = 0, hash = 0;
-    while (end < rest.size && strchr("/?#", rest.data[end]) == NULL)
+    size_t end = 0;
+    while (end < rest.size
+           && (sparp__url_class[(unsigned char)rest.data[end]] & SPARP__URL_END) == 0)
         end++;
-    for (hash = end; hash < rest.size && rest.data[hash] != '#'; hash++)
-        continue;
+    const char *sharp = end < rest.size
+        ? (const char *)memchr(rest.data + end, '#', rest.size - end) : NULL;
+    size_t hash = sharp != NULL ? (size_t)(sharp - rest.data) : rest.size;
     out->path = sparp__str_make(rest.data + end, hash - end);
     out->fragment = sparp__str_skip(rest, hash < rest.size ? hash + 1 : hash);
     return sparp__url_authority(sparp__str_make(rest.data, end), out);
@@ -2812,6 +2875,7 @@ typedef struct sparp__fields {          /* a request's own lines, and the run's 
     size_t             num_own;
     const sparp_field *run;
     size_t             num_run;
+    bool               compressed;      /* sparp_options.compressed */
 } sparp__fields;
 
 /* The last line of that name in one list; NULL: none. */
@@ -2992,9 +3056,8 @@ static bool sparp__request_add_proxy(sparp__env *env, sparp__buf *b, const sparp
 
 /* A line that we send unless the user has one of that name, or has switched it off. */
 static bool sparp__request_add_default(sparp__env *env, sparp__buf *b, const sparp__fields *fields,
-                                       const char *name, const char *value) {
-    return sparp__fields_find(fields, name) != NULL
-        || sparp__request_add_line(env, b, name, value);
+                                       const char *name, const char *line) {
+    return sparp__fields_find(fields, name) != NULL || sparp__buf_text(env, b, line);
 }
 
 static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const sparp_field *list,
@@ -3043,14 +3106,20 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
     else
         ok = ok && sparp__request_add_host(env, b, url);
     ok = ok && sparp__buf_text(env, b, "\r\n")
-        && sparp__request_add_default(env, b, fields, "User-Agent", "sparp/" SPARP_VERSION_STRING)
-        && sparp__request_add_default(env, b, fields, "Accept", "*/*");
+        && sparp__request_add_default(env, b, fields, "User-Agent",
+                                      "User-Agent: sparp/" SPARP_VERSION_STRING "\r\n")
+        && sparp__request_add_default(env, b, fields, "Accept", "Accept: */*\r\n");
+    if (fields->compressed)
+        ok = ok && sparp__request_add_default(env, b, fields, "Accept-Encoding",
+                                               "Accept-Encoding: gzip, deflate\r\n");
     if (in->json != NULL)
-        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type", "application/json");
+        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type",
+                                               "Content-Type: application/json\r\n");
     if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
         ok = ok && sparp__request_add_basic(env, b, url->userinfo);
     if (body_size >= SPARP__EXPECT_MIN)
-        ok = ok && sparp__request_add_default(env, b, fields, "Expect", "100-continue");
+        ok = ok && sparp__request_add_default(env, b, fields, "Expect",
+                                               "Expect: 100-continue\r\n");
     return ok && sparp__request_add_proxy(env, b, proxy)
         && sparp__request_add_fields(env, b, fields->run, fields->num_run,
                                      fields->own, fields->num_own)
@@ -3149,6 +3218,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.num_own = in.num_headers;
     fields.run = o->headers;
     fields.num_run = o->num_headers;
+    fields.compressed = o->compressed;
     r->image.size = 0;
     sparp__request_set_origin(r, &url);
     r->https = url.https;
@@ -6538,6 +6608,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     bool              body_complete, skip_body, truncated, reused, replayed;
     uint64_t          body_seen;        /* bytes as they came, kept or not */
     uint64_t          body_taken;       /* bytes decoded, kept or given to on_body */
+    struct sparp__inflate *inflate;     /* what decodes the body; NULL: nothing has to */
     sparp__str        unread;           /* of the last piece, while on_body pauses */
     sparp__buf        upload;           /* what read_body gave last, framed */
     uint64_t          upload_at;        /* bytes it gave so far */
@@ -6566,6 +6637,10 @@ static void sparp__task_free(sparp__env *env, sparp__task *t) {
     if (t->hop != NULL)
         sparp__buf_free(env, &t->hop->image);
     sparp__env_free(env, t->hop, sizeof *t->hop);
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        sparp__inflate_free(env, t->inflate);
+#endif
     sparp__buf_free(env, &t->body);
     sparp__buf_free(env, &t->upload);
     sparp__http_free(env, &t->http);
@@ -6837,6 +6912,7 @@ struct sparp {
     int64_t       retry_credit_at;
     int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
+    struct sparp__inflate *inflaters;   /* not in use */
     sparp__request spare;               /* where the next hop of a request is made */
     sparp__buf    target;               /* and its url */
     sparp__task  *shown;                /* its result is in the user's hands */
@@ -7263,12 +7339,27 @@ static void sparp__sched_unhold(sparp *run, sparp__task *t) {
     t->held_at = 0;
 }
 
+/* What decoded its body is free for another one. */
+static void sparp__sched_end_inflating(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    if (t->inflate == NULL)
+        return;
+    t->inflate->next = run->inflaters;
+    run->inflaters = t->inflate;
+    t->inflate = NULL;
+#else
+    (void)run;
+    (void)t;
+#endif
+}
+
 /* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
         ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
     sparp__sched_unhold(run, t);
+    sparp__sched_end_inflating(run, t);
     sparp__task_take_times(t, c, run->now);
     sparp__sched_count_bytes(run, t, c);
     t->conn = NULL;
@@ -7460,6 +7551,31 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* It goes back to its queue as if it, or its hop, had never begun. */
+static void sparp__sched_take_back(sparp *run, sparp__task *t) {
+    if (!t->on_hop && --t->attempts == 0) {
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
+    }
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* Those that are connected there and wait for their token have not been sent: nor will they. */
+static void sparp__sched_call_back(sparp *run, const sparp__origin *o) {
+    for (sparp__link *at = run->paced.ring.prev; at != &run->paced.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        at = at->prev;
+        if (t->origin != o)
+            continue;
+        sparp__sched_detach(run, t, false);
+        sparp__sched_put_origin(run, t->home);
+        t->home = NULL;
+        sparp__sched_leave(run, t);
+        sparp__sched_take_back(run, t);
+    }
+}
+
 /* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
    closes nothing: each request ends by itself. */
 static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
@@ -7473,8 +7589,10 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
         return;                         /* says nothing new */
     if (!(asked > 0))
         asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
-    if (asked > 0)
-        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    if (!(asked > 0))
+        return;
+    sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    sparp__sched_call_back(run, t->origin);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -7567,12 +7685,7 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     sparp__crew_drop_idle(run->crew);
     for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
         sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
-    if (!t->on_hop && --t->attempts == 0) {
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
-    }
-    run->stats.waiting++;
-    sparp__sched_queue_again(run, t, true);
+    sparp__sched_take_back(run, t);
 }
 
 /* A redirect leads on, maybe to another origin: the next hop waits for whatever it needs there,
@@ -7735,6 +7848,11 @@ static bool sparp__sched_resolve(sparp *run, const sparp__task *t, const char *l
     return ok;
 }
 
+/* Without what may be a password. */
+static const char *sparp__sched_show(const char *location) {
+    return strchr(location, '@') != NULL ? "***" : location;
+}
+
 /* The response at hand is a redirect, and complete: what follows from it? On false the attempt
    ends with the fault that is set. */
 static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
@@ -7746,14 +7864,15 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
     if (wrong == NULL && t->http.status != 417 && t->redirects >= run->options.max_redirects)
         return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
                                 "more than %d redirects, the next one to %.80s",
-                                run->options.max_redirects, location);
+                                run->options.max_redirects, sparp__sched_show(location));
     if (wrong == NULL && !sparp__sched_resolve(run, t, location))
         return sparp__fault_memory(&t->fault);
     if (wrong == NULL)
         wrong = sparp__sched_check_target(run, t, &url);
     if (wrong != NULL)
         return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
-                                "redirect to %.60s refused: %s", location, wrong);
+                                "redirect to %.60s refused: %s", sparp__sched_show(location),
+                                wrong);
     if (t->hop == NULL)
         t->hop = (sparp__request *)sparp__env_zalloc(&run->env, sizeof *t->hop);
     if (t->hop == NULL || !sparp__sched_build_hop(run, t, &url))
@@ -7788,6 +7907,120 @@ static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) 
     sparp__sched_end_attempt(run, t, SPARP__ENDED_RESPONSE, reusable);
 }
 
+/* The body has more bytes than max_body_bytes. The attempt is over: always false. */
+static bool sparp__sched_on_too_long(sparp *run, sparp__task *t) {
+    if (run->options.truncate_body) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0, "body exceeds max_body_bytes (%lld)",
+                     (long long)run->options.max_body_bytes);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+    return false;
+}
+
+/* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
+static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body_taken ? max - t->body_taken : 0, offset = t->body_taken;
+    sparp_flow flow = SPARP_FLOW_ON;
+    bool over = data.size > room;
+    if (over)
+        data.size = (size_t)room;
+    t->body_taken += data.size;
+    if (o->on_body != NULL && data.size > 0) {
+        sparp_result head;
+        sparp__task_result(t, run->now, &head);
+        flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
+    } else if (o->on_body == NULL && !o->discard_body
+               && !sparp__task_add_body(&run->env, t, data)) {
+        sparp__fault_memory(&t->fault);
+    }
+    if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
+        sparp__fault_set(&t->fault, SPARP_E_SINK_FAILED, 0,
+                         "on_body could not take the data at offset %llu",
+                         (unsigned long long)offset);
+    if (t->fault.error != SPARP_E_OK) {
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+    if (flow == SPARP_FLOW_ENOUGH) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    t->pausing = flow == SPARP_FLOW_PAUSE;
+    return !over || sparp__sched_on_too_long(run, t);
+}
+
+#if SPARP__ZLIB
+
+/* False: out of memory. */
+static bool sparp__sched_begin_inflating(sparp *run, sparp__task *t, const char *encoding) {
+    t->inflate = run->inflaters;
+    if (t->inflate != NULL)
+        run->inflaters = t->inflate->next;
+    else
+        t->inflate = sparp__inflate_new(&run->env);
+    return t->inflate != NULL && sparp__inflate_start(t->inflate, sparp__str_of(encoding));
+}
+
+/* A piece of a coded body. False: the attempt is over. */
+static bool sparp__sched_inflate(sparp *run, sparp__task *t, sparp__str piece) {
+    const char *why = NULL;
+    sparp__str data;
+    if (t->body_seen > (uint64_t)run->options.max_body_bytes)
+        return sparp__sched_on_too_long(run, t);
+    for (;;) {
+        switch (sparp__inflate_feed(t->inflate, &piece, &data, &why)) {
+        case SPARP__INFLATE_PIECE:
+            if (!sparp__sched_take_body(run, t, data))
+                return false;
+            if (!t->pausing)
+                continue;
+            t->unread = piece;
+            return true;
+        case SPARP__INFLATE_MORE:
+            return true;
+        case SPARP__INFLATE_BAD:
+            sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", why);
+            break;
+        default:
+            sparp__fault_memory(&t->fault);
+        }
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+}
+
+#endif
+
+/* NULL: the body, which is complete, is so in its coding, too. */
+static const char *sparp__sched_decoded(const sparp__task *t) {
+#if SPARP__ZLIB
+    return t->inflate != NULL ? sparp__inflate_end(t->inflate) : NULL;
+#else
+    (void)t;
+    return NULL;
+#endif
+}
+
+/* The head says that a body follows, which we want. False: no memory to decode it. */
+static bool sparp__sched_expect_body(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    const char *coding = sparp__judge_header(&t->http, "content-encoding");
+    if (run->options.compressed && coding != NULL
+        && sparp__inflate_wants(sparp__str_of(coding)))
+        return sparp__sched_begin_inflating(run, t, coding);
+#else
+    (void)run;
+    (void)t;
+#endif
+    return true;
+}
+
 /* The response is not the end of it: a redirect that is followed, or 417 to a request that asked
    before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
 static bool sparp__sched_redirects(const sparp *run, const sparp__task *t) {
@@ -7811,13 +8044,18 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
         t->skip_body = t->verdict == SPARP_SOFT_FAIL
             && sparp__sched_retries_left(run, t, SPARP__END_RESPONSE);
     }
+    if (!bodiless && !t->skip_body && !t->redirecting && !sparp__sched_expect_body(run, t)) {
+        sparp__fault_memory(&t->fault);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
     if (bodiless || !h->has_length || h->chunked)
         return true;
     if ((t->skip_body || t->redirecting) && h->left > SPARP__DRAIN_MAX) {
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (!t->skip_body && h->left > max && !run->options.truncate_body) {
+    if (!t->skip_body && !t->redirecting && h->left > max && !run->options.truncate_body) {
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "Content-Length %llu exceeds max_body_bytes (%llu)",
                          (unsigned long long)h->left, (unsigned long long)max);
@@ -7827,47 +8065,13 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     return true;
 }
 
-/* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
-static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
-    const sparp_options *o = &run->options;
-    uint64_t max = (uint64_t)o->max_body_bytes;
-    uint64_t room = max > t->body_taken ? max - t->body_taken : 0, offset = t->body_taken;
-    sparp_flow flow = SPARP_FLOW_ON;
-    bool over = data.size > room;
-    if (over)
-        data.size = (size_t)room;
-    t->body_taken += data.size;
-    if (o->on_body != NULL && data.size > 0) {
-        sparp_result head;
-        sparp__task_result(t, run->now, &head);
-        flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
-    } else if (o->on_body == NULL && !o->discard_body
-               && !sparp__task_add_body(&run->env, t, data)) {
-        sparp__fault_memory(&t->fault);
-    }
-    if (over && !o->truncate_body)
-        sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
-                         "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
-    if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
-        sparp__fault_set(&t->fault, SPARP_E_SINK_FAILED, 0,
-                         "on_body could not take the data at offset %llu",
-                         (unsigned long long)offset);
-    if (t->fault.error != SPARP_E_OK) {
-        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
-        return false;
-    }
-    if (over || flow == SPARP_FLOW_ENOUGH) {
-        t->truncated = true;
-        sparp__sched_on_response(run, t, false);
-        return false;
-    }
-    t->pausing = flow == SPARP_FLOW_PAUSE;
-    return true;
-}
-
 /* False: the attempt is over. */
 static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
     t->body_seen += piece.size;
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        return sparp__sched_inflate(run, t, piece);
+#endif
     if (!t->skip_body && !t->redirecting)
         return sparp__sched_take_body(run, t, piece);
     if (t->body_seen > SPARP__DRAIN_MAX) {
@@ -8054,6 +8258,17 @@ static sparp__conn_event sparp__sched_pause_reading(sparp *run, sparp__task *t) 
     return event;
 }
 
+/* The response is complete. */
+static void sparp__sched_on_done(sparp *run, sparp__task *t) {
+    const char *wrong = sparp__sched_decoded(t);
+    if (wrong == NULL) {
+        sparp__sched_on_response(run, t, true);
+        return;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", wrong);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, true);
+}
+
 /* Follows a connection from event to event until there is nothing more to do now. */
 static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
@@ -8075,7 +8290,7 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
             on = sparp__sched_on_piece(run, t, piece);
             break;
         case SPARP__CONN_DONE:
-            sparp__sched_on_response(run, t, true);
+            sparp__sched_on_done(run, t);
             return;
         case SPARP__CONN_WANTS:
             if (!sparp__sched_on_wants(run, t, &event))
@@ -8680,7 +8895,7 @@ static void sparp__sched_resume_paused(sparp *run) {
             event = sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
         else if (muted && !sparp__conn_unmute(&run->net, c, run->now))
             event = SPARP__CONN_FAILED;
-        else if (muted && piece.size == 0)
+        else if (muted && piece.size == 0 && t->inflate == NULL)
             event = sparp__conn_next(&run->net, c, &piece);
         else if (starved)
             event = SPARP__CONN_WANTS;
@@ -8974,6 +9189,13 @@ static void sparp__run_free(sparp *run) {
     sparp__heap_free(&env, &run->in_order);
     sparp__heap_free(&env, &run->gates);
     sparp__buf_free(&env, &run->cancels);
+#if SPARP__ZLIB
+    while (run->inflaters != NULL) {
+        sparp__inflate *z = run->inflaters;
+        run->inflaters = z->next;
+        sparp__inflate_free(&env, z);
+    }
+#endif
     sparp__buf_free(&env, &run->spare.image);
     sparp__buf_free(&env, &run->target);
     sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
@@ -9265,6 +9487,7 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
              && o->stop_after_failure_ratio != SPARP_NONE,
          "stop_after_failure_ratio must be 0 to 1 (0: none)"},
+        {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
         {sparp__options_bad_count(o->max_redirects),
          "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
         {sparp__options_bad_count(o->stop_after_successes),
