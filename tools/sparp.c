@@ -13,7 +13,7 @@
        >>reader    lines out of files and pipes, never waiting for a pipe
        >>sink      whole records into a descriptor
        >>record    one result -> one line of output
-       >>files     response bodies into files
+       >>files     request bodies out of files, response bodies into files
        >>tally     counts, latencies, percentiles
        >>summary   what is said at the end
        >>progress  what is said in between
@@ -23,6 +23,9 @@
        >>main
 
    A section uses only what stands above it. */
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
+#endif
 #if defined(__linux__)
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
@@ -2494,7 +2497,7 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
 /* >>reader - lines out of files and pipes, never waiting for a pipe                             */
 /* ============================================================================================ */
 
-enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024, BODY_FILE_MAX = 1 << 30 };
+enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024 };
 
 typedef enum read_state {
     READ_LINE,                   /* there is one */
@@ -2703,31 +2706,6 @@ static void put_reader_path(text *t, const reader *r, const char *path) {
     put_char(t, '\0');
 }
 
-/* The bytes of a body_file. NULL, or why there are none. */
-static const char *put_file(text *t, const char *path) {
-    static const char too_long[] = "longer than 1 GiB";
-    struct stat info;
-    const char *error = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
-    if (fd < 0) return strerror(errno);
-    if (fstat(fd, &info) != 0)               error = strerror(errno);
-    else if (!S_ISREG(info.st_mode))         error = "not a regular file";
-    else if (info.st_size > BODY_FILE_MAX)   error = too_long;
-    while (error == NULL) {
-        if (!text_reserve(t, CHUNK)) {
-            error = "out of memory";
-            break;
-        }
-        ssize_t n = read(fd, t->at + t->size, t->room - t->size);
-        if (n == 0) break;
-        if (n > 0) t->size += (size_t)n;
-        else if (errno != EINTR) error = strerror(errno);
-        if (t->size > BODY_FILE_MAX) error = too_long;       /* it has grown */
-    }
-    (void)close(fd);
-    return error;
-}
-
 /* ============================================================================================ */
 /* >>sink - whole records into a descriptor                                                      */
 /* ============================================================================================ */
@@ -2847,12 +2825,13 @@ typedef struct record_style {
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;         /* in the list of spare ones */
     uint64_t       index;
-    text           parts;        /* id, meta, line and failure, one after the other */
+    text           parts;        /* id, meta, line, path and failure, one after the other */
     size_t         id_size, meta_size, line_size;
+    size_t         path_size;    /* of its body_file, NUL included */
     size_t         failure_size; /* why its file could not be read or written; else 0 */
-    size_t         file_size;    /* of its body_file */
+    struct stat    file;         /* its body_file: whose size is promised, and what is being read */
     int            part;         /* descriptor of DIR/<index>.part while a body comes, else -1 */
-    uint64_t       part_size;    /* what the attempt has put there */
+    int            part_attempt; /* whose body that is: 0 for none */
     int            part_error;   /* errno of what went wrong with it, else 0 */
     bool           has_file;     /* the body is in DIR/<index> */
 } ticket;
@@ -2874,8 +2853,25 @@ static slice ticket_line(const ticket *k) {
     return ticket_part(k, k->id_size + k->meta_size, k->line_size);
 }
 
+static const char *ticket_path(const ticket *k) {
+    return k->parts.at + k->id_size + k->meta_size + k->line_size;
+}
+
 static slice ticket_failure(const ticket *k) {
     return ticket_part(k, k->parts.size - k->failure_size, k->failure_size);
+}
+
+/* "cannot read PATH: why". Without memory there is none. */
+static void ticket_fail(ticket *k, const char *what, slice path, const char *why) {
+    text t = { NULL, 0, 0, false };
+    if (k->failure_size > 0) return;
+    put_text(&t, what);
+    put_slice(&t, path);
+    PUT(&t, ": ");
+    put_text(&t, why);
+    if (!t.failed) put_bytes(&k->parts, t.at, t.size);
+    if (!t.failed && !k->parts.failed) k->failure_size = t.size;
+    text_free(&t);
 }
 
 /* Fills in a ticket, new or used before; false: out of memory. */
@@ -2884,10 +2880,9 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->id_size = it->id.size;
     k->meta_size = it->meta.size;
     k->line_size = with_line ? it->line.size : 0;
-    k->failure_size = k->file_size = 0;
+    k->path_size = k->failure_size = 0;
     k->part = -1;
-    k->part_size = 0;
-    k->part_error = 0;
+    k->part_attempt = k->part_error = 0;
     k->has_file = false;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
@@ -3114,7 +3109,8 @@ static void put_body_file(text *t, const record_style *style, const ticket *k) {
 /* Last in the record, so that `cut -c1-200` shows the rest. */
 static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
-    if (r->truncated || (r->error != SPARP_E_OK && body.size > 0)) PUT(t, ",\"truncated\":true");
+    bool cut = r->error != SPARP_E_OK && body.size > 0 && !r->body_complete;
+    if (r->truncated || cut) PUT(t, ",\"truncated\":true");
     if (k->has_file) put_body_file(t, style, k);
     if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0) return;
     if (style->body == BODY_JSON && json_is_valid(body)) {
@@ -3252,9 +3248,63 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
 }
 
 /* ============================================================================================ */
-/* >>files - response bodies into files. DIR/<index>.part is where a body comes in, DIR/<index>  */
-/*           is complete: there is nothing else under that name, whatever kills us.              */
+/* >>files - request bodies out of files, response bodies into files. What the threads of the    */
+/*           workers call touches a ticket and no more.                                          */
 /* ============================================================================================ */
+
+/* Of a regular file alone the size is known beforehand, and it can be read twice. */
+static int open_regular(const char *path, struct stat *info, const char **error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
+    *error = NULL;
+    if (fd < 0 || fstat(fd, info) != 0) *error = strerror(errno);
+    else if (!S_ISREG(info->st_mode))   *error = "not a regular file";
+    if (*error == NULL || fd < 0) return fd;
+    (void)close(fd);
+    return -1;
+}
+
+/* A body_file's size is what the server is promised; its bytes are read when they are sent. */
+static bool body_file_find(ticket *k, const reader *r, const char *path) {
+    const char *error;
+    size_t before = k->parts.size;
+    put_reader_path(&k->parts, r, path);
+    if (k->parts.failed) return false;
+    k->path_size = k->parts.size - before;
+    int fd = open_regular(ticket_path(k), &k->file, &error);
+    if (fd >= 0) (void)close(fd);
+    if (fd < 0) ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return fd >= 0;
+}
+
+/* Whether the file is still what was promised, and what the bytes before `offset` came from. */
+static const char *body_file_changed(ticket *k, uint64_t offset, const struct stat *now) {
+    if (now->st_size != k->file.st_size) return "its size has changed since its line was read";
+    bool same = same_file(now, &k->file) && now->st_mtime == k->file.st_mtime;
+    if (offset > 0 && !same) return "it has changed while it was sent";
+    k->file = *now;
+    return NULL;
+}
+
+/* sparp_request.read_body. The file is opened for each piece, so that none is held however many
+   requests there are. */
+static int64_t body_file_read(uint64_t offset, void *out, size_t room, void *user_data) {
+    ticket *k = (ticket *)user_data;
+    struct stat now;
+    const char *error;
+    ssize_t n = 0;
+    int fd = open_regular(ticket_path(k), &now, &error);
+    if (error == NULL) error = body_file_changed(k, offset, &now);
+    while (error == NULL && (n = pread(fd, out, room, (off_t)offset)) <= 0) {
+        if (n == 0 || errno != EINTR) error = n == 0 ? "it ends too early" : strerror(errno);
+    }
+    if (fd >= 0) (void)close(fd);
+    if (error == NULL) return n;
+    ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return SPARP_NONE;
+}
+
+/* DIR/<index>.part is where a body comes in. DIR/<index> is complete: nothing else is ever under
+   that name, whatever kills us. */
 
 enum { PART_NAME_MAX = 32 };
 
@@ -3271,7 +3321,6 @@ static bool part_fail(ticket *k) {
 static bool part_open(ticket *k, int dir) {
     char name[PART_NAME_MAX];
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
-    k->part_size = 0;
     k->part = openat(dir, part_name(name, k, ".part"), flags, 0666);
     return k->part >= 0 ? true : part_fail(k);
 }
@@ -3284,33 +3333,33 @@ static bool part_close(ticket *k) {
     return closed ? true : part_fail(k);
 }
 
-/* The next piece of a body. On the thread that receives: touches the ticket alone. */
-static bool part_write(ticket *k, int dir, uint64_t offset, const void *data, size_t size) {
-    size_t written;
-    if (offset == 0 && (!part_close(k) || !part_open(k, dir))) return false;
-    if (!write_all(k->part, (const char *)data, size, &written)) return part_fail(k);
-    k->part_size += size;
-    return true;
-}
-
-/* What an attempt has left is no body. The next one begins the file afresh. */
+/* The attempt was not the last one, and holds nothing while it waits for the next. */
 static void part_forget(ticket *k) {
     (void)part_close(k);
-    k->part_size = 0;
     k->part_error = 0;
 }
 
-/* The request has ended: the file gets its name, or goes. An empty body has brought no piece, and
-   what lies there then is of an earlier attempt. */
-static bool part_finish(ticket *k, int dir, bool complete) {
+/* The next piece of a body; each attempt begins the file afresh. On the thread that receives. */
+static bool part_write(ticket *k, int dir, const sparp_result *head, uint64_t offset, slice data) {
+    size_t written;
+    if (offset == 0 && (!part_close(k) || !part_open(k, dir))) return false;
+    k->part_attempt = head->attempts;
+    return write_all(k->part, data.at, data.size, &written) ? true : part_fail(k);
+}
+
+/* The request has ended: the file gets its name, or goes. An empty body has brought no piece: what
+   lies there then is of an earlier attempt. */
+static bool part_finish(ticket *k, int dir, const sparp_result *r) {
     char part[PART_NAME_MAX], final[PART_NAME_MAX];
+    bool complete = r->error == SPARP_E_OK && r->body_complete;
+    bool good = part_close(k) && k->part_error == 0;
     (void)part_name(part, k, ".part");
     (void)part_name(final, k, "");
-    bool good = part_close(k) && k->part_error == 0;
-    if (good && complete && k->part_size == 0) good = part_open(k, dir) && part_close(k);
+    if (good && complete && k->part_attempt != r->attempts) good = part_open(k, dir);
+    if (good && complete) good = part_close(k);
     if (good && complete && renameat(dir, part, dir, final) != 0) good = part_fail(k);
     k->has_file = good && complete;
-    if (!k->has_file) (void)unlinkat(dir, part, 0);
+    if (!k->has_file && r->attempts > 0) (void)unlinkat(dir, part, 0);
     return good;
 }
 
@@ -4109,7 +4158,6 @@ static void signal_die(void) {
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
-enum { FILES_FULL = 256 << 20 }; /* bytes of body_files without a result: no more are read */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
 typedef struct held {            /* --order input: a finished record that is not due yet */
@@ -4131,8 +4179,6 @@ typedef struct app {
     held         *held_first, *held_last;
     size_t        num_held;
     uint64_t      pulled, delivered;     /* requests handed to the run, results got back */
-    text          file;          /* a body_file, until the library has copied it */
-    uint64_t      file_bytes;    /* of body_files, in requests without a result */
     int           body_dir;      /* descriptor of --body-dir, or -1 */
     uint64_t      body_files;    /* written there */
     bool          bodies_failed; /* one could not be written: said so */
@@ -4210,7 +4256,7 @@ static void app_release(app *a) {
 
 /* Bounds what waits for results: they come without more input, so a pause has an end. */
 static bool app_is_full(const app *a) {
-    return a->num_held >= HELD_MAX || a->file_bytes >= FILES_FULL;
+    return a->num_held >= HELD_MAX;
 }
 
 /* The line is no request. */
@@ -4300,31 +4346,15 @@ static void app_rules(app *a) {
     if (a->aborted) sparp_abort(a->run);
 }
 
-/* Reads the item's body_file into the request. What cannot be read becomes a request that the
-   library refuses (a size without a body), so that it is counted and delivered like any other; the
-   ticket knows the reason. false: out of memory. */
-static bool app_read_body(app *a, ticket *k, const item *it, sparp_request *out) {
-    text path = { NULL, 0, 0, false };
-    put_reader_path(&path, &a->reader, it->body_file);
-    bool known = !path.failed;
-    const char *error = known ? put_file(&a->file, path.at) : NULL;
-    out->body = a->file.at;
-    out->body_size = k->file_size = a->file.size;
-    if (error != NULL) {
-        text_free(&a->file);
-        out->body = NULL;
-        out->body_size = 1;
-        k->file_size = 0;
-        size_t before = k->parts.size;
-        PUT(&k->parts, "cannot read body_file ");
-        put_text(&k->parts, path.at);
-        PUT(&k->parts, ": ");
-        put_text(&k->parts, error);
-        k->failure_size = k->parts.size - before;
-    }
-    a->file_bytes += k->file_size;
-    text_free(&path);
-    return known && !k->parts.failed;
+/* The item's body_file. One that cannot be read becomes a request that the library refuses (a size
+   without a body), so that it is counted and delivered like any other; the ticket knows the
+   reason. */
+static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_request *out) {
+    bool found = body_file_find(k, &a->reader, it->body_file);
+    if (found && k->file.st_size == 0) return;       /* an empty body is there already */
+    out->body = NULL;
+    out->body_size = found ? (size_t)k->file.st_size : 1;
+    out->read_body = found ? body_file_read : NULL;
 }
 
 /* sparp_options.next_request */
@@ -4334,7 +4364,6 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     item it;
     uint64_t lines_before = a->out.lines;
     a->input_waits = false;
-    text_free(&a->file);
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before) app_flush(a);     /* bad lines do not wait for an answer */
     if (state == READ_END) return SPARP_INPUT_END;
@@ -4349,8 +4378,9 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
     item_request(&a->parser, &it, out);
-    if (k == NULL || !ticket_fill(k, a->reader.lines - 1, &it, with_line)
-        || (it.body_file != NULL && !app_read_body(a, k, &it, out))) {
+    bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
+    if (filled && it.body_file != NULL) app_take_body_file(a, k, &it, out);
+    if (!filled || k->parts.failed) {
         a->out_of_memory = true;
         if (k != NULL) ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
@@ -4362,22 +4392,19 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 
 /* The file of its body. One that could not be written is no success, whatever the server said. */
 static void app_finish_body(app *a, ticket *k, sparp_result *r) {
-    bool complete = r->status != 0 && r->error == SPARP_E_OK;
-    bool finished = part_finish(k, a->body_dir, complete);
+    bool finished = part_finish(k, a->body_dir, r);
     a->body_files += k->has_file;
     if (finished) return;
     r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
     r->error = SPARP_E_SINK_FAILED;
-    size_t before = k->parts.size;
-    PUT(&k->parts, "cannot write ");
-    put_body_path(&k->parts, a->style.body_dir, k->index);
-    PUT(&k->parts, ": ");
-    put_text(&k->parts, strerror(k->part_error));
-    if (k->parts.failed) return;
-    k->failure_size = k->parts.size - before;
-    slice failure = ticket_failure(k);
-    if (!a->bodies_failed) say("%.*s", (int)failure.size, failure.at);
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, a->style.body_dir, k->index);
+    slice shown = { path.at, path.size };
+    const char *why = strerror(k->part_error);
+    ticket_fail(k, "cannot write ", shown, why);
+    if (!a->bodies_failed) say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
     a->bodies_failed = true;
+    text_free(&path);
 }
 
 /* A result: its record, its line if it failed, its place in the statistics. */
@@ -4391,7 +4418,6 @@ static void app_deliver(app *a, const sparp_result *result) {
     put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
     sink_record_done(&a->out);
     if (r.outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
-    a->file_bytes -= k->file_size;
     ticket_give_back(a, k);
     a->delivered++;
     if (a->num_held > 0) app_release(a);
@@ -4487,7 +4513,6 @@ static void app_loop(app *a) {
         a->step_sleeps = !a->input_waits;
         alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
         a->step_sleeps = false;
-        text_free(&a->file);
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL) app_deliver(a, r);
         if (a->num_held > 0) app_release(a);
@@ -4515,7 +4540,8 @@ static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void 
                           void *user_data) {
     const app *a = (const app *)user_data;
     ticket *k = (ticket *)head->user_data;
-    return part_write(k, a->body_dir, offset, data, size) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+    slice piece = { (const char *)data, size };
+    return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
 
 /* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
@@ -4668,7 +4694,6 @@ static void app_free(app *a) {
     if (a->body_dir >= 0) (void)close(a->body_dir);
     reader_free(&a->reader);
     parser_free(&a->parser);
-    text_free(&a->file);
     free(a);
 }
 
