@@ -81,7 +81,7 @@ $python tests/server/hole.py "$good" ::1 --port-file "$dir/six.port" >"$dir/six.
 six=$!
 servers="$servers $six"
 has_six() {
-    [ -s "$dir/six.port" ] || ! kill -0 $six 2>/dev/null
+    [ -s "$dir/six.port" ] || ! kill -0 "$six" 2>/dev/null
 }
 until_true has_six
 if [ -s "$dir/six.port" ]; then

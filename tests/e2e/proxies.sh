@@ -163,8 +163,9 @@ http_through() {
         http://127.0.0.1:1/
     }
     for who in nobody@ user:wrong@ ''; do
-        check "$1: ${who:-no credentials}: 407" says 407 hard_fail 1 -R 1 \
-            --proxy "http://$who$proxy" "http://$world/echo"
+        ask -R 1 --proxy "http://$who$proxy" "http://$world/echo"
+        check "$1: ${who:-no credentials}: a response" record '.outcome == "hard_fail" and
+            .attempts == 1 and (.status == 407 or .status == 401)'
     done
 }
 
@@ -279,11 +280,11 @@ if [ -n "$secure" ]; then
             --proxy "http://$mode@$rude" "https://$secure/x"
         check "CONNECT: $mode: it is named" record ".error.message | contains(\"${mode#kept-}\")"
     done
-    for mode in 500 502 503 504 kept-503 fin rst half garbage endless; do
+    for mode in 500 502 503 504 kept-503 fin rst half garbage endless open-junk; do
         check "CONNECT: $mode" fails proxy_failed 2 -R 1 $trust \
             --proxy "http://$mode@$rude" "https://$secure/x"
     done
-    for mode in open-fin open-rst open-junk; do
+    for mode in open-fin open-rst; do
         ask -R 1 $trust --proxy "http://$mode@$rude" "https://$secure/x"
         check "CONNECT: $mode" record '.outcome == "transport_failed" and .attempts == 2 and
             (.error.kind | . == "closed" or . == "reset" or . == "tls_handshake")'

@@ -10,7 +10,7 @@ CONNECT, by mode:
   length, chunked      200 with a Content-Length or a Transfer-Encoding: it means nothing there
   interim        100 and 103 before the 200
   drip           200, a byte at a time
-  fields         200 with 50 kB of fields
+  fields         200 with 40 kB of fields
   CODE           that status with a body, Connection: close
   kept-CODE      that status with a body, and the connection stays
   fin, rst       the end, instead of an answer
@@ -42,7 +42,7 @@ HEADS = {
     'chunked': OPEN + b'Transfer-Encoding: chunked\r\n\r\n',
     'interim': b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'
                + OPEN + b'\r\n',
-    'fields': OPEN + b'X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n' * 1000 + b'\r\n',
+    'fields': OPEN + b'X-Filler: %s\r\n' % (b'a' * 400) * 100 + b'\r\n',
     'garbage': b'SSH-2.0-OpenSSH_9.2\r\n',
     'half': OPEN + b'X-Ha',
     'half-hang': OPEN + b'X-Ha',
