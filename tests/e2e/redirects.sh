@@ -255,6 +255,10 @@ check 'none: exit status 0' ask --max-redirs none "http://$world/chain/3"
 check 'none: the 302 is a response' record '.status == 302 and .outcome == "success" and
     (.redirects // 0) == 0 and .error == null and .body == "further"'
 check 'none: one request' log world 'length == 1'
+forget world
+check 'ten alone' ask "http://$world/chain/10"
+check 'ten alone: over one connection' log world \
+    'length == 11 and (map(.peer) | unique | length == 1)'
 check 'three of three' ask --max-redirs 3 "http://$world/chain/3"
 check 'three of three: 200' record '.status == 200 and .redirects == 3'
 forget world
