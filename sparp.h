@@ -4357,14 +4357,16 @@ static bool sparp__chain_search(sparp__chain *chain, const sparp__anchors *ancho
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
     time_t t = (time_t)unix_s;
     struct tm date;
-    if (gmtime_r(&t, &date) == NULL || strftime(out, size, "%Y-%m-%d", &date) == 0)
-        out[0] = '\0';
+    if (gmtime_r(&t, &date) == NULL)
+        memset(&date, 0, sizeof date);
+    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
+             (unsigned)date.tm_mday % 100);
 }
 
 /* A certificate of the chain outside of its time: always false, with the sentence. */
 static bool sparp__chain_say_date(const sparp__chain *chain, int64_t wall_s, unsigned error,
                                   sparp__fault *fault) {
-    char today[16], date[16], name[48];
+    char today[40], date[40], name[48];
     sparp__chain_show_date(wall_s, today, sizeof today);
     if (wall_s < SPARP__BUILT_S)
         return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
