@@ -2826,31 +2826,6 @@ static const char *sparp__address_text(const sparp__address *address, char *out,
 }
 
 /* ============================================================================================ */
-/* >>route      STUB                                                                             */
-/* ============================================================================================ */
-
-typedef struct sparp__proxy {
-    sparp__str userinfo;
-    char       host[SPARP__HOST_MAX + 1];
-    uint16_t   port;
-} sparp__proxy;
-static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port, bool https,
-                               sparp__proxy *out) {
-    (void)o; (void)host; (void)port; (void)https; (void)out;
-    return false;
-}
-static void sparp__route_connect_to(const char *list, const char *host, uint16_t port,
-                                    char *out_host, uint16_t *out_port) {
-    (void)list; strcpy(out_host, host); *out_port = port;
-}
-static size_t sparp__route_resolve(const char *list, const char *host, uint16_t port, sparp__address *out, size_t max) {
-    (void)list; (void)host; (void)port; (void)out; (void)max; return 0;
-}
-static int sparp__route_addresses(const char *text, sparp__address *out, size_t max) {
-    (void)text; (void)out; (void)max; return 0;
-}
-
-/* ============================================================================================ */
 /* >>request    from the user's struct to the bytes on the wire, built once and sent as often as */
 /*              it takes. Nothing passes unchecked: CR, LF and NUL do not reach the wire.        */
 /*              Uses url, route, buf, env.                                                       */
