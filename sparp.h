@@ -3366,7 +3366,7 @@ static int sparp__route_addresses(const char *text, sparp__address *out, size_t 
     return (int)count;
 }
 
-/* --- is all of that well-formed? NULL, or the sentence that names the field --------------------- */
+/* --- is all of that well-formed? NULL, or the sentence that names the field ------------------- */
 
 static const char *sparp__route_check_proxies(const sparp_options *o) {
     sparp__proxy ignored;

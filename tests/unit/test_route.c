@@ -436,7 +436,7 @@ static void test_connect_to(void **state) {
     }
 }
 
-/* --- resolve, and what resolve_host() says ------------------------------------------------------ */
+/* --- resolve, and what resolve_host() says ---------------------------------------------------- */
 
 static const struct {
     const char *list, *host;
