@@ -3,8 +3,8 @@
 
    Each takes   [--port N] [--port-file FILE] [--ipv6] [--unix PATH] [--max-seconds N]
    Port 0 (the default) is any free port; with --unix it is none. The port is printed when the
-   server listens, and written to FILE. It ends on SIGTERM, when its parent is gone, and after 600 seconds if nothing
-   else is said. */
+   server listens, and written to FILE. It ends on SIGTERM, when its parent is gone, and after
+   600 seconds if nothing else is said. */
 #ifndef LISTEN_H
 #define LISTEN_H
 
