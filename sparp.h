@@ -111,7 +111,7 @@
    max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
    have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
    1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -131,7 +131,7 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
    which come first. It must not block: it says after how many seconds to ask again, or
    SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
    nothing). Until it permits nothing starts, whatever the url.
@@ -3584,16 +3584,13 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     return true;
 }
 
-/* The lines that a request without its body does not have any more. */
+/* The lines that a request without its body does not have any more (RFC 9110 §15.4). */
 static bool sparp__request_is_of_body(sparp__str name) {
-    static const char *const names[] = {
-        "content-length", "transfer-encoding", "content-type", "content-encoding",
-        "content-language", "content-location", "expect"
-    };
+    static const char *const names[] = {"transfer-encoding", "expect", "digest", "last-modified"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sparp__str_same(name, names[i]))
             return true;
-    return false;
+    return sparp__str_starts(name, sparp__str_of("content-"));
 }
 
 /* The lines that are meant for one origin alone (RFC 9110 §15.4). */
@@ -8051,6 +8048,8 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
                    (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
     sparp__http_start(&run->env, &t->http, t->hop->is_head,
                       (size_t)run->options.max_head_bytes);
+    sparp__buf_reuse(&run->env, &t->body);
+    t->body_complete = false;
     t->unsure = true;                   /* it has been acted on, by the first server */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
@@ -8231,7 +8230,7 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = true;
+    t->body_complete = reusable;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -9051,7 +9050,8 @@ static bool sparp__sched_may_start(const sparp *run) {
 static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
-    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    double wait = run->options.permit(sparp__request_url(sparp__task_wire(t)),
+                                      run->options.user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
