@@ -1,4 +1,5 @@
-/* The section url: what is taken, what is refused and with which sentence. */
+/* The section url: what is taken, what is refused and with which sentence; and what a reference
+   means where it stands. */
 #include "../support.h"
 
 #define SPARP__SYS_CLOCK test_clock
@@ -317,10 +318,313 @@ static void test_ports(void **state) {
     }
 }
 
+/* --- references ------------------------------------------------------------------------------ */
+
+#define RFC "http://a/b/c/d;p?q"
+
+static const struct {
+    const char *base, *reference, *target;
+} resolved[] = {
+    /* RFC 3986 §5.4.1 */
+    {RFC, "g:h", "g:h"},
+    {RFC, "g", "http://a/b/c/g"},
+    {RFC, "./g", "http://a/b/c/g"},
+    {RFC, "g/", "http://a/b/c/g/"},
+    {RFC, "/g", "http://a/g"},
+    {RFC, "//g", "http://g"},
+    {RFC, "?y", "http://a/b/c/d;p?y"},
+    {RFC, "g?y", "http://a/b/c/g?y"},
+    {RFC, "#s", "http://a/b/c/d;p?q#s"},
+    {RFC, "g#s", "http://a/b/c/g#s"},
+    {RFC, "g?y#s", "http://a/b/c/g?y#s"},
+    {RFC, ";x", "http://a/b/c/;x"},
+    {RFC, "g;x", "http://a/b/c/g;x"},
+    {RFC, "g;x?y#s", "http://a/b/c/g;x?y#s"},
+    {RFC, "", "http://a/b/c/d;p?q"},
+    {RFC, ".", "http://a/b/c/"},
+    {RFC, "./", "http://a/b/c/"},
+    {RFC, "..", "http://a/b/"},
+    {RFC, "../", "http://a/b/"},
+    {RFC, "../g", "http://a/b/g"},
+    {RFC, "../..", "http://a/"},
+    {RFC, "../../", "http://a/"},
+    {RFC, "../../g", "http://a/g"},
+    /* §5.4.2 */
+    {RFC, "../../../g", "http://a/g"},
+    {RFC, "../../../../g", "http://a/g"},
+    {RFC, "/./g", "http://a/g"},
+    {RFC, "/../g", "http://a/g"},
+    {RFC, "g.", "http://a/b/c/g."},
+    {RFC, ".g", "http://a/b/c/.g"},
+    {RFC, "g..", "http://a/b/c/g.."},
+    {RFC, "..g", "http://a/b/c/..g"},
+    {RFC, "./../g", "http://a/b/g"},
+    {RFC, "./g/.", "http://a/b/c/g/"},
+    {RFC, "g/./h", "http://a/b/c/g/h"},
+    {RFC, "g/../h", "http://a/b/c/h"},
+    {RFC, "g;x=1/./y", "http://a/b/c/g;x=1/y"},
+    {RFC, "g;x=1/../y", "http://a/b/c/y"},
+    {RFC, "g?y/./x", "http://a/b/c/g?y/./x"},
+    {RFC, "g?y/../x", "http://a/b/c/g?y/../x"},
+    {RFC, "g#s/./x", "http://a/b/c/g#s/./x"},
+    {RFC, "g#s/../x", "http://a/b/c/g#s/../x"},
+    {RFC, "http:g", "http:g"},
+    /* §5.2.2: what the reference has counts, the rest is the base's */
+    {RFC, "https://h/x?y", "https://h/x?y"},
+    {RFC, "HTTP://H/x", "HTTP://H/x"},
+    {RFC, "//h:81", "http://h:81"},
+    {RFC, "//h/../x/./y", "http://h/x/y"},
+    {RFC, "//u:p@h/", "http://u:p@h/"},
+    {RFC, "//[::1]:81/x", "http://[::1]:81/x"},
+    {RFC, "//h?y", "http://h?y"},
+    {RFC, "//h#s", "http://h#s"},
+    {RFC, "//", "http://"},
+    {RFC, "///x", "http:///x"},
+    {RFC, "?", "http://a/b/c/d;p?"},
+    {RFC, "#", "http://a/b/c/d;p?q#"},
+    {RFC, "?#", "http://a/b/c/d;p?#"},
+    {RFC, "/?a?b", "http://a/?a?b"},
+    {RFC, "/#a#b?c", "http://a/#a#b?c"},
+    {RFC, "http://h/a/../b/./c/..", "http://h/b/"},
+    {RFC, "http://h", "http://h"},
+    {RFC, "http:/.//h/x", "http:/.//h/x"},
+    {RFC, "http:/a/..//h", "http:/.//h"},
+    {RFC, "x:", "x:"},
+    {RFC, "x:?y", "x:?y"},
+    {RFC, "mailto:a@b.example", "mailto:a@b.example"},
+    {RFC, "x:a/../b", "x:/b"},
+    {RFC, "x:../a/./b", "x:a/b"},
+    {RFC, "x:.", "x:"},
+    {RFC, "x:..", "x:"},
+    {"https://h/", "//g/x", "https://g/x"},
+    {"https://h/", "/x", "https://h/x"},
+    /* §3.1: what is a scheme, and what is a path */
+    {RFC, "a+b-c.9:x", "a+b-c.9:x"},
+    {RFC, "9:x", "http://a/b/c/9:x"},
+    {RFC, ":x", "http://a/b/c/:x"},
+    {RFC, "a_b:x", "http://a/b/c/a_b:x"},
+    {RFC, "./a:x", "http://a/b/c/a:x"},
+    {RFC, "a/b:x", "http://a/b/c/a/b:x"},
+    {RFC, "?a:x", "http://a/b/c/d;p?a:x"},
+    {RFC, "#a:x", "http://a/b/c/d;p?q#a:x"},
+    /* bases */
+    {"http://a", "g", "http://a/g"},
+    {"http://a", "../g", "http://a/g"},
+    {"http://a", "", "http://a"},
+    {"http://a", "?y", "http://a?y"},
+    {"http://a", "#s", "http://a#s"},
+    {"http://a", ".", "http://a/"},
+    {"http://a?q", "g", "http://a/g"},
+    {"http://a?q/r", "g", "http://a/g"},
+    {"http://a?q", "", "http://a?q"},
+    {"http://a?", "", "http://a?"},
+    {"http://a/b?x/y", "g", "http://a/g"},
+    {"http://a/b/", "g", "http://a/b/g"},
+    {"http://a/b/", "../g", "http://a/g"},
+    {"http://a//b//c", "g", "http://a//b//g"},
+    {"http://a//b//c", "../g", "http://a//b/g"},
+    {"http://a//b//c", "../../g", "http://a//g"},
+    {"http://a/b/../c", "", "http://a/b/../c"},
+    {"http://a/b/../c", "?y", "http://a/b/../c?y"},
+    {"http://a/b/../c", "g", "http://a/g"},
+    {"http://a/b", "..//g", "http://a//g"},
+    {"http://a/b", "/..//../g", "http://a/g"},
+    {"http://a/b", "/c/...", "http://a/c/..."},
+    {"x:", "g", "x:g"},
+    {"x:a/b", "g", "x:a/g"},
+    {"x:a/b", "../g", "x:/g"},
+    {"x:/a/b", "/.//g", "x:/.//g"},
+    {"x:/a/b", "..//g", "x:/.//g"},
+    {"x:///a", "g", "x:///g"},
+    /* the fragment: RFC 9110 §10.2.2 */
+    {"http://a/b#f", "", "http://a/b#f"},
+    {"http://a/b#f", "g", "http://a/g#f"},
+    {"http://a/b#f", "g#s", "http://a/g#s"},
+    {"http://a/b#f", "#s", "http://a/b#s"},
+    {"http://a/b#f", "#", "http://a/b#"},
+    {"http://a/b#f", "?y", "http://a/b?y#f"},
+    {"http://a/b#f", "//h", "http://h#f"},
+    {"http://a/b#f", "http://h/", "http://h/#f"},
+    {"http://a#f/?g", "x", "http://a/x#f/?g"},
+    {"http://a/b?c#", "g", "http://a/g#"},
+    /* raw spaces are encoded, and nothing else is */
+    {RFC, "g h", "http://a/b/c/g%20h"},
+    {RFC, " ", "http://a/b/c/%20"},
+    {RFC, "  g  ", "http://a/b/c/%20%20g%20%20"},
+    {RFC, "/a b?c d#e f", "http://a/a%20b?c%20d#e%20f"},
+    {RFC, "//h h/", "http://h%20h/"},
+    {RFC, ". ./g", "http://a/b/c/.%20./g"},
+    {RFC, "g%20%2e%2E/h", "http://a/b/c/g%20%2e%2E/h"},
+    {RFC, "g\xC3\xBC<>\"\\^`{|}", "http://a/b/c/g\xC3\xBC<>\"\\^`{|}"},
+    {RFC, "g\t\r\n", "http://a/b/c/g\t\r\n"},
+};
+
+static sparp__env memory_env(test_memory *memory) {
+    sparp__env env;
+    memset(&env, 0, sizeof env);
+    env.allocator.func = test_memory_func;
+    env.allocator.user_data = memory;
+    return env;
+}
+
+static void check_target(const sparp__buf *out, const char *target, const char *base,
+                         const char *reference) {
+    CHECK(out->size == strlen(target) && memcmp(out->data, target, out->size) == 0,
+          "\"%s\" in \"%s\": \"%.*s\", not \"%s\"", reference, base, (int)out->size, out->data,
+          target);
+}
+
+static void test_resolved(void **state) {
+    (void)state;
+    test_memory memory = {0};
+    sparp__env env = memory_env(&memory);
+    test_guard first = test_guard_make(1000), second = test_guard_make(1000);
+    sparp__buf out = {0};
+    for (size_t i = 0; i < COUNT_OF(resolved); i++) {
+        size_t base_size = strlen(resolved[i].base), size = strlen(resolved[i].reference);
+        const char *base = test_guard_put(&first, resolved[i].base, base_size);
+        const char *reference = test_guard_put(&second, resolved[i].reference, size);
+        assert_true(sparp__url_resolve(&env, &out, sparp__str_make(base, base_size),
+                                       sparp__str_make(reference, size)));
+        check_target(&out, resolved[i].target, resolved[i].base, resolved[i].reference);
+    }
+    assert_true(sparp__url_resolve(&env, &out, sparp__str_of(RFC), sparp__str_make(NULL, 0)));
+    check_target(&out, RFC, RFC, "NULL");
+    sparp__buf_free(&env, &out);
+    test_guard_free(&first);
+    test_guard_free(&second);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* Where nothing is to be encoded, a target is resolved to itself. */
+static void test_resolved_again(void **state) {
+    (void)state;
+    test_memory memory = {0};
+    sparp__env env = memory_env(&memory);
+    sparp__buf out = {0};
+    for (size_t i = 0; i < COUNT_OF(resolved); i++) {
+        const char *target = resolved[i].target;
+        if (strstr(target, "/../") != NULL)
+            continue;                   /* the empty reference leaves the base as it is */
+        assert_true(sparp__url_resolve(&env, &out, sparp__str_of(RFC), sparp__str_of(target)));
+        check_target(&out, target, RFC, target);
+        assert_true(sparp__url_resolve(&env, &out, sparp__str_of(target), sparp__str_of("")));
+        check_target(&out, target, target, "");
+    }
+    sparp__buf_free(&env, &out);
+    assert_true(test_memory_clean(&memory));
+}
+
+#define MUCH 60000
+
+/* References of 60 kB made of one piece again and again. The time limit of the test would notice
+   if that took the square of it. */
+static void test_resolved_long(void **state) {
+    (void)state;
+    static const struct {
+        const char *piece, *target;     /* of RFC's base; NULL: behind its directory, as it is */
+    } rows[] = {
+        {"../", "http://a/"}, {"./", "http://a/b/c/"}, {"x/../", "http://a/b/c/"}, {"x", NULL},
+        {"x/", NULL}, {"?", NULL}, {"#", NULL}, {"..x/", NULL}, {"a/b/../../", "http://a/b/c/"},
+        {"/..", "http://a/"}, {"/.", "http://a/"},
+    };
+    static char reference[MUCH + 1], wanted[MUCH + 100];
+    test_memory memory = {0};
+    sparp__env env = memory_env(&memory);
+    sparp__buf out = {0};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t piece = strlen(rows[i].piece), size = MUCH / piece * piece;
+        for (size_t at = 0; at < size; at += piece)
+            memcpy(reference + at, rows[i].piece, piece);
+        reference[size] = '\0';
+        snprintf(wanted, sizeof wanted, "%s%s", *reference == '?' ? "http://a/b/c/d;p"
+                 : *reference == '#' ? RFC : "http://a/b/c/", reference);
+        assert_true(sparp__url_resolve(&env, &out, sparp__str_of(RFC), sparp__str_of(reference)));
+        check_target(&out, rows[i].target != NULL ? rows[i].target : wanted, RFC, rows[i].piece);
+    }
+    memset(reference, ' ', MUCH);
+    assert_true(sparp__url_resolve(&env, &out, sparp__str_of(RFC), sparp__str_of(reference)));
+    assert_int_equal(out.size, strlen("http://a/b/c/") + 3 * MUCH);
+    for (size_t i = strlen("http://a/b/c/"); i < out.size; i += 3)
+        assert_memory_equal(out.data + i, "%20", 3);
+    sparp__buf_free(&env, &out);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* No part of a path or of dots makes a target with dots left, or one outside of the host. */
+static void test_resolved_dice(void **state) {
+    (void)state;
+    static const char letters[] = "..//ab?# ";
+    uint64_t dice = 77;
+    test_memory memory = {0};
+    sparp__env env = memory_env(&memory);
+    sparp__buf out = {0};
+    for (int round = 0; round < 200000; round++) {
+        char reference[12];
+        size_t size = test_random(&dice) % sizeof reference;
+        for (size_t i = 0; i < size; i++)
+            reference[i] = letters[test_random(&dice) % (sizeof letters - 1)];
+        if (size >= 2 && memcmp(reference, "//", 2) == 0)
+            continue;                   /* another host */
+        assert_true(sparp__url_resolve(&env, &out, sparp__str_of("http://h/a/b"),
+                                       sparp__str_make(reference, size)));
+        assert_true(sparp__buf_byte(&env, &out, '\0'));
+        CHECK(strncmp(out.data, "http://h/", 9) == 0, "%.*s", (int)size, reference);
+        out.data[strcspn(out.data, "?#")] = '\0';
+        CHECK(strstr(out.data, "/./") == NULL && strstr(out.data, "/../") == NULL,
+              "%.*s: %s", (int)size, reference, out.data);
+        size_t end = strlen(out.data);
+        CHECK(strcmp(out.data + end - 2, "/.") != 0 && strcmp(out.data + end - 3, "/..") != 0,
+              "%.*s: %s", (int)size, reference, out.data);
+    }
+    sparp__buf_free(&env, &out);
+    assert_true(test_memory_clean(&memory));
+}
+
+/* The n-th allocation fails, for every n until none does; then once more with all that follow. */
+static void test_resolved_without_memory(void **state) {
+    (void)state;
+    static char reference[3000];
+    static const char *const bases[] = {RFC, "x:/a/b"};
+    memset(reference, ' ', sizeof reference - 1);
+    for (size_t i = 0; i < 2 * COUNT_OF(bases); i++) {
+        memcpy(reference, "/.//", 4);
+        bool ok = false;
+        for (size_t n = 1; !ok; n++) {
+            test_memory memory = {0};
+            sparp__env env = memory_env(&memory);
+            sparp__buf out = {0};
+            memory.fail_at = n;
+            memory.fail_on = i >= COUNT_OF(bases);
+            ok = sparp__url_resolve(&env, &out, sparp__str_of(bases[i % COUNT_OF(bases)]),
+                                    sparp__str_of(reference));
+            assert_true(!ok || n > 3);
+            sparp__buf_free(&env, &out);
+            CHECK(test_memory_clean(&memory), "allocation %u", (unsigned)n);
+        }
+    }
+    /* each size once, so that every append is the one that does not fit */
+    for (size_t size = 1; size < 300; size++) {
+        test_memory memory = {0};
+        sparp__env env = memory_env(&memory);
+        sparp__buf out = {0};
+        memset(reference, 'g', size);
+        memcpy(reference, "/.//?y#s", size < 8 ? size : 8);
+        memory.fail_at = 2;
+        bool ok = sparp__url_resolve(&env, &out, sparp__str_of("x:/a/b?q#f"),
+                                     sparp__str_make(reference, size));
+        assert_int_equal(ok, memory.calls < 2);
+        sparp__buf_free(&env, &out);
+        assert_true(test_memory_clean(&memory));
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(test_taken), TEST(test_refused), TEST(test_prefixes), TEST(test_host_bytes),
-        TEST(test_path_bytes), TEST(test_unreserved), TEST(test_ports),
+        TEST(test_path_bytes), TEST(test_unreserved), TEST(test_ports), TEST(test_resolved),
+        TEST(test_resolved_again), TEST(test_resolved_long), TEST(test_resolved_dice),
+        TEST(test_resolved_without_memory),
     };
     return cmocka_run_group_tests_name("url", tests, NULL, NULL);
 }
