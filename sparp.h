@@ -8044,14 +8044,15 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
     else
         sparp__sched_put_origin(run, t->origin);
     t->origin = o;
-    run->stats.redirects++;
+    bool redirected = t->http.status != 417;    /* which has done nothing yet */
+    run->stats.redirects += redirected;
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
     sparp__http_start(&run->env, &t->http, t->hop->is_head,
                       (size_t)run->options.max_head_bytes);
     sparp__buf_reuse(&run->env, &t->body);
     t->body_complete = false;
-    t->unsure = true;                   /* it has been acted on, by the first server */
+    t->unsure = t->unsure || redirected;        /* it has been acted on, by the first server */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
