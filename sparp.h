@@ -111,7 +111,7 @@
    max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
    have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
    1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -131,7 +131,7 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
    which come first. It must not block: it says after how many seconds to ask again, or
    SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
    nothing). Until it permits nothing starts, whatever the url.
@@ -3584,16 +3584,13 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     return true;
 }
 
-/* The lines that a request without its body does not have any more. */
+/* The lines that a request without its body does not have any more (RFC 9110 §15.4). */
 static bool sparp__request_is_of_body(sparp__str name) {
-    static const char *const names[] = {
-        "content-length", "transfer-encoding", "content-type", "content-encoding",
-        "content-language", "content-location", "expect"
-    };
+    static const char *const names[] = {"transfer-encoding", "expect", "digest", "last-modified"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sparp__str_same(name, names[i]))
             return true;
-    return false;
+    return sparp__str_starts(name, sparp__str_of("content-"));
 }
 
 /* The lines that are meant for one origin alone (RFC 9110 §15.4). */
@@ -5712,7 +5709,6 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
 #define SPARP__GIVE_MAX (256 * 1024)            /* bytes of a streamed body sent in one go */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
-#define SPARP__FIXED_MAX 8                      /* addresses of one name in sparp_options.resolve */
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__net {             /* what all connections of a run share */
@@ -5733,8 +5729,8 @@ typedef struct sparp__way {
     uint16_t   port;
     bool       proxied;
     sparp__str credentials;             /* "user:password" for the proxy */
-    size_t     num_fixed;               /* addresses that sparp_options.resolve gives */
-    sparp__address fixed[SPARP__FIXED_MAX];
+    sparp__address *fixed;              /* that sparp_options.resolve gives */
+    size_t     num_fixed;
 } sparp__way;
 
 /* CONNECT, on its way to a proxy and back. */
@@ -6695,6 +6691,8 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
 }
 
 static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    if (o->way != NULL)
+        sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
     sparp__env_free(env, o->way, sizeof *o->way);
     sparp__env_free(env, o, sizeof *o);
 }
@@ -8046,12 +8044,15 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
     else
         sparp__sched_put_origin(run, t->origin);
     t->origin = o;
-    run->stats.redirects++;
+    bool redirected = t->http.status != 417;    /* which has done nothing yet */
+    run->stats.redirects += redirected;
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
     sparp__http_start(&run->env, &t->http, t->hop->is_head,
                       (size_t)run->options.max_head_bytes);
-    t->unsure = true;                   /* it has been acted on, by the first server */
+    sparp__buf_reuse(&run->env, &t->body);
+    t->body_complete = false;
+    t->unsure = t->unsure || redirected;        /* it has been acted on, by the first server */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
@@ -8106,7 +8107,7 @@ static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
 /* The same for an attempt that still has its connection. */
 static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
     if (end == SPARP__ENDED_FAULT)
-        t->sent = (t->conn->bytes_out > 0 || t->on_hop)
+        t->sent = (t->conn->bytes_out > 0 || t->redirects > 0)
             && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
     t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
     sparp__sched_detach(run, t, reusable);
@@ -8231,7 +8232,7 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = true;
+    t->body_complete = reusable;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -8682,47 +8683,62 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     sparp__sched_put_origin(run, o);
 }
 
-/* Where this origin's connections go instead of straight to it. False: out of memory. */
-static bool sparp__sched_find_way(sparp *run, sparp__origin *home) {
-    const sparp_options *o = &run->options;
-    sparp__proxy proxy;
-    if (o->connect_to == NULL && o->resolve == NULL
-        && (!home->https || (o->proxy == NULL && o->https_proxy == NULL)))
+/* The addresses that sparp_options.resolve has for this way. False: out of memory. */
+static bool sparp__sched_fix_addresses(sparp *run, sparp__way *way) {
+    sparp__address found[SPARP__DNS_MAX_ADDRESSES];
+    size_t count = sparp__route_resolve(run->options.resolve, way->host, way->port, found,
+                                        SPARP__DNS_MAX_ADDRESSES);
+    if (count == 0)
         return true;
-    sparp__way *way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *way);
-    if (way == NULL)
+    way->fixed = (sparp__address *)sparp__env_realloc(&run->env, NULL, 0, count * sizeof *found);
+    if (way->fixed == NULL)
         return false;
-    way->proxied = home->https && sparp__route_proxy(o, home->host, home->port, true, &proxy);
-    if (way->proxied) {
-        memcpy(way->host, proxy.host, sizeof way->host);
-        way->port = proxy.port;
-        way->credentials = proxy.userinfo;
-    } else {
-        sparp__route_connect_to(o->connect_to != NULL ? o->connect_to : "", home->host, home->port,
-                                way->host, &way->port);
-    }
-    way->num_fixed = sparp__route_resolve(o->resolve != NULL ? o->resolve : "", way->host,
-                                          way->port, way->fixed, SPARP__FIXED_MAX);
-    home->way = way;
+    memcpy(way->fixed, found, count * sizeof *found);
+    way->num_fixed = count;
     return true;
+}
+
+/* Where this origin's connections go instead of straight to it: `proxy`, if not NULL. False: out
+   of memory. */
+static bool sparp__sched_find_way(sparp *run, sparp__origin *home, const sparp__proxy *proxy) {
+    const sparp_options *o = &run->options;
+    if (proxy == NULL && o->connect_to == NULL && o->resolve == NULL)
+        return true;
+    home->way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *home->way);
+    if (home->way == NULL)
+        return false;
+    home->way->proxied = proxy != NULL;
+    if (proxy != NULL) {
+        memcpy(home->way->host, proxy->host, sizeof home->way->host);
+        home->way->port = proxy->port;
+        home->way->credentials = proxy->userinfo;
+    } else {
+        sparp__route_connect_to(o->connect_to, home->host, home->port, home->way->host,
+                                &home->way->port);
+    }
+    if (sparp__sched_fix_addresses(run, home->way))
+        return true;
+    sparp__env_free(&run->env, home->way, sizeof *home->way);
+    home->way = NULL;
+    return false;
 }
 
 /* Where its connections are. NULL: out of memory. */
 static sparp__origin *sparp__sched_get_home(sparp *run, sparp__task *t) {
     const sparp__request *r = sparp__task_wire(t);
     const sparp_options *o = &run->options;
-    sparp__origin *home;
+    sparp__origin *home = run->worker == NULL ? t->origin : NULL;
     sparp__proxy proxy;
-    if (!r->https && o->proxy != NULL
-        && sparp__route_proxy(o, r->host, r->port, false, &proxy))      /* all share these */
-        return sparp__sched_get_origin(run, proxy.host, proxy.port, false);
-    if (run->worker == NULL) {
-        home = t->origin;
+    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+    if (proxied && !r->https)           /* one set of connections for all origins */
+        home = sparp__sched_get_origin(run, proxy.host, proxy.port, false);
+    else if (home != NULL)
         home->users++;
-    } else {
+    else
         home = sparp__sched_get_origin(run, r->host, r->port, r->https);
-    }
-    if (home != NULL && home->way == NULL && !sparp__sched_find_way(run, home)) {
+    if (home != NULL && home->way == NULL
+        && !sparp__sched_find_way(run, home, proxied ? &proxy : NULL)) {
         sparp__sched_put_origin(run, home);
         return NULL;
     }
@@ -9051,7 +9067,8 @@ static bool sparp__sched_may_start(const sparp *run) {
 static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
-    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    double wait = run->options.permit(sparp__request_url(sparp__task_wire(t)),
+                                      run->options.user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
