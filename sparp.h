@@ -6557,7 +6557,7 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
 #endif
     if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd || c->muted)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0) {
         c->given = 0;
