@@ -1202,6 +1202,13 @@ static void test_417_does_not_mean_applied(void **state) {
     run();
     assert_outcome(0, SPARP_OUTCOME_SUCCESS);
     assert_int_equal(seen.results[0].transport_retries, 1);
+    expecting(NET_417, true);
+    ask_of_kind(0);
+    options.max_retries_by_transport = SPARP_NONE;
+    net_fail(NET_CONNECT, 2, ECONNREFUSED);
+    run();
+    assert_outcome(0, SPARP_OUTCOME_TRANSPORT_FAILED);
+    assert_false(seen.results[0].maybe_applied);
 }
 
 /* Asked at every hop, and with every attempt. */
