@@ -106,6 +106,14 @@ static const char *to(int status, const char *location) {
 
 #define MOVED(lines) "HTTP/1.1 302 Moved\r\n" lines "Content-Length: 5\r\n\r\nmoved"
 
+/* strstr() for field names, which come in any case. */
+static const char *find_line(const char *text, const char *what) {
+    for (size_t n = strlen(what); *text != '\0'; text++)
+        if (strncasecmp(text, what, n) == 0)
+            return text;
+    return NULL;
+}
+
 static const char *body_of(size_t i) {
     const char *end = strstr(wire[i], "\r\n\r\n");
     return end != NULL ? end + 4 : "";
@@ -136,7 +144,7 @@ static void assert_hop(size_t i, const char *method, bool has_body, const char *
     snprintf(start, sizeof start, "%s /there HTTP/1.1\r\n", method);
     CHECK(strncmp(wire[i], start, strlen(start)) == 0, "%s: %s", what, wire[i]);
     CHECK(strstr(wire[i], "X-Own: 1\r\n") != NULL, "%s: %s", what, wire[i]);
-    CHECK((strcasestr(wire[i], "\r\ncontent-") != NULL) == has_body, "%s: %s", what, wire[i]);
+    CHECK((find_line(wire[i], "\r\ncontent-") != NULL) == has_body, "%s: %s", what, wire[i]);
     CHECK(strcmp(body_of(i), has_body ? "hello" : "") == 0, "%s: %s", what, wire[i]);
 }
 
@@ -199,10 +207,10 @@ static void test_no_line_about_the_dropped_body_is_left(void **state) {
     r->headers = fields;
     r->num_headers = COUNT_OF(fields);
     run();
-    assert_null(strcasestr(wire[1], "\r\ndigest"));
-    assert_null(strcasestr(wire[1], "\r\nlast-modified"));
-    assert_null(strcasestr(wire[1], "\r\ncontent-"));
-    assert_null(strcasestr(wire[1], "\r\nexpect"));
+    assert_null(find_line(wire[1], "\r\ndigest"));
+    assert_null(find_line(wire[1], "\r\nlast-modified"));
+    assert_null(find_line(wire[1], "\r\ncontent-"));
+    assert_null(find_line(wire[1], "\r\nexpect"));
     assert_non_null(strstr(wire[1], "\r\nX-Content-Type: kept\r\n"));
 }
 
@@ -300,7 +308,7 @@ static void test_a_name_is_looked_up_at_its_hop(void **state) {
     get(A "/here");
     run();
     assert_outcome(0, SPARP_OUTCOME_SUCCESS);
-    assert_non_null(strcasestr(wire[1], "\r\nHost: b.test\r\n"));
+    assert_non_null(find_line(wire[1], "\r\nHost: b.test\r\n"));
     assert_near(net_now(), 0.52, 0.002);
 }
 
@@ -327,8 +335,8 @@ static void assert_secrets(size_t i, bool there) {
     CHECK(strstr(wire[i], "\r\nX-Tokens: kept\r\n") != NULL, "%s", wire[i]);
     CHECK(strstr(wire[i], "\r\nAccept: a/b\r\n") != NULL, "%s", wire[i]);
     CHECK(strstr(wire[i], "\r\nUser-Agent: mine\r\n") != NULL, "%s", wire[i]);
-    const char *host = strcasestr(wire[i], "\r\nhost:");
-    CHECK(host != NULL && strcasestr(host + 2, "\r\nhost:") == NULL, "%s", wire[i]);
+    const char *host = find_line(wire[i], "\r\nhost:");
+    CHECK(host != NULL && find_line(host + 2, "\r\nhost:") == NULL, "%s", wire[i]);
 }
 
 static void test_secrets_stay_at_their_origin(void **state) {
