@@ -636,6 +636,39 @@ static void test_siblings_wait_for_nothing_but_the_gate(void **state) {
     assert_near((double)(net.starts[1] - NET_BEGIN) / 1e9, 2.05, 0.002);
 }
 
+static void busy_at_first_at_a(const net_request *r, place *at, net_rule *answer) {
+    (void)at;
+    bool first = strcmp(r->host, "10.0.0.7") == 0 && net_now() < 1.05;
+    say(answer, 0.05, first ? BUSY("Retry-After: 5\r\n") : NET_200);
+}
+
+/* Ten are connected and wait for their tokens when the first is told 429: they do not go out.
+   Nor do they cost a retry; and those that are held for another origin go on as they were. */
+static void test_what_is_held_does_not_run_into_a_closed_gate(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_at_first_at_a;
+    net.lookup_s = 1;
+    net_lookup("a.test", "10.0.0.7", 0);
+    net_lookup("b.test", "10.0.0.8", 0);
+    options.max_per_second_per_origin = 10;
+    get_many(30, "http://a.test/a");
+    get_many(10, "http://b.test/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 40);
+    assert_int_equal(s.soft_fails, 1);
+    assert_int_equal(s.soft_retries, 1);
+    for (size_t i = 1; i < 40; i++)
+        assert_int_equal(seen.results[i].attempts, 1);
+    for (size_t i = 30; i < 40; i++)
+        assert_near(seen.at[i], 1.05 + 0.1 * (double)(i - 30), 0.003);
+    int64_t second = 0;
+    for (size_t i = 0, n = 0; i < net.num_requests; i++)
+        if (strcmp(net.requests[i].host, "10.0.0.7") == 0 && ++n == 2)
+            second = net.requests[i].at;
+    assert_near((double)(second - NET_BEGIN) / 1e9, 6.05, 0.002);
+}
+
 /* While one origin is closed, another one has all slots and all tokens. */
 static void test_a_closed_origin_takes_no_slot_and_no_token(void **state) {
     (void)state;
@@ -1416,6 +1449,27 @@ static void test_a_hop_counts_where_it_goes(void **state) {
     assert_int_equal(place_of("10.0.0.1")->most, 3);
     assert_int_equal(place_of("10.0.0.2")->most, 3);
     assert_near(net_now(), 0.1 + 4 * 0.3, 0.01);
+}
+
+/* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
+static void test_a_drain_lets_hops_go_on(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        again();
+        net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+        net_answer("/a", 3, NET_200);
+        options.max_per_second = i < 2 ? 1 : 0;
+        options.max_at_once_per_origin = i < 2 ? 0 : 1;
+        if (i >= 2)
+            get("http://10.0.0.2/a");
+        get(H "/go");
+        get(H "/a");
+        run_with_a_call(0.5, i % 2 == 0 ? sparp_drain : sparp_stop);
+        size_t at = i < 2 ? 0 : 1;
+        assert_outcome(at, i % 2 == 0 ? SPARP_OUTCOME_SUCCESS : SPARP_OUTCOME_CANCELLED);
+        assert_near(seen.at[at], i % 2 == 1 ? 0.5 : i == 0 ? 4 : 6, 0.02);
+        memset(&options, 0, sizeof options);
+    }
 }
 
 /* --- four origins, thousands of requests ------------------------------------------------------ */
@@ -2521,6 +2575,7 @@ int main(void) {
         PACE(test_who_was_let_go_in_vain_is_still_the_first),
         PACE(test_the_pace_of_all_and_of_each),
         PACE(test_siblings_wait_for_nothing_but_the_gate),
+        PACE(test_what_is_held_does_not_run_into_a_closed_gate),
         PACE(test_a_closed_origin_takes_no_slot_and_no_token),
         PACE(test_the_latest_end_counts),
         PACE(test_it_reopens_1_2_4_8),
@@ -2555,6 +2610,7 @@ int main(void) {
         PACE(test_every_hop_takes_a_token),
         PACE(test_a_hop_waits_at_a_closed_origin),
         PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_drain_lets_hops_go_on),
         PACE(test_four_origins_do_not_wait_for_each_other),
         PACE(test_the_budget_defers_and_never_drops),
         PACE(test_a_budget_that_is_not_used_up_defers_nothing),
