@@ -65,10 +65,7 @@ if ! clang -fsanitize=fuzzer,address,undefined -o build/fuzz/probe build/fuzz/pr
     exit 1
 fi
 [ $# -gt 0 ] || set -- $(find tests/fuzz -name '*.c' -exec basename {} .c \; | sort)
-printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/fuzz/run.sh --one >build/fuzz/results &
-trap 'kill $!; exit 130' INT TERM HUP
-wait
-cat build/fuzz/results
+printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/fuzz/run.sh --one | tee build/fuzz/results
 passed=$(grep -c '^ok' build/fuzz/results)
 echo "$passed passed, $(grep -c '^FAILED' build/fuzz/results) failed"
 [ "$passed" -eq $# ]
