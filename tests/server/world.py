@@ -159,7 +159,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head = 'HTTP/1.1 %d Said\r\n' % status
         for name, value in fields:
             head += '%s: %s\r\n' % (name, value)
-        if status != 304:
+        if status in (204, 304):
+            body = b''
+        else:
             head += 'Content-Length: %d\r\n' % len(body)
         if ('Connection', 'close') in fields:
             self.close_connection = True
