@@ -2247,7 +2247,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
 
 /* Status line, field lines, trailer lines. */
 static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, sparp__str *in) {
-    sparp__str line;
+    sparp__str line = sparp__str_make(NULL, 0);
     bool trailer = h->state == SPARP__HTTP_TRAILER;
     size_t room = h->max_head - h->head_bytes;
     if (h->state == SPARP__HTTP_STATUS
