@@ -5804,6 +5804,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint64_t     exchanges;             /* completed on this connection */
     int64_t      opened_at, resolved_at, connected_at, secured_at;
     int64_t      started_at, sent_at, first_at, active_at;
+    int64_t      free_at;               /* since when nothing of ours has held the peer up */
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
@@ -6382,7 +6383,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
     c->answered = false;
-    c->started_at = c->sent_at = c->active_at = now;
+    c->started_at = c->sent_at = c->active_at = c->free_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
     return sparp__conn_flush(net, c, now);
@@ -6399,6 +6400,7 @@ static sparp__conn_event sparp__conn_give(sparp__net *net, sparp__conn *c, sparp
 /* The body need not wait any more: 100 has come, or nothing for a while (RFC 9110 §10.1.1). */
 static sparp__conn_event sparp__conn_go_ahead(sparp__net *net, sparp__conn *c, int64_t now) {
     c->asks = false;
+    c->free_at = now;
     c->race_due = SPARP__NEVER;
     return sparp__conn_flush(net, c, now);
 }
@@ -6511,7 +6513,7 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
             if (!c->answered)
-                c->first_at = c->active_at;
+                c->first_at = c->free_at = c->active_at;
             c->answered = true;
             continue;
         case SPARP__IO_WAIT:
@@ -8232,7 +8234,8 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = reusable;
+    t->body_complete = t->http.state == SPARP__HTTP_DONE
+        && t->body_seen <= (uint64_t)run->options.max_body_bytes;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -8409,6 +8412,17 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     return true;
 }
 
+/* A redirect's body is kept in case that it is refused, but no more than any body may have. */
+static bool sparp__sched_keep_redirect(sparp *run, sparp__task *t, sparp__str piece) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body.size ? max - t->body.size : 0;
+    if (o->discard_body || o->on_body != NULL)
+        return true;
+    return sparp__task_add_body(&run->env, t, sparp__str_make(piece.data, piece.size < room
+                                                              ? piece.size : (size_t)room));
+}
+
 /* False: the attempt is over. */
 static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
     t->body_seen += piece.size;
@@ -8422,7 +8436,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (t->redirecting && !sparp__task_add_body(&run->env, t, piece)) {
+    if (t->redirecting && !sparp__sched_keep_redirect(run, t, piece)) {
         sparp__fault_memory(&t->fault);
         sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
@@ -9111,11 +9125,11 @@ static void sparp__sched_admit(sparp *run) {
 }
 
 /* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
-   is not the peer's turn to have any. */
+   has not been the peer's turn to have any, for all that time. */
 static bool sparp__sched_is_fast(sparp *run, sparp__task *t, const sparp__conn *c) {
     uint64_t bytes = c->bytes_in + c->bytes_out, before = t->speed_bytes;
     double wanted = run->options.min_bytes_per_second * run->options.min_speed_s;
-    bool moving = c->state == SPARP__CONN_SENDING || c->answered;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= t->speed_at;
     t->speed_at = run->now;
     t->speed_bytes = bytes;
     return !moving || c->muted || c->starved || c->asks || (double)(bytes - before) >= wanted;
@@ -9259,7 +9273,7 @@ static void sparp__sched_resume_paused(sparp *run) {
             event = sparp__conn_next(&run->net, c, &piece);
         else if (starved)
             event = SPARP__CONN_WANTS;
-        c->active_at = run->now;
+        c->active_at = c->free_at = run->now;
         sparp__sched_drive(run, c, event, piece);
         sparp__sched_check_stop(run);
     }
@@ -9815,12 +9829,22 @@ static const char *sparp__options_check_pace(const sparp_options *o) {
          "send_timeout_s must not be negative (0: none)"},
         {sparp__options_bad_s(o->first_byte_timeout_s, true),
          "first_byte_timeout_s must not be negative (0: none)"},
-        {!(o->min_bytes_per_second >= 0) && o->min_bytes_per_second != SPARP_NONE,
+        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
+             && o->min_bytes_per_second != SPARP_NONE,
          "min_bytes_per_second must not be negative (0: none)"},
         {sparp__options_bad_s(o->min_speed_s, false),
          "min_speed_s must not be negative (0: 30 s)"},
     };
     return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Names of fields, with commas between. One that is written wrong would protect nothing. */
+static bool sparp__options_bad_names(const char *list) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), one;
+    while (sparp__str_element(&rest, &one))
+        if (!sparp__str_token(one))
+            return true;
+    return false;
 }
 
 /* Judgement, retries, stop rules, HTTP, observation. */
@@ -9850,6 +9874,8 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
         {sparp__options_bad_count(o->max_redirects),
          "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
+        {sparp__options_bad_names(o->sensitive_headers),
+         "sensitive_headers must be names of header lines with commas between"},
         {sparp__options_bad_count(o->stop_after_successes),
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
