@@ -51,6 +51,7 @@
        >>url         "http://host:port/path?query"
        >>http        response parser
        >>resolve     names to addresses, on helper threads
+       >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
        >>reactor     epoll, kqueue, poll
        >>socket      connect, send, recv
@@ -110,7 +111,7 @@
    max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
    have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
    1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -130,7 +131,7 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
    which come first. It must not block: it says after how many seconds to ask again, or
    SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
    nothing). Until it permits nothing starts, whatever the url.
@@ -2246,7 +2247,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
 
 /* Status line, field lines, trailer lines. */
 static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, sparp__str *in) {
-    sparp__str line;
+    sparp__str line = sparp__str_make(NULL, 0);
     bool trailer = h->state == SPARP__HTTP_TRAILER;
     size_t room = h->max_head - h->head_bytes;
     if (h->state == SPARP__HTTP_STATUS
@@ -2826,28 +2827,368 @@ static const char *sparp__address_text(const sparp__address *address, char *out,
 }
 
 /* ============================================================================================ */
-/* >>route      STUB                                                                             */
+/* >>route      where to connect: proxies and who is reached without, addresses and detours that */
+/*              the options name. Text work: nothing is looked up. Uses url, resolve.            */
 /* ============================================================================================ */
 
 typedef struct sparp__proxy {
-    sparp__str userinfo;
-    char       host[SPARP__HOST_MAX + 1];
+    sparp__str userinfo;                /* a slice of the text; empty: none */
+    char       host[SPARP__HOST_MAX + 1];       /* lower case, no brackets, no last dot */
     uint16_t   port;
 } sparp__proxy;
-static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port, bool https,
-                               sparp__proxy *out) {
-    (void)o; (void)host; (void)port; (void)https; (void)out;
+
+/* "10.0.0.1", "::1", "[::1]". */
+static bool sparp__route_address(sparp__str text, sparp__address *out) {
+    char host[64];
+    bool brackets = text.size >= 2 && text.data[0] == '[' && text.data[text.size - 1] == ']';
+    if (brackets)
+        text = sparp__str_make(text.data + 1, text.size - 2);
+    if (text.size >= sizeof host)
+        return false;
+    memcpy(host, text.data, text.size);
+    host[text.size] = '\0';
+    return sparp__address_parse(out, host) && !(brackets && out->to.any.sa_family == AF_INET);
+}
+
+static bool sparp__route_port(sparp__str text, uint16_t *out) {
+    uint64_t port;
+    if (!sparp__str_number(text, 65535, &port) || port == 0)
+        return false;
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* A host name, or an IPv6 address in brackets, which *bare is without. */
+static bool sparp__route_host(sparp__str text, sparp__str *bare) {
+    sparp__url url;
+    memset(&url, 0, sizeof url);
+    if (sparp__url_host(text, &url) != NULL)
+        return false;
+    *bare = url.host;
+    return true;
+}
+
+/* The form in which hosts are compared and looked up. */
+static void sparp__route_copy_host(char *out, sparp__str host) {
+    if (host.size > 1 && host.data[host.size - 1] == '.')
+        host.size--;
+    for (size_t i = 0; i < host.size; i++)
+        out[i] = sparp__ascii_lower(host.data[i]);
+    out[host.size] = '\0';
+}
+
+/* Cuts the next field and the colon behind it off; colons in brackets are part of an address. */
+static bool sparp__route_field(sparp__str *rest, sparp__str *out) {
+    size_t n = 0;
+    for (bool inside = false; n < rest->size && (inside || rest->data[n] != ':'); n++)
+        inside = rest->data[n] == '[' || (inside && rest->data[n] != ']');
+    if (n == rest->size)
+        return false;
+    *out = sparp__str_make(rest->data, n);
+    *rest = sparp__str_skip(*rest, n + 1);
+    return true;
+}
+
+static uint64_t sparp__route_width(const sparp__address *address) {
+    return address->to.any.sa_family == AF_INET ? 32 : 128;
+}
+
+static const unsigned char *sparp__route_bytes(const sparp__address *address) {
+    return address->to.any.sa_family == AF_INET
+        ? (const unsigned char *)&address->to.v4.sin_addr
+        : (const unsigned char *)&address->to.v6.sin6_addr;
+}
+
+/* Whether the first `bits` bits are the same. */
+static bool sparp__route_in_block(const sparp__address *address, const sparp__address *block,
+                                  uint64_t bits) {
+    if (address->to.any.sa_family != block->to.any.sa_family)
+        return false;
+    const unsigned char *a = sparp__route_bytes(address), *b = sparp__route_bytes(block);
+    for (uint64_t i = 0; i < bits; i++)
+        if (((a[i / 8] ^ b[i / 8]) & 0x80u >> i % 8) != 0)
+            return false;
+    return true;
+}
+
+/* Names without regard to case and a last dot, addresses as addresses. */
+static bool sparp__route_same_host(sparp__str pattern, const char *host) {
+    sparp__address ours, other;
+    if (sparp__address_parse(&ours, host))
+        return sparp__route_address(pattern, &other)
+            && sparp__route_in_block(&ours, &other, sparp__route_width(&other));
+    if (pattern.size > 1 && pattern.data[pattern.size - 1] == '.')
+        pattern.size--;
+    return sparp__str_same(pattern, host);
+}
+
+/* --- proxies ---------------------------------------------------------------------------------- */
+
+/* "http://[user:password@]host[:port][/]", or that without its scheme. NULL, or the sentence that
+   says what is wrong. */
+static const char *sparp__proxy_parse(const char *text, sparp__proxy *out) {
+    static const char bad[] = "proxy is not http://[user:password@]host[:port]";
+    const char *scheme_end = strstr(text, "://");
+    sparp__str rest = sparp__str_of(text);
+    sparp__url url;
+    if (scheme_end != NULL) {
+        sparp__str scheme = sparp__str_make(text, (size_t)(scheme_end - text));
+        if (!sparp__str_same(scheme, "http"))
+            return "proxy must begin with http://";
+        rest = sparp__str_skip(rest, scheme.size + 3);
+    }
+    if (rest.size > 0 && rest.data[rest.size - 1] == '/')
+        rest.size--;
+    for (size_t i = 0; i < rest.size; i++)
+        if ((unsigned char)rest.data[i] <= ' ' || strchr("/?#\x7F", rest.data[i]) != NULL)
+            return bad;
+    memset(&url, 0, sizeof url);
+    if (sparp__url_authority(rest, &url) != NULL)
+        return bad;
+    out->userinfo = url.userinfo;
+    out->port = url.port;
+    sparp__route_copy_host(out->host, url.host);
+    return NULL;
+}
+
+/* Cuts the next entry off a list with blanks and commas between. */
+static bool sparp__route_word(sparp__str *list, sparp__str *out) {
+    size_t n = 0;
+    while (list->size > 0 && strchr(" \t,", list->data[0]) != NULL)
+        *list = sparp__str_skip(*list, 1);
+    while (n < list->size && strchr(" \t,", list->data[n]) == NULL)
+        n++;
+    *out = sparp__str_make(list->data, n);
+    *list = sparp__str_skip(*list, n);
+    return n > 0;
+}
+
+/* An entry of no_proxy without its brackets and its port (0: any). "::1" has none. */
+static bool sparp__route_split(sparp__str entry, sparp__str *name, uint16_t *port) {
+    const char *colon = (const char *)memchr(entry.data, ':', entry.size);
+    *name = entry;
+    *port = 0;
+    if (entry.data[0] == '[') {
+        const char *end = (const char *)memchr(entry.data, ']', entry.size);
+        if (end == NULL)
+            return false;
+        *name = sparp__str_make(entry.data + 1, (size_t)(end - entry.data) - 1);
+        entry = sparp__str_skip(entry, name->size + 2);
+        return entry.size == 0
+            || (entry.data[0] == ':' && sparp__route_port(sparp__str_skip(entry, 1), port));
+    }
+    if (colon == NULL)
+        return true;
+    sparp__str behind = sparp__str_skip(entry, (size_t)(colon - entry.data) + 1);
+    if (memchr(behind.data, ':', behind.size) != NULL)
+        return true;
+    name->size = (size_t)(colon - entry.data);
+    return sparp__route_port(behind, port);
+}
+
+/* "10.0.0.0/8"; an address alone is the block of itself. */
+static bool sparp__route_block(sparp__str text, sparp__address *out, uint64_t *bits) {
+    const char *slash = (const char *)memchr(text.data, '/', text.size);
+    sparp__str address = text;
+    if (slash != NULL)
+        address.size = (size_t)(slash - text.data);
+    if (!sparp__route_address(address, out))
+        return false;
+    *bits = sparp__route_width(out);
+    return slash == NULL
+        || sparp__str_number(sparp__str_skip(text, address.size + 1), *bits, bits);
+}
+
+static bool sparp__route_excepts(sparp__str entry, const char *host, uint16_t port) {
+    sparp__address address, block;
+    sparp__str name;
+    uint16_t only;
+    uint64_t bits;
+    size_t size = strlen(host);
+    if (!sparp__route_split(entry, &name, &only) || (only != 0 && only != port))
+        return false;
+    if (sparp__str_same(name, "*"))
+        return true;
+    if (sparp__address_parse(&address, host))
+        return sparp__route_block(name, &block, &bits)
+            && sparp__route_in_block(&address, &block, bits);
+    if (name.size > 1 && name.data[0] == '*' && name.data[1] == '.')
+        name = sparp__str_skip(name, 1);
+    if (name.size > 0 && name.data[0] == '.')
+        name = sparp__str_skip(name, 1);
+    if (name.size > 0 && name.data[name.size - 1] == '.')
+        name.size--;
+    return name.size > 0 && name.size <= size
+        && sparp__str_same(name, host + size - name.size)
+        && (name.size == size || host[size - name.size - 1] == '.');
+}
+
+/* Whether no_proxy says that this host is reached without. What makes no sense in the list matches
+   nothing. */
+static bool sparp__route_matches_no_proxy(const char *list, const char *host, uint16_t port) {
+    sparp__str rest = sparp__str_of(list), entry;
+    while (sparp__route_word(&rest, &entry))
+        if (sparp__route_excepts(entry, host, port))
+            return true;
     return false;
 }
+
+/* false: none. */
+static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
+                               bool https, sparp__proxy *out) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    return text != NULL && *text != '\0' && o->unix_socket == NULL
+        && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
+        && sparp__proxy_parse(text, out) == NULL;
+}
+
+/* --- addresses and detours -------------------------------------------------------------------- */
+
+typedef struct sparp__detour {          /* empty or 0: any, or as it is */
+    sparp__str host, to_host;
+    uint16_t   port, to_port;
+} sparp__detour;
+
+/* "host:port:host2:port2" */
+static bool sparp__route_detour(sparp__str entry, sparp__detour *out) {
+    sparp__str port, ignored;
+    memset(out, 0, sizeof *out);
+    return sparp__route_field(&entry, &out->host) && sparp__route_field(&entry, &port)
+        && sparp__route_field(&entry, &out->to_host)
+        && (out->host.size == 0 || sparp__route_host(out->host, &ignored))
+        && (out->to_host.size == 0 || sparp__route_host(out->to_host, &out->to_host))
+        && (port.size == 0 || sparp__route_port(port, &out->port))
+        && (entry.size == 0 || sparp__route_port(entry, &out->to_port));
+}
+
+/* The first match counts; without one it is host and port themselves. */
 static void sparp__route_connect_to(const char *list, const char *host, uint16_t port,
                                     char *out_host, uint16_t *out_port) {
-    (void)list; strcpy(out_host, host); *out_port = port;
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), entry;
+    sparp__detour d;
+    sparp__route_copy_host(out_host, sparp__str_of(host));
+    *out_port = port;
+    while (sparp__str_element(&rest, &entry)) {
+        if (!sparp__route_detour(entry, &d) || (d.port != 0 && d.port != port)
+            || (d.host.size > 0 && !sparp__route_same_host(d.host, host)))
+            continue;
+        if (d.to_host.size > 0)
+            sparp__route_copy_host(out_host, d.to_host);
+        if (d.to_port != 0)
+            *out_port = d.to_port;
+        return;
+    }
 }
-static size_t sparp__route_resolve(const char *list, const char *host, uint16_t port, sparp__address *out, size_t max) {
-    (void)list; (void)host; (void)port; (void)out; (void)max; return 0;
+
+/* "host:port:address"; a host "*" is any, and so is a port "*", which becomes 0. */
+static bool sparp__route_given(sparp__str entry, sparp__str *host, uint16_t *port,
+                               sparp__address *out) {
+    sparp__str text, ignored;
+    *port = 0;
+    return sparp__route_field(&entry, host) && sparp__route_field(&entry, &text)
+        && (sparp__str_same(*host, "*") || sparp__route_host(*host, &ignored))
+        && (sparp__str_same(text, "*") || sparp__route_port(text, port))
+        && sparp__route_address(entry, out);
 }
+
+/* The addresses that the list has for this host and port, in its order; their port is not set. */
+static size_t sparp__route_resolve(const char *list, const char *host, uint16_t port,
+                                   sparp__address *out, size_t max) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), entry, for_host;
+    uint16_t for_port;
+    size_t count = 0;
+    while (count < max && sparp__str_element(&rest, &entry))
+        if (sparp__route_given(entry, &for_host, &for_port, &out[count])
+            && (for_port == 0 || for_port == port)
+            && (sparp__str_same(for_host, "*") || sparp__route_same_host(for_host, host)))
+            count++;
+    return count;
+}
+
+/* "10.0.0.1,::1,[::2]": how many, of which only `max` are kept; -1: something is no address. */
 static int sparp__route_addresses(const char *text, sparp__address *out, size_t max) {
-    (void)text; (void)out; (void)max; return 0;
+    sparp__str rest = sparp__str_of(text), element;
+    sparp__address address;
+    size_t count = 0;
+    while (sparp__str_element(&rest, &element)) {
+        if (!sparp__route_address(element, &address))
+            return -1;
+        if (count < max)
+            out[count++] = address;
+    }
+    return (int)count;
+}
+
+/* --- is all of that well-formed? NULL, or the sentence that names the field ------------------- */
+
+static const char *sparp__route_check_proxies(const sparp_options *o) {
+    sparp__proxy ignored;
+    bool proxy = o->proxy != NULL && *o->proxy != '\0';
+    bool https_proxy = o->https_proxy != NULL && *o->https_proxy != '\0';
+    const char *wrong = proxy ? sparp__proxy_parse(o->proxy, &ignored) : NULL;
+    if (wrong != NULL)
+        return wrong;
+    if (https_proxy && sparp__proxy_parse(o->https_proxy, &ignored) != NULL)
+        return "https_proxy is not http://[user:password@]host[:port]";
+    if (o->unix_socket != NULL && (proxy || https_proxy))
+        return "unix_socket and a proxy are both set";
+    sparp__str rest = sparp__str_of(o->no_proxy != NULL ? o->no_proxy : ""), entry, name;
+    sparp__address block;
+    uint16_t port;
+    uint64_t bits;
+    while (sparp__route_word(&rest, &entry))
+        if (memchr(entry.data, '/', entry.size) != NULL
+            && !(sparp__route_split(entry, &name, &port)
+                 && sparp__route_block(name, &block, &bits)))
+            return "no_proxy has an entry with a / that is not address/bits";
+    return NULL;
+}
+
+static const char *sparp__route_check_lists(const sparp_options *o) {
+    sparp__str rest = sparp__str_of(o->resolve != NULL ? o->resolve : ""), entry, host;
+    sparp__address address;
+    sparp__detour detour;
+    uint16_t port;
+    while (sparp__str_element(&rest, &entry))
+        if (!sparp__route_given(entry, &host, &port, &address))
+            return "resolve has an entry that is not host:port:address";
+    rest = sparp__str_of(o->connect_to != NULL ? o->connect_to : "");
+    while (sparp__str_element(&rest, &entry))
+        if (!sparp__route_detour(entry, &detour))
+            return "connect_to has an entry that is not host:port:host2:port2";
+    return NULL;
+}
+
+/* The path of a socket ends with a NUL, though not every system insists on it. */
+static const char *sparp__route_check_unix(const char *path) {
+    struct sockaddr_un address;
+    size_t max = sizeof address.sun_path - 1;
+    if (*path == '\0')
+        return "unix_socket is empty";
+    if (strlen(path) <= max)
+        return NULL;
+    return max == 107 ? "unix_socket has more than 107 bytes"
+        : max == 103 ? "unix_socket has more than 103 bytes"
+        : "unix_socket is longer than the path of a socket may be";
+}
+
+static const char *sparp__route_check(const sparp_options *o) {
+    sparp__address local;
+    const char *wrong = sparp__route_check_proxies(o);
+    if (wrong == NULL)
+        wrong = sparp__route_check_lists(o);
+    if (wrong == NULL && o->unix_socket != NULL)
+        wrong = sparp__route_check_unix(o->unix_socket);
+    if (wrong != NULL)
+        return wrong;
+    if (o->ip_version != 0 && o->ip_version != 4 && o->ip_version != 6)
+        return "ip_version must be 4 or 6 (0: both)";
+    if (o->local_address == NULL)
+        return NULL;
+    if (!sparp__address_parse(&local, o->local_address))
+        return "local_address is not an IPv4 or IPv6 address";
+    return o->ip_version != 0 && (o->ip_version == 4) != (local.to.any.sa_family == AF_INET)
+        ? "local_address is not of ip_version" : NULL;
 }
 
 /* ============================================================================================ */
@@ -3243,16 +3584,13 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     return true;
 }
 
-/* The lines that a request without its body does not have any more. */
+/* The lines that a request without its body does not have any more (RFC 9110 §15.4). */
 static bool sparp__request_is_of_body(sparp__str name) {
-    static const char *const names[] = {
-        "content-length", "transfer-encoding", "content-type", "content-encoding",
-        "content-language", "content-location", "expect"
-    };
+    static const char *const names[] = {"transfer-encoding", "expect", "digest", "last-modified"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sparp__str_same(name, names[i]))
             return true;
-    return false;
+    return sparp__str_starts(name, sparp__str_of("content-"));
 }
 
 /* The lines that are meant for one origin alone (RFC 9110 §15.4). */
@@ -4357,14 +4695,16 @@ static bool sparp__chain_search(sparp__chain *chain, const sparp__anchors *ancho
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
     time_t t = (time_t)unix_s;
     struct tm date;
-    if (gmtime_r(&t, &date) == NULL || strftime(out, size, "%Y-%m-%d", &date) == 0)
-        out[0] = '\0';
+    if (gmtime_r(&t, &date) == NULL)
+        memset(&date, 0, sizeof date);
+    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
+             (unsigned)date.tm_mday % 100);
 }
 
 /* A certificate of the chain outside of its time: always false, with the sentence. */
 static bool sparp__chain_say_date(const sparp__chain *chain, int64_t wall_s, unsigned error,
                                   sparp__fault *fault) {
-    char today[16], date[16], name[48];
+    char today[40], date[40], name[48];
     sparp__chain_show_date(wall_s, today, sizeof today);
     if (wall_s < SPARP__BUILT_S)
         return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
@@ -5369,7 +5709,6 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
 #define SPARP__GIVE_MAX (256 * 1024)            /* bytes of a streamed body sent in one go */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
-#define SPARP__FIXED_MAX 8                      /* addresses of one name in sparp_options.resolve */
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__net {             /* what all connections of a run share */
@@ -5390,8 +5729,8 @@ typedef struct sparp__way {
     uint16_t   port;
     bool       proxied;
     sparp__str credentials;             /* "user:password" for the proxy */
-    size_t     num_fixed;               /* addresses that sparp_options.resolve gives */
-    sparp__address fixed[SPARP__FIXED_MAX];
+    sparp__address *fixed;              /* that sparp_options.resolve gives */
+    size_t     num_fixed;
 } sparp__way;
 
 /* CONNECT, on its way to a proxy and back. */
@@ -6218,7 +6557,7 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
 #endif
     if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd || c->muted)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0) {
         c->given = 0;
@@ -6352,6 +6691,8 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
 }
 
 static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    if (o->way != NULL)
+        sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
     sparp__env_free(env, o->way, sizeof *o->way);
     sparp__env_free(env, o, sizeof *o);
 }
@@ -7703,12 +8044,15 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
     else
         sparp__sched_put_origin(run, t->origin);
     t->origin = o;
-    run->stats.redirects++;
+    bool redirected = t->http.status != 417;    /* which has done nothing yet */
+    run->stats.redirects += redirected;
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
     sparp__http_start(&run->env, &t->http, t->hop->is_head,
                       (size_t)run->options.max_head_bytes);
-    t->unsure = true;                   /* it has been acted on, by the first server */
+    sparp__buf_reuse(&run->env, &t->body);
+    t->body_complete = false;
+    t->unsure = t->unsure || redirected;        /* it has been acted on, by the first server */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
@@ -7763,7 +8107,7 @@ static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
 /* The same for an attempt that still has its connection. */
 static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
     if (end == SPARP__ENDED_FAULT)
-        t->sent = (t->conn->bytes_out > 0 || t->on_hop)
+        t->sent = (t->conn->bytes_out > 0 || t->redirects > 0)
             && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
     t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
     sparp__sched_detach(run, t, reusable);
@@ -7888,7 +8232,7 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = true;
+    t->body_complete = reusable;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -8339,47 +8683,62 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     sparp__sched_put_origin(run, o);
 }
 
-/* Where this origin's connections go instead of straight to it. False: out of memory. */
-static bool sparp__sched_find_way(sparp *run, sparp__origin *home) {
-    const sparp_options *o = &run->options;
-    sparp__proxy proxy;
-    if (o->connect_to == NULL && o->resolve == NULL
-        && (!home->https || (o->proxy == NULL && o->https_proxy == NULL)))
+/* The addresses that sparp_options.resolve has for this way. False: out of memory. */
+static bool sparp__sched_fix_addresses(sparp *run, sparp__way *way) {
+    sparp__address found[SPARP__DNS_MAX_ADDRESSES];
+    size_t count = sparp__route_resolve(run->options.resolve, way->host, way->port, found,
+                                        SPARP__DNS_MAX_ADDRESSES);
+    if (count == 0)
         return true;
-    sparp__way *way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *way);
-    if (way == NULL)
+    way->fixed = (sparp__address *)sparp__env_realloc(&run->env, NULL, 0, count * sizeof *found);
+    if (way->fixed == NULL)
         return false;
-    way->proxied = home->https && sparp__route_proxy(o, home->host, home->port, true, &proxy);
-    if (way->proxied) {
-        memcpy(way->host, proxy.host, sizeof way->host);
-        way->port = proxy.port;
-        way->credentials = proxy.userinfo;
-    } else {
-        sparp__route_connect_to(o->connect_to != NULL ? o->connect_to : "", home->host, home->port,
-                                way->host, &way->port);
-    }
-    way->num_fixed = sparp__route_resolve(o->resolve != NULL ? o->resolve : "", way->host,
-                                          way->port, way->fixed, SPARP__FIXED_MAX);
-    home->way = way;
+    memcpy(way->fixed, found, count * sizeof *found);
+    way->num_fixed = count;
     return true;
+}
+
+/* Where this origin's connections go instead of straight to it: `proxy`, if not NULL. False: out
+   of memory. */
+static bool sparp__sched_find_way(sparp *run, sparp__origin *home, const sparp__proxy *proxy) {
+    const sparp_options *o = &run->options;
+    if (proxy == NULL && o->connect_to == NULL && o->resolve == NULL)
+        return true;
+    home->way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *home->way);
+    if (home->way == NULL)
+        return false;
+    home->way->proxied = proxy != NULL;
+    if (proxy != NULL) {
+        memcpy(home->way->host, proxy->host, sizeof home->way->host);
+        home->way->port = proxy->port;
+        home->way->credentials = proxy->userinfo;
+    } else {
+        sparp__route_connect_to(o->connect_to, home->host, home->port, home->way->host,
+                                &home->way->port);
+    }
+    if (sparp__sched_fix_addresses(run, home->way))
+        return true;
+    sparp__env_free(&run->env, home->way, sizeof *home->way);
+    home->way = NULL;
+    return false;
 }
 
 /* Where its connections are. NULL: out of memory. */
 static sparp__origin *sparp__sched_get_home(sparp *run, sparp__task *t) {
     const sparp__request *r = sparp__task_wire(t);
     const sparp_options *o = &run->options;
-    sparp__origin *home;
+    sparp__origin *home = run->worker == NULL ? t->origin : NULL;
     sparp__proxy proxy;
-    if (!r->https && o->proxy != NULL
-        && sparp__route_proxy(o, r->host, r->port, false, &proxy))      /* all share these */
-        return sparp__sched_get_origin(run, proxy.host, proxy.port, false);
-    if (run->worker == NULL) {
-        home = t->origin;
+    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+    if (proxied && !r->https)           /* one set of connections for all origins */
+        home = sparp__sched_get_origin(run, proxy.host, proxy.port, false);
+    else if (home != NULL)
         home->users++;
-    } else {
+    else
         home = sparp__sched_get_origin(run, r->host, r->port, r->https);
-    }
-    if (home != NULL && home->way == NULL && !sparp__sched_find_way(run, home)) {
+    if (home != NULL && home->way == NULL
+        && !sparp__sched_find_way(run, home, proxied ? &proxy : NULL)) {
         sparp__sched_put_origin(run, home);
         return NULL;
     }
@@ -8708,7 +9067,8 @@ static bool sparp__sched_may_start(const sparp *run) {
 static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
-    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    double wait = run->options.permit(sparp__request_url(sparp__task_wire(t)),
+                                      run->options.user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
@@ -9509,6 +9869,8 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__options_check_input(o);
+    if (wrong == NULL)
+        wrong = sparp__route_check(o);
     return wrong != NULL ? wrong : "";
 }
 

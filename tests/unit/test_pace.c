@@ -129,7 +129,7 @@ static void place_learn(place *p, int i) {
         p->closings += p->closed_until <= at;
         p->closed_until = until > p->closed_until ? until : p->closed_until;
         p->width = 1;
-    } else if (p->status[i] == 200 && p->width > 0 && p->closed_until <= at) {
+    } else if (p->status[i] < 400 && p->width > 0 && p->closed_until <= at) {
         p->width = p->width * 2 < 256 ? p->width * 2 : 0;
     }
     p->in_flight--;
@@ -145,7 +145,7 @@ static void place_settle(place *p) {
         int next = -1;
         for (int i = 0; i < p->in_flight; i++)
             if ((p->arrives[i] < test_now_ns
-                 || (p->arrives[i] == test_now_ns && p->status[i] == 200))
+                 || (p->arrives[i] == test_now_ns && p->status[i] < 400))
                 && (next < 0 || p->arrives[i] < p->arrives[next]))
                 next = i;
         if (next < 0)
@@ -526,20 +526,24 @@ static void test_a_held_request_whose_connection_closes(void **state) {
     assert_int_equal(most_within("10.0.0.1", 0.09), 1);
 }
 
-/* Ten are held for one origin, and behind them one for another, which may go. */
+/* Ten are held for one origin, and behind them one for another, which may go; whichever of the
+   two names is looked up first. */
 static void test_who_is_held_for_its_origin_holds_no_other(void **state) {
     (void)state;
-    net.server = town;
-    net.lookup_s = 1;
-    net_lookup("a.test", "10.0.0.7", 0);
-    net_lookup("b.test", "10.0.0.8", 0);
-    net_answer("/a", 0.01, NET_200);
-    options.max_per_second_per_origin = 10;
-    get_many(10, "http://a.test/a");
-    get_many(2, "http://b.test/a");
-    run();
-    assert_near(last_end_of("http://a.test/a"), 1.91, 0.01);
-    assert_near(last_end_of("http://b.test/a"), 1.11, 0.01);
+    for (int i = 0; i < 2; i++) {
+        again();
+        net.server = town;
+        net.lookup_s = 1;
+        net_lookup("a.test", "10.0.0.7", 0);
+        net_lookup("b.test", "10.0.0.8", 0);
+        net_answer("/a", 0.01, NET_200);
+        options.max_per_second_per_origin = 10;
+        get_many(i == 0 ? 10 : 2, i == 0 ? "http://a.test/a" : "http://b.test/a");
+        get_many(i == 0 ? 2 : 10, i == 0 ? "http://b.test/a" : "http://a.test/a");
+        run();
+        assert_near(last_end_of("http://a.test/a"), 1.91, 0.01);
+        assert_near(last_end_of("http://b.test/a"), 1.11, 0.01);
+    }
 }
 
 /* Several ends and the origin's timer at the same moment: they go on in their order. */
@@ -630,6 +634,39 @@ static void test_siblings_wait_for_nothing_but_the_gate(void **state) {
         assert_int_equal(seen.results[i].soft_retries, 0);
     }
     assert_near((double)(net.starts[1] - NET_BEGIN) / 1e9, 2.05, 0.002);
+}
+
+static void busy_at_first_at_a(const net_request *r, place *at, net_rule *answer) {
+    (void)at;
+    bool first = strcmp(r->host, "10.0.0.7") == 0 && net_now() < 1.05;
+    say(answer, 0.05, first ? BUSY("Retry-After: 5\r\n") : NET_200);
+}
+
+/* Ten are connected and wait for their tokens when the first is told 429: they do not go out.
+   Nor do they cost a retry; and those that are held for another origin go on as they were. */
+static void test_what_is_held_does_not_run_into_a_closed_gate(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_at_first_at_a;
+    net.lookup_s = 1;
+    net_lookup("a.test", "10.0.0.7", 0);
+    net_lookup("b.test", "10.0.0.8", 0);
+    options.max_per_second_per_origin = 10;
+    get_many(30, "http://a.test/a");
+    get_many(10, "http://b.test/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 40);
+    assert_int_equal(s.soft_fails, 1);
+    assert_int_equal(s.soft_retries, 1);
+    for (size_t i = 1; i < 40; i++)
+        assert_int_equal(seen.results[i].attempts, 1);
+    for (size_t i = 30; i < 40; i++)
+        assert_near(seen.at[i], 1.05 + 0.1 * (double)(i - 30), 0.003);
+    int64_t second = 0;
+    for (size_t i = 0, n = 0; i < net.num_requests; i++)
+        if (strcmp(net.requests[i].host, "10.0.0.7") == 0 && ++n == 2)
+            second = net.requests[i].at;
+    assert_near((double)(second - NET_BEGIN) / 1e9, 6.05, 0.002);
 }
 
 /* While one origin is closed, another one has all slots and all tokens. */
@@ -898,6 +935,56 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
     assert_near(seen.results[0].retry_at_s, 11, 0);
     assert_near(seen.at[2], 0.15, 0.01);
+}
+
+/* Without a Date it counts from our own clock, which is the real one. */
+static void test_a_date_without_a_date_counts_from_our_clock(void **state) {
+    (void)state;
+    char text[100], date[40];
+    time_t then = time(NULL) + 50;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&then));
+    snprintf(text, sizeof text, BUSY("Retry-After: %s\r\n"), date);
+    net.server = first_and_then_well_without_a_model;
+    first_answer = text;
+    options.max_at_once = 1;
+    get_many(3, H "/a");
+    assert_int_equal(run().success, 3);
+    assert_near((double)(net.starts[1] - NET_BEGIN) / 1e9, 0.05 + 45, 5.002);
+}
+
+/* The longest pause is none that doubling happens to meet. */
+static void test_no_pause_is_longer_than_the_cap(void **state) {
+    (void)state;
+    net_answer("/a", 0.001, NET_503);
+    options.backoff_s = 0.5;
+    options.backoff_max_s = 0.7;
+    options.max_retries_by_soft_fail = 20;
+    get_many(5, H "/a");
+    run();
+    assert_int_equal(seen.num_retries, 100);
+    for (size_t i = 0; i < seen.num_retries; i++)
+        CHECK(seen.retries[i].wait_s >= 0.25 && seen.retries[i].wait_s <= 0.7, "%f s",
+              seen.retries[i].wait_s);
+}
+
+static void *refuse_from_now_on(void *argument) {
+    net_host("10.0.0.1", 0.001, ECONNREFUSED);
+    return argument;
+}
+
+/* What was sent once may have been applied, whatever became of the later attempts. */
+static void test_what_was_sent_once_may_have_been_applied(void **state) {
+    (void)state;
+    net_answer_then("/mute", 0, NET_SILENCE, NET_KEEP);
+    net_at(0.5, refuse_from_now_on, NULL);
+    options.timeout_s = 1;
+    options.max_retries_by_timeout = 1;
+    options.max_retries_by_transport = SPARP_NONE;
+    get(H "/mute")->method = "POST";
+    run();
+    assert_outcome(0, SPARP_OUTCOME_TRANSPORT_FAILED);
+    assert_int_equal(seen.results[0].attempts, 2);
+    assert_true(seen.results[0].maybe_applied);
 }
 
 static void refuse_one_then_404(const net_request *r, net_rule *answer) {
@@ -1293,6 +1380,96 @@ static void test_a_pass_is_not_begun_after_a_stop(void **state) {
     for (size_t i = 0; i < 2; i++)
         assert_outcome(i, SPARP_OUTCOME_CANCELLED);
     assert_near(net_now(), 0.2, 0.002);
+}
+
+/* --- hops of redirects ---------------------------------------------------------------------- */
+
+#define TO(url) "HTTP/1.1 302 There\r\nLocation: " url "\r\nContent-Length: 0\r\n\r\n"
+
+/* Every hop takes a token, of the run and of the origin where it goes. */
+static void test_every_hop_takes_a_token(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        again();
+        net.server = town;
+        net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+        net_answer("/a", 0.01, NET_200);
+        options.max_per_second = i == 0 ? 10 : 0;
+        options.max_per_second_per_origin = i == 0 ? 0 : 10;
+        get_many(20, H "/go");
+        get_many(i == 0 ? 0 : 20, "http://10.0.0.2/a");
+        sparp_stats s = run();
+        assert_int_equal(s.success, 20 + 20 * i);
+        assert_int_equal(s.redirects, 20);
+        assert_true(i == 1 || net_most_within(1.0) <= 11);
+        assert_true(most_within("10.0.0.2", 1) <= 11);
+        assert_near(net_now(), 3.92, 0.05);
+        memset(&options, 0, sizeof options);
+    }
+}
+
+static void shut_the_second(const net_request *r, place *at, net_rule *answer) {
+    bool first = strcmp(r->path, "/b") == 0 && at->closings + (size_t)at->in_flight == 0;
+    say(answer, 0.1, strcmp(r->path, "/go") == 0 ? TO("http://10.0.0.2/b")
+        : first ? BUSY("Retry-After: 5\r\n") : NET_200);
+}
+
+/* A hop to an origin that is closed waits there, without a slot, a token or a retry. */
+static void test_a_hop_waits_at_a_closed_origin(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = shut_the_second;
+    options.max_at_once = 2;
+    options.max_per_second = 50;
+    options.timeout_s = 2;                      /* no part of it */
+    get("http://10.0.0.2/b");
+    get_many(3, H "/go");
+    get_many(40, "http://10.0.0.3/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 44);
+    assert_int_equal(s.soft_fails, 1);
+    assert_int_equal(s.timeouts, 0);
+    assert_true(last_end_of("http://10.0.0.3/a") < 2.5);
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(seen.results[i].attempts, 1);
+        CHECK(seen.results[i].wait_us[SPARP_WAIT_GATE] > 4000000, "%ld us",
+              (long)seen.results[i].wait_us[SPARP_WAIT_GATE]);
+    }
+}
+
+/* At the origin where it goes it counts, at the one that sent it no more. */
+static void test_a_hop_counts_where_it_goes(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/go", 0.1, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.3, NET_200);
+    options.max_at_once_per_origin = 3;
+    get_many(12, H "/go");
+    assert_int_equal(run().success, 12);
+    assert_int_equal(place_of("10.0.0.1")->most, 3);
+    assert_int_equal(place_of("10.0.0.2")->most, 3);
+    assert_near(net_now(), 0.1 + 4 * 0.3, 0.01);
+}
+
+/* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
+static void test_a_drain_lets_hops_go_on(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        again();
+        net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+        net_answer("/a", 3, NET_200);
+        options.max_per_second = i < 2 ? 1 : 0;
+        options.max_at_once_per_origin = i < 2 ? 0 : 1;
+        if (i >= 2)
+            get("http://10.0.0.2/a");
+        get(H "/go");
+        get(H "/a");
+        run_with_a_call(0.5, i % 2 == 0 ? sparp_drain : sparp_stop);
+        size_t at = i < 2 ? 0 : 1;
+        assert_outcome(at, i % 2 == 0 ? SPARP_OUTCOME_SUCCESS : SPARP_OUTCOME_CANCELLED);
+        assert_near(seen.at[at], i % 2 == 1 ? 0.5 : i == 0 ? 4 : 6, 0.02);
+        memset(&options, 0, sizeof options);
+    }
 }
 
 /* --- four origins, thousands of requests ------------------------------------------------------ */
@@ -2398,6 +2575,7 @@ int main(void) {
         PACE(test_who_was_let_go_in_vain_is_still_the_first),
         PACE(test_the_pace_of_all_and_of_each),
         PACE(test_siblings_wait_for_nothing_but_the_gate),
+        PACE(test_what_is_held_does_not_run_into_a_closed_gate),
         PACE(test_a_closed_origin_takes_no_slot_and_no_token),
         PACE(test_the_latest_end_counts),
         PACE(test_it_reopens_1_2_4_8),
@@ -2409,6 +2587,9 @@ int main(void) {
         PACE(test_a_gate_doubles_its_pause_until_a_success),
         PACE(test_what_closes_the_gate_and_for_how_long),
         PACE(test_what_is_above_the_cap_ends_with_its_time),
+        PACE(test_a_date_without_a_date_counts_from_our_clock),
+        PACE(test_no_pause_is_longer_than_the_cap),
+        PACE(test_what_was_sent_once_may_have_been_applied),
         PACE(test_any_answer_opens_it_further),
         PACE(test_a_pass_may_still_end_at_its_deadline),
         PACE(test_a_pass_is_not_for_what_is_above_the_cap),
@@ -2426,6 +2607,10 @@ int main(void) {
         PACE(test_the_runs_deadline_ends_what_is_parked),
         PACE(test_stop_drain_and_cancel_end_what_is_parked),
         PACE(test_a_pass_is_not_begun_after_a_stop),
+        PACE(test_every_hop_takes_a_token),
+        PACE(test_a_hop_waits_at_a_closed_origin),
+        PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_drain_lets_hops_go_on),
         PACE(test_four_origins_do_not_wait_for_each_other),
         PACE(test_the_budget_defers_and_never_drops),
         PACE(test_a_budget_that_is_not_used_up_defers_nothing),
