@@ -2,12 +2,6 @@
    missing or too much is noticed. */
 #include "../support.h"
 
-#if defined(__has_include)
-#if !__has_include(<zlib.h>)
-#undef SPARP_ZLIB
-#endif
-#endif
-
 #ifndef SPARP_ZLIB
 
 int main(void) {
@@ -184,7 +178,7 @@ static unpacked unpack_all_ways(const char *coding, bytes b) {
     return whole;
 }
 
-/* Is what comes out, in all ways, this text; or, with `why`, bad or incomplete with that sentence? */
+/* What comes out in all ways is this text; or, with `why`, bad or incomplete with that sentence. */
 static void check(const char *coding, bytes b, const char *text, const char *why,
                   const char *what) {
     unpacked u = unpack_all_ways(coding, b);
