@@ -50,6 +50,7 @@
        >>tide        how many at once is right
        >>url         "http://host:port/path?query"
        >>http        response parser
+       >>inflate     gzip and deflate, with SPARP_ZLIB
        >>resolve     names to addresses, on helper threads
        >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
@@ -2395,6 +2396,228 @@ static sparp__http_event sparp__http_feed_eof(sparp__http *h) {
     h->state = SPARP__HTTP_BAD;
     return SPARP__HTTP_FAILED;
 }
+
+/* ============================================================================================ */
+/* >>inflate    gzip (RFC 1952) and deflate (RFC 1950, RFC 1951), resumable at every byte, with  */
+/*              SPARP_ZLIB. Uses env.                                                            */
+/* ============================================================================================ */
+
+#if SPARP__ZLIB
+
+#define SPARP__INFLATE_SIZE 32768       /* decoded bytes at once: the bound of what a bomb does */
+#define SPARP__INFLATE_HEAD 16          /* before each block of zlib: its size */
+
+/*   gzip: DATA --end of a member--> ENDED --first byte of another--> DATA
+                                       '----- a zero ------> PADDING
+     deflate: FIRST --> SECOND --> DATA --end--> PADDING
+   Every state may go to BROKEN, and DATA to STARVED. */
+typedef enum sparp__inflate_state {
+    SPARP__INFLATE_FIRST,               /* waits for the first byte of deflate */
+    SPARP__INFLATE_SECOND,              /* for the second, which tells zlib's format from raw */
+    SPARP__INFLATE_DATA,                /* for more */
+    SPARP__INFLATE_ENDED,               /* for another member, zeros, or nothing */
+    SPARP__INFLATE_PADDING,             /* for zeros, or nothing */
+    SPARP__INFLATE_BROKEN,              /* for nothing: `why` says why */
+    SPARP__INFLATE_STARVED              /* for nothing: there was no memory */
+} sparp__inflate_state;
+
+typedef enum sparp__inflate_event {
+    SPARP__INFLATE_PIECE,               /* decoded bytes */
+    SPARP__INFLATE_MORE,                /* everything is eaten: feed more */
+    SPARP__INFLATE_BAD,                 /* see why */
+    SPARP__INFLATE_NO_MEMORY
+} sparp__inflate_event;
+
+typedef enum sparp__inflate_coding {
+    SPARP__INFLATE_OTHER, SPARP__INFLATE_GZIP, SPARP__INFLATE_DEFLATE
+} sparp__inflate_coding;
+
+typedef struct sparp__inflate {
+    z_stream             z;
+    sparp__inflate_state state;
+    bool                 gzip, began;
+    char                 first;
+    const char          *why;           /* of the body: "is not ..." */
+    char                 out[SPARP__INFLATE_SIZE];
+} sparp__inflate;
+
+static voidpf sparp__inflate_alloc(voidpf env, uInt items, uInt size) {
+    if (size > 0 && (size_t)items > (SIZE_MAX - SPARP__INFLATE_HEAD) / size)
+        return NULL;
+    size_t whole = SPARP__INFLATE_HEAD + (size_t)items * size;
+    char *block = (char *)sparp__env_realloc((sparp__env *)env, NULL, 0, whole);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, &whole, sizeof whole);
+    return block + SPARP__INFLATE_HEAD;
+}
+
+static void sparp__inflate_release(voidpf env, voidpf ptr) {
+    char *block = (char *)ptr - SPARP__INFLATE_HEAD;
+    size_t whole;
+    memcpy(&whole, block, sizeof whole);
+    sparp__env_free((sparp__env *)env, block, whole);
+}
+
+/* One coding that we know, and "identity" as often as they like (RFC 9110 §8.4.1). */
+static sparp__inflate_coding sparp__inflate_coding_of(sparp__str content_encoding) {
+    sparp__inflate_coding coding = SPARP__INFLATE_OTHER;
+    sparp__str element;
+    while (sparp__str_element(&content_encoding, &element)) {
+        if (sparp__str_same(element, "identity"))
+            continue;
+        if (coding != SPARP__INFLATE_OTHER)
+            return SPARP__INFLATE_OTHER;
+        if (sparp__str_same(element, "deflate"))
+            coding = SPARP__INFLATE_DEFLATE;
+        else if (sparp__str_same(element, "gzip") || sparp__str_same(element, "x-gzip"))
+            coding = SPARP__INFLATE_GZIP;
+        else
+            return SPARP__INFLATE_OTHER;
+    }
+    return coding;
+}
+
+/* false: such a body is delivered as it is. */
+static bool sparp__inflate_wants(sparp__str content_encoding) {
+    return sparp__inflate_coding_of(content_encoding) != SPARP__INFLATE_OTHER;
+}
+
+/* NULL: out of memory. `env` must stay where it is. */
+static sparp__inflate *sparp__inflate_new(sparp__env *env) {
+    sparp__inflate *z = (sparp__inflate *)sparp__env_zalloc(env, sizeof *z);
+    if (z == NULL)
+        return NULL;
+    z->z.zalloc = sparp__inflate_alloc;
+    z->z.zfree = sparp__inflate_release;
+    z->z.opaque = env;
+    if (inflateInit2(&z->z, MAX_WBITS) == Z_OK)
+        return z;
+    sparp__env_free(env, z, sizeof *z);
+    return NULL;
+}
+
+static void sparp__inflate_free(sparp__env *env, sparp__inflate *z) {
+    if (z == NULL)
+        return;
+    inflateEnd(&z->z);
+    sparp__env_free(env, z, sizeof *z);
+}
+
+/* For a new body; z may have decoded another one, to its end or not. */
+static bool sparp__inflate_start(sparp__inflate *z, sparp__str content_encoding) {
+    sparp__inflate_coding coding = sparp__inflate_coding_of(content_encoding);
+    z->gzip = coding == SPARP__INFLATE_GZIP;
+    z->state = z->gzip ? SPARP__INFLATE_DATA : SPARP__INFLATE_FIRST;
+    z->began = false;
+    z->why = NULL;
+    return coding != SPARP__INFLATE_OTHER
+        && inflateReset2(&z->z, MAX_WBITS + (z->gzip ? 16 : 0)) == Z_OK;
+}
+
+static void sparp__inflate_break(sparp__inflate *z, const char *why) {
+    z->state = SPARP__INFLATE_BROKEN;
+    z->why = why;
+}
+
+/* As far as the input or the buffer goes. What comes out before an error is still a piece, so that
+   how much was decoded does not depend on how the input was cut. */
+static void sparp__inflate_run(sparp__inflate *z, sparp__str *in, sparp__str *piece) {
+    size_t n = in->size < UINT_MAX ? in->size : UINT_MAX;
+    z->z.next_in = (Bytef *)(uintptr_t)in->data;    /* const, if the includer told zlib.h so */
+    z->z.avail_in = (uInt)n;
+    z->z.next_out = (Bytef *)z->out;
+    z->z.avail_out = sizeof z->out;
+    int code = inflate(&z->z, Z_NO_FLUSH);
+    if (n > 0)
+        *in = sparp__str_skip(*in, n - z->z.avail_in);
+    *piece = sparp__str_make(z->out, sizeof z->out - z->z.avail_out);
+    if (code == Z_STREAM_END)
+        z->state = z->gzip ? SPARP__INFLATE_ENDED : SPARP__INFLATE_PADDING;
+    else if (code == Z_MEM_ERROR)
+        z->state = SPARP__INFLATE_STARVED;
+    else if (code == Z_NEED_DICT)
+        sparp__inflate_break(z, "needs a dictionary that nobody has");
+    else if (code != Z_OK && !(code == Z_BUF_ERROR && n == 0))
+        sparp__inflate_break(z, z->gzip ? "is not valid gzip data" : "is not valid deflate data");
+}
+
+/* "deflate" means zlib's format, but some servers send what is inside of it (RFC 9110 §8.4.1.2).
+   The header of the former is a check of itself: RFC 1950 §2.2. */
+static void sparp__inflate_choose(sparp__inflate *z, char second) {
+    unsigned cmf = (unsigned char)z->first, flg = (unsigned char)second;
+    bool wrapped = (cmf & 15) == Z_DEFLATED && cmf >> 4 <= MAX_WBITS - 8
+        && (cmf * 256 + flg) % 31 == 0;
+    sparp__str byte = sparp__str_make(&z->first, 1), nothing;
+    inflateReset2(&z->z, wrapped ? MAX_WBITS : -MAX_WBITS);
+    z->state = SPARP__INFLATE_DATA;
+    sparp__inflate_run(z, &byte, &nothing);     /* no byte comes out of one, in either format */
+}
+
+/* Where the data begins or has ended. */
+static void sparp__inflate_on_byte(sparp__inflate *z, sparp__str *in) {
+    char c = in->data[0];
+    if (z->state == SPARP__INFLATE_SECOND) {
+        sparp__inflate_choose(z, c);
+        return;
+    }
+    if (z->state == SPARP__INFLATE_ENDED && c == 0x1F) {
+        inflateReset(&z->z);
+        z->state = SPARP__INFLATE_DATA;
+        return;
+    }
+    *in = sparp__str_skip(*in, 1);
+    if (z->state == SPARP__INFLATE_FIRST) {
+        z->first = c;
+        z->state = SPARP__INFLATE_SECOND;
+    } else if (c == '\0') {
+        z->state = SPARP__INFLATE_PADDING;
+    } else {
+        sparp__inflate_break(z, z->gzip ? "has other bytes behind its gzip data"
+                                        : "has other bytes behind its deflate data");
+    }
+}
+
+/* Eats from *in, at most up to the next event. A PIECE is a slice of z's own buffer and stands
+   until the next call; there may be more of it while *in is empty already. */
+static sparp__inflate_event sparp__inflate_feed(sparp__inflate *z, sparp__str *in,
+                                                sparp__str *piece, const char **why) {
+    z->began = z->began || in->size > 0;
+    for (;;) {
+        switch (z->state) {
+        case SPARP__INFLATE_BROKEN:
+            *why = z->why;
+            return SPARP__INFLATE_BAD;
+        case SPARP__INFLATE_STARVED:
+            return SPARP__INFLATE_NO_MEMORY;
+        case SPARP__INFLATE_DATA:
+            sparp__inflate_run(z, in, piece);
+            if (piece->size > 0 && z->state != SPARP__INFLATE_STARVED)
+                return SPARP__INFLATE_PIECE;
+            if (z->state == SPARP__INFLATE_DATA && in->size == 0)
+                return SPARP__INFLATE_MORE;
+            break;
+        default:
+            if (in->size == 0)
+                return SPARP__INFLATE_MORE;
+            sparp__inflate_on_byte(z, in);
+        }
+    }
+}
+
+/* The body is over. NULL: so is the data, or nothing at all came; else what is wrong with it. */
+static const char *sparp__inflate_end(const sparp__inflate *z) {
+    if (z->state == SPARP__INFLATE_BROKEN)
+        return z->why;
+    if (z->state == SPARP__INFLATE_STARVED)
+        return "could not be decoded: out of memory";
+    if (!z->began || z->state == SPARP__INFLATE_ENDED || z->state == SPARP__INFLATE_PADDING)
+        return NULL;
+    return z->gzip ? "ends in the middle of the gzip data"
+                   : "ends in the middle of the deflate data";
+}
+
+#endif
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
@@ -10280,6 +10503,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 /* >>end        private macros go, so that the file that included us keeps its names             */
 /* ============================================================================================ */
 
+#undef SPARP__ZLIB
+#undef SPARP__INFLATE_SIZE
+#undef SPARP__INFLATE_HEAD
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
