@@ -2433,6 +2433,7 @@ typedef enum sparp__inflate_coding {
 } sparp__inflate_coding;
 
 typedef struct sparp__inflate {
+    struct sparp__inflate *next;        /* among those not in use: see sparp.inflaters */
     z_stream             z;
     sparp__inflate_state state;
     bool                 gzip, began;
