@@ -41,15 +41,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <langinfo.h>
 #include <limits.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -4001,6 +4000,15 @@ static size_t terminal_columns(void) {
     return 80;
 }
 
+/* As the names of locales say it: "de_DE.UTF-8", "C.utf8". */
+static bool terminal_takes_utf8(void) {
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    const char *value = NULL;
+    for (size_t i = 0; i < 3 && (value == NULL || *value == '\0'); i++) value = getenv(names[i]);
+    const char *dot = value != NULL ? strchr(value, '.') : NULL;
+    return dot != NULL && (strncasecmp(dot, ".UTF-8", 6) == 0 || strncasecmp(dot, ".UTF8", 5) == 0);
+}
+
 static bool terminal_is_dumb(void) {
     const char *term = getenv("TERM");
     return term == NULL || strcmp(term, "dumb") == 0;
@@ -4031,7 +4039,7 @@ static void progress_open(progress *p, const config *c) {
         p->mode = bar ? PROGRESS_BAR : c->verbose ? PROGRESS_LINE : PROGRESS_NONE;
     }
     if (c->quiet) p->mode = PROGRESS_NONE;
-    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->utf8 = terminal_takes_utf8();
     p->color = color_wanted(c);
     p->columns = terminal_columns();
     p->limit = c->max_per_second;
@@ -5026,7 +5034,7 @@ static int run_summarize(const config *c) {
     y.tally = &a->tally;
     y.elapsed_us = (int64_t)((to - from) * 1e6);
     y.histogram = c->verbose || isatty(STDERR_FILENO);
-    y.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    y.utf8 = terminal_takes_utf8();
     bool shown = summary_show(c, &y);
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
@@ -5105,7 +5113,6 @@ static int run_config(config *c, int closed) {
 static int command(int argc, char **argv) {
     config *c = (config *)calloc(1, sizeof *c);
     int closed = fill_standard_fds(), code = EXIT_USAGE;
-    (void)setlocale(LC_CTYPE, "");       /* only to learn whether the terminal takes UTF-8 */
     if (c == NULL) {
         say("out of memory");
         return EXIT_USAGE;
