@@ -1451,6 +1451,34 @@ static void test_a_hop_counts_where_it_goes(void **state) {
     assert_near(net_now(), 0.1 + 4 * 0.3, 0.01);
 }
 
+static void refuse_one_then_302(const net_request *r, net_rule *answer) {
+    bool second = strcmp(r->host, "10.0.0.2") == 0;
+    say(answer, second ? 0.01 : 0.05, second ? NET_200
+        : net.num_requests == 1 ? BUSY("Retry-After: 1\r\n") : TO("http://10.0.0.2/a"));
+}
+
+/* A redirect, too, says that its origin is at work again. */
+static void test_a_redirect_opens_it_further(void **state) {
+    (void)state;
+    net.server = refuse_one_then_302;
+    options.max_at_once = 100;
+    get_many(200, H "/a");
+    assert_int_equal(run().success, 200);
+    CHECK(net_now() < 1.6, "%f s", net_now());
+}
+
+/* For want of a descriptor a hop waits as a first try does; the idle connection gives way. */
+static void test_a_hop_that_starves_is_no_new_attempt(void **state) {
+    (void)state;
+    net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.01, NET_200);
+    net.fd_limit = 1;
+    get(H "/go");
+    assert_int_equal(run().success, 1);
+    assert_int_equal(seen.results[0].attempts, 1);
+    CHECK(net_now() < 0.2, "%f s", net_now());
+}
+
 /* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
 static void test_a_drain_lets_hops_go_on(void **state) {
     (void)state;
@@ -2159,6 +2187,21 @@ static void test_the_patience_is_for_one_outage(void **state) {
     assert_near(net_now(), 5.5, 0.1);
 }
 
+/* 20 times in its first second it has no descriptor: that earns no retries. */
+static void test_starvation_earns_no_retries(void **state) {
+    (void)state;
+    net_answer("/soft", 0.001, NET_503);
+    no_descriptor(NULL);
+    net_at(1, descriptors_again, NULL);
+    options.backoff_s = SPARP_NONE;
+    options.max_retries_by_soft_fail = 11;
+    options.retry_ratio = 0.5;
+    get(H "/soft");
+    run();
+    assert_int_equal(seen.results[0].attempts, 12);
+    CHECK(net_now() >= 11 - 0.5 && net_now() < 12, "%f s", net_now());
+}
+
 /* --- 10,000 wait for one origin ------------------------------------------------------------- */
 
 #define CROWD 12000
@@ -2610,6 +2653,8 @@ int main(void) {
         PACE(test_every_hop_takes_a_token),
         PACE(test_a_hop_waits_at_a_closed_origin),
         PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_redirect_opens_it_further),
+        PACE(test_a_hop_that_starves_is_no_new_attempt),
         PACE(test_a_drain_lets_hops_go_on),
         PACE(test_four_origins_do_not_wait_for_each_other),
         PACE(test_the_budget_defers_and_never_drops),
@@ -2638,6 +2683,7 @@ int main(void) {
         PACE(test_who_starves_is_still_the_first),
         PACE(test_a_starved_request_has_not_begun),
         PACE(test_the_patience_is_for_one_outage),
+        PACE(test_starvation_earns_no_retries),
         PACE(test_10000_wait_for_an_origin_and_no_more),
         PACE(test_nonsense_is_refused_by_name),
         PACE(test_100000_origins_need_no_more_memory_than_50),
