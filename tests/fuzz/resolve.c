@@ -14,7 +14,7 @@ static fuzz_memory memory;
 static sparp__buf out, again;
 static bool spoiled;                    /* the base was no absolute url */
 
-/* --- the other resolver ------------------------------------------------------------------------- */
+/* --- the other resolver ----------------------------------------------------------------------- */
 
 typedef struct parts {                  /* RFC 3986 §5.2: what may be undefined has a flag */
     bool has_scheme, has_authority, has_query, has_fragment;
@@ -147,7 +147,7 @@ static void encode_spaces(const char *from, char *to) {
     *to = '\0';
 }
 
-/* --- ours ---------------------------------------------------------------------------------------- */
+/* --- ours ------------------------------------------------------------------------------------- */
 
 /* From copies that end where they end. */
 static bool resolve(sparp__buf *to, const char *base, const char *ref) {

@@ -5,6 +5,7 @@
    "?name=value" is a query parameter, "+name:value" a line of the run, ">url" where a redirect
    leads, anything else a line of the request's own. Without = or : its value is NULL. Empty is
    NULL, too. */
+#define FUZZ_TLS
 #include "fuzz.h"
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
@@ -20,7 +21,11 @@ static size_t num_query, num_own, num_run;
 static const char *hop;                 /* NULL: no redirect */
 static sparp_options options;
 
-/* --- the input ---------------------------------------------------------------------------------- */
+static bool has_tls(void) {
+    return strcmp(sparp_tls_library(), "none") != 0;
+}
+
+/* --- the input -------------------------------------------------------------------------------- */
 
 static void split(const fuzz_input *in) {
     num_parts = 0;
@@ -66,7 +71,7 @@ static void sort_fields(void) {
     }
 }
 
-/* --- what must be true of the bytes -------------------------------------------------------------- */
+/* --- what must be true of the bytes ----------------------------------------------------------- */
 
 static bool is_one_of(char c, const char *set) {
     return c != '\0' && strchr(set, c) != NULL;
@@ -187,7 +192,7 @@ static void check_names(const sparp__request *r) {
     check_shown(r, sparp__request_final_url(r), true);
 }
 
-/* --- the next hop ---------------------------------------------------------------------------------- */
+/* --- the next hop ----------------------------------------------------------------------------- */
 
 /* Lines that are for one origin alone do not go to another one. */
 static void check_secrets(const sparp__request *r) {
@@ -204,7 +209,7 @@ static void check_hop(const sparp__request *from, bool keep_body, const char *bo
     sparp__url url;
     sparp__turn turn;
     if (hop == NULL || sparp__url_parse(sparp__str_of(hop), &url) != NULL
-        || url.userinfo.size > 0)
+        || url.userinfo.size > 0 || (url.https && !has_tls()))
         return;
     sparp__request_set_origin(&r, &url);
     turn.method = keep_body ? sparp__request_method(from) : "GET";
@@ -221,7 +226,7 @@ static void check_hop(const sparp__request *from, bool keep_body, const char *bo
     sparp__buf_free(&env, &r.image);
 }
 
-/* --- the functions that are asked ---------------------------------------------------------------------------- */
+/* --- the functions that are asked ------------------------------------------------------------- */
 
 static bool within(sparp__str part, const char *text, size_t size) {
     return part.data == NULL ? part.size == 0
@@ -259,6 +264,7 @@ static void check_build(sparp_request *in, size_t fail_at, bool keep_body) {
     memory.counted.fail_at = 0;
     CHECK(ok == (fault.error == SPARP_E_OK), "error %d", fault.error);
     CHECK(ok || fault.error == SPARP_E_BAD_REQUEST
+          || (fault.error == SPARP_E_TLS_ABSENT && !has_tls())
           || (fail_at > 0 && fault.error == SPARP_E_OUT_OF_MEMORY), "%d: %s", fault.error,
           fault.detail);
     CHECK(ok || fault.detail[0] != '\0', "refused without a reason");
