@@ -50,7 +50,9 @@
        >>tide        how many at once is right
        >>url         "http://host:port/path?query"
        >>http        response parser
+       >>inflate     gzip and deflate, with SPARP_ZLIB
        >>resolve     names to addresses, on helper threads
+       >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
        >>reactor     epoll, kqueue, poll
        >>socket      connect, send, recv
@@ -110,7 +112,7 @@
    max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
    have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
    1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -130,7 +132,7 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
    which come first. It must not block: it says after how many seconds to ask again, or
    SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
    nothing). Until it permits nothing starts, whatever the url.
@@ -1641,10 +1643,37 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     bool https, ipv6;
 } sparp__url;
 
+/* What a byte may be in a url, one look-up each. */
+enum {
+    SPARP__URL_BAD = 1,                 /* blank or control: nowhere */
+    SPARP__URL_ENCODE = 2,              /* see sparp__url_must_encode */
+    SPARP__URL_HOST = 4,                /* in a host name */
+    SPARP__URL_END = 8                  /* ends the authority */
+};
+
+static const unsigned char sparp__url_class[256] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 0, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 0, 2, 0, 2, 8,
+    0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 2, 0, 2, 4,
+    2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 0, 1,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2
+};
+
 /* Bytes that may not stand in a path or query as they are (RFC 3986 §2) but that people write
    there all the same. A % is left alone: what is encoded already is not encoded twice. */
 static bool sparp__url_must_encode(char c) {
-    return (unsigned char)c >= 0x80 || strchr("\"<>\\^`{|}", c) != NULL;
+    return (sparp__url_class[(unsigned char)c] & SPARP__URL_ENCODE) != 0;
 }
 
 static const char *sparp__url_scheme(sparp__str *rest, sparp__url *out) {
@@ -1687,22 +1716,23 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
     if (host.size > SPARP__HOST_MAX)
         return "url has a host name of more than 253 bytes";
     for (size_t i = 0; i < host.size; i++) {
-        char c = host.data[i];
-        if ((unsigned char)c >= 0x80)
-            return "url has a host that is not ASCII: write its punycode form (xn--...)";
-        if (!sparp__ascii_alpha(c) && !sparp__ascii_digit(c) && c != '-' && c != '.' && c != '_')
-            return "url has a character in its host that no host name has";
+        unsigned char c = (unsigned char)host.data[i];
+        if ((sparp__url_class[c] & SPARP__URL_HOST) != 0)
+            continue;
+        return c >= 0x80 ? "url has a host that is not ASCII: write its punycode form (xn--...)"
+                         : "url has a character in its host that no host name has";
     }
     return host.data[0] == '.' ? "url has a host name that begins with a dot" : NULL;
 }
 
 static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
-    for (size_t i = authority.size; i > 0; i--)
-        if (authority.data[i - 1] == '@') {
-            out->userinfo = sparp__str_make(authority.data, i - 1);
-            authority = sparp__str_skip(authority, i);
-            break;
-        }
+    size_t at = authority.size;
+    while (at > 0 && authority.data[at - 1] != '@')
+        at--;
+    if (at > 0) {
+        out->userinfo = sparp__str_make(authority.data, at - 1);
+        authority = sparp__str_skip(authority, at);
+    }
     for (size_t i = 0; i < out->userinfo.size; i++)     /* a browser would see another host */
         if (sparp__url_must_encode(out->userinfo.data[i]))
             return "url has a character in its user name that must be percent-encoded";
@@ -1723,21 +1753,21 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] == ' ')
-            return "url has a raw space: write %20";
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F)
-            return "url has a control character";
-    }
+    for (size_t i = 0; i < text.size; i++)
+        if ((sparp__url_class[(unsigned char)text.data[i]] & SPARP__URL_BAD) != 0)
+            return text.data[i] == ' ' ? "url has a raw space: write %20"
+                                       : "url has a control character";
     sparp__str rest = text;
     const char *wrong = sparp__url_scheme(&rest, out);
     if (wrong != NULL)
         return wrong;
-    size_t end = 0, hash = 0;
-    while (end < rest.size && strchr("/?#", rest.data[end]) == NULL)
+    size_t end = 0;
+    while (end < rest.size
+           && (sparp__url_class[(unsigned char)rest.data[end]] & SPARP__URL_END) == 0)
         end++;
-    for (hash = end; hash < rest.size && rest.data[hash] != '#'; hash++)
-        continue;
+    const char *sharp = end < rest.size
+        ? (const char *)memchr(rest.data + end, '#', rest.size - end) : NULL;
+    size_t hash = sharp != NULL ? (size_t)(sharp - rest.data) : rest.size;
     out->path = sparp__str_make(rest.data + end, hash - end);
     out->fragment = sparp__str_skip(rest, hash < rest.size ? hash + 1 : hash);
     return sparp__url_authority(sparp__str_make(rest.data, end), out);
@@ -2218,7 +2248,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
 
 /* Status line, field lines, trailer lines. */
 static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, sparp__str *in) {
-    sparp__str line;
+    sparp__str line = sparp__str_make(NULL, 0);
     bool trailer = h->state == SPARP__HTTP_TRAILER;
     size_t room = h->max_head - h->head_bytes;
     if (h->state == SPARP__HTTP_STATUS
@@ -2366,6 +2396,229 @@ static sparp__http_event sparp__http_feed_eof(sparp__http *h) {
     h->state = SPARP__HTTP_BAD;
     return SPARP__HTTP_FAILED;
 }
+
+/* ============================================================================================ */
+/* >>inflate    gzip (RFC 1952) and deflate (RFC 1950, RFC 1951), resumable at every byte, with  */
+/*              SPARP_ZLIB. Uses env.                                                            */
+/* ============================================================================================ */
+
+#if SPARP__ZLIB
+
+#define SPARP__INFLATE_SIZE 32768       /* decoded bytes at once: the bound of what a bomb does */
+#define SPARP__INFLATE_HEAD 16          /* before each block of zlib: its size */
+
+/*   gzip: DATA --end of a member--> ENDED --first byte of another--> DATA
+                                       '----- a zero ------> PADDING
+     deflate: FIRST --> SECOND --> DATA --end--> PADDING
+   Every state may go to BROKEN, and DATA to STARVED. */
+typedef enum sparp__inflate_state {
+    SPARP__INFLATE_FIRST,               /* waits for the first byte of deflate */
+    SPARP__INFLATE_SECOND,              /* for the second, which tells zlib's format from raw */
+    SPARP__INFLATE_DATA,                /* for more */
+    SPARP__INFLATE_ENDED,               /* for another member, zeros, or nothing */
+    SPARP__INFLATE_PADDING,             /* for zeros, or nothing */
+    SPARP__INFLATE_BROKEN,              /* for nothing: `why` says why */
+    SPARP__INFLATE_STARVED              /* for nothing: there was no memory */
+} sparp__inflate_state;
+
+typedef enum sparp__inflate_event {
+    SPARP__INFLATE_PIECE,               /* decoded bytes */
+    SPARP__INFLATE_MORE,                /* everything is eaten: feed more */
+    SPARP__INFLATE_BAD,                 /* see why */
+    SPARP__INFLATE_NO_MEMORY
+} sparp__inflate_event;
+
+typedef enum sparp__inflate_coding {
+    SPARP__INFLATE_OTHER, SPARP__INFLATE_GZIP, SPARP__INFLATE_DEFLATE
+} sparp__inflate_coding;
+
+typedef struct sparp__inflate {
+    struct sparp__inflate *next;        /* among those not in use: see sparp.inflaters */
+    z_stream             z;
+    sparp__inflate_state state;
+    bool                 gzip, began;
+    char                 first;
+    const char          *why;           /* of the body: "is not ..." */
+    char                 out[SPARP__INFLATE_SIZE];
+} sparp__inflate;
+
+static voidpf sparp__inflate_alloc(voidpf env, uInt items, uInt size) {
+    if (size > 0 && (size_t)items > (SIZE_MAX - SPARP__INFLATE_HEAD) / size)
+        return NULL;
+    size_t whole = SPARP__INFLATE_HEAD + (size_t)items * size;
+    char *block = (char *)sparp__env_realloc((sparp__env *)env, NULL, 0, whole);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, &whole, sizeof whole);
+    return block + SPARP__INFLATE_HEAD;
+}
+
+static void sparp__inflate_release(voidpf env, voidpf ptr) {
+    char *block = (char *)ptr - SPARP__INFLATE_HEAD;
+    size_t whole;
+    memcpy(&whole, block, sizeof whole);
+    sparp__env_free((sparp__env *)env, block, whole);
+}
+
+/* One coding that we know, and "identity" as often as they like (RFC 9110 §8.4.1). */
+static sparp__inflate_coding sparp__inflate_coding_of(sparp__str content_encoding) {
+    sparp__inflate_coding coding = SPARP__INFLATE_OTHER;
+    sparp__str element;
+    while (sparp__str_element(&content_encoding, &element)) {
+        if (sparp__str_same(element, "identity"))
+            continue;
+        if (coding != SPARP__INFLATE_OTHER)
+            return SPARP__INFLATE_OTHER;
+        if (sparp__str_same(element, "deflate"))
+            coding = SPARP__INFLATE_DEFLATE;
+        else if (sparp__str_same(element, "gzip") || sparp__str_same(element, "x-gzip"))
+            coding = SPARP__INFLATE_GZIP;
+        else
+            return SPARP__INFLATE_OTHER;
+    }
+    return coding;
+}
+
+/* false: such a body is delivered as it is. */
+static bool sparp__inflate_wants(sparp__str content_encoding) {
+    return sparp__inflate_coding_of(content_encoding) != SPARP__INFLATE_OTHER;
+}
+
+/* NULL: out of memory. `env` must stay where it is. */
+static sparp__inflate *sparp__inflate_new(sparp__env *env) {
+    sparp__inflate *z = (sparp__inflate *)sparp__env_zalloc(env, sizeof *z);
+    if (z == NULL)
+        return NULL;
+    z->z.zalloc = sparp__inflate_alloc;
+    z->z.zfree = sparp__inflate_release;
+    z->z.opaque = env;
+    if (inflateInit2(&z->z, MAX_WBITS) == Z_OK)
+        return z;
+    sparp__env_free(env, z, sizeof *z);
+    return NULL;
+}
+
+static void sparp__inflate_free(sparp__env *env, sparp__inflate *z) {
+    if (z == NULL)
+        return;
+    inflateEnd(&z->z);
+    sparp__env_free(env, z, sizeof *z);
+}
+
+/* For a new body; z may have decoded another one, to its end or not. */
+static bool sparp__inflate_start(sparp__inflate *z, sparp__str content_encoding) {
+    sparp__inflate_coding coding = sparp__inflate_coding_of(content_encoding);
+    z->gzip = coding == SPARP__INFLATE_GZIP;
+    z->state = z->gzip ? SPARP__INFLATE_DATA : SPARP__INFLATE_FIRST;
+    z->began = false;
+    z->why = NULL;
+    return coding != SPARP__INFLATE_OTHER
+        && inflateReset2(&z->z, MAX_WBITS + (z->gzip ? 16 : 0)) == Z_OK;
+}
+
+static void sparp__inflate_break(sparp__inflate *z, const char *why) {
+    z->state = SPARP__INFLATE_BROKEN;
+    z->why = why;
+}
+
+/* As far as the input or the buffer goes. What comes out before an error is still a piece, so that
+   how much was decoded does not depend on how the input was cut. */
+static void sparp__inflate_run(sparp__inflate *z, sparp__str *in, sparp__str *piece) {
+    size_t n = in->size < UINT_MAX ? in->size : UINT_MAX;
+    z->z.next_in = (Bytef *)(uintptr_t)in->data;    /* const, if the includer told zlib.h so */
+    z->z.avail_in = (uInt)n;
+    z->z.next_out = (Bytef *)z->out;
+    z->z.avail_out = sizeof z->out;
+    int code = inflate(&z->z, Z_NO_FLUSH);
+    if (n > 0)
+        *in = sparp__str_skip(*in, n - z->z.avail_in);
+    *piece = sparp__str_make(z->out, sizeof z->out - z->z.avail_out);
+    if (code == Z_STREAM_END)
+        z->state = z->gzip ? SPARP__INFLATE_ENDED : SPARP__INFLATE_PADDING;
+    else if (code == Z_MEM_ERROR)
+        z->state = SPARP__INFLATE_STARVED;
+    else if (code == Z_NEED_DICT)
+        sparp__inflate_break(z, "needs a dictionary that nobody has");
+    else if (code != Z_OK && !(code == Z_BUF_ERROR && n == 0))
+        sparp__inflate_break(z, z->gzip ? "is not valid gzip data" : "is not valid deflate data");
+}
+
+/* "deflate" means zlib's format, but some servers send what is inside of it (RFC 9110 §8.4.1.2).
+   The header of the former is a check of itself: RFC 1950 §2.2. */
+static void sparp__inflate_choose(sparp__inflate *z, char second) {
+    unsigned cmf = (unsigned char)z->first, flg = (unsigned char)second;
+    bool wrapped = (cmf & 15) == Z_DEFLATED && cmf >> 4 <= MAX_WBITS - 8
+        && (cmf * 256 + flg) % 31 == 0;
+    sparp__str byte = sparp__str_make(&z->first, 1), nothing;
+    inflateReset2(&z->z, wrapped ? MAX_WBITS : -MAX_WBITS);
+    z->state = SPARP__INFLATE_DATA;
+    sparp__inflate_run(z, &byte, &nothing);     /* no byte comes out of one, in either format */
+}
+
+/* Where the data begins or has ended. */
+static void sparp__inflate_on_byte(sparp__inflate *z, sparp__str *in) {
+    char c = in->data[0];
+    if (z->state == SPARP__INFLATE_SECOND) {
+        sparp__inflate_choose(z, c);
+        return;
+    }
+    if (z->state == SPARP__INFLATE_ENDED && c == 0x1F) {
+        inflateReset(&z->z);
+        z->state = SPARP__INFLATE_DATA;
+        return;
+    }
+    *in = sparp__str_skip(*in, 1);
+    if (z->state == SPARP__INFLATE_FIRST) {
+        z->first = c;
+        z->state = SPARP__INFLATE_SECOND;
+    } else if (c == '\0') {
+        z->state = SPARP__INFLATE_PADDING;
+    } else {
+        sparp__inflate_break(z, z->gzip ? "has other bytes behind its gzip data"
+                                        : "has other bytes behind its deflate data");
+    }
+}
+
+/* Eats from *in, at most up to the next event. A PIECE is a slice of z's own buffer and stands
+   until the next call; there may be more of it while *in is empty already. */
+static sparp__inflate_event sparp__inflate_feed(sparp__inflate *z, sparp__str *in,
+                                                sparp__str *piece, const char **why) {
+    z->began = z->began || in->size > 0;
+    for (;;) {
+        switch (z->state) {
+        case SPARP__INFLATE_BROKEN:
+            *why = z->why;
+            return SPARP__INFLATE_BAD;
+        case SPARP__INFLATE_STARVED:
+            return SPARP__INFLATE_NO_MEMORY;
+        case SPARP__INFLATE_DATA:
+            sparp__inflate_run(z, in, piece);
+            if (piece->size > 0 && z->state != SPARP__INFLATE_STARVED)
+                return SPARP__INFLATE_PIECE;
+            if (z->state == SPARP__INFLATE_DATA && in->size == 0)
+                return SPARP__INFLATE_MORE;
+            break;
+        default:
+            if (in->size == 0)
+                return SPARP__INFLATE_MORE;
+            sparp__inflate_on_byte(z, in);
+        }
+    }
+}
+
+/* The body is over. NULL: so is the data, or nothing at all came; else what is wrong with it. */
+static const char *sparp__inflate_end(const sparp__inflate *z) {
+    if (z->state == SPARP__INFLATE_BROKEN)
+        return z->why;
+    if (z->state == SPARP__INFLATE_STARVED)
+        return "could not be decoded: out of memory";
+    if (!z->began || z->state == SPARP__INFLATE_ENDED || z->state == SPARP__INFLATE_PADDING)
+        return NULL;
+    return z->gzip ? "ends in the middle of the gzip data"
+                   : "ends in the middle of the deflate data";
+}
+
+#endif
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
@@ -2798,28 +3051,368 @@ static const char *sparp__address_text(const sparp__address *address, char *out,
 }
 
 /* ============================================================================================ */
-/* >>route      STUB                                                                             */
+/* >>route      where to connect: proxies and who is reached without, addresses and detours that */
+/*              the options name. Text work: nothing is looked up. Uses url, resolve.            */
 /* ============================================================================================ */
 
 typedef struct sparp__proxy {
-    sparp__str userinfo;
-    char       host[SPARP__HOST_MAX + 1];
+    sparp__str userinfo;                /* a slice of the text; empty: none */
+    char       host[SPARP__HOST_MAX + 1];       /* lower case, no brackets, no last dot */
     uint16_t   port;
 } sparp__proxy;
-static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port, bool https,
-                               sparp__proxy *out) {
-    (void)o; (void)host; (void)port; (void)https; (void)out;
+
+/* "10.0.0.1", "::1", "[::1]". */
+static bool sparp__route_address(sparp__str text, sparp__address *out) {
+    char host[64];
+    bool brackets = text.size >= 2 && text.data[0] == '[' && text.data[text.size - 1] == ']';
+    if (brackets)
+        text = sparp__str_make(text.data + 1, text.size - 2);
+    if (text.size >= sizeof host)
+        return false;
+    memcpy(host, text.data, text.size);
+    host[text.size] = '\0';
+    return sparp__address_parse(out, host) && !(brackets && out->to.any.sa_family == AF_INET);
+}
+
+static bool sparp__route_port(sparp__str text, uint16_t *out) {
+    uint64_t port;
+    if (!sparp__str_number(text, 65535, &port) || port == 0)
+        return false;
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* A host name, or an IPv6 address in brackets, which *bare is without. */
+static bool sparp__route_host(sparp__str text, sparp__str *bare) {
+    sparp__url url;
+    memset(&url, 0, sizeof url);
+    if (sparp__url_host(text, &url) != NULL)
+        return false;
+    *bare = url.host;
+    return true;
+}
+
+/* The form in which hosts are compared and looked up. */
+static void sparp__route_copy_host(char *out, sparp__str host) {
+    if (host.size > 1 && host.data[host.size - 1] == '.')
+        host.size--;
+    for (size_t i = 0; i < host.size; i++)
+        out[i] = sparp__ascii_lower(host.data[i]);
+    out[host.size] = '\0';
+}
+
+/* Cuts the next field and the colon behind it off; colons in brackets are part of an address. */
+static bool sparp__route_field(sparp__str *rest, sparp__str *out) {
+    size_t n = 0;
+    for (bool inside = false; n < rest->size && (inside || rest->data[n] != ':'); n++)
+        inside = rest->data[n] == '[' || (inside && rest->data[n] != ']');
+    if (n == rest->size)
+        return false;
+    *out = sparp__str_make(rest->data, n);
+    *rest = sparp__str_skip(*rest, n + 1);
+    return true;
+}
+
+static uint64_t sparp__route_width(const sparp__address *address) {
+    return address->to.any.sa_family == AF_INET ? 32 : 128;
+}
+
+static const unsigned char *sparp__route_bytes(const sparp__address *address) {
+    return address->to.any.sa_family == AF_INET
+        ? (const unsigned char *)&address->to.v4.sin_addr
+        : (const unsigned char *)&address->to.v6.sin6_addr;
+}
+
+/* Whether the first `bits` bits are the same. */
+static bool sparp__route_in_block(const sparp__address *address, const sparp__address *block,
+                                  uint64_t bits) {
+    if (address->to.any.sa_family != block->to.any.sa_family)
+        return false;
+    const unsigned char *a = sparp__route_bytes(address), *b = sparp__route_bytes(block);
+    for (uint64_t i = 0; i < bits; i++)
+        if (((a[i / 8] ^ b[i / 8]) & 0x80u >> i % 8) != 0)
+            return false;
+    return true;
+}
+
+/* Names without regard to case and a last dot, addresses as addresses. */
+static bool sparp__route_same_host(sparp__str pattern, const char *host) {
+    sparp__address ours, other;
+    if (sparp__address_parse(&ours, host))
+        return sparp__route_address(pattern, &other)
+            && sparp__route_in_block(&ours, &other, sparp__route_width(&other));
+    if (pattern.size > 1 && pattern.data[pattern.size - 1] == '.')
+        pattern.size--;
+    return sparp__str_same(pattern, host);
+}
+
+/* --- proxies ---------------------------------------------------------------------------------- */
+
+/* "http://[user:password@]host[:port][/]", or that without its scheme. NULL, or the sentence that
+   says what is wrong. */
+static const char *sparp__proxy_parse(const char *text, sparp__proxy *out) {
+    static const char bad[] = "proxy is not http://[user:password@]host[:port]";
+    const char *scheme_end = strstr(text, "://");
+    sparp__str rest = sparp__str_of(text);
+    sparp__url url;
+    if (scheme_end != NULL) {
+        sparp__str scheme = sparp__str_make(text, (size_t)(scheme_end - text));
+        if (!sparp__str_same(scheme, "http"))
+            return "proxy must begin with http://";
+        rest = sparp__str_skip(rest, scheme.size + 3);
+    }
+    if (rest.size > 0 && rest.data[rest.size - 1] == '/')
+        rest.size--;
+    for (size_t i = 0; i < rest.size; i++)
+        if ((unsigned char)rest.data[i] <= ' ' || strchr("/?#\x7F", rest.data[i]) != NULL)
+            return bad;
+    memset(&url, 0, sizeof url);
+    if (sparp__url_authority(rest, &url) != NULL)
+        return bad;
+    out->userinfo = url.userinfo;
+    out->port = url.port;
+    sparp__route_copy_host(out->host, url.host);
+    return NULL;
+}
+
+/* Cuts the next entry off a list with blanks and commas between. */
+static bool sparp__route_word(sparp__str *list, sparp__str *out) {
+    size_t n = 0;
+    while (list->size > 0 && strchr(" \t,", list->data[0]) != NULL)
+        *list = sparp__str_skip(*list, 1);
+    while (n < list->size && strchr(" \t,", list->data[n]) == NULL)
+        n++;
+    *out = sparp__str_make(list->data, n);
+    *list = sparp__str_skip(*list, n);
+    return n > 0;
+}
+
+/* An entry of no_proxy without its brackets and its port (0: any). "::1" has none. */
+static bool sparp__route_split(sparp__str entry, sparp__str *name, uint16_t *port) {
+    const char *colon = (const char *)memchr(entry.data, ':', entry.size);
+    *name = entry;
+    *port = 0;
+    if (entry.data[0] == '[') {
+        const char *end = (const char *)memchr(entry.data, ']', entry.size);
+        if (end == NULL)
+            return false;
+        *name = sparp__str_make(entry.data + 1, (size_t)(end - entry.data) - 1);
+        entry = sparp__str_skip(entry, name->size + 2);
+        return entry.size == 0
+            || (entry.data[0] == ':' && sparp__route_port(sparp__str_skip(entry, 1), port));
+    }
+    if (colon == NULL)
+        return true;
+    sparp__str behind = sparp__str_skip(entry, (size_t)(colon - entry.data) + 1);
+    if (memchr(behind.data, ':', behind.size) != NULL)
+        return true;
+    name->size = (size_t)(colon - entry.data);
+    return sparp__route_port(behind, port);
+}
+
+/* "10.0.0.0/8"; an address alone is the block of itself. */
+static bool sparp__route_block(sparp__str text, sparp__address *out, uint64_t *bits) {
+    const char *slash = (const char *)memchr(text.data, '/', text.size);
+    sparp__str address = text;
+    if (slash != NULL)
+        address.size = (size_t)(slash - text.data);
+    if (!sparp__route_address(address, out))
+        return false;
+    *bits = sparp__route_width(out);
+    return slash == NULL
+        || sparp__str_number(sparp__str_skip(text, address.size + 1), *bits, bits);
+}
+
+static bool sparp__route_excepts(sparp__str entry, const char *host, uint16_t port) {
+    sparp__address address, block;
+    sparp__str name;
+    uint16_t only;
+    uint64_t bits;
+    size_t size = strlen(host);
+    if (!sparp__route_split(entry, &name, &only) || (only != 0 && only != port))
+        return false;
+    if (sparp__str_same(name, "*"))
+        return true;
+    if (sparp__address_parse(&address, host))
+        return sparp__route_block(name, &block, &bits)
+            && sparp__route_in_block(&address, &block, bits);
+    if (name.size > 1 && name.data[0] == '*' && name.data[1] == '.')
+        name = sparp__str_skip(name, 1);
+    if (name.size > 0 && name.data[0] == '.')
+        name = sparp__str_skip(name, 1);
+    if (name.size > 0 && name.data[name.size - 1] == '.')
+        name.size--;
+    return name.size > 0 && name.size <= size
+        && sparp__str_same(name, host + size - name.size)
+        && (name.size == size || host[size - name.size - 1] == '.');
+}
+
+/* Whether no_proxy says that this host is reached without. What makes no sense in the list matches
+   nothing. */
+static bool sparp__route_matches_no_proxy(const char *list, const char *host, uint16_t port) {
+    sparp__str rest = sparp__str_of(list), entry;
+    while (sparp__route_word(&rest, &entry))
+        if (sparp__route_excepts(entry, host, port))
+            return true;
     return false;
 }
+
+/* false: none. */
+static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
+                               bool https, sparp__proxy *out) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    return text != NULL && *text != '\0' && o->unix_socket == NULL
+        && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
+        && sparp__proxy_parse(text, out) == NULL;
+}
+
+/* --- addresses and detours -------------------------------------------------------------------- */
+
+typedef struct sparp__detour {          /* empty or 0: any, or as it is */
+    sparp__str host, to_host;
+    uint16_t   port, to_port;
+} sparp__detour;
+
+/* "host:port:host2:port2" */
+static bool sparp__route_detour(sparp__str entry, sparp__detour *out) {
+    sparp__str port, ignored;
+    memset(out, 0, sizeof *out);
+    return sparp__route_field(&entry, &out->host) && sparp__route_field(&entry, &port)
+        && sparp__route_field(&entry, &out->to_host)
+        && (out->host.size == 0 || sparp__route_host(out->host, &ignored))
+        && (out->to_host.size == 0 || sparp__route_host(out->to_host, &out->to_host))
+        && (port.size == 0 || sparp__route_port(port, &out->port))
+        && (entry.size == 0 || sparp__route_port(entry, &out->to_port));
+}
+
+/* The first match counts; without one it is host and port themselves. */
 static void sparp__route_connect_to(const char *list, const char *host, uint16_t port,
                                     char *out_host, uint16_t *out_port) {
-    (void)list; strcpy(out_host, host); *out_port = port;
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), entry;
+    sparp__detour d;
+    sparp__route_copy_host(out_host, sparp__str_of(host));
+    *out_port = port;
+    while (sparp__str_element(&rest, &entry)) {
+        if (!sparp__route_detour(entry, &d) || (d.port != 0 && d.port != port)
+            || (d.host.size > 0 && !sparp__route_same_host(d.host, host)))
+            continue;
+        if (d.to_host.size > 0)
+            sparp__route_copy_host(out_host, d.to_host);
+        if (d.to_port != 0)
+            *out_port = d.to_port;
+        return;
+    }
 }
-static size_t sparp__route_resolve(const char *list, const char *host, uint16_t port, sparp__address *out, size_t max) {
-    (void)list; (void)host; (void)port; (void)out; (void)max; return 0;
+
+/* "host:port:address"; a host "*" is any, and so is a port "*", which becomes 0. */
+static bool sparp__route_given(sparp__str entry, sparp__str *host, uint16_t *port,
+                               sparp__address *out) {
+    sparp__str text, ignored;
+    *port = 0;
+    return sparp__route_field(&entry, host) && sparp__route_field(&entry, &text)
+        && (sparp__str_same(*host, "*") || sparp__route_host(*host, &ignored))
+        && (sparp__str_same(text, "*") || sparp__route_port(text, port))
+        && sparp__route_address(entry, out);
 }
+
+/* The addresses that the list has for this host and port, in its order; their port is not set. */
+static size_t sparp__route_resolve(const char *list, const char *host, uint16_t port,
+                                   sparp__address *out, size_t max) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), entry, for_host;
+    uint16_t for_port;
+    size_t count = 0;
+    while (count < max && sparp__str_element(&rest, &entry))
+        if (sparp__route_given(entry, &for_host, &for_port, &out[count])
+            && (for_port == 0 || for_port == port)
+            && (sparp__str_same(for_host, "*") || sparp__route_same_host(for_host, host)))
+            count++;
+    return count;
+}
+
+/* "10.0.0.1,::1,[::2]": how many, of which only `max` are kept; -1: something is no address. */
 static int sparp__route_addresses(const char *text, sparp__address *out, size_t max) {
-    (void)text; (void)out; (void)max; return 0;
+    sparp__str rest = sparp__str_of(text), element;
+    sparp__address address;
+    size_t count = 0;
+    while (sparp__str_element(&rest, &element)) {
+        if (!sparp__route_address(element, &address))
+            return -1;
+        if (count < max)
+            out[count++] = address;
+    }
+    return (int)count;
+}
+
+/* --- is all of that well-formed? NULL, or the sentence that names the field ------------------- */
+
+static const char *sparp__route_check_proxies(const sparp_options *o) {
+    sparp__proxy ignored;
+    bool proxy = o->proxy != NULL && *o->proxy != '\0';
+    bool https_proxy = o->https_proxy != NULL && *o->https_proxy != '\0';
+    const char *wrong = proxy ? sparp__proxy_parse(o->proxy, &ignored) : NULL;
+    if (wrong != NULL)
+        return wrong;
+    if (https_proxy && sparp__proxy_parse(o->https_proxy, &ignored) != NULL)
+        return "https_proxy is not http://[user:password@]host[:port]";
+    if (o->unix_socket != NULL && (proxy || https_proxy))
+        return "unix_socket and a proxy are both set";
+    sparp__str rest = sparp__str_of(o->no_proxy != NULL ? o->no_proxy : ""), entry, name;
+    sparp__address block;
+    uint16_t port;
+    uint64_t bits;
+    while (sparp__route_word(&rest, &entry))
+        if (memchr(entry.data, '/', entry.size) != NULL
+            && !(sparp__route_split(entry, &name, &port)
+                 && sparp__route_block(name, &block, &bits)))
+            return "no_proxy has an entry with a / that is not address/bits";
+    return NULL;
+}
+
+static const char *sparp__route_check_lists(const sparp_options *o) {
+    sparp__str rest = sparp__str_of(o->resolve != NULL ? o->resolve : ""), entry, host;
+    sparp__address address;
+    sparp__detour detour;
+    uint16_t port;
+    while (sparp__str_element(&rest, &entry))
+        if (!sparp__route_given(entry, &host, &port, &address))
+            return "resolve has an entry that is not host:port:address";
+    rest = sparp__str_of(o->connect_to != NULL ? o->connect_to : "");
+    while (sparp__str_element(&rest, &entry))
+        if (!sparp__route_detour(entry, &detour))
+            return "connect_to has an entry that is not host:port:host2:port2";
+    return NULL;
+}
+
+/* The path of a socket ends with a NUL, though not every system insists on it. */
+static const char *sparp__route_check_unix(const char *path) {
+    struct sockaddr_un address;
+    size_t max = sizeof address.sun_path - 1;
+    if (*path == '\0')
+        return "unix_socket is empty";
+    if (strlen(path) <= max)
+        return NULL;
+    return max == 107 ? "unix_socket has more than 107 bytes"
+        : max == 103 ? "unix_socket has more than 103 bytes"
+        : "unix_socket is longer than the path of a socket may be";
+}
+
+static const char *sparp__route_check(const sparp_options *o) {
+    sparp__address local;
+    const char *wrong = sparp__route_check_proxies(o);
+    if (wrong == NULL)
+        wrong = sparp__route_check_lists(o);
+    if (wrong == NULL && o->unix_socket != NULL)
+        wrong = sparp__route_check_unix(o->unix_socket);
+    if (wrong != NULL)
+        return wrong;
+    if (o->ip_version != 0 && o->ip_version != 4 && o->ip_version != 6)
+        return "ip_version must be 4 or 6 (0: both)";
+    if (o->local_address == NULL)
+        return NULL;
+    if (!sparp__address_parse(&local, o->local_address))
+        return "local_address is not an IPv4 or IPv6 address";
+    return o->ip_version != 0 && (o->ip_version == 4) != (local.to.any.sa_family == AF_INET)
+        ? "local_address is not of ip_version" : NULL;
 }
 
 /* ============================================================================================ */
@@ -2847,6 +3440,7 @@ typedef struct sparp__fields {          /* a request's own lines, and the run's 
     size_t             num_own;
     const sparp_field *run;
     size_t             num_run;
+    bool               compressed;      /* sparp_options.compressed */
 } sparp__fields;
 
 /* The last line of that name in one list; NULL: none. */
@@ -3027,9 +3621,8 @@ static bool sparp__request_add_proxy(sparp__env *env, sparp__buf *b, const sparp
 
 /* A line that we send unless the user has one of that name, or has switched it off. */
 static bool sparp__request_add_default(sparp__env *env, sparp__buf *b, const sparp__fields *fields,
-                                       const char *name, const char *value) {
-    return sparp__fields_find(fields, name) != NULL
-        || sparp__request_add_line(env, b, name, value);
+                                       const char *name, const char *line) {
+    return sparp__fields_find(fields, name) != NULL || sparp__buf_text(env, b, line);
 }
 
 static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const sparp_field *list,
@@ -3078,14 +3671,20 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
     else
         ok = ok && sparp__request_add_host(env, b, url);
     ok = ok && sparp__buf_text(env, b, "\r\n")
-        && sparp__request_add_default(env, b, fields, "User-Agent", "sparp/" SPARP_VERSION_STRING)
-        && sparp__request_add_default(env, b, fields, "Accept", "*/*");
+        && sparp__request_add_default(env, b, fields, "User-Agent",
+                                      "User-Agent: sparp/" SPARP_VERSION_STRING "\r\n")
+        && sparp__request_add_default(env, b, fields, "Accept", "Accept: */*\r\n");
+    if (fields->compressed)
+        ok = ok && sparp__request_add_default(env, b, fields, "Accept-Encoding",
+                                               "Accept-Encoding: gzip, deflate\r\n");
     if (in->json != NULL)
-        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type", "application/json");
+        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type",
+                                               "Content-Type: application/json\r\n");
     if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
         ok = ok && sparp__request_add_basic(env, b, url->userinfo);
     if (body_size >= SPARP__EXPECT_MIN)
-        ok = ok && sparp__request_add_default(env, b, fields, "Expect", "100-continue");
+        ok = ok && sparp__request_add_default(env, b, fields, "Expect",
+                                               "Expect: 100-continue\r\n");
     return ok && sparp__request_add_proxy(env, b, proxy)
         && sparp__request_add_fields(env, b, fields->run, fields->num_run,
                                      fields->own, fields->num_own)
@@ -3184,6 +3783,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.num_own = in.num_headers;
     fields.run = o->headers;
     fields.num_run = o->num_headers;
+    fields.compressed = o->compressed;
     r->image.size = 0;
     sparp__request_set_origin(r, &url);
     r->https = url.https;
@@ -3208,16 +3808,13 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     return true;
 }
 
-/* The lines that a request without its body does not have any more. */
+/* The lines that a request without its body does not have any more (RFC 9110 §15.4). */
 static bool sparp__request_is_of_body(sparp__str name) {
-    static const char *const names[] = {
-        "content-length", "transfer-encoding", "content-type", "content-encoding",
-        "content-language", "content-location", "expect"
-    };
+    static const char *const names[] = {"transfer-encoding", "expect", "digest", "last-modified"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sparp__str_same(name, names[i]))
             return true;
-    return false;
+    return sparp__str_starts(name, sparp__str_of("content-"));
 }
 
 /* The lines that are meant for one origin alone (RFC 9110 §15.4). */
@@ -4322,14 +4919,16 @@ static bool sparp__chain_search(sparp__chain *chain, const sparp__anchors *ancho
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
     time_t t = (time_t)unix_s;
     struct tm date;
-    if (gmtime_r(&t, &date) == NULL || strftime(out, size, "%Y-%m-%d", &date) == 0)
-        out[0] = '\0';
+    if (gmtime_r(&t, &date) == NULL)
+        memset(&date, 0, sizeof date);
+    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
+             (unsigned)date.tm_mday % 100);
 }
 
 /* A certificate of the chain outside of its time: always false, with the sentence. */
 static bool sparp__chain_say_date(const sparp__chain *chain, int64_t wall_s, unsigned error,
                                   sparp__fault *fault) {
-    char today[16], date[16], name[48];
+    char today[40], date[40], name[48];
     sparp__chain_show_date(wall_s, today, sizeof today);
     if (wall_s < SPARP__BUILT_S)
         return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
@@ -5334,7 +5933,6 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
 #define SPARP__GIVE_MAX (256 * 1024)            /* bytes of a streamed body sent in one go */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
-#define SPARP__FIXED_MAX 8                      /* addresses of one name in sparp_options.resolve */
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__net {             /* what all connections of a run share */
@@ -5355,8 +5953,8 @@ typedef struct sparp__way {
     uint16_t   port;
     bool       proxied;
     sparp__str credentials;             /* "user:password" for the proxy */
-    size_t     num_fixed;               /* addresses that sparp_options.resolve gives */
-    sparp__address fixed[SPARP__FIXED_MAX];
+    sparp__address *fixed;              /* that sparp_options.resolve gives */
+    size_t     num_fixed;
 } sparp__way;
 
 /* CONNECT, on its way to a proxy and back. */
@@ -5430,6 +6028,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint64_t     exchanges;             /* completed on this connection */
     int64_t      opened_at, resolved_at, connected_at, secured_at;
     int64_t      started_at, sent_at, first_at, active_at;
+    int64_t      free_at;               /* since when nothing of ours has held the peer up */
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
@@ -6008,7 +6607,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
     c->answered = false;
-    c->started_at = c->sent_at = c->active_at = now;
+    c->started_at = c->sent_at = c->active_at = c->free_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
     return sparp__conn_flush(net, c, now);
@@ -6025,6 +6624,7 @@ static sparp__conn_event sparp__conn_give(sparp__net *net, sparp__conn *c, sparp
 /* The body need not wait any more: 100 has come, or nothing for a while (RFC 9110 §10.1.1). */
 static sparp__conn_event sparp__conn_go_ahead(sparp__net *net, sparp__conn *c, int64_t now) {
     c->asks = false;
+    c->free_at = now;
     c->race_due = SPARP__NEVER;
     return sparp__conn_flush(net, c, now);
 }
@@ -6137,7 +6737,7 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
             if (!c->answered)
-                c->first_at = c->active_at;
+                c->first_at = c->free_at = c->active_at;
             c->answered = true;
             continue;
         case SPARP__IO_WAIT:
@@ -6183,7 +6783,7 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
 #endif
     if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd || c->muted)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0) {
         c->given = 0;
@@ -6317,6 +6917,8 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
 }
 
 static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    if (o->way != NULL)
+        sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
     sparp__env_free(env, o->way, sizeof *o->way);
     sparp__env_free(env, o, sizeof *o);
 }
@@ -6573,6 +7175,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     bool              body_complete, skip_body, truncated, reused, replayed;
     uint64_t          body_seen;        /* bytes as they came, kept or not */
     uint64_t          body_taken;       /* bytes decoded, kept or given to on_body */
+    struct sparp__inflate *inflate;     /* what decodes the body; NULL: nothing has to */
     sparp__str        unread;           /* of the last piece, while on_body pauses */
     sparp__buf        upload;           /* what read_body gave last, framed */
     uint64_t          upload_at;        /* bytes it gave so far */
@@ -6601,6 +7204,10 @@ static void sparp__task_free(sparp__env *env, sparp__task *t) {
     if (t->hop != NULL)
         sparp__buf_free(env, &t->hop->image);
     sparp__env_free(env, t->hop, sizeof *t->hop);
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        sparp__inflate_free(env, t->inflate);
+#endif
     sparp__buf_free(env, &t->body);
     sparp__buf_free(env, &t->upload);
     sparp__http_free(env, &t->http);
@@ -6872,6 +7479,7 @@ struct sparp {
     int64_t       retry_credit_at;
     int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
+    struct sparp__inflate *inflaters;   /* not in use */
     sparp__request spare;               /* where the next hop of a request is made */
     sparp__buf    target;               /* and its url */
     sparp__task  *shown;                /* its result is in the user's hands */
@@ -7298,12 +7906,27 @@ static void sparp__sched_unhold(sparp *run, sparp__task *t) {
     t->held_at = 0;
 }
 
+/* What decoded its body is free for another one. */
+static void sparp__sched_end_inflating(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    if (t->inflate == NULL)
+        return;
+    t->inflate->next = run->inflaters;
+    run->inflaters = t->inflate;
+    t->inflate = NULL;
+#else
+    (void)run;
+    (void)t;
+#endif
+}
+
 /* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
         ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
     sparp__sched_unhold(run, t);
+    sparp__sched_end_inflating(run, t);
     sparp__task_take_times(t, c, run->now);
     sparp__sched_count_bytes(run, t, c);
     t->conn = NULL;
@@ -7647,12 +8270,15 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
     else
         sparp__sched_put_origin(run, t->origin);
     t->origin = o;
-    run->stats.redirects++;
+    bool redirected = t->http.status != 417;    /* which has done nothing yet */
+    run->stats.redirects += redirected;
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
     sparp__http_start(&run->env, &t->http, t->hop->is_head,
                       (size_t)run->options.max_head_bytes);
-    t->unsure = true;                   /* it has been acted on, by the first server */
+    sparp__buf_reuse(&run->env, &t->body);
+    t->body_complete = false;
+    t->unsure = t->unsure || redirected;        /* it has been acted on, by the first server */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
@@ -7707,7 +8333,7 @@ static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
 /* The same for an attempt that still has its connection. */
 static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
     if (end == SPARP__ENDED_FAULT)
-        t->sent = (t->conn->bytes_out > 0 || t->on_hop)
+        t->sent = (t->conn->bytes_out > 0 || t->redirects > 0)
             && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
     t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
     sparp__sched_detach(run, t, reusable);
@@ -7832,7 +8458,8 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = true;
+    t->body_complete = t->http.state == SPARP__HTTP_DONE
+        && t->body_seen <= (uint64_t)run->options.max_body_bytes;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -7849,6 +8476,120 @@ static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) 
     if (t->verdict != SPARP_SOFT_FAIL)  /* which may come again, whatever else happens */
         sparp__sched_parse(run, t);
     sparp__sched_end_attempt(run, t, SPARP__ENDED_RESPONSE, reusable);
+}
+
+/* The body has more bytes than max_body_bytes. The attempt is over: always false. */
+static bool sparp__sched_on_too_long(sparp *run, sparp__task *t) {
+    if (run->options.truncate_body) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0, "body exceeds max_body_bytes (%lld)",
+                     (long long)run->options.max_body_bytes);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+    return false;
+}
+
+/* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
+static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body_taken ? max - t->body_taken : 0, offset = t->body_taken;
+    sparp_flow flow = SPARP_FLOW_ON;
+    bool over = data.size > room;
+    if (over)
+        data.size = (size_t)room;
+    t->body_taken += data.size;
+    if (o->on_body != NULL && data.size > 0) {
+        sparp_result head;
+        sparp__task_result(t, run->now, &head);
+        flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
+    } else if (o->on_body == NULL && !o->discard_body
+               && !sparp__task_add_body(&run->env, t, data)) {
+        sparp__fault_memory(&t->fault);
+    }
+    if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
+        sparp__fault_set(&t->fault, SPARP_E_SINK_FAILED, 0,
+                         "on_body could not take the data at offset %llu",
+                         (unsigned long long)offset);
+    if (t->fault.error != SPARP_E_OK) {
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+    if (flow == SPARP_FLOW_ENOUGH) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    t->pausing = flow == SPARP_FLOW_PAUSE;
+    return !over || sparp__sched_on_too_long(run, t);
+}
+
+#if SPARP__ZLIB
+
+/* False: out of memory. */
+static bool sparp__sched_begin_inflating(sparp *run, sparp__task *t, const char *encoding) {
+    t->inflate = run->inflaters;
+    if (t->inflate != NULL)
+        run->inflaters = t->inflate->next;
+    else
+        t->inflate = sparp__inflate_new(&run->env);
+    return t->inflate != NULL && sparp__inflate_start(t->inflate, sparp__str_of(encoding));
+}
+
+/* A piece of a coded body. False: the attempt is over. */
+static bool sparp__sched_inflate(sparp *run, sparp__task *t, sparp__str piece) {
+    const char *why = NULL;
+    sparp__str data;
+    if (t->body_seen > (uint64_t)run->options.max_body_bytes)
+        return sparp__sched_on_too_long(run, t);
+    for (;;) {
+        switch (sparp__inflate_feed(t->inflate, &piece, &data, &why)) {
+        case SPARP__INFLATE_PIECE:
+            if (!sparp__sched_take_body(run, t, data))
+                return false;
+            if (!t->pausing)
+                continue;
+            t->unread = piece;
+            return true;
+        case SPARP__INFLATE_MORE:
+            return true;
+        case SPARP__INFLATE_BAD:
+            sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", why);
+            break;
+        default:
+            sparp__fault_memory(&t->fault);
+        }
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+}
+
+#endif
+
+/* NULL: the body, which is complete, is so in its coding, too. */
+static const char *sparp__sched_decoded(const sparp__task *t) {
+#if SPARP__ZLIB
+    return t->inflate != NULL ? sparp__inflate_end(t->inflate) : NULL;
+#else
+    (void)t;
+    return NULL;
+#endif
+}
+
+/* The head says that a body follows, which we want. False: no memory to decode it. */
+static bool sparp__sched_expect_body(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    const char *coding = sparp__judge_header(&t->http, "content-encoding");
+    if (run->options.compressed && coding != NULL
+        && sparp__inflate_wants(sparp__str_of(coding)))
+        return sparp__sched_begin_inflating(run, t, coding);
+#else
+    (void)run;
+    (void)t;
+#endif
+    return true;
 }
 
 /* The response is not the end of it: a redirect that is followed, or 417 to a request that asked
@@ -7874,13 +8615,18 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
         t->skip_body = t->verdict == SPARP_SOFT_FAIL
             && sparp__sched_retries_left(run, t, SPARP__END_RESPONSE);
     }
+    if (!bodiless && !t->skip_body && !t->redirecting && !sparp__sched_expect_body(run, t)) {
+        sparp__fault_memory(&t->fault);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
     if (bodiless || !h->has_length || h->chunked)
         return true;
     if ((t->skip_body || t->redirecting) && h->left > SPARP__DRAIN_MAX) {
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (!t->skip_body && h->left > max && !run->options.truncate_body) {
+    if (!t->skip_body && !t->redirecting && h->left > max && !run->options.truncate_body) {
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "Content-Length %llu exceeds max_body_bytes (%llu)",
                          (unsigned long long)h->left, (unsigned long long)max);
@@ -7890,54 +8636,31 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     return true;
 }
 
-/* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
-static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
+/* A redirect's body is kept in case that it is refused, but no more than any body may have. */
+static bool sparp__sched_keep_redirect(sparp *run, sparp__task *t, sparp__str piece) {
     const sparp_options *o = &run->options;
     uint64_t max = (uint64_t)o->max_body_bytes;
-    uint64_t room = max > t->body_taken ? max - t->body_taken : 0, offset = t->body_taken;
-    sparp_flow flow = SPARP_FLOW_ON;
-    bool over = data.size > room;
-    if (over)
-        data.size = (size_t)room;
-    t->body_taken += data.size;
-    if (o->on_body != NULL && data.size > 0) {
-        sparp_result head;
-        sparp__task_result(t, run->now, &head);
-        flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
-    } else if (o->on_body == NULL && !o->discard_body
-               && !sparp__task_add_body(&run->env, t, data)) {
-        sparp__fault_memory(&t->fault);
-    }
-    if (over && !o->truncate_body)
-        sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
-                         "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
-    if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
-        sparp__fault_set(&t->fault, SPARP_E_SINK_FAILED, 0,
-                         "on_body could not take the data at offset %llu",
-                         (unsigned long long)offset);
-    if (t->fault.error != SPARP_E_OK) {
-        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
-        return false;
-    }
-    if (over || flow == SPARP_FLOW_ENOUGH) {
-        t->truncated = true;
-        sparp__sched_on_response(run, t, false);
-        return false;
-    }
-    t->pausing = flow == SPARP_FLOW_PAUSE;
-    return true;
+    uint64_t room = max > t->body.size ? max - t->body.size : 0;
+    if (o->discard_body || o->on_body != NULL)
+        return true;
+    return sparp__task_add_body(&run->env, t, sparp__str_make(piece.data, piece.size < room
+                                                              ? piece.size : (size_t)room));
 }
 
 /* False: the attempt is over. */
 static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
     t->body_seen += piece.size;
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        return sparp__sched_inflate(run, t, piece);
+#endif
     if (!t->skip_body && !t->redirecting)
         return sparp__sched_take_body(run, t, piece);
     if (t->body_seen > SPARP__DRAIN_MAX) {
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (t->redirecting && !sparp__task_add_body(&run->env, t, piece)) {
+    if (t->redirecting && !sparp__sched_keep_redirect(run, t, piece)) {
         sparp__fault_memory(&t->fault);
         sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
@@ -8117,6 +8840,17 @@ static sparp__conn_event sparp__sched_pause_reading(sparp *run, sparp__task *t) 
     return event;
 }
 
+/* The response is complete. */
+static void sparp__sched_on_done(sparp *run, sparp__task *t) {
+    const char *wrong = sparp__sched_decoded(t);
+    if (wrong == NULL) {
+        sparp__sched_on_response(run, t, true);
+        return;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", wrong);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, true);
+}
+
 /* Follows a connection from event to event until there is nothing more to do now. */
 static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
@@ -8138,7 +8872,7 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
             on = sparp__sched_on_piece(run, t, piece);
             break;
         case SPARP__CONN_DONE:
-            sparp__sched_on_response(run, t, true);
+            sparp__sched_on_done(run, t);
             return;
         case SPARP__CONN_WANTS:
             if (!sparp__sched_on_wants(run, t, &event))
@@ -8187,47 +8921,62 @@ static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event eve
     sparp__sched_put_origin(run, o);
 }
 
-/* Where this origin's connections go instead of straight to it. False: out of memory. */
-static bool sparp__sched_find_way(sparp *run, sparp__origin *home) {
-    const sparp_options *o = &run->options;
-    sparp__proxy proxy;
-    if (o->connect_to == NULL && o->resolve == NULL
-        && (!home->https || (o->proxy == NULL && o->https_proxy == NULL)))
+/* The addresses that sparp_options.resolve has for this way. False: out of memory. */
+static bool sparp__sched_fix_addresses(sparp *run, sparp__way *way) {
+    sparp__address found[SPARP__DNS_MAX_ADDRESSES];
+    size_t count = sparp__route_resolve(run->options.resolve, way->host, way->port, found,
+                                        SPARP__DNS_MAX_ADDRESSES);
+    if (count == 0)
         return true;
-    sparp__way *way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *way);
-    if (way == NULL)
+    way->fixed = (sparp__address *)sparp__env_realloc(&run->env, NULL, 0, count * sizeof *found);
+    if (way->fixed == NULL)
         return false;
-    way->proxied = home->https && sparp__route_proxy(o, home->host, home->port, true, &proxy);
-    if (way->proxied) {
-        memcpy(way->host, proxy.host, sizeof way->host);
-        way->port = proxy.port;
-        way->credentials = proxy.userinfo;
-    } else {
-        sparp__route_connect_to(o->connect_to != NULL ? o->connect_to : "", home->host, home->port,
-                                way->host, &way->port);
-    }
-    way->num_fixed = sparp__route_resolve(o->resolve != NULL ? o->resolve : "", way->host,
-                                          way->port, way->fixed, SPARP__FIXED_MAX);
-    home->way = way;
+    memcpy(way->fixed, found, count * sizeof *found);
+    way->num_fixed = count;
     return true;
+}
+
+/* Where this origin's connections go instead of straight to it: `proxy`, if not NULL. False: out
+   of memory. */
+static bool sparp__sched_find_way(sparp *run, sparp__origin *home, const sparp__proxy *proxy) {
+    const sparp_options *o = &run->options;
+    if (proxy == NULL && o->connect_to == NULL && o->resolve == NULL)
+        return true;
+    home->way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *home->way);
+    if (home->way == NULL)
+        return false;
+    home->way->proxied = proxy != NULL;
+    if (proxy != NULL) {
+        memcpy(home->way->host, proxy->host, sizeof home->way->host);
+        home->way->port = proxy->port;
+        home->way->credentials = proxy->userinfo;
+    } else {
+        sparp__route_connect_to(o->connect_to, home->host, home->port, home->way->host,
+                                &home->way->port);
+    }
+    if (sparp__sched_fix_addresses(run, home->way))
+        return true;
+    sparp__env_free(&run->env, home->way, sizeof *home->way);
+    home->way = NULL;
+    return false;
 }
 
 /* Where its connections are. NULL: out of memory. */
 static sparp__origin *sparp__sched_get_home(sparp *run, sparp__task *t) {
     const sparp__request *r = sparp__task_wire(t);
     const sparp_options *o = &run->options;
-    sparp__origin *home;
+    sparp__origin *home = run->worker == NULL ? t->origin : NULL;
     sparp__proxy proxy;
-    if (!r->https && o->proxy != NULL
-        && sparp__route_proxy(o, r->host, r->port, false, &proxy))      /* all share these */
-        return sparp__sched_get_origin(run, proxy.host, proxy.port, false);
-    if (run->worker == NULL) {
-        home = t->origin;
+    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+    if (proxied && !r->https)           /* one set of connections for all origins */
+        home = sparp__sched_get_origin(run, proxy.host, proxy.port, false);
+    else if (home != NULL)
         home->users++;
-    } else {
+    else
         home = sparp__sched_get_origin(run, r->host, r->port, r->https);
-    }
-    if (home != NULL && home->way == NULL && !sparp__sched_find_way(run, home)) {
+    if (home != NULL && home->way == NULL
+        && !sparp__sched_find_way(run, home, proxied ? &proxy : NULL)) {
         sparp__sched_put_origin(run, home);
         return NULL;
     }
@@ -8556,7 +9305,8 @@ static bool sparp__sched_may_start(const sparp *run) {
 static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
-    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    double wait = run->options.permit(sparp__request_url(sparp__task_wire(t)),
+                                      run->options.user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
@@ -8599,11 +9349,11 @@ static void sparp__sched_admit(sparp *run) {
 }
 
 /* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
-   is not the peer's turn to have any. */
+   has not been the peer's turn to have any, for all that time. */
 static bool sparp__sched_is_fast(sparp *run, sparp__task *t, const sparp__conn *c) {
     uint64_t bytes = c->bytes_in + c->bytes_out, before = t->speed_bytes;
     double wanted = run->options.min_bytes_per_second * run->options.min_speed_s;
-    bool moving = c->state == SPARP__CONN_SENDING || c->answered;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= t->speed_at;
     t->speed_at = run->now;
     t->speed_bytes = bytes;
     return !moving || c->muted || c->starved || c->asks || (double)(bytes - before) >= wanted;
@@ -8743,11 +9493,11 @@ static void sparp__sched_resume_paused(sparp *run) {
             event = sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
         else if (muted && !sparp__conn_unmute(&run->net, c, run->now))
             event = SPARP__CONN_FAILED;
-        else if (muted && piece.size == 0)
+        else if (muted && piece.size == 0 && t->inflate == NULL)
             event = sparp__conn_next(&run->net, c, &piece);
         else if (starved)
             event = SPARP__CONN_WANTS;
-        c->active_at = run->now;
+        c->active_at = c->free_at = run->now;
         sparp__sched_drive(run, c, event, piece);
         sparp__sched_check_stop(run);
     }
@@ -9037,6 +9787,13 @@ static void sparp__run_free(sparp *run) {
     sparp__heap_free(&env, &run->in_order);
     sparp__heap_free(&env, &run->gates);
     sparp__buf_free(&env, &run->cancels);
+#if SPARP__ZLIB
+    while (run->inflaters != NULL) {
+        sparp__inflate *z = run->inflaters;
+        run->inflaters = z->next;
+        sparp__inflate_free(&env, z);
+    }
+#endif
     sparp__buf_free(&env, &run->spare.image);
     sparp__buf_free(&env, &run->target);
     sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
@@ -9296,12 +10053,22 @@ static const char *sparp__options_check_pace(const sparp_options *o) {
          "send_timeout_s must not be negative (0: none)"},
         {sparp__options_bad_s(o->first_byte_timeout_s, true),
          "first_byte_timeout_s must not be negative (0: none)"},
-        {!(o->min_bytes_per_second >= 0) && o->min_bytes_per_second != SPARP_NONE,
+        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
+             && o->min_bytes_per_second != SPARP_NONE,
          "min_bytes_per_second must not be negative (0: none)"},
         {sparp__options_bad_s(o->min_speed_s, false),
          "min_speed_s must not be negative (0: 30 s)"},
     };
     return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Names of fields, with commas between. One that is written wrong would protect nothing. */
+static bool sparp__options_bad_names(const char *list) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), one;
+    while (sparp__str_element(&rest, &one))
+        if (!sparp__str_token(one))
+            return true;
+    return false;
 }
 
 /* Judgement, retries, stop rules, HTTP, observation. */
@@ -9328,8 +10095,11 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
              && o->stop_after_failure_ratio != SPARP_NONE,
          "stop_after_failure_ratio must be 0 to 1 (0: none)"},
+        {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
         {sparp__options_bad_count(o->max_redirects),
          "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
+        {sparp__options_bad_names(o->sensitive_headers),
+         "sensitive_headers must be names of header lines with commas between"},
         {sparp__options_bad_count(o->stop_after_successes),
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
@@ -9349,6 +10119,8 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__options_check_input(o);
+    if (wrong == NULL)
+        wrong = sparp__route_check(o);
     return wrong != NULL ? wrong : "";
 }
 
@@ -9732,6 +10504,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 /* >>end        private macros go, so that the file that included us keeps its names             */
 /* ============================================================================================ */
 
+#undef SPARP__ZLIB
+#undef SPARP__INFLATE_SIZE
+#undef SPARP__INFLATE_HEAD
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS

@@ -88,8 +88,8 @@ e2e() {
 
 step build 120 "$MAKE" all build/plain build/rude build/peak
 {
-    echo 'compile 240 sh tests/compile.sh'
-    echo 'static 240 sh tests/static.sh'
+    echo 'compile 540 sh tests/compile.sh'
+    echo 'static 540 sh tests/static.sh'
     echo 'lint 60 sh tests/lint.sh'
     build_sanitized
     units

@@ -14,6 +14,7 @@ list() {
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
 cmd:make          make               make           make               -               -
 ?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
+?hdr:zlib.h       zlib1g-dev         zlib-dev       zlib-devel         -               -
 LIST
     list_static "$1"
     case $1 in
@@ -42,6 +43,13 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
 ?cmd:redis-server redis-server       redis          redis              redis           redis
+?cmd:apache2      apache2-bin        -              -                  -               -
+?cmd:lighttpd     lighttpd           lighttpd       lighttpd           lighttpd        lighttpd
+?cmd:squid        squid              squid          squid              squid           squid
+?cmd:tinyproxy    tinyproxy-bin      tinyproxy      tinyproxy          tinyproxy       tinyproxy
+?cmd:haproxy      haproxy            haproxy        haproxy            haproxy         haproxy
+?cmd:python3      python3            python3        python3            -               python3
+?cmd:node         nodejs             nodejs         nodejs             node            node
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -

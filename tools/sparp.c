@@ -13,6 +13,7 @@
        >>reader    lines out of files and pipes, never waiting for a pipe
        >>sink      whole records into a descriptor
        >>record    one result -> one line of output
+       >>files     request bodies out of files, response bodies into files
        >>tally     counts, latencies, percentiles
        >>summary   what is said at the end
        >>progress  what is said in between
@@ -22,6 +23,9 @@
        >>main
 
    A section uses only what stands above it. */
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
+#endif
 #if defined(__linux__)
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
@@ -927,6 +931,8 @@ static double json_number_value(slice raw) {
       "of the records [completion]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
+    X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
+      "bodies into DIR/<index>, as they come; records name the file instead") \
     X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
@@ -1050,6 +1056,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
+    const char *body_dir;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;        /* all that were given, ',' between */
@@ -1227,7 +1234,7 @@ static const char short_help[] =
     "               --max-fail N|P%     stop after that many failed requests\n"
     "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
     "Network    -x PROXY  -A UA  --max-redirs N  --compressed  --resolve H:P:A\n"
-    "Output     -o FILE  --order input  --body none  --rejects FILE  -n  -q  -v\n"
+    "Output     -o FILE  --order input  --body-dir DIR  --rejects FILE  -n  -q  -v\n"
     "'sparp --help' lists everything.\n";
 
 /* ============================================================================================ */
@@ -1847,6 +1854,11 @@ static bool config_check(config *c) {
     for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
         if (!is_url(c->sources[i])) continue;
         say("--summarize reads files of records, not %s", c->sources[i]);
+        return false;
+    }
+    if (c->body_dir != NULL && (c->given[OPTION_BODY] || *c->body_dir == '\0')) {
+        say(*c->body_dir == '\0' ? "--body-dir: the name is empty"
+            : "--body says how a body is written in its record, with --body-dir it is in a file");
         return false;
     }
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c)) return false;
@@ -2485,7 +2497,7 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
 /* >>reader - lines out of files and pipes, never waiting for a pipe                             */
 /* ============================================================================================ */
 
-enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024, BODY_FILE_MAX = 1 << 30 };
+enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024 };
 
 typedef enum read_state {
     READ_LINE,                   /* there is one */
@@ -2694,31 +2706,6 @@ static void put_reader_path(text *t, const reader *r, const char *path) {
     put_char(t, '\0');
 }
 
-/* The bytes of a body_file. NULL, or why there are none. */
-static const char *put_file(text *t, const char *path) {
-    static const char too_long[] = "longer than 1 GiB";
-    struct stat info;
-    const char *error = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
-    if (fd < 0) return strerror(errno);
-    if (fstat(fd, &info) != 0)               error = strerror(errno);
-    else if (!S_ISREG(info.st_mode))         error = "not a regular file";
-    else if (info.st_size > BODY_FILE_MAX)   error = too_long;
-    while (error == NULL) {
-        if (!text_reserve(t, CHUNK)) {
-            error = "out of memory";
-            break;
-        }
-        ssize_t n = read(fd, t->at + t->size, t->room - t->size);
-        if (n == 0) break;
-        if (n > 0) t->size += (size_t)n;
-        else if (errno != EINTR) error = strerror(errno);
-        if (t->size > BODY_FILE_MAX) error = too_long;       /* it has grown */
-    }
-    (void)close(fd);
-    return error;
-}
-
 /* ============================================================================================ */
 /* >>sink - whole records into a descriptor                                                      */
 /* ============================================================================================ */
@@ -2832,15 +2819,21 @@ typedef struct record_style {
     bool        echo;
     int         body;            /* BODY_* */
     const char *headers;         /* "all", "name,name", or NULL for none */
+    const char *body_dir;        /* bodies are in files there; NULL: in the record */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;         /* in the list of spare ones */
     uint64_t       index;
-    text           parts;        /* id, meta, line and failure, one after the other */
+    text           parts;        /* id, meta, line, path and failure, one after the other */
     size_t         id_size, meta_size, line_size;
-    size_t         failure_size; /* why its body_file could not be read; else 0 */
-    size_t         file_size;    /* of its body_file */
+    size_t         path_size;    /* of its body_file, NUL included */
+    size_t         failure_size; /* why its file could not be read or written; else 0 */
+    struct stat    file;         /* its body_file: whose size is promised, and what is being read */
+    int            part;         /* descriptor of DIR/<index>.part while a body comes, else -1 */
+    int            part_attempt; /* whose body that is: 0 for none */
+    int            part_error;   /* errno of what went wrong with it, else 0 */
+    bool           has_file;     /* the body is in DIR/<index> */
 } ticket;
 
 static slice ticket_part(const ticket *k, size_t at, size_t size) {
@@ -2860,8 +2853,25 @@ static slice ticket_line(const ticket *k) {
     return ticket_part(k, k->id_size + k->meta_size, k->line_size);
 }
 
+static const char *ticket_path(const ticket *k) {
+    return k->parts.at + k->id_size + k->meta_size + k->line_size;
+}
+
 static slice ticket_failure(const ticket *k) {
     return ticket_part(k, k->parts.size - k->failure_size, k->failure_size);
+}
+
+/* "cannot read PATH: why". Without memory there is none. */
+static void ticket_fail(ticket *k, const char *what, slice path, const char *why) {
+    text t = { NULL, 0, 0, false };
+    if (k->failure_size > 0) return;
+    put_text(&t, what);
+    put_slice(&t, path);
+    PUT(&t, ": ");
+    put_text(&t, why);
+    if (!t.failed) put_bytes(&k->parts, t.at, t.size);
+    if (!t.failed && !k->parts.failed) k->failure_size = t.size;
+    text_free(&t);
 }
 
 /* Fills in a ticket, new or used before; false: out of memory. */
@@ -2870,7 +2880,10 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->id_size = it->id.size;
     k->meta_size = it->meta.size;
     k->line_size = with_line ? it->line.size : 0;
-    k->failure_size = k->file_size = 0;
+    k->path_size = k->failure_size = 0;
+    k->part = -1;
+    k->part_attempt = k->part_error = 0;
+    k->has_file = false;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -3075,11 +3088,31 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
     put_char(t, '}');
 }
 
+/* DIR/<index> as the user named DIR. */
+static void put_body_path(text *t, const char *dir, uint64_t index) {
+    size_t size = strlen(dir);
+    put_bytes(t, dir, size);
+    if (size > 0 && dir[size - 1] != '/') put_char(t, '/');
+    put_u64(t, index);
+}
+
+static void put_body_file(text *t, const record_style *style, const ticket *k) {
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, style->body_dir, k->index);
+    slice shown = { path.at, path.size };
+    PUT(t, ",\"body_file\":");
+    put_string(t, shown, style->ascii);
+    if (path.failed) t->failed = true;
+    text_free(&path);
+}
+
 /* Last in the record, so that `cut -c1-200` shows the rest. */
-static void put_body(text *t, const record_style *style, const sparp_result *r) {
+static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
-    if (r->truncated || (r->error != SPARP_E_OK && body.size > 0)) PUT(t, ",\"truncated\":true");
-    if (style->body == BODY_NONE || body.size == 0) return;
+    bool cut = r->error != SPARP_E_OK && body.size > 0 && !r->body_complete;
+    if (r->truncated || cut) PUT(t, ",\"truncated\":true");
+    if (k->has_file) put_body_file(t, style, k);
+    if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0) return;
     if (style->body == BODY_JSON && json_is_valid(body)) {
         PUT(t, ",\"json\":");
         put_raw_json(t, body, style->ascii);
@@ -3163,7 +3196,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     if (r->maybe_applied)                               PUT(t, ",\"maybe_applied\":true");
     else if (r->error != SPARP_E_OK && r->attempts > 0) PUT(t, ",\"maybe_applied\":false");
     put_meta_and_echo(t, style, k);
-    put_body(t, style, r);
+    put_body(t, style, k, r);
     PUT(t, "}\n");
 }
 
@@ -3212,6 +3245,122 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
     text_free(&url);
     put_meta_and_echo(t, style, k);
     PUT(t, "}\n");
+}
+
+/* ============================================================================================ */
+/* >>files - request bodies out of files, response bodies into files. What the threads of the    */
+/*           workers call touches a ticket and no more.                                          */
+/* ============================================================================================ */
+
+/* Of a regular file alone the size is known beforehand, and it can be read twice. */
+static int open_regular(const char *path, struct stat *info, const char **error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
+    *error = NULL;
+    if (fd < 0 || fstat(fd, info) != 0) *error = strerror(errno);
+    else if (!S_ISREG(info->st_mode))   *error = "not a regular file";
+    if (*error == NULL || fd < 0) return fd;
+    (void)close(fd);
+    return -1;
+}
+
+/* A body_file's size is what the server is promised; its bytes are read when they are sent. */
+static bool body_file_find(ticket *k, const reader *r, const char *path) {
+    const char *error;
+    size_t before = k->parts.size;
+    put_reader_path(&k->parts, r, path);
+    if (k->parts.failed) return false;
+    k->path_size = k->parts.size - before;
+    int fd = open_regular(ticket_path(k), &k->file, &error);
+    if (fd >= 0) (void)close(fd);
+    if (fd < 0) ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return fd >= 0;
+}
+
+/* Whether the file is still what was promised, and what the bytes before `offset` came from. */
+static const char *body_file_changed(ticket *k, uint64_t offset, const struct stat *now) {
+    if (now->st_size != k->file.st_size) return "its size has changed since its line was read";
+    bool same = same_file(now, &k->file) && now->st_mtime == k->file.st_mtime;
+    if (offset > 0 && !same) return "it has changed while it was sent";
+    k->file = *now;
+    return NULL;
+}
+
+/* sparp_request.read_body. The file is opened for each piece, so that none is held however many
+   requests there are. */
+static int64_t body_file_read(uint64_t offset, void *out, size_t room, void *user_data) {
+    ticket *k = (ticket *)user_data;
+    struct stat now;
+    const char *error;
+    ssize_t n = 0;
+    int fd = open_regular(ticket_path(k), &now, &error);
+    if (error == NULL) error = body_file_changed(k, offset, &now);
+    while (error == NULL && (n = pread(fd, out, room, (off_t)offset)) <= 0) {
+        if (n == 0 || errno != EINTR) error = n == 0 ? "it ends too early" : strerror(errno);
+    }
+    if (fd >= 0) (void)close(fd);
+    if (error == NULL) return n;
+    ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return SPARP_NONE;
+}
+
+/* DIR/<index>.part is where a body comes in. DIR/<index> is complete: nothing else is ever under
+   that name, whatever kills us. */
+
+enum { PART_NAME_MAX = 32 };
+
+static const char *part_name(char *name, const ticket *k, const char *suffix) {
+    (void)snprintf(name, PART_NAME_MAX, "%llu%s", (unsigned long long)k->index, suffix);
+    return name;
+}
+
+static bool part_fail(ticket *k) {
+    if (k->part_error == 0) k->part_error = errno;
+    return false;
+}
+
+static bool part_open(ticket *k, int dir) {
+    char name[PART_NAME_MAX];
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
+    k->part = openat(dir, part_name(name, k, ".part"), flags, 0666);
+    return k->part >= 0 ? true : part_fail(k);
+}
+
+/* What was written late may fail only here: NFS, quotas. */
+static bool part_close(ticket *k) {
+    if (k->part < 0) return true;
+    bool closed = close(k->part) == 0 || errno == EINTR;
+    k->part = -1;
+    return closed ? true : part_fail(k);
+}
+
+/* The attempt was not the last one, and holds nothing while it waits for the next. */
+static void part_forget(ticket *k) {
+    (void)part_close(k);
+    k->part_error = 0;
+}
+
+/* The next piece of a body; each attempt begins the file afresh. On the thread that receives. */
+static bool part_write(ticket *k, int dir, const sparp_result *head, uint64_t offset, slice data) {
+    size_t written;
+    if (offset == 0 && (!part_close(k) || !part_open(k, dir))) return false;
+    k->part_attempt = head->attempts;
+    return write_all(k->part, data.at, data.size, &written) ? true : part_fail(k);
+}
+
+/* The request has ended: the file gets its name, or goes. An empty body has brought no piece: what
+   lies there then is of an earlier attempt. */
+static bool part_finish(ticket *k, int dir, const sparp_result *r) {
+    char part[PART_NAME_MAX], final[PART_NAME_MAX];
+    bool complete = r->error == SPARP_E_OK && r->body_complete;
+    bool good = part_close(k) && k->part_error == 0;
+    (void)part_name(part, k, ".part");
+    (void)part_name(final, k, "");
+    if (good && complete && k->part_attempt != r->attempts) good = part_open(k, dir);
+    if (good && complete) good = part_close(k);
+    if (good && complete && renameat(dir, part, dir, final) != 0) good = part_fail(k);
+    k->has_file = good && complete;
+    if (!k->has_file && r->attempts > 0) (void)unlinkat(dir, part, 0);
+    return good;
 }
 
 /* ============================================================================================ */
@@ -3363,6 +3512,8 @@ typedef struct summary {
     int64_t      waited_us[SPARP_WAIT_COUNT];                          /* all 0: not known */
     bool         histogram, utf8;
     const sink  *out, *rejects;  /* NULL, or without a file: not mentioned */
+    const char  *body_dir;       /* likewise */
+    uint64_t     body_files;
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -3565,6 +3716,12 @@ static void put_output_row(text *t, const summary *s) {
         before = "   ";
         put_text(t, sinks[i]->name);
         put_count(t, " (", sinks[i]->lines, sinks[i]->lines == 1 ? " line)" : " lines)");
+    }
+    if (s->body_dir != NULL) {
+        put_text(t, before);
+        before = "   ";
+        put_text(t, s->body_dir);
+        put_count(t, " (", s->body_files, s->body_files == 1 ? " file)" : " files)");
     }
     if (before[0] == ' ') put_char(t, '\n');
 }
@@ -3799,10 +3956,11 @@ static void put_progress_bar(text *t, const progress_view *v, size_t columns, bo
 static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm utc;
-    char stamp[40];
+    char stamp[96];
     if (gmtime_r(&seconds, &utc) == NULL) memset(&utc, 0, sizeof utc);
-    size_t size = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    put_bytes(t, stamp, size);
+    snprintf(stamp, sizeof stamp, "%d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900,
+             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    put_bytes(t, stamp, strlen(stamp));
     put_count(t, " sparp ", v->done, "");
     if (v->total > 0) put_count(t, v->estimated ? "/~" : "/", v->total, "");
     put_count(t, " ok=", v->ok, "");
@@ -3982,6 +4140,7 @@ static void signals_catch(void) {
     signal_catch(SIGINFO, on_status_signal, SA_RESTART);
 #endif
     signal_catch(SIGWINCH, on_resize_signal, SA_RESTART);
+    signal_catch(SIGXFSZ, SIG_IGN, 0);       /* a write that is too much fails, and is told */
 }
 
 /* Dies of the signal that ended the run, so that a shell sees just that. */
@@ -4000,8 +4159,7 @@ static void signal_die(void) {
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
-enum { FILES_FULL = 256 << 20 }; /* bytes of body_files without a result: no more are read */
-enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16 };
+enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
 typedef struct held {            /* --order input: a finished record that is not due yet */
     struct held *next;
@@ -4022,8 +4180,9 @@ typedef struct app {
     held         *held_first, *held_last;
     size_t        num_held;
     uint64_t      pulled, delivered;     /* requests handed to the run, results got back */
-    text          file;          /* a body_file, until the library has copied it */
-    uint64_t      file_bytes;    /* of body_files, in requests without a result */
+    int           body_dir;      /* descriptor of --body-dir, or -1 */
+    uint64_t      body_files;    /* written there */
+    bool          bodies_failed; /* one could not be written: said so */
     uint64_t      bad_lines;
     char          first_bad[512];        /* message of the first one */
     int64_t       now_ms;        /* wall clock of this turn */
@@ -4051,7 +4210,7 @@ static void ticket_give_back(app *a, ticket *k) {
 }
 
 static bool app_has_failed(const app *a) {
-    return a->out.failed || a->rejects.failed || a->out_of_memory;
+    return a->out.failed || a->rejects.failed || a->bodies_failed || a->out_of_memory;
 }
 
 static void app_reject(app *a, slice line) {
@@ -4098,7 +4257,7 @@ static void app_release(app *a) {
 
 /* Bounds what waits for results: they come without more input, so a pause has an end. */
 static bool app_is_full(const app *a) {
-    return a->num_held >= HELD_MAX || a->file_bytes >= FILES_FULL;
+    return a->num_held >= HELD_MAX;
 }
 
 /* The line is no request. */
@@ -4188,31 +4347,15 @@ static void app_rules(app *a) {
     if (a->aborted) sparp_abort(a->run);
 }
 
-/* Reads the item's body_file into the request. What cannot be read becomes a request that the
-   library refuses (a size without a body), so that it is counted and delivered like any other; the
-   ticket knows the reason. false: out of memory. */
-static bool app_read_body(app *a, ticket *k, const item *it, sparp_request *out) {
-    text path = { NULL, 0, 0, false };
-    put_reader_path(&path, &a->reader, it->body_file);
-    bool known = !path.failed;
-    const char *error = known ? put_file(&a->file, path.at) : NULL;
-    out->body = a->file.at;
-    out->body_size = k->file_size = a->file.size;
-    if (error != NULL) {
-        text_free(&a->file);
-        out->body = NULL;
-        out->body_size = 1;
-        k->file_size = 0;
-        size_t before = k->parts.size;
-        PUT(&k->parts, "cannot read body_file ");
-        put_text(&k->parts, path.at);
-        PUT(&k->parts, ": ");
-        put_text(&k->parts, error);
-        k->failure_size = k->parts.size - before;
-    }
-    a->file_bytes += k->file_size;
-    text_free(&path);
-    return known && !k->parts.failed;
+/* The item's body_file. One that cannot be read becomes a request that the library refuses (a size
+   without a body), so that it is counted and delivered like any other; the ticket knows the
+   reason. */
+static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_request *out) {
+    bool found = body_file_find(k, &a->reader, it->body_file);
+    if (found && k->file.st_size == 0) return;       /* an empty body is there already */
+    out->body = NULL;
+    out->body_size = found ? (size_t)k->file.st_size : 1;
+    out->read_body = found ? body_file_read : NULL;
 }
 
 /* sparp_options.next_request */
@@ -4222,7 +4365,6 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     item it;
     uint64_t lines_before = a->out.lines;
     a->input_waits = false;
-    text_free(&a->file);
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before) app_flush(a);     /* bad lines do not wait for an answer */
     if (state == READ_END) return SPARP_INPUT_END;
@@ -4237,8 +4379,9 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
     item_request(&a->parser, &it, out);
-    if (k == NULL || !ticket_fill(k, a->reader.lines - 1, &it, with_line)
-        || (it.body_file != NULL && !app_read_body(a, k, &it, out))) {
+    bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
+    if (filled && it.body_file != NULL) app_take_body_file(a, k, &it, out);
+    if (!filled || k->parts.failed) {
         a->out_of_memory = true;
         if (k != NULL) ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
@@ -4248,16 +4391,34 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
+/* The file of its body. One that could not be written is no success, whatever the server said. */
+static void app_finish_body(app *a, ticket *k, sparp_result *r) {
+    bool finished = part_finish(k, a->body_dir, r);
+    a->body_files += k->has_file;
+    if (finished) return;
+    r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
+    r->error = SPARP_E_SINK_FAILED;
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, a->style.body_dir, k->index);
+    slice shown = { path.at, path.size };
+    const char *why = strerror(k->part_error);
+    ticket_fail(k, "cannot write ", shown, why);
+    if (!a->bodies_failed) say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
+    a->bodies_failed = true;
+    text_free(&path);
+}
+
 /* A result: its record, its line if it failed, its place in the statistics. */
-static void app_deliver(app *a, const sparp_result *r) {
-    ticket *k = (ticket *)r->user_data;
+static void app_deliver(app *a, const sparp_result *result) {
+    ticket *k = (ticket *)result->user_data;
+    sparp_result r = *result;
     sample s;
-    sample_result(&s, r, k->index);
+    if (a->body_dir >= 0) app_finish_body(a, k, &r);
+    sample_result(&s, &r, k->index);
     tally_add(&a->tally, &s);
-    put_record(&a->out.buffer, &a->style, k, r, a->now_ms);
+    put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
     sink_record_done(&a->out);
-    if (r->outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
-    a->file_bytes -= k->file_size;
+    if (r.outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
     if (a->num_held > 0) app_release(a);
@@ -4353,7 +4514,6 @@ static void app_loop(app *a) {
         a->step_sleeps = !a->input_waits;
         alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
         a->step_sleeps = false;
-        text_free(&a->file);
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL) app_deliver(a, r);
         if (a->num_held > 0) app_release(a);
@@ -4376,11 +4536,29 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
 }
 
+/* sparp_options.on_body, on the threads of the workers */
+static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
+                          void *user_data) {
+    const app *a = (const app *)user_data;
+    ticket *k = (ticket *)head->user_data;
+    slice piece = { (const char *)data, size };
+    return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+}
+
+/* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
+   and no descriptor should. */
+static void *on_body_end(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    (void)part_close((ticket *)response->user_data);
+    return NULL;
+}
+
 /* sparp_options.on_retry: which statuses were tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
     app *a = (app *)user_data;
     (void)run;
     (void)wait_s;
+    part_forget((ticket *)attempt->user_data);
     if (attempt->status > 0 && attempt->status < STATUS_END) a->tally.retried[attempt->status]++;
 }
 
@@ -4464,27 +4642,39 @@ static void run_options(app *a, sparp_options *o) {
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body;
     o->discard_body = c->body == BODY_NONE;
+    if (c->body_dir != NULL) {
+        o->on_body = on_body;
+        o->parse = on_body_end;
+    }
     o->on_retry = on_retry;
     o->logger.func = c->verbose ? on_log : NULL;
     o->logger.max_level = SPARP_LOG_WARN;
     o->user_data = a;
 }
 
-/* Takes what the system allows. Too few is no failure: the run goes on with fewer at once. */
-static void raise_descriptors(int64_t max_at_once) {
+/* Takes what the system allows. Too few is no failure: then there are fewer requests at once, for
+   sockets must not take what files and look-ups need. */
+static void provide_descriptors(const config *c, sparp_options *o) {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)max_at_once + DESCRIPTORS_EXTRA;
+    /* Each has a connection, and a file; with --order input so may those whose body has broken off
+       and whose result waits, of which there are four times as many at most. */
+    rlim_t each = c->body_dir == NULL ? 1 : c->order == ORDER_INPUT ? 6 : 2;
+    rlim_t extra = DESCRIPTORS_EXTRA;
+    rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
+                   : c->max_at_once == SPARP_AUTO ? 1000 : 100;
+    if (c->workers > 1) extra += (rlim_t)c->workers * DESCRIPTORS_WORKER;
+    rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= needed) return;
+    if (limit.rlim_cur >= needed || c->max_at_once == SPARP_AUTO) return;
     unsigned long long have = (unsigned long long)limit.rlim_cur;
-    unsigned long long fits = have > DESCRIPTORS_EXTRA + 1 ? have - DESCRIPTORS_EXTRA : 1;
+    unsigned long long fits = have > extra + each ? (have - extra) / each : 1;
+    o->max_at_once = (int)fits;
     if (fits > 100) fits -= fits % 100;
-    say("-c %lld needs %llu file descriptors, the limit is %llu: fewer at once. "
-        "Raise it with 'ulimit -n %llu' or use -c %llu.",
-        (long long)max_at_once, (unsigned long long)needed, have,
-        ((unsigned long long)needed + 999) / 1000 * 1000, fits);
+    say("-c %llu needs %llu file descriptors, the limit is %llu: fewer at once. "
+        "Raise it with 'ulimit -n %llu' or use -c %llu.", (unsigned long long)at_once,
+        (unsigned long long)needed, have, ((unsigned long long)needed + 999) / 1000 * 1000, fits);
 }
 
 static void app_free(app *a) {
@@ -4502,9 +4692,9 @@ static void app_free(app *a) {
     }
     sink_close(&a->out);
     sink_close(&a->rejects);
+    if (a->body_dir >= 0) (void)close(a->body_dir);
     reader_free(&a->reader);
     parser_free(&a->parser);
-    text_free(&a->file);
     free(a);
 }
 
@@ -4534,6 +4724,16 @@ static bool app_open_outputs(app *a) {
     return true;
 }
 
+/* False after a message. */
+static bool app_open_body_dir(app *a) {
+    const char *dir = a->config->body_dir;
+    bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
+    if (made) a->body_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->body_dir >= 0 && faccessat(a->body_dir, ".", W_OK | X_OK, 0) == 0) return true;
+    say("--body-dir: cannot %s %s: %s", made ? "write to" : "create", dir, strerror(errno));
+    return false;
+}
+
 /* Input and outputs opened; NULL after a message. */
 static app *app_new(const config *c) {
     app *a = (app *)calloc(1, sizeof *a);
@@ -4542,11 +4742,12 @@ static app *app_new(const config *c) {
         return NULL;
     }
     a->config = a->parser.config = c;
-    a->reader.fd = a->rejects.fd = a->out.fd = -1;
+    a->reader.fd = a->rejects.fd = a->out.fd = a->body_dir = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
+    a->style.body_dir = c->body_dir;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
@@ -4598,6 +4799,8 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     y.utf8 = a->progress.utf8;
     y.out = &a->out;
     y.rejects = &a->rejects;
+    y.body_dir = a->config->body_dir;
+    y.body_files = a->body_files;
     return summary_show(a->config, &y);
 }
 
@@ -4620,12 +4823,15 @@ static int run_requests(config *c) {
     sparp_options options;
     sparp_error error;
     if (!config_proxies(c)) return EXIT_USAGE;
-    if (c->max_at_once != SPARP_AUTO)
-        raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
     app *a = app_new(c);
     if (a == NULL) return EXIT_USAGE;
+    if (c->body_dir != NULL && !app_open_body_dir(a)) {
+        app_free(a);
+        return EXIT_USAGE;
+    }
     progress_open(&a->progress, c);
     run_options(a, &options);
+    provide_descriptors(c, &options);
     signals_catch();
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {

@@ -923,6 +923,7 @@ static void test_usage_errors(void **state) {
         "--first-byte-timeout 1d", "--idle-timeout 0", "--idle-timeout=", "--min-speed 0",
         "--min-speed 1.5", "--min-speed x", "--min-speed-time 5", "--sensitive=",
         "--sensitive a,,b", "--sensitive a:b", "--min-speed 1 --min-speed-time 0",
+        "--body-dir=", "--body-dir d --body none", "--body auto --body-dir d", "--body-dir",
         "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b"
     };
     (void)state;
@@ -975,6 +976,45 @@ static void test_option_table(void **state) {
         CHECK(line.size <= 110, "%.*s", (int)line.size, line.at);
     }
     text_free(&t);
+}
+
+/* --- what the library may say ----------------------------------------------------------------- */
+
+static sparp_result plain_result(void) {
+    static const sparp_field headers[] = { { "content-type", "application/json" }, { "x", "1" },
+                                           { "x", "2" } };
+    sparp_result r;
+    memset(&r, 0, sizeof r);
+    r.method = "GET";
+    r.url = "http://h/";
+    r.outcome = SPARP_OUTCOME_SUCCESS;
+    r.detail = "";
+    r.status = 200;
+    r.headers = headers;
+    r.num_headers = 3;
+    r.body = "{\"a\":\n1}";
+    r.body_size = 8;
+    r.attempts = 2;
+    r.reused = true;
+    r.bytes_out = 211;
+    r.bytes_in = 1834;
+    r.phase_us[SPARP_PHASE_FIRST_BYTE] = 41700;
+    r.elapsed_us = 43500;
+    r.total_us = 612000;
+    r.waited_us = 400;
+    return r;
+}
+
+static ticket plain_ticket(const char *id, const char *meta, const char *line) {
+    ticket k;
+    item it;
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    it.id = slice_of(id);
+    it.meta = slice_of(meta);
+    it.line = slice_of(line);
+    assert_true(ticket_fill(&k, 17, &it, true));
+    return k;
 }
 
 /* --- reader ---------------------------------------------------------------------------------- */
@@ -1081,30 +1121,164 @@ static void test_paths_in_lines(void **state) {
 
 static void test_body_files(void **state) {
     char path[] = "/tmp/sparp-test-XXXXXX";
-    static char bytes[200000];
-    text t = { NULL, 0, 0, false };
+    static char bytes[200000], read[200000];
     int fd = mkstemp(path);
+    reader r;
+    ticket k;
+    item it;
     (void)state;
+    memset(&r, 0, sizeof r);
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    r.name = "stdin";
     assert_true(fd >= 0);
-    assert_null(put_file(&t, path));
-    assert_int_equal(t.size, 0);
-    assert_non_null(t.at);
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 7);
     assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
-    assert_null(put_file(&t, path));
-    assert_int_equal(t.size, sizeof bytes);
-    assert_memory_equal(t.at, bytes, sizeof bytes);
-    assert_int_equal(ftruncate(fd, (off_t)BODY_FILE_MAX + 1), 0);
-    assert_string_equal(put_file(&t, path), "longer than 1 GiB");
+    for (int round = 0; round < 2; round++) {    /* the second is a retry */
+        assert_true(ticket_fill(&k, 1, &it, false) && body_file_find(&k, &r, path));
+        assert_int_equal(k.file.st_size, sizeof bytes);
+        for (uint64_t at = 0; at < sizeof bytes;) {
+            int64_t n = body_file_read(at, read + at, sizeof bytes - (size_t)at, &k);
+            assert_true(n > 0);
+            at += (uint64_t)n;
+        }
+        assert_memory_equal(read, bytes, sizeof bytes);
+    }
+    assert_int_equal(body_file_read(sizeof bytes, read, 1, &k), SPARP_NONE);
     assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(path), 0);
-    assert_string_equal(put_file(&t, path), strerror(ENOENT));
-    assert_string_equal(put_file(&t, "/"), "not a regular file");
-    assert_string_equal(put_file(&t, "/dev/null"), "not a regular file");
-    assert_int_equal(mkfifo(path, 0600), 0);
-    assert_string_equal(put_file(&t, path), "not a regular file");
+    text_free(&k.parts);
+}
+
+/* What `path` holds now is no longer what was promised, or begun with. */
+static void test_body_files_that_change(void **state) {
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    static const struct { off_t size; time_t time; bool again; const char *says; } cases[] = {
+        { 100, 5, false, NULL }, { 100, 6, false, NULL }, { 99, 5, true, "its size has changed" },
+        { 101, 5, false, "its size has changed" }, { 100, 6, true, "while it was sent" }
+    };
+    char byte;
+    reader r;
+    ticket k;
+    item it;
+    int fd = mkstemp(path);
+    (void)state;
+    memset(&r, 0, sizeof r);
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    r.name = "stdin";
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct timespec before[2] = { { 5, 0 }, { 5, 0 } };
+        const struct timespec after[2] = { { cases[i].time, 0 }, { cases[i].time, 0 } };
+        assert_true(ftruncate(fd, 100) == 0 && futimens(fd, before) == 0);
+        assert_true(ticket_fill(&k, 1, &it, false) && body_file_find(&k, &r, path));
+        if (cases[i].again) assert_int_equal(body_file_read(0, &byte, 1, &k), 1);
+        assert_true(ftruncate(fd, cases[i].size) == 0 && futimens(fd, after) == 0);
+        int64_t n = body_file_read(cases[i].again, &byte, 1, &k);
+        CHECK(n == (cases[i].says == NULL ? 1 : SPARP_NONE), "row %zu", i);
+        put_char(&k.parts, '\0');
+        CHECK(cases[i].says == NULL || strstr(k.parts.at + k.path_size, cases[i].says) != NULL,
+              "row %zu: %s", i, k.parts.at + k.path_size);
+        CHECK(cases[i].says == NULL || k.failure_size > strlen(path), "row %zu", i);
+    }
+    (void)close(fd);
+    (void)unlink(path);
+    text_free(&k.parts);
+}
+
+static void test_body_files_that_are_none(void **state) {
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    struct stat info;
+    const char *error;
+    int fd = mkstemp(path);
+    (void)state;
+    assert_int_equal(close(fd), 0);
+    fd = open_regular(path, &info, &error);
+    assert_true(fd >= 0 && error == NULL && info.st_size == 0);
+    assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(path), 0);
-    text_free(&t);
+    assert_int_equal(open_regular(path, &info, &error), -1);
+    assert_string_equal(error, strerror(ENOENT));
+    assert_int_equal(open_regular("/", &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(open_regular("/dev/null", &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(open_regular(path, &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(unlink(path), 0);
+}
+
+static int file_size(int dir, const char *name) {    /* -1: there is none */
+    struct stat info;
+    return fstatat(dir, name, &info, 0) == 0 ? (int)info.st_size : -1;
+}
+
+/* One request's attempts, and what lies in the directory afterwards. */
+static void test_bodies_into_files(void **state) {
+    static const struct {
+        int first, second;       /* bytes that the attempts brought; -1: there was none */
+        bool complete;
+        int size;                /* of the file; -1: none */
+    } cases[] = {
+        { 5, -1, true, 5 }, { 0, -1, true, 0 }, { 5, -1, false, -1 }, { 5, 3, true, 3 },
+        { 5, 0, true, 0 }, { 5, 0, false, -1 }, { 0, 7, true, 7 }, { 3, 8, false, -1 }
+    };
+    char dir_name[] = "/tmp/sparp-test-XXXXXX";
+    assert_non_null(mkdtemp(dir_name));
+    int dir = open(dir_name, O_RDONLY);
+    slice bytes = slice_of("abcdefgh");
+    sparp_result r = plain_result();
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ticket k = plain_ticket("", "", "");
+        int sizes[2] = { cases[i].first, cases[i].second };
+        for (r.attempts = 1; r.attempts <= 2 && sizes[r.attempts - 1] >= 0; r.attempts++) {
+            if (r.attempts == 2) part_forget(&k);
+            for (int at = 0; at < sizes[r.attempts - 1]; at++) {
+                slice byte = { bytes.at + at, 1 };
+                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte));
+                assert_int_equal(file_size(dir, "17"), -1);
+            }
+        }
+        r.attempts--;
+        r.body_complete = cases[i].complete;
+        assert_true(part_finish(&k, dir, &r));
+        CHECK(k.has_file == cases[i].complete && k.part == -1, "row %zu", i);
+        CHECK(file_size(dir, "17") == cases[i].size, "row %zu: %d", i, file_size(dir, "17"));
+        assert_int_equal(file_size(dir, "17.part"), -1);
+        (void)unlinkat(dir, "17", 0);
+        text_free(&k.parts);
+    }
+    (void)close(dir);
+    assert_int_equal(rmdir(dir_name), 0);
+}
+
+/* An error of any kind leaves nothing under the name. */
+static void test_bodies_that_cannot_be_written(void **state) {
+    char dir_name[] = "/tmp/sparp-test-XXXXXX";
+    assert_non_null(mkdtemp(dir_name));
+    int dir = open(dir_name, O_RDONLY);
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    (void)state;
+    r.body_complete = true;
+    assert_int_equal(symlinkat("/dev/full", dir, "17.part"), 0);
+    assert_false(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_int_equal(k.part_error, ENOSPC);
+    assert_false(part_finish(&k, dir, &r));
+    assert_true(!k.has_file && k.part == -1);
+    assert_int_equal(file_size(dir, "17"), -1);
+    assert_int_equal(mkdirat(dir, "17", 0700), 0);
+    k.part_error = 0;
+    assert_true(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_false(part_finish(&k, dir, &r));
+    assert_int_equal(k.part_error, EISDIR);
+    assert_int_equal(file_size(dir, "17.part"), -1);
+    assert_int_equal(unlinkat(dir, "17", AT_REMOVEDIR), 0);
+    (void)close(dir);
+    assert_int_equal(rmdir(dir_name), 0);
+    text_free(&k.parts);
 }
 
 /* --- records --------------------------------------------------------------------------------- */
@@ -1162,45 +1336,8 @@ static void test_base64(void **state) {
     text_free(&t);
 }
 
-static sparp_result plain_result(void) {
-    static const sparp_field headers[] = { { "content-type", "application/json" }, { "x", "1" },
-                                           { "x", "2" } };
-    sparp_result r;
-    memset(&r, 0, sizeof r);
-    r.method = "GET";
-    r.url = "http://h/";
-    r.outcome = SPARP_OUTCOME_SUCCESS;
-    r.detail = "";
-    r.status = 200;
-    r.headers = headers;
-    r.num_headers = 3;
-    r.body = "{\"a\":\n1}";
-    r.body_size = 8;
-    r.attempts = 2;
-    r.reused = true;
-    r.bytes_out = 211;
-    r.bytes_in = 1834;
-    r.phase_us[SPARP_PHASE_FIRST_BYTE] = 41700;
-    r.elapsed_us = 43500;
-    r.total_us = 612000;
-    r.waited_us = 400;
-    return r;
-}
-
-static ticket plain_ticket(const char *id, const char *meta, const char *line) {
-    ticket k;
-    item it;
-    memset(&k, 0, sizeof k);
-    memset(&it, 0, sizeof it);
-    it.id = slice_of(id);
-    it.meta = slice_of(meta);
-    it.line = slice_of(line);
-    assert_true(ticket_fill(&k, 17, &it, true));
-    return k;
-}
-
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all" };
+    record_style style = { false, false, BODY_JSON, "all", NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1218,7 +1355,7 @@ static void test_record(void **state) {
 }
 
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1242,7 +1379,7 @@ static void test_record_of_a_failure(void **state) {
 }
 
 static void test_record_of_a_redirect(void **state) {
-    record_style style = { false, false, BODY_NONE, NULL };
+    record_style style = { false, false, BODY_NONE, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1263,7 +1400,7 @@ static void test_record_of_a_redirect(void **state) {
 
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1297,18 +1434,41 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL };
+        record_style style = { false, false, cases[i].mode, NULL, NULL };
         sparp_result r = plain_result();
+        ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
         r.body_size = cases[i].size;
-        put_body(&t, &style, &r);
+        put_body(&t, &style, &k, &r);
         expect_text(&t, cases[i].out);
+        text_free(&k.parts);
+    }
+    text_free(&t);
+}
+
+static void test_record_body_files(void **state) {
+    static const struct { const char *dir, *out; } cases[] = {
+        { "d", ",\"body_file\":\"d/17\"" }, { "/a b/\"x/", ",\"body_file\":\"/a b/\\\"x/17\"" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir };
+        sparp_result r = plain_result();
+        ticket k = plain_ticket("", "", "");
+        k.has_file = true;
+        put_body(&t, &style, &k, &r);
+        expect_text(&t, cases[i].out);
+        k.has_file = false;
+        put_body(&t, &style, &k, &r);
+        expect_text(&t, "");
+        text_free(&k.parts);
     }
     text_free(&t);
 }
 
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1327,7 +1487,7 @@ static void test_dry_urls(void **state) {
         { "http://u:p@h#?", "http://***@h?k=v%20w" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1456,7 +1616,7 @@ static void test_summary_json_is_json(void **state) {
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1576,7 +1736,9 @@ int main(void) {
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
         LINES(test_base64_bodies), TEST(test_base64_there_and_back), LINES(test_forms),
         LINES(test_most_fields), LINES(test_body_file_lines), TEST(test_paths_in_lines),
-        TEST(test_body_files), TEST(test_record_of_a_lost_file),
+        TEST(test_body_files), TEST(test_body_files_that_change),
+        TEST(test_body_files_that_are_none), TEST(test_bodies_into_files),
+        TEST(test_bodies_that_cannot_be_written), TEST(test_record_of_a_lost_file),
         TEST(test_record_of_a_redirect),
         LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
         LINES(test_command_lines), LINES(test_network_flags), LINES(test_compressed),
@@ -1586,7 +1748,7 @@ int main(void) {
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
         TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
-        TEST(test_bad_record), TEST(test_dry_urls),
+        TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
