@@ -195,7 +195,8 @@ static double any_permit(const char *url, void *user_data) {
     (void)user_data;
     const sparp__list *queue = current->again.count > 0 ? &current->again : &current->fresh;
     const sparp__task *t = task_of(queue->ring.next);
-    CHECK(strcmp(sparp__request_url(&t->request), url) == 0, "%s: whose permit?", net.label);
+    CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
+          net.label);
     check_may_start(current, t->origin);
     meddle(current);
     if (one_in(10)) {
