@@ -50,6 +50,7 @@
        >>tide        how many at once is right
        >>url         "http://host:port/path?query"
        >>http        response parser
+       >>inflate     gzip and deflate, with SPARP_ZLIB
        >>resolve     names to addresses, on helper threads
        >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
@@ -2247,7 +2248,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
 
 /* Status line, field lines, trailer lines. */
 static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, sparp__str *in) {
-    sparp__str line;
+    sparp__str line = sparp__str_make(NULL, 0);
     bool trailer = h->state == SPARP__HTTP_TRAILER;
     size_t room = h->max_head - h->head_bytes;
     if (h->state == SPARP__HTTP_STATUS
@@ -2395,6 +2396,229 @@ static sparp__http_event sparp__http_feed_eof(sparp__http *h) {
     h->state = SPARP__HTTP_BAD;
     return SPARP__HTTP_FAILED;
 }
+
+/* ============================================================================================ */
+/* >>inflate    gzip (RFC 1952) and deflate (RFC 1950, RFC 1951), resumable at every byte, with  */
+/*              SPARP_ZLIB. Uses env.                                                            */
+/* ============================================================================================ */
+
+#if SPARP__ZLIB
+
+#define SPARP__INFLATE_SIZE 32768       /* decoded bytes at once: the bound of what a bomb does */
+#define SPARP__INFLATE_HEAD 16          /* before each block of zlib: its size */
+
+/*   gzip: DATA --end of a member--> ENDED --first byte of another--> DATA
+                                       '----- a zero ------> PADDING
+     deflate: FIRST --> SECOND --> DATA --end--> PADDING
+   Every state may go to BROKEN, and DATA to STARVED. */
+typedef enum sparp__inflate_state {
+    SPARP__INFLATE_FIRST,               /* waits for the first byte of deflate */
+    SPARP__INFLATE_SECOND,              /* for the second, which tells zlib's format from raw */
+    SPARP__INFLATE_DATA,                /* for more */
+    SPARP__INFLATE_ENDED,               /* for another member, zeros, or nothing */
+    SPARP__INFLATE_PADDING,             /* for zeros, or nothing */
+    SPARP__INFLATE_BROKEN,              /* for nothing: `why` says why */
+    SPARP__INFLATE_STARVED              /* for nothing: there was no memory */
+} sparp__inflate_state;
+
+typedef enum sparp__inflate_event {
+    SPARP__INFLATE_PIECE,               /* decoded bytes */
+    SPARP__INFLATE_MORE,                /* everything is eaten: feed more */
+    SPARP__INFLATE_BAD,                 /* see why */
+    SPARP__INFLATE_NO_MEMORY
+} sparp__inflate_event;
+
+typedef enum sparp__inflate_coding {
+    SPARP__INFLATE_OTHER, SPARP__INFLATE_GZIP, SPARP__INFLATE_DEFLATE
+} sparp__inflate_coding;
+
+typedef struct sparp__inflate {
+    struct sparp__inflate *next;        /* among those not in use: see sparp.inflaters */
+    z_stream             z;
+    sparp__inflate_state state;
+    bool                 gzip, began;
+    char                 first;
+    const char          *why;           /* of the body: "is not ..." */
+    char                 out[SPARP__INFLATE_SIZE];
+} sparp__inflate;
+
+static voidpf sparp__inflate_alloc(voidpf env, uInt items, uInt size) {
+    if (size > 0 && (size_t)items > (SIZE_MAX - SPARP__INFLATE_HEAD) / size)
+        return NULL;
+    size_t whole = SPARP__INFLATE_HEAD + (size_t)items * size;
+    char *block = (char *)sparp__env_realloc((sparp__env *)env, NULL, 0, whole);
+    if (block == NULL)
+        return NULL;
+    memcpy(block, &whole, sizeof whole);
+    return block + SPARP__INFLATE_HEAD;
+}
+
+static void sparp__inflate_release(voidpf env, voidpf ptr) {
+    char *block = (char *)ptr - SPARP__INFLATE_HEAD;
+    size_t whole;
+    memcpy(&whole, block, sizeof whole);
+    sparp__env_free((sparp__env *)env, block, whole);
+}
+
+/* One coding that we know, and "identity" as often as they like (RFC 9110 §8.4.1). */
+static sparp__inflate_coding sparp__inflate_coding_of(sparp__str content_encoding) {
+    sparp__inflate_coding coding = SPARP__INFLATE_OTHER;
+    sparp__str element;
+    while (sparp__str_element(&content_encoding, &element)) {
+        if (sparp__str_same(element, "identity"))
+            continue;
+        if (coding != SPARP__INFLATE_OTHER)
+            return SPARP__INFLATE_OTHER;
+        if (sparp__str_same(element, "deflate"))
+            coding = SPARP__INFLATE_DEFLATE;
+        else if (sparp__str_same(element, "gzip") || sparp__str_same(element, "x-gzip"))
+            coding = SPARP__INFLATE_GZIP;
+        else
+            return SPARP__INFLATE_OTHER;
+    }
+    return coding;
+}
+
+/* false: such a body is delivered as it is. */
+static bool sparp__inflate_wants(sparp__str content_encoding) {
+    return sparp__inflate_coding_of(content_encoding) != SPARP__INFLATE_OTHER;
+}
+
+/* NULL: out of memory. `env` must stay where it is. */
+static sparp__inflate *sparp__inflate_new(sparp__env *env) {
+    sparp__inflate *z = (sparp__inflate *)sparp__env_zalloc(env, sizeof *z);
+    if (z == NULL)
+        return NULL;
+    z->z.zalloc = sparp__inflate_alloc;
+    z->z.zfree = sparp__inflate_release;
+    z->z.opaque = env;
+    if (inflateInit2(&z->z, MAX_WBITS) == Z_OK)
+        return z;
+    sparp__env_free(env, z, sizeof *z);
+    return NULL;
+}
+
+static void sparp__inflate_free(sparp__env *env, sparp__inflate *z) {
+    if (z == NULL)
+        return;
+    inflateEnd(&z->z);
+    sparp__env_free(env, z, sizeof *z);
+}
+
+/* For a new body; z may have decoded another one, to its end or not. */
+static bool sparp__inflate_start(sparp__inflate *z, sparp__str content_encoding) {
+    sparp__inflate_coding coding = sparp__inflate_coding_of(content_encoding);
+    z->gzip = coding == SPARP__INFLATE_GZIP;
+    z->state = z->gzip ? SPARP__INFLATE_DATA : SPARP__INFLATE_FIRST;
+    z->began = false;
+    z->why = NULL;
+    return coding != SPARP__INFLATE_OTHER
+        && inflateReset2(&z->z, MAX_WBITS + (z->gzip ? 16 : 0)) == Z_OK;
+}
+
+static void sparp__inflate_break(sparp__inflate *z, const char *why) {
+    z->state = SPARP__INFLATE_BROKEN;
+    z->why = why;
+}
+
+/* As far as the input or the buffer goes. What comes out before an error is still a piece, so that
+   how much was decoded does not depend on how the input was cut. */
+static void sparp__inflate_run(sparp__inflate *z, sparp__str *in, sparp__str *piece) {
+    size_t n = in->size < UINT_MAX ? in->size : UINT_MAX;
+    z->z.next_in = (Bytef *)(uintptr_t)in->data;    /* const, if the includer told zlib.h so */
+    z->z.avail_in = (uInt)n;
+    z->z.next_out = (Bytef *)z->out;
+    z->z.avail_out = sizeof z->out;
+    int code = inflate(&z->z, Z_NO_FLUSH);
+    if (n > 0)
+        *in = sparp__str_skip(*in, n - z->z.avail_in);
+    *piece = sparp__str_make(z->out, sizeof z->out - z->z.avail_out);
+    if (code == Z_STREAM_END)
+        z->state = z->gzip ? SPARP__INFLATE_ENDED : SPARP__INFLATE_PADDING;
+    else if (code == Z_MEM_ERROR)
+        z->state = SPARP__INFLATE_STARVED;
+    else if (code == Z_NEED_DICT)
+        sparp__inflate_break(z, "needs a dictionary that nobody has");
+    else if (code != Z_OK && !(code == Z_BUF_ERROR && n == 0))
+        sparp__inflate_break(z, z->gzip ? "is not valid gzip data" : "is not valid deflate data");
+}
+
+/* "deflate" means zlib's format, but some servers send what is inside of it (RFC 9110 §8.4.1.2).
+   The header of the former is a check of itself: RFC 1950 §2.2. */
+static void sparp__inflate_choose(sparp__inflate *z, char second) {
+    unsigned cmf = (unsigned char)z->first, flg = (unsigned char)second;
+    bool wrapped = (cmf & 15) == Z_DEFLATED && cmf >> 4 <= MAX_WBITS - 8
+        && (cmf * 256 + flg) % 31 == 0;
+    sparp__str byte = sparp__str_make(&z->first, 1), nothing;
+    inflateReset2(&z->z, wrapped ? MAX_WBITS : -MAX_WBITS);
+    z->state = SPARP__INFLATE_DATA;
+    sparp__inflate_run(z, &byte, &nothing);     /* no byte comes out of one, in either format */
+}
+
+/* Where the data begins or has ended. */
+static void sparp__inflate_on_byte(sparp__inflate *z, sparp__str *in) {
+    char c = in->data[0];
+    if (z->state == SPARP__INFLATE_SECOND) {
+        sparp__inflate_choose(z, c);
+        return;
+    }
+    if (z->state == SPARP__INFLATE_ENDED && c == 0x1F) {
+        inflateReset(&z->z);
+        z->state = SPARP__INFLATE_DATA;
+        return;
+    }
+    *in = sparp__str_skip(*in, 1);
+    if (z->state == SPARP__INFLATE_FIRST) {
+        z->first = c;
+        z->state = SPARP__INFLATE_SECOND;
+    } else if (c == '\0') {
+        z->state = SPARP__INFLATE_PADDING;
+    } else {
+        sparp__inflate_break(z, z->gzip ? "has other bytes behind its gzip data"
+                                        : "has other bytes behind its deflate data");
+    }
+}
+
+/* Eats from *in, at most up to the next event. A PIECE is a slice of z's own buffer and stands
+   until the next call; there may be more of it while *in is empty already. */
+static sparp__inflate_event sparp__inflate_feed(sparp__inflate *z, sparp__str *in,
+                                                sparp__str *piece, const char **why) {
+    z->began = z->began || in->size > 0;
+    for (;;) {
+        switch (z->state) {
+        case SPARP__INFLATE_BROKEN:
+            *why = z->why;
+            return SPARP__INFLATE_BAD;
+        case SPARP__INFLATE_STARVED:
+            return SPARP__INFLATE_NO_MEMORY;
+        case SPARP__INFLATE_DATA:
+            sparp__inflate_run(z, in, piece);
+            if (piece->size > 0 && z->state != SPARP__INFLATE_STARVED)
+                return SPARP__INFLATE_PIECE;
+            if (z->state == SPARP__INFLATE_DATA && in->size == 0)
+                return SPARP__INFLATE_MORE;
+            break;
+        default:
+            if (in->size == 0)
+                return SPARP__INFLATE_MORE;
+            sparp__inflate_on_byte(z, in);
+        }
+    }
+}
+
+/* The body is over. NULL: so is the data, or nothing at all came; else what is wrong with it. */
+static const char *sparp__inflate_end(const sparp__inflate *z) {
+    if (z->state == SPARP__INFLATE_BROKEN)
+        return z->why;
+    if (z->state == SPARP__INFLATE_STARVED)
+        return "could not be decoded: out of memory";
+    if (!z->began || z->state == SPARP__INFLATE_ENDED || z->state == SPARP__INFLATE_PADDING)
+        return NULL;
+    return z->gzip ? "ends in the middle of the gzip data"
+                   : "ends in the middle of the deflate data";
+}
+
+#endif
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
@@ -5804,6 +6028,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint64_t     exchanges;             /* completed on this connection */
     int64_t      opened_at, resolved_at, connected_at, secured_at;
     int64_t      started_at, sent_at, first_at, active_at;
+    int64_t      free_at;               /* since when nothing of ours has held the peer up */
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
@@ -6382,7 +6607,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
     c->answered = false;
-    c->started_at = c->sent_at = c->active_at = now;
+    c->started_at = c->sent_at = c->active_at = c->free_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
     return sparp__conn_flush(net, c, now);
@@ -6399,6 +6624,7 @@ static sparp__conn_event sparp__conn_give(sparp__net *net, sparp__conn *c, sparp
 /* The body need not wait any more: 100 has come, or nothing for a while (RFC 9110 §10.1.1). */
 static sparp__conn_event sparp__conn_go_ahead(sparp__net *net, sparp__conn *c, int64_t now) {
     c->asks = false;
+    c->free_at = now;
     c->race_due = SPARP__NEVER;
     return sparp__conn_flush(net, c, now);
 }
@@ -6511,7 +6737,7 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
             if (!c->answered)
-                c->first_at = c->active_at;
+                c->first_at = c->free_at = c->active_at;
             c->answered = true;
             continue;
         case SPARP__IO_WAIT:
@@ -6557,7 +6783,7 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
 #endif
     if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd || c->muted)
         return SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0) {
         c->given = 0;
@@ -7894,10 +8120,8 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
 
 /* It goes back to its queue as if it, or its hop, had never begun. */
 static void sparp__sched_take_back(sparp *run, sparp__task *t) {
-    if (!t->on_hop && --t->attempts == 0) {
+    if (!t->on_hop && --t->attempts == 0)
         t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
-    }
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
 }
@@ -8061,8 +8285,11 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
 /* What the end of an attempt means for its request. */
 static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
     sparp__sched_leave(run, t);
-    if (end != SPARP__ENDED_STARVED)
+    if (end != SPARP__ENDED_STARVED) {
         run->starved_at = 0;
+        if (t->attempts == 1 && !t->on_hop)     /* what did not begin earns no retry */
+            run->retry_credit += run->options.retry_ratio;
+    }
     switch (end) {
     case SPARP__ENDED_RESPONSE:
         sparp__sched_on_verdict(run, t);
@@ -8232,7 +8459,8 @@ static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
 /* The redirect's response is complete, or as complete as we want it. */
 static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
     bool follows = sparp__sched_turn_to_hop(run, t);
-    t->body_complete = reusable;
+    t->body_complete = t->http.state == SPARP__HTTP_DONE
+        && t->body_seen <= (uint64_t)run->options.max_body_bytes;
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -8409,6 +8637,17 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     return true;
 }
 
+/* A redirect's body is kept in case that it is refused, but no more than any body may have. */
+static bool sparp__sched_keep_redirect(sparp *run, sparp__task *t, sparp__str piece) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body.size ? max - t->body.size : 0;
+    if (o->discard_body || o->on_body != NULL)
+        return true;
+    return sparp__task_add_body(&run->env, t, sparp__str_make(piece.data, piece.size < room
+                                                              ? piece.size : (size_t)room));
+}
+
 /* False: the attempt is over. */
 static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
     t->body_seen += piece.size;
@@ -8422,7 +8661,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (t->redirecting && !sparp__task_add_body(&run->env, t, piece)) {
+    if (t->redirecting && !sparp__sched_keep_redirect(run, t, piece)) {
         sparp__fault_memory(&t->fault);
         sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
@@ -8801,8 +9040,6 @@ static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__heap_remove(&run->sleeping, &t->timer);
     sparp__bucket_take(&run->admit, run->now);
     sparp__gate_enter(&t->origin->gate, run->now);
-    if (t->attempts == 0)
-        run->retry_credit += run->options.retry_ratio;
     if (t->on_hop) {
         t->started_at += run->now - t->queued_at;       /* our queues eat no timeout */
         sparp__task_begin_hop(&run->env, t, (size_t)run->options.max_head_bytes);
@@ -9010,21 +9247,25 @@ static void sparp__sched_check_stop(sparp *run) {
             at = at->next;
             sparp__sched_cancel_flying(run, t);
         }
-        for (sparp__link *at = run->again.ring.next; at != &run->again.ring;) {
-            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-            at = at->next;
-            if (run->draining && t->on_hop)
-                continue;               /* it is in flight, between two hops */
-            sparp__sched_unlink_queued(&run->again, t);
-            sparp__sched_give_up(run, t);
-        }
         for (sparp__link *at = run->parked.ring.next; at != &run->parked.ring;) {
             sparp__task *t = SPARP__OWNER(sparp__task, link, at);
             at = at->next;
             if (run->draining && t->on_hop)
-                continue;
+                continue;               /* it is in flight, between two hops */
             sparp__sched_unlink_parked(run, t);
             sparp__sched_give_up(run, t);
+        }
+        for (sparp__link *at = run->again.ring.next; at != &run->again.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            sparp__origin *o = t->origin;
+            at = at->next;
+            if (run->draining && t->on_hop)
+                continue;
+            o->users++;
+            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_give_up(run, t);
+            sparp__sched_look_at_origin(run, o);        /* the turn it had is a hop's */
+            sparp__sched_put_origin(run, o);
         }
         sparp__sched_give_up_sleepers(run);
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
@@ -9095,7 +9336,8 @@ static void sparp__sched_admit(sparp *run) {
         sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
         sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
         sparp__origin *o = t->origin;
-        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
+        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0
+            || (queue == &run->fresh && o->parked.count > 0);       /* whose turn it is */
         if (!held && !sparp__sched_ask_permit(run, t))
             return;
         bool let_go = sparp__sched_unlink_queued(queue, t);
@@ -9111,11 +9353,11 @@ static void sparp__sched_admit(sparp *run) {
 }
 
 /* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
-   is not the peer's turn to have any. */
+   has not been the peer's turn to have any, for all that time. */
 static bool sparp__sched_is_fast(sparp *run, sparp__task *t, const sparp__conn *c) {
     uint64_t bytes = c->bytes_in + c->bytes_out, before = t->speed_bytes;
     double wanted = run->options.min_bytes_per_second * run->options.min_speed_s;
-    bool moving = c->state == SPARP__CONN_SENDING || c->answered;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= t->speed_at;
     t->speed_at = run->now;
     t->speed_bytes = bytes;
     return !moving || c->muted || c->starved || c->asks || (double)(bytes - before) >= wanted;
@@ -9259,7 +9501,7 @@ static void sparp__sched_resume_paused(sparp *run) {
             event = sparp__conn_next(&run->net, c, &piece);
         else if (starved)
             event = SPARP__CONN_WANTS;
-        c->active_at = run->now;
+        c->active_at = c->free_at = run->now;
         sparp__sched_drive(run, c, event, piece);
         sparp__sched_check_stop(run);
     }
@@ -9815,12 +10057,22 @@ static const char *sparp__options_check_pace(const sparp_options *o) {
          "send_timeout_s must not be negative (0: none)"},
         {sparp__options_bad_s(o->first_byte_timeout_s, true),
          "first_byte_timeout_s must not be negative (0: none)"},
-        {!(o->min_bytes_per_second >= 0) && o->min_bytes_per_second != SPARP_NONE,
+        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
+             && o->min_bytes_per_second != SPARP_NONE,
          "min_bytes_per_second must not be negative (0: none)"},
         {sparp__options_bad_s(o->min_speed_s, false),
          "min_speed_s must not be negative (0: 30 s)"},
     };
     return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Names of fields, with commas between. One that is written wrong would protect nothing. */
+static bool sparp__options_bad_names(const char *list) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), one;
+    while (sparp__str_element(&rest, &one))
+        if (!sparp__str_token(one))
+            return true;
+    return false;
 }
 
 /* Judgement, retries, stop rules, HTTP, observation. */
@@ -9850,6 +10102,8 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
         {sparp__options_bad_count(o->max_redirects),
          "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
+        {sparp__options_bad_names(o->sensitive_headers),
+         "sensitive_headers must be names of header lines with commas between"},
         {sparp__options_bad_count(o->stop_after_successes),
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
@@ -10254,6 +10508,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 /* >>end        private macros go, so that the file that included us keeps its names             */
 /* ============================================================================================ */
 
+#undef SPARP__ZLIB
+#undef SPARP__INFLATE_SIZE
+#undef SPARP__INFLATE_HEAD
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS

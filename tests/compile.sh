@@ -26,8 +26,8 @@ first:g++:c++11:-O2
 first:clang++:c++11:-O0
 first:clang++:c++11:-O2'
     for cc in gcc clang; do
-        for what in after_everything twice static split no_stdio no_tls no_threads poll kqueue \
-            unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim; do
+        for what in after_everything twice static split no_stdio no_tls no_zlib no_threads poll \
+            kqueue unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim; do
             echo "$what:$cc:gnu99:-O1"
         done
     done
@@ -62,8 +62,12 @@ macros_of_sparp() {
 
 check_macros() {
     bad=0
+    zlib=
+    case $(sh tools/tls.sh) in
+        *-DSPARP_ZLIB*) zlib=-DSPARP_ZLIB ;;
+    esac
     for standard in "$std" "$(echo "$std" | sed 's/gnu/c/')"; do
-        for config in '' -DSPARP_NO_TLS -DSPARP_NO_STDIO -DSPARP_NO_THREADS \
+        for config in '' $zlib -DSPARP_NO_TLS -DSPARP_NO_STDIO -DSPARP_NO_THREADS \
             -DSPARP_FORCE_POLL -DSPARP_STATIC '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
             # A strict standard needs the POSIX names switched on: the one foreign macro.
             allowed='^SPARP_[A-Z]'
@@ -80,7 +84,8 @@ check_macros() {
 }
 
 check_symbols() {
-    "$cc" -std=gnu99 -O2 -fno-pic -I. -c -o "$bin.o" $src/sparp.c || return 1
+    # shellcheck disable=SC2046
+    "$cc" -std=gnu99 -O2 -fno-pic -I. -c -o "$bin.o" $src/sparp.c $(sh tools/tls.sh) || return 1
     nm -g --defined-only "$bin.o" | awk '{ print $3 }' | sort > "$bin.exported"
     sed -n 's/^SPARP_API.*[ *]\(sparp_[a-z_]*\)(.*/\1/p' sparp.h | sort -u > "$bin.public"
     diff "$bin.public" "$bin.exported" || { echo '< declared   > exported'; return 1; }
@@ -137,6 +142,11 @@ CASE
                        return 0 ;;
         no_tls)        program -DSPARP_NO_TLS $src/first.c || return 1
                        nm "$bin" | grep ' br_' && return 1
+                       return 0 ;;
+        no_zlib)       SPARP_ZLIB=no
+                       export SPARP_ZLIB
+                       program $src/first.c || return 1
+                       nm "$bin" | grep ' inflate' && return 1
                        return 0 ;;
         no_threads)    program -DSPARP_NO_THREADS $src/first.c || return 1
                        nm "$bin" | grep pthread_ && return 1

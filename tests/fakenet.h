@@ -750,17 +750,22 @@ static inline ssize_t net_read(int fd, void *data, size_t size) {
         return -1;
     }
     size = s->pipe_bytes < size ? s->pipe_bytes : size;
-    memset(data, 0, size);
+    memcpy(data, s->in, size);
     s->pipe_bytes -= size;
+    memmove(s->in, s->in + size, s->pipe_bytes);
     return (ssize_t)size;
 }
 
 static inline ssize_t net_write(int fd, const void *data, size_t size) {
-    net_socket *s = net_get(fd, NET_PIPE_WRITE);
-    (void)data;
+    net_socket *s = &net.fds[net_get(fd, NET_PIPE_WRITE)->peer];
     if (net_fails(NET_WRITE))
         return -1;
-    net.fds[s->peer].pipe_bytes += size;
+    if (s->pipe_bytes + size > sizeof s->in) {
+        errno = EAGAIN;
+        return -1;
+    }
+    memcpy(s->in + s->pipe_bytes, data, size);
+    s->pipe_bytes += size;
     return (ssize_t)size;
 }
 

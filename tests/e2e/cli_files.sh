@@ -9,7 +9,7 @@ bodies=$dir/bodies
 
 # names: what is in the directory, in one line.
 names() {
-    (cd "$bodies" && LC_ALL=C ls) | tr '\n' ' '
+    (cd "$bodies" 2>/dev/null && LC_ALL=C ls) | tr '\n' ' '
 }
 
 # has WHAT NAMES: those files and no others.
@@ -241,6 +241,34 @@ forget
 limited 40 -q --body-dir "$bodies" -c 500 --order input -R 0
 expect 'bodies that break off, in order: none is held' 1 \
     'length == 200 and all(.outcome == "transport_failed")'
+
+seq 1 200 | sed "s|.*|$base/half/&/50000/5|" >"$dir/in"
+forget
+rm -rf "$bodies"
+limited 40 -q --body-dir "$bodies" -c 12 --backoff 500ms
+expect 'who waits for another try holds none' 0 'length == 200 and all(.attempts == 2)'
+check '... and they are all there' [ "$(find "$bodies" -type f -size 5c | wc -l)" -eq 200 ]
+
+if [ -d /proc/self/fd ]; then
+    {
+        echo "$base/delay/1500"
+        seq 1 39 | sed "s|.*|$base/bytes/1000|"
+    } >"$dir/in"
+    for workers in 1 2; do
+        rm -rf "$bodies"
+        "$SPARP" -q --body-dir "$bodies" -c 10 -w $workers --order input "$dir/in" \
+            >"$dir/out" 2>"$dir/err" &
+        ordered=$!
+        none_is_open() {
+            [ "$(names | wc -w)" -eq 39 ] && kill -0 "$ordered" &&
+                ! find "/proc/$ordered/fd" -lname '*.part' | grep -q .
+        }
+        check "-w $workers: nor who waits for its turn" until_true none_is_open
+        wait $ordered
+    done
+else
+    skip 'no /proc'
+fi
 
 # --- bodies out of files ------------------------------------------------------------------------
 

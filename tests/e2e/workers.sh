@@ -6,9 +6,12 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/lib.sh
 LIBS="$(sh tools/tls.sh) -lpthread"
 tls=no
-if [ "$(sh tools/tls.sh)" != -DSPARP_NO_TLS ] && command -v openssl >/dev/null; then
+case $LIBS in
+    *-DSPARP_NO_TLS*) ;;
+    *) if command -v openssl >/dev/null; then tls=yes; fi ;;
+esac
+if [ $tls = yes ]; then
     . tests/tls/lib.sh
-    tls=yes
 else
     skip 'https with workers: no BearSSL, or no openssl'
 fi

@@ -22,7 +22,7 @@ static sparp__http http;
 static decoded right, ours;
 static char wire[8 * BODY_MAX];
 
-/* --- the other decoder: all of it is there, so it just walks along ------------------------------ */
+/* --- the other decoder: all of it is there, so it just walks along ---------------------------- */
 
 static int hex(uint8_t c) {
     const char *digits = "0123456789abcdef0123456789ABCDEF";
@@ -104,7 +104,7 @@ static void decode(const uint8_t *p, size_t size, decoded *d) {
         d->how = take_trailers(p, size, d);
 }
 
-/* --- ours --------------------------------------------------------------------------------------- */
+/* --- ours ------------------------------------------------------------------------------------- */
 
 static sparp__http_event feed(decoded *d, const void *data, size_t size) {
     char *copy = fuzz_copy(data, size);
@@ -155,7 +155,7 @@ static void check_decoder(const fuzz_input *in, size_t max, uint64_t dice) {
           (unsigned)ours.overhead, (unsigned)right.overhead);
 }
 
-/* --- there and back ------------------------------------------------------------------------------ */
+/* --- there and back --------------------------------------------------------------------------- */
 
 static const char *const extensions[] = {
     "", "", "", "", ";", ";a", ";a=b", " ;a = \"\\\"\" ", " ", "\t", ";ieof", ";\xff\x01\x7f",

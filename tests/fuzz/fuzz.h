@@ -11,6 +11,11 @@
 
 #include "../support.h"
 
+/* Without TLS they build in half the time; who needs it says so. */
+#if !defined(FUZZ_TLS) && !defined(SPARP_NO_TLS)
+#define SPARP_NO_TLS
+#endif
+
 /* --- the input, taken bit by bit --------------------------------------------------------------
 
    What a target wants to know (limits, splits, options) is asked of the input byte by byte from
@@ -46,7 +51,7 @@ static inline fuzz_input fuzz_take(fuzz_input *in, size_t size) {
     return taken;
 }
 
-/* --- memory: counted, with the most there ever was --------------------------------------------- */
+/* --- memory: counted, with the most there ever was -------------------------------------------- */
 
 typedef struct fuzz_memory {            /* zeroed: nothing fails */
     test_memory counted;
@@ -70,7 +75,7 @@ static inline char *fuzz_copy(const void *data, size_t size) {
     return copy;
 }
 
-/* --- the two ways in ---------------------------------------------------------------------------- */
+/* --- the two ways in -------------------------------------------------------------------------- */
 
 static void fuzz_one(const uint8_t *data, size_t size);
 

@@ -35,7 +35,7 @@ static const char *field(const char *name) {
     return NULL;
 }
 
-/* --- what must be true of any head ------------------------------------------------------------- */
+/* --- what must be true of any head ------------------------------------------------------------ */
 
 static void check_field(const sparp_field *f) {
     size_t name = strlen(f->name), value = strlen(f->value);
@@ -67,7 +67,7 @@ static void on_head(trace *t) {
     }
 }
 
-/* --- feeding ------------------------------------------------------------------------------------ */
+/* --- feeding ---------------------------------------------------------------------------------- */
 
 /* One slice, which is gone afterwards. */
 static sparp__http_event feed(trace *t, const uint8_t *data, size_t size) {

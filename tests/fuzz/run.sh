@@ -64,11 +64,9 @@ if ! clang -fsanitize=fuzzer,address,undefined -o build/fuzz/probe build/fuzz/pr
     echo 'make fuzz: there is no clang with -fsanitize=fuzzer here; nothing was fuzzed' >&2
     exit 1
 fi
+# shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(find tests/fuzz -name '*.c' -exec basename {} .c \; | sort)
-printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/fuzz/run.sh --one >build/fuzz/results &
-trap 'kill $!; exit 130' INT TERM HUP
-wait
-cat build/fuzz/results
+printf '%s\n' "$@" | xargs -n 1 -P "$jobs" sh tests/fuzz/run.sh --one | tee build/fuzz/results
 passed=$(grep -c '^ok' build/fuzz/results)
 echo "$passed passed, $(grep -c '^FAILED' build/fuzz/results) failed"
 [ "$passed" -eq $# ]

@@ -29,7 +29,7 @@ static fuzz_memory memory;
 static char arena[1 << 18];             /* of answers that had to be put together */
 static size_t arena_used;
 
-/* --- servers ------------------------------------------------------------------------------------ */
+/* --- servers ---------------------------------------------------------------------------------- */
 
 static const char *const heads[16] = {
     "HTTP/1.1 200 OK\r\n", "HTTP/1.1 503 Busy\r\n", "HTTP/1.1 429 Slower\r\nRetry-After: 1\r\n",
@@ -105,7 +105,7 @@ static void take_answer(net_rule *answer) {
     answer->gap_s = gaps[how >> 3 & 3];
 }
 
-/* --- what the parser says about the one answer ----------------------------------------------------- */
+/* --- what the parser says about the one answer ------------------------------------------------ */
 
 static struct {
     sparp__http http;
@@ -187,7 +187,7 @@ static void serve(const net_request *request, net_rule *answer) {
         expect(answer);
 }
 
-/* --- requests ------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static const char *const urls[8] = {
     "http://10.0.0.1/a", "http://10.0.0.1/b?c=d", "http://10.0.0.2/a", "http://10.0.0.3:8080",
@@ -212,7 +212,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
-/* --- callbacks ------------------------------------------------------------------------------------ */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 static bool one_in(unsigned n) {
     return test_random(&dice) % n == 0;
@@ -273,7 +273,7 @@ static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void 
     return one_in(20) ? SPARP_FLOW_ENOUGH : one_in(40) ? SPARP_FLOW_FAILED : SPARP_FLOW_ON;
 }
 
-/* --- results -------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static double own_timeout(const sparp_result *r) {
     return (wanted[r->index].how & 2) != 0 ? 0.7 : options.timeout_s;
@@ -333,7 +333,7 @@ static void run_once(bool told) {
     seen_check_end(&stats);
 }
 
-/* --- options -------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 static double some_seconds(unsigned n) {
     static const double some[] = {0, 0.3, 0.7, 1, 2, 5};
@@ -400,7 +400,7 @@ static void set_options(void) {
     seen.on_result = on_result;
 }
 
-/* --- the world ------------------------------------------------------------------------------------ */
+/* --- the world -------------------------------------------------------------------------------- */
 
 /* One system call or one allocation that fails, but not where nothing could be done about it. */
 static void set_failures(const uint8_t *s) {

@@ -1214,6 +1214,50 @@ static void close_the_connection(const net_request *r, place *at, net_rule *answ
         : NET_200);
 }
 
+/* Three for one origin and one for another at 0, and then one for each, always right before both
+   the run's token and the first origin's are due. Nobody of the first overtakes another: two of
+   the three would wait for as long as there is input. */
+#define TICKS 30
+
+static size_t ticked;
+
+static sparp_input one_each_a_tick(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (ticked == 4 + 2 * TICKS)
+        return SPARP_INPUT_END;
+    if (ticked >= 4 && net_now() < 0.1 * (double)((ticked - 2) / 2) - 0.01)
+        return SPARP_INPUT_LATER;
+    out->url = ticked != 1 && ticked % 2 == 1 ? "http://10.0.0.2/a" : H "/a";
+    ticked++;
+    return SPARP_INPUT_READY;
+}
+
+static void test_a_newcomer_does_not_overtake_who_is_parked(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/a", 0.01, NET_200);
+    options.next_request = one_each_a_tick;
+    options.max_per_second = 20;
+    options.max_per_second_per_origin = 10;
+    ticked = 0;
+    seen_options(&options);
+    sparp *r = sparp_open(&options, NULL);
+    for (int i = 1; i <= TICKS; i++)
+        net_at(0.1 * i - 0.009, wake_run, r);
+    while (sparp_step(r, -1))
+        continue;
+    sparp_close(r);
+    seen_check_clean();
+    assert_int_equal(seen.count, 4 + 2 * TICKS);
+    for (size_t i = 0, last = 0; i < seen.count; i++) {
+        if (seen.order[i] != 1 && seen.order[i] % 2 == 1)
+            continue;
+        CHECK(seen.order[i] >= last, "%lu ends after %lu", (unsigned long)seen.order[i],
+              (unsigned long)last);
+        last = seen.order[i];
+    }
+}
+
 /* Its request has ended and its connection is closed; 20 seconds later another one comes. */
 static void test_a_closed_origin_is_remembered_though_nobody_uses_it(void **state) {
     (void)state;
@@ -1449,6 +1493,53 @@ static void test_a_hop_counts_where_it_goes(void **state) {
     assert_int_equal(place_of("10.0.0.1")->most, 3);
     assert_int_equal(place_of("10.0.0.2")->most, 3);
     assert_near(net_now(), 0.1 + 4 * 0.3, 0.01);
+}
+
+static void refuse_one_then_302(const net_request *r, net_rule *answer) {
+    bool second = strcmp(r->host, "10.0.0.2") == 0;
+    say(answer, second ? 0.01 : 0.05, second ? NET_200
+        : net.num_requests == 1 ? BUSY("Retry-After: 1\r\n") : TO("http://10.0.0.2/a"));
+}
+
+/* A redirect, too, says that its origin is at work again. */
+static void test_a_redirect_opens_it_further(void **state) {
+    (void)state;
+    net.server = refuse_one_then_302;
+    options.max_at_once = 100;
+    get_many(200, H "/a");
+    assert_int_equal(run().success, 200);
+    CHECK(net_now() < 1.6, "%f s", net_now());
+}
+
+/* For want of a descriptor a hop waits as a first try does; the idle connection gives way. */
+static void test_a_hop_that_starves_is_no_new_attempt(void **state) {
+    (void)state;
+    net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.01, NET_200);
+    net.fd_limit = 1;
+    get(H "/go");
+    assert_int_equal(run().success, 1);
+    assert_int_equal(seen.results[0].attempts, 1);
+    CHECK(net_now() < 0.2, "%f s", net_now());
+}
+
+/* 2 has been let go by its origin, and no permit is given yet, when the run is drained: the hop
+   that is parked behind it has the turn. */
+static void test_a_drain_does_not_forget_a_parked_hop(void **state) {
+    (void)state;
+    net_answer("/go", 0.3, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.45, NET_200);
+    options.max_at_once_per_origin = 1;
+    options.permit = permit_by_time;
+    denied_from = 0.4;
+    denied_until = 2;
+    net.poll_limit = 10000;
+    get(H "/go");
+    get_many(2, "http://10.0.0.2/a");
+    run_with_a_call(1, sparp_drain);
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(2, SPARP_OUTCOME_NOT_STARTED);
+    assert_near(seen.at[0], 2.45, 0.02);
 }
 
 /* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
@@ -2159,6 +2250,21 @@ static void test_the_patience_is_for_one_outage(void **state) {
     assert_near(net_now(), 5.5, 0.1);
 }
 
+/* 20 times in its first second it has no descriptor: that earns no retries. */
+static void test_starvation_earns_no_retries(void **state) {
+    (void)state;
+    net_answer("/soft", 0.001, NET_503);
+    no_descriptor(NULL);
+    net_at(1, descriptors_again, NULL);
+    options.backoff_s = SPARP_NONE;
+    options.max_retries_by_soft_fail = 11;
+    options.retry_ratio = 0.5;
+    get(H "/soft");
+    run();
+    assert_int_equal(seen.results[0].attempts, 12);
+    CHECK(net_now() >= 11 - 0.5 && net_now() < 12, "%f s", net_now());
+}
+
 /* --- 10,000 wait for one origin ------------------------------------------------------------- */
 
 #define CROWD 12000
@@ -2600,6 +2706,7 @@ int main(void) {
         PACE(test_passes_go_on_in_their_order),
         PACE(test_20_passes_cost_nothing_and_the_21st_does),
         PACE(test_no_gate_lets_them_run_into_it),
+        PACE(test_a_newcomer_does_not_overtake_who_is_parked),
         PACE(test_a_closed_origin_is_remembered_though_nobody_uses_it),
         PACE(test_that_it_reopens_is_remembered_too),
         PACE(test_an_origin_is_forgotten_when_it_opens),
@@ -2610,6 +2717,9 @@ int main(void) {
         PACE(test_every_hop_takes_a_token),
         PACE(test_a_hop_waits_at_a_closed_origin),
         PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_drain_does_not_forget_a_parked_hop),
+        PACE(test_a_redirect_opens_it_further),
+        PACE(test_a_hop_that_starves_is_no_new_attempt),
         PACE(test_a_drain_lets_hops_go_on),
         PACE(test_four_origins_do_not_wait_for_each_other),
         PACE(test_the_budget_defers_and_never_drops),
@@ -2638,6 +2748,7 @@ int main(void) {
         PACE(test_who_starves_is_still_the_first),
         PACE(test_a_starved_request_has_not_begun),
         PACE(test_the_patience_is_for_one_outage),
+        PACE(test_starvation_earns_no_retries),
         PACE(test_10000_wait_for_an_origin_and_no_more),
         PACE(test_nonsense_is_refused_by_name),
         PACE(test_100000_origins_need_no_more_memory_than_50),
