@@ -38,6 +38,7 @@ within() {
     for try in 1 2 3; do
         to "$@"
         ! took "$from" "$until" >"$dir/why" || return 0
+        echo "    try $try" >>"$dir/why"
     done
     cat "$dir/why"
     return 1
