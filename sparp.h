@@ -8120,10 +8120,8 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
 
 /* It goes back to its queue as if it, or its hop, had never begun. */
 static void sparp__sched_take_back(sparp *run, sparp__task *t) {
-    if (!t->on_hop && --t->attempts == 0) {
+    if (!t->on_hop && --t->attempts == 0)
         t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
-        run->retry_credit -= run->options.retry_ratio;      /* and so does its credit */
-    }
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
 }
@@ -8287,8 +8285,11 @@ static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
 /* What the end of an attempt means for its request. */
 static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
     sparp__sched_leave(run, t);
-    if (end != SPARP__ENDED_STARVED)
+    if (end != SPARP__ENDED_STARVED) {
         run->starved_at = 0;
+        if (t->attempts == 1 && !t->on_hop)     /* what did not begin earns no retry */
+            run->retry_credit += run->options.retry_ratio;
+    }
     switch (end) {
     case SPARP__ENDED_RESPONSE:
         sparp__sched_on_verdict(run, t);
@@ -9039,8 +9040,6 @@ static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__heap_remove(&run->sleeping, &t->timer);
     sparp__bucket_take(&run->admit, run->now);
     sparp__gate_enter(&t->origin->gate, run->now);
-    if (t->attempts == 0)
-        run->retry_credit += run->options.retry_ratio;
     if (t->on_hop) {
         t->started_at += run->now - t->queued_at;       /* our queues eat no timeout */
         sparp__task_begin_hop(&run->env, t, (size_t)run->options.max_head_bytes);
@@ -9248,21 +9247,25 @@ static void sparp__sched_check_stop(sparp *run) {
             at = at->next;
             sparp__sched_cancel_flying(run, t);
         }
-        for (sparp__link *at = run->again.ring.next; at != &run->again.ring;) {
-            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-            at = at->next;
-            if (run->draining && t->on_hop)
-                continue;               /* it is in flight, between two hops */
-            sparp__sched_unlink_queued(&run->again, t);
-            sparp__sched_give_up(run, t);
-        }
         for (sparp__link *at = run->parked.ring.next; at != &run->parked.ring;) {
             sparp__task *t = SPARP__OWNER(sparp__task, link, at);
             at = at->next;
             if (run->draining && t->on_hop)
-                continue;
+                continue;               /* it is in flight, between two hops */
             sparp__sched_unlink_parked(run, t);
             sparp__sched_give_up(run, t);
+        }
+        for (sparp__link *at = run->again.ring.next; at != &run->again.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            sparp__origin *o = t->origin;
+            at = at->next;
+            if (run->draining && t->on_hop)
+                continue;
+            o->users++;
+            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_give_up(run, t);
+            sparp__sched_look_at_origin(run, o);        /* the turn it had is a hop's */
+            sparp__sched_put_origin(run, o);
         }
         sparp__sched_give_up_sleepers(run);
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
@@ -9333,7 +9336,8 @@ static void sparp__sched_admit(sparp *run) {
         sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
         sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
         sparp__origin *o = t->origin;
-        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
+        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0
+            || (queue == &run->fresh && o->parked.count > 0);       /* whose turn it is */
         if (!held && !sparp__sched_ask_permit(run, t))
             return;
         bool let_go = sparp__sched_unlink_queued(queue, t);

@@ -41,21 +41,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <langinfo.h>
 #include <limits.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -449,52 +446,6 @@ static bool parse_statuses(slice s, status_list *out) {
         if (slice_is(part, "none")) continue;
         if (!slice_is(part, "all") && !parse_status_range(part, &first, &last)) return false;
         for (int64_t i = first; i <= last; i++) out->has[i] = true;
-    }
-    return true;
-}
-
-/* 4 or 6 for "10.0.0.7" or "::1", also in brackets; 0: no address. */
-static int address_version(slice s) {
-    char copy[64];
-    struct in6_addr address;
-    if (s.size > 2 && s.at[0] == '[' && s.at[s.size - 1] == ']') {
-        s = slice_from(s, 1);
-        s.size--;
-        if (memchr(s.at, ':', s.size) == NULL) return 0;
-    }
-    if (s.size == 0 || s.size >= sizeof copy || memchr(s.at, '\0', s.size) != NULL) return 0;
-    memcpy(copy, s.at, s.size);
-    copy[s.size] = '\0';
-    if (inet_pton(AF_INET, copy, &address) == 1) return 4;
-    return inet_pton(AF_INET6, copy, &address) == 1 ? 6 : 0;
-}
-
-/* Takes the part before the first ':' off *rest, whose own colons are in brackets: "[::1]:80". */
-static bool split_host(slice *rest, slice *part) {
-    const char *closing = NULL;
-    if (rest->at == NULL) return false;
-    if (rest->size > 0 && rest->at[0] == '[') {
-        closing = (const char *)memchr(rest->at, ']', rest->size);
-    }
-    if (closing == NULL) return slice_split(rest, ':', part);
-    slice after = slice_from(*rest, (size_t)(closing + 1 - rest->at)), nothing;
-    part->at = rest->at;
-    part->size = rest->size - after.size;
-    *rest = after;
-    return slice_split(rest, ':', &nothing) && nothing.size == 0;
-}
-
-static bool is_port(slice s) {
-    int64_t port;
-    return parse_count(s, &port) && port >= 1 && port <= 65535;
-}
-
-/* A host as it stands in a url, or "". What has a meaning in lists or urls is in no name. */
-static bool is_host(slice s) {
-    if (s.size > 0 && s.at[0] == '[') return address_version(s) == 6;
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (c <= ' ' || c == 0x7F || strchr(",/?#@[]:\\", c) != NULL) return false;
     }
     return true;
 }
@@ -1484,58 +1435,66 @@ static bool set_max_redirs(config *c, const char *arg) {
 }
 
 /* Appends to a list of the config, after a comma. */
-static bool list_append(config *c, const char **list, const text *entry) {
+static bool list_append(config *c, const char **list, const char *entry) {
     text t = { NULL, 0, 0, false };
     if (*list != NULL) {
         put_text(&t, *list);
         put_char(&t, ',');
     }
-    put_bytes(&t, entry->at, entry->size);
-    if (entry->failed) t.failed = true;
+    put_text(&t, entry);
     if (t.failed) say("out of memory");
     *list = t.failed ? NULL : config_keep(c, t.at, t.size);
     text_free(&t);
     return *list != NULL;
 }
 
-/* "host:port:address", and as curl has it more addresses after commas; brackets are not needed. */
-static bool set_resolve(config *c, const char *arg) {
-    slice rest = slice_of(arg), host, port, address;
-    bool good = split_host(&rest, &host) && is_host(host) && host.size > 0
-             && slice_split(&rest, ':', &port) && is_port(port) && rest.at != NULL;
-    text entry = { NULL, 0, 0, false };
-    while (good && slice_split(&rest, ',', &address)) {
-        int version = address_version(address);
-        bool bare = version == 6 && address.at[0] != '[';
-        good = version != 0;
-        if (entry.size > 0) put_char(&entry, ',');
-        put_bytes(&entry, host.at, host.size + 1 + port.size + 1);
-        if (bare) put_char(&entry, '[');
-        put_slice(&entry, address);
-        if (bare) put_char(&entry, ']');
+/* What these options are worth, the library knows best. */
+static bool library_takes(const sparp_options *o, option_id id, const char *arg) {
+    const char *wrong = sparp_check_options(o);
+    char label[48];
+    if (wrong[0] == '\0') return true;
+    say("%s: '%.200s': %s", option_label(id, label, sizeof label), arg, wrong);
+    return false;
+}
+
+/* The part of an entry of --resolve before its addresses; brackets have colons of their own. */
+static size_t resolve_prefix(const char *arg) {
+    size_t i = 0;
+    bool inside = false;
+    for (int colons = 0; arg[i] != '\0' && colons < 2; i++) {
+        inside = arg[i] == '[' || (inside && arg[i] != ']');
+        colons += arg[i] == ':' && !inside;
     }
-    if (good) good = list_append(c, &c->resolve, &entry);
-    else      (void)option_refuse(OPTION_RESOLVE, arg, "HOST:PORT:ADDRESS");
-    text_free(&entry);
+    return i;
+}
+
+/* "host:port:address", and as curl has it more addresses after commas. */
+static bool set_resolve(config *c, const char *arg) {
+    size_t prefix = resolve_prefix(arg);
+    slice rest = slice_of(arg + prefix), address;
+    sparp_options o;
+    text list = { NULL, 0, 0, false };
+    while (slice_split(&rest, ',', &address)) {
+        if (list.size > 0) put_char(&list, ',');
+        put_bytes(&list, arg, prefix);
+        put_slice(&list, address);
+    }
+    memset(&o, 0, sizeof o);
+    o.resolve = list.failed ? NULL : config_keep(c, list.at, list.size);
+    bool good = o.resolve != NULL && prefix > 0 && arg[prefix - 1] == ':'
+        ? library_takes(&o, OPTION_RESOLVE, arg)
+        : option_refuse(OPTION_RESOLVE, arg, "HOST:PORT:ADDRESS");
+    if (good) good = list_append(c, &c->resolve, o.resolve);
+    text_free(&list);
     return good;
 }
 
-/* "host1:port1:host2:port2", any of which may be empty. */
 static bool set_connect_to(config *c, const char *arg) {
-    slice rest = slice_of(arg), part;
-    bool good = true;
-    for (int i = 0; i < 4 && good; i++) {
-        bool port = i % 2 == 1;
-        good = (port ? slice_split(&rest, ':', &part) : split_host(&rest, &part))
-            && (port ? part.size == 0 || is_port(part) : is_host(part))
-            && (rest.at == NULL) == (i == 3);
-    }
-    if (!good) return option_refuse(OPTION_CONNECT_TO, arg, "HOST1:PORT1:HOST2:PORT2");
-    text entry = { NULL, 0, 0, false };
-    put_text(&entry, arg);
-    good = list_append(c, &c->connect_to, &entry);
-    text_free(&entry);
-    return good;
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.connect_to = arg;
+    if (strchr(arg, ':') == NULL) return option_refuse(OPTION_CONNECT_TO, arg, "H1:P1:H2:P2");
+    return library_takes(&o, OPTION_CONNECT_TO, arg) && list_append(c, &c->connect_to, arg);
 }
 
 /* "N" or "P%". */
@@ -1795,6 +1754,12 @@ static bool check_tls(const config *c) {
 }
 
 static bool check_net(const config *c) {
+    sparp_options to, from;
+    memset(&to, 0, sizeof to);
+    memset(&from, 0, sizeof from);
+    to.unix_socket = c->unix_socket;
+    from.local_address = c->local_address;
+    from.ip_version = c->ipv4 ? 4 : c->ipv6 ? 6 : 0;
     if (c->compressed && !sparp_has_zlib()) {
         say("--compressed: this sparp was built without zlib, so it cannot decode gzip");
         return false;
@@ -1803,9 +1768,6 @@ static bool check_net(const config *c) {
         say("--ipv4 and --ipv6 exclude each other");
         return false;
     }
-    if (c->local_address != NULL && address_version(slice_of(c->local_address)) == 0) {
-        return option_refuse(OPTION_INTERFACE, c->local_address, "an address like 10.0.0.5 or ::1");
-    }
     if (c->sensitive != NULL && !is_name_list(slice_of(c->sensitive))) {
         return option_refuse(OPTION_SENSITIVE, c->sensitive, "names of headers, ',' between");
     }
@@ -1813,13 +1775,8 @@ static bool check_net(const config *c) {
         say("--min-speed-time says for how long --min-speed is looked at, give that too");
         return false;
     }
-    struct sockaddr_un socket_address;
-    size_t longest = sizeof socket_address.sun_path - 1;
-    if (c->unix_socket != NULL && (*c->unix_socket == '\0' || strlen(c->unix_socket) > longest)) {
-        say("--unix-socket: a path has 1 to %d bytes", (int)longest);
-        return false;
-    }
-    return true;
+    return library_takes(&to, OPTION_UNIX_SOCKET, c->unix_socket)
+        && library_takes(&from, OPTION_INTERFACE, c->local_address);
 }
 
 /* A header of a line of its own would end the line. */
@@ -1877,73 +1834,63 @@ static const char *env_text(const char *name) {      /* NULL: not set, or empty 
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* [http://][user[:password]@]host[:port][/] */
-static bool is_proxy(slice s) {
-    if (s.size > 0 && s.at[s.size - 1] == '/') s.size--;
-    for (size_t i = s.size; i > 0; i--) {
-        if ((unsigned char)s.at[i - 1] <= ' ') return false;
-        if (s.at[i - 1] != '@') continue;
-        s = slice_from(s, i);
-        break;
-    }
-    slice host;
-    return split_host(&s, &host) && host.size > 0 && is_host(host)
-        && (s.at == NULL || is_port(s));
+/* What `name`, a flag or a variable, says; its value is not shown, for a password may be in it. */
+static bool take_proxy(const char *name, const char *value, const char **out) {
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.proxy = *out = value;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0') say("%s: %s", name, wrong);
+    return wrong[0] == '\0';
 }
 
-/* The proxy that `name`, a flag or a variable, asks for; false after a message, which must not
-   show a password. */
-static bool take_proxy(config *c, const char *name, const char *value, const char **out) {
-    const char *mark = strstr(value, "://"), *at = strrchr(value, '@');
-    bool http = mark == NULL || starts_with(slice_of(value), "http://");
-    slice rest = slice_of(mark != NULL ? mark + 3 : value);
-    if (!http || !is_proxy(rest)) {
-        int scheme = mark != NULL ? (int)(mark + 3 - value) : 0;
-        if (scheme > 100) scheme = 100;
-        say("%s: '%.*s%s%.200s' is not a proxy like http://host:3128", name, scheme, value,
-            at != NULL ? "***@" : "", at != NULL ? at + 1 : rest.at);
-        return false;
-    }
-    text t = { NULL, 0, 0, false };
-    PUT(&t, "http://");
-    put_slice(&t, rest);
-    if (t.size > 0 && t.at[t.size - 1] == '/') t.size--;
-    if (t.failed) say("out of memory");
-    *out = t.failed ? NULL : config_keep(c, t.at, t.size);
-    text_free(&t);
-    return *out != NULL;
-}
-
-/* The first of the variables "NAME|NAME|..." that is set, as a proxy. HTTP_PROXY is none of them:
-   in a CGI script that is a header of the client. */
-static bool take_env_proxy(config *c, const char *names, const char **out) {
+/* The first of the variables "NAME|NAME|..." that is set. HTTP_PROXY is none of them: in a CGI
+   script that is a header of the client. */
+static const char *first_variable(const char *names, char *name, size_t size) {
     slice rest = slice_of(names), part;
-    while (slice_split(&rest, '|', &part)) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "%.*s", (int)part.size, part.at);
-        const char *value = env_text(name);
-        if (value != NULL) return take_proxy(c, name, value, out);
+    const char *value = NULL;
+    while (value == NULL && slice_split(&rest, '|', &part)) {
+        (void)snprintf(name, size, "%.*s", (int)part.size, part.at);
+        value = env_text(name);
     }
-    return true;
+    return value;
+}
+
+static bool take_env_proxy(const char *names, const char **out) {
+    char name[32];
+    const char *value = first_variable(names, name, sizeof name);
+    return value == NULL || take_proxy(name, value, out);
+}
+
+/* Who is reached without a proxy. */
+static bool take_exceptions(config *c) {
+    char name[32] = "--noproxy";
+    sparp_options o;
+    c->no_proxy = c->noproxy;
+    if (c->no_proxy == NULL) c->no_proxy = first_variable("no_proxy|NO_PROXY", name, sizeof name);
+    memset(&o, 0, sizeof o);
+    o.no_proxy = c->no_proxy;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0') say("%s: '%.200s': %s", name, c->no_proxy, wrong);
+    return wrong[0] == '\0';
 }
 
 /* --proxy, else the environment, as curl does it; false after a message. */
 static bool config_proxies(config *c) {
     bool none = c->proxy != NULL && (*c->proxy == '\0' || strcmp(c->proxy, "none") == 0);
-    c->no_proxy = c->noproxy != NULL ? c->noproxy : env_text("no_proxy");
-    if (c->no_proxy == NULL) c->no_proxy = env_text("NO_PROXY");
     if (none || (c->unix_socket != NULL && c->proxy == NULL)) return true;
     if (c->unix_socket != NULL) {
         say("--unix-socket and --proxy exclude each other");
         return false;
     }
+    if (!take_exceptions(c)) return false;
     if (c->proxy != NULL) {
-        bool good = take_proxy(c, "--proxy", c->proxy, &c->http_proxy);
+        bool good = take_proxy("--proxy", c->proxy, &c->http_proxy);
         c->https_proxy = c->http_proxy;
         return good;
     }
-    return take_env_proxy(c, "http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
-        && take_env_proxy(c, "https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
+    return take_env_proxy("http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
+        && take_env_proxy("https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
 }
 
 /* ============================================================================================ */
@@ -4001,6 +3948,15 @@ static size_t terminal_columns(void) {
     return 80;
 }
 
+/* As the names of locales say it: "de_DE.UTF-8", "C.utf8". */
+static bool terminal_takes_utf8(void) {
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    const char *value = NULL;
+    for (size_t i = 0; i < 3 && (value == NULL || *value == '\0'); i++) value = getenv(names[i]);
+    const char *dot = value != NULL ? strchr(value, '.') : NULL;
+    return dot != NULL && (strncasecmp(dot, ".UTF-8", 6) == 0 || strncasecmp(dot, ".UTF8", 5) == 0);
+}
+
 static bool terminal_is_dumb(void) {
     const char *term = getenv("TERM");
     return term == NULL || strcmp(term, "dumb") == 0;
@@ -4031,7 +3987,7 @@ static void progress_open(progress *p, const config *c) {
         p->mode = bar ? PROGRESS_BAR : c->verbose ? PROGRESS_LINE : PROGRESS_NONE;
     }
     if (c->quiet) p->mode = PROGRESS_NONE;
-    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->utf8 = terminal_takes_utf8();
     p->color = color_wanted(c);
     p->columns = terminal_columns();
     p->limit = c->max_per_second;
@@ -5026,7 +4982,7 @@ static int run_summarize(const config *c) {
     y.tally = &a->tally;
     y.elapsed_us = (int64_t)((to - from) * 1e6);
     y.histogram = c->verbose || isatty(STDERR_FILENO);
-    y.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    y.utf8 = terminal_takes_utf8();
     bool shown = summary_show(c, &y);
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
@@ -5105,7 +5061,6 @@ static int run_config(config *c, int closed) {
 static int command(int argc, char **argv) {
     config *c = (config *)calloc(1, sizeof *c);
     int closed = fill_standard_fds(), code = EXIT_USAGE;
-    (void)setlocale(LC_CTYPE, "");       /* only to learn whether the terminal takes UTF-8 */
     if (c == NULL) {
         say("out of memory");
         return EXIT_USAGE;

@@ -260,7 +260,7 @@ if [ -d /proc/self/fd ]; then
             >"$dir/out" 2>"$dir/err" &
         ordered=$!
         none_is_open() {
-            [ "$(names | wc -w)" -eq 39 ] && kill -0 $ordered &&
+            [ "$(names | wc -w)" -eq 39 ] && kill -0 "$ordered" &&
                 ! find "/proc/$ordered/fd" -lname '*.part' | grep -q .
         }
         check "-w $workers: nor who waits for its turn" until_true none_is_open

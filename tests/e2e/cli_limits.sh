@@ -122,13 +122,15 @@ out_of_range --min-speed-time 0 x
 out_of_range --resolve '' x x:80 x:80: x:0:127.0.0.1 x:80:localhost :80:127.0.0.1 x:80:127.0.0.1,
 out_of_range --connect-to '' x x:80 x:80:y x:80:y:80:z x:80:y:0 x:p:y:80 'a b:80:y:80' a,b:80:y:80
 out_of_range --unix-socket '' "/$(printf '%0200d' 0)"
-out_of_range --interface '' eth0 localhost 127.0.0.256
+out_of_range --interface '' eth0 localhost 127.0.0.256 '[::1]'
+refused '--interface and -6' 'not of ip_version' --interface 127.0.0.1 -6
 out_of_range --sensitive '' , 'a b' a,,b a:b
 refused '--user-agent of two lines' '--user-agent: a control' --user-agent "$(printf 'a\nb')"
 out_of_range --proxy socks5://127.0.0.1 https://127.0.0.1 ftp://h 127.0.0.1:x : http:// 'a b' h/p
 refused '--ipv4 and --ipv6' 'exclude each other' -4 -6
 refused '--proxy and --unix-socket' 'exclude each other' -x h --unix-socket /nowhere
-refused 'no password of a proxy is shown' "'socks5://\*\*\*@h'" -x socks5://me:secret@h
+refused 'no password of a proxy is shown' '^sparp: --proxy: proxy must' -x socks5://me:secret@h
+check 'indeed' sh -c "! grep -q secret '$dir/err'"
 case $("$SPARP" -V) in
     *'zlib      yes'*) ;;
     *) refused '--compressed without zlib' 'built without zlib' --compressed ;;
@@ -140,11 +142,14 @@ check 'none of these has sent anything' [ "$(arrived)" -eq 0 ]
 for name in http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY; do
     export $name=socks5://127.0.0.1:9
     refused "$name that is no use: it is named" \
-        "^sparp: $name: 'socks5://127.0.0.1:9' is not a proxy"
+        "^sparp: $name: proxy must begin with http://"
     try -q -x none "$base/items/1"
     expect '... and -x none switches it off' 0 'length == 1'
     unset $name
 done
+export http_proxy=127.0.0.1:9 NO_PROXY=a/b
+refused 'NO_PROXY that is no use: it is named' "^sparp: NO_PROXY: 'a/b': "
+unset http_proxy NO_PROXY
 export HTTP_PROXY=socks5://127.0.0.1:9 no_proxy=x
 try -q "$base/items/1"
 expect 'HTTP_PROXY is none: a CGI script has it from its client' 0 'length == 1'

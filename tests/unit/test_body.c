@@ -823,6 +823,34 @@ static void test_later_at_once_and_for_ever(void **state) {
     CHECK(turns < 12, "%lu turns", (unsigned long)turns);
 }
 
+/* A wake is for those that are still there. */
+static void test_a_wake_after_the_end_of_a_pause(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {      /* its connection is another's by then, or not */
+        again();
+        if (kind < 2) {
+            stream("PUT", A "/a", 1000, true);
+            source.later_every = 1;
+        } else {
+            answer_with("/a", SIZED, 1000, 0);
+            options.on_body = take;
+            sink.pause_every = 1;
+            get(A "/a");
+        }
+        requests[0].timeout_s = 1;
+        net_answer("/b", 5, NET_204);
+        net_answer("/c", 5, NET_204);
+        options.max_retries_by_timeout = SPARP_NONE;
+        options.max_at_once = 2 + kind % 2;
+        get(B "/b");
+        get(B "/c");
+        run_and_wake(3);
+        assert_outcome(0, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
+        assert_outcome(1, SPARP_OUTCOME_SUCCESS);
+        assert_outcome(2, SPARP_OUTCOME_SUCCESS);
+    }
+}
+
 static const struct {
     int64_t call, answer;
     bool sized;
@@ -981,6 +1009,7 @@ static void test_an_early_answer_is_the_answer(void **state) {
             assert_false(seen.results[0].maybe_applied);
             assert_int_equal(net.connects, 2);          /* half a request is on the first one */
             assert_outcome(1, SPARP_OUTCOME_SUCCESS);
+            assert_int_equal(seen.results[1].attempts, 1);
             assert_true(seen.results[0].bytes_out < 100000);
         }
 }
@@ -1308,6 +1337,7 @@ int main(void) {
         BODY(test_an_unknown_size_is_sent_in_chunks),
         BODY(test_later_waits_for_a_wake),
         BODY(test_later_at_once_and_for_ever),
+        BODY(test_a_wake_after_the_end_of_a_pause),
         BODY(test_a_reader_that_fails),
         BODY(test_no_more_than_was_said),
         BODY(test_the_body_is_read_again_from_the_start),

@@ -750,13 +750,13 @@ static void test_network_flags(void **state) {
     assert_int_equal(o.ip_version, 0);
     assert_null(o.proxy);
     assert_true(parse_words(c, "--max-redirs none -4 --sensitive X-Key,X-Token --unix-socket /s "
-                            "--interface ::1 --min-speed 2k --min-speed-time 5"));
+                            "--interface 127.0.0.9 --min-speed 2k --min-speed-time 5"));
     net_options(c, &o);
     assert_int_equal(o.max_redirects, SPARP_NONE);
     assert_int_equal(o.ip_version, 4);
     assert_string_equal(o.sensitive_headers, "X-Key,X-Token");
     assert_string_equal(o.unix_socket, "/s");
-    assert_string_equal(o.local_address, "::1");
+    assert_string_equal(o.local_address, "127.0.0.9");
     assert_true(o.min_bytes_per_second == 2048 && o.min_speed_s == 5);
     assert_true(parse_words(c, "--max-redirs 0 --ipv6 --dns-timeout 1 --tls-timeout 2 "
                             "--send-timeout 3 --first-byte-timeout 4 --idle-timeout 500ms"));
@@ -766,11 +766,11 @@ static void test_network_flags(void **state) {
     assert_true(o.dns_timeout_s == 1 && o.tls_timeout_s == 2 && o.send_timeout_s == 3);
     assert_true(o.first_byte_timeout_s == 4 && o.idle_timeout_s == 0.5);
     assert_true(parse_words(c, "--max-redirs 7 --resolve a.org:443:10.0.0.1,::1 "
-                            "--resolve *:80:[fe80::2] --connect-to ::[::1]:8080 "
+                            "--resolve *:80:[fe80::2] --resolve [::1]:*:::2 --connect-to ::[::1]:8080 "
                             "--connect-to a:1:b:2 --connect-to :::"));
     net_options(c, &o);
     assert_int_equal(o.max_redirects, 7);
-    assert_string_equal(o.resolve, "a.org:443:10.0.0.1,a.org:443:[::1],*:80:[fe80::2]");
+    assert_string_equal(o.resolve, "a.org:443:10.0.0.1,a.org:443:::1,*:80:[fe80::2],[::1]:*:::2");
     assert_string_equal(o.connect_to, "::[::1]:8080,a:1:b:2,:::");
 }
 
@@ -836,20 +836,21 @@ static void set_environment(const char *list) {
 static void test_proxies(void **state) {
     static const struct { const char *env, *words, *http, *https, *no; } cases[] = {
         { "", "-v", NULL, NULL, NULL },
-        { "", "-x p:3128", "http://p:3128", "http://p:3128", NULL },
-        { "", "-x HTTP://u:p@p/ --noproxy a,.b", "http://u:p@p", "http://u:p@p", "a,.b" },
+        { "", "-x p:3128", "p:3128", "p:3128", NULL },
+        { "", "-x HTTP://u:p@p/ --noproxy a,.b", "HTTP://u:p@p/", "HTTP://u:p@p/", "a,.b" },
         { "", "--proxy http://[::1]:80", "http://[::1]:80", "http://[::1]:80", NULL },
-        { "http_proxy=h:1", "-v", "http://h:1", "", NULL },
+        { "http_proxy=h:1", "-v", "h:1", "", NULL },
         { "HTTP_PROXY=h:1", "-v", NULL, NULL, NULL },
-        { "HTTPS_PROXY=s", "-v", NULL, "http://s", NULL },
-        { "https_proxy=s HTTPS_PROXY=S", "-v", NULL, "http://s", NULL },
-        { "ALL_PROXY=a http_proxy=h", "-v", "http://h", "http://a", NULL },
-        { "ALL_PROXY=A all_proxy=a HTTPS_PROXY=", "-v", "http://a", "http://a", NULL },
-        { "no_proxy=n NO_PROXY=N http_proxy=h", "-v", "http://h", "", "n" },
-        { "NO_PROXY=N http_proxy=h", "-x p", "http://p", "http://p", "N" },
-        { "NO_PROXY=N http_proxy=h", "--noproxy=", "http://h", "", "" },
+        { "HTTPS_PROXY=s", "-v", NULL, "s", NULL },
+        { "https_proxy=s HTTPS_PROXY=S", "-v", NULL, "s", NULL },
+        { "ALL_PROXY=a http_proxy=h", "-v", "h", "a", NULL },
+        { "ALL_PROXY=A all_proxy=a HTTPS_PROXY=", "-v", "a", "a", NULL },
+        { "no_proxy=n NO_PROXY=N http_proxy=h", "-v", "h", "", "n" },
+        { "NO_PROXY=N http_proxy=h", "-x p", "p", "p", "N" },
+        { "NO_PROXY=10.0.0.0/8,::1/128 http_proxy=h", "-v", "h", "", "10.0.0.0/8,::1/128" },
+        { "NO_PROXY=N http_proxy=h", "--noproxy=", "h", "", "" },
         { "NO_PROXY=N http_proxy=h", "--proxy=", NULL, NULL, NULL },
-        { "all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
+        { "NO_PROXY=a/b all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
         { "all_proxy=h", "--unix-socket /s", NULL, NULL, NULL }
     };
     sparp_options o;
@@ -872,19 +873,22 @@ static void test_proxies(void **state) {
 
 static void test_bad_proxies(void **state) {
     static const struct { const char *env, *words, *says; } cases[] = {
-        { "", "-x socks5://h:1", "--proxy: 'socks5://h:1' is not a proxy like" },
-        { "", "-x https://u:secret@h", "--proxy: 'https://***@h' is not a proxy like" },
-        { "", "-x u:secret@h:0", "--proxy: '***@h:0' is not a proxy like" },
-        { "", "-x h:80:80", "'h:80:80'" }, { "", "-x h:", "'h:'" }, { "", "-x :80", "':80'" },
-        { "", "-x http://", "'http://'" }, { "", "-x h/path", "'h/path'" },
-        { "", "-x h?q", "'h?q'" }, { "", "-x [::1", "'[::1'" }, { "", "-x h,i", "'h,i'" },
+        { "", "-x socks5://u:secret@h:1", "--proxy: proxy must begin with http://" },
+        { "", "-x https://u:secret@h", "--proxy: proxy must begin with http://" },
+        { "", "-x u:secret@h:0", "--proxy: proxy is not http://" },
+        { "", "-x h:80:80", "--proxy: " }, { "", "-x :80", "--proxy: " },
+        { "", "-x http://", "--proxy: " }, { "", "-x h/path", "--proxy: " },
+        { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " }, { "", "-x h,i", "--proxy: " },
         { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
-        { "http_proxy=ftp://h", "-v", "http_proxy: 'ftp://h'" },
-        { "https_proxy=h:x", "-v", "https_proxy: 'h:x'" },
-        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: 'h:x'" },
-        { "all_proxy=h:x", "-v", "all_proxy: 'h:x'" },
-        { "http_proxy=h https_proxy=h ALL_PROXY=:", "-v", NULL },
-        { "http_proxy=h ALL_PROXY=:", "-v", "ALL_PROXY: ':'" }
+        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': no_proxy has an entry with a /" },
+        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", "no_proxy: 'a/b'" },
+        { "http_proxy=h NO_PROXY=1.2.3.4/33", "-v", "NO_PROXY: '1.2.3.4/33'" },
+        { "http_proxy=ftp://h", "-v", "http_proxy: proxy must" },
+        { "https_proxy=h:x", "-v", "https_proxy: proxy is" },
+        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: proxy is" },
+        { "all_proxy=h:x", "-v", "all_proxy: proxy is" },
+        { "http_proxy=h https_proxy=h ALL_PROXY=::", "-v", NULL },
+        { "http_proxy=h ALL_PROXY=::", "-v", "ALL_PROXY: proxy is" }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -913,12 +917,13 @@ static void test_usage_errors(void **state) {
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
         "--resolve :80:10.0.0.1", "--resolve h:0:10.0.0.1", "--resolve h:65536:10.0.0.1",
         "--resolve h:x:10.0.0.1", "--resolve h:80:name", "--resolve h:80:10.0.0.1,",
-        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]", "--resolve h:80:1.2.3",
+        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]", "--resolve=", "--resolve ,","--resolve h:80:1.2.3",
         "--resolve [::1:80:::1", "--resolve a,b:80:10.0.0.1", "--connect-to h", "--connect-to :",
         "--connect-to ::", "--connect-to ::::", "--connect-to a:80:b:x", "--connect-to a:0:b:80",
         "--connect-to a:80:b:65536", "--connect-to a,b:80:c:80", "--connect-to a:80:[x]:80",
         "--unix-socket=", "--interface eth0", "--interface=", "--interface 10.0.0.300",
-        "--interface localhost", "--dns-timeout 0", "--dns-timeout x", "--tls-timeout 0",
+        "--interface localhost", "--interface [::1]", "--interface ::1 -4", "--connect-to=", "--connect-to ,",
+        "--dns-timeout 0", "--dns-timeout x", "--tls-timeout 0",
         "--tls-timeout -1", "--send-timeout 0", "--send-timeout x", "--first-byte-timeout 0",
         "--first-byte-timeout 1d", "--idle-timeout 0", "--idle-timeout=", "--min-speed 0",
         "--min-speed 1.5", "--min-speed x", "--min-speed-time 5", "--sensitive=",

@@ -371,12 +371,14 @@ static void test_checks(void **state) {
 }
 
 /* The parts of a body: m a member with "member", e one without content, 0 eight zeros, x rubbish,
-   f the first byte of a member, h its first three, c a member with a wrong CRC. */
+   f the first byte of a member, h its first three, c a member with a wrong CRC, g the first byte
+   of gzip. */
 static bytes body_of(const char *parts, enum format format) {
     bytes body = bytes_of("", 0);
     for (; *parts != '\0'; parts++) {
         bytes part = *parts == '0' ? bytes_of("\0\0\0\0\0\0\0", 8)
             : *parts == 'x' ? bytes_of("x", 1)
+            : *parts == 'g' ? bytes_of("\x1F", 1)
             : pack(format, "member", *parts == 'e' ? 0 : 6);
         if (*parts == 'f' || *parts == 'h')
             part.size = *parts == 'f' ? 1 : 3;
@@ -441,8 +443,8 @@ static void test_behind_deflate(void **state) {
             const char *parts, *content, *why;
         } rows[] = {
             {"", "", NULL}, {"m", "member", NULL}, {"e", "", NULL}, {"m0", "member", NULL},
-            {"mx", "", MORE}, {"mm", "", MORE}, {"m0m", "", MORE}, {"m0x", "", MORE},
-            {"f", "", ENDS}, {"h", "", ENDS}, {"x", "", ENDS},
+            {"mx", "", MORE}, {"mm", "", MORE}, {"mg", "", MORE}, {"m0m", "", MORE},
+            {"m0x", "", MORE}, {"f", "", ENDS}, {"h", "", ENDS}, {"x", "", ENDS},
         };
         for (size_t i = 0; i < COUNT_OF(rows); i++) {
             bytes b = body_of(rows[i].parts, (enum format)format);

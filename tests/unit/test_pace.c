@@ -1214,6 +1214,50 @@ static void close_the_connection(const net_request *r, place *at, net_rule *answ
         : NET_200);
 }
 
+/* Three for one origin and one for another at 0, and then one for each, always right before both
+   the run's token and the first origin's are due. Nobody of the first overtakes another: two of
+   the three would wait for as long as there is input. */
+#define TICKS 30
+
+static size_t ticked;
+
+static sparp_input one_each_a_tick(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (ticked == 4 + 2 * TICKS)
+        return SPARP_INPUT_END;
+    if (ticked >= 4 && net_now() < 0.1 * (double)((ticked - 2) / 2) - 0.01)
+        return SPARP_INPUT_LATER;
+    out->url = ticked != 1 && ticked % 2 == 1 ? "http://10.0.0.2/a" : H "/a";
+    ticked++;
+    return SPARP_INPUT_READY;
+}
+
+static void test_a_newcomer_does_not_overtake_who_is_parked(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/a", 0.01, NET_200);
+    options.next_request = one_each_a_tick;
+    options.max_per_second = 20;
+    options.max_per_second_per_origin = 10;
+    ticked = 0;
+    seen_options(&options);
+    sparp *r = sparp_open(&options, NULL);
+    for (int i = 1; i <= TICKS; i++)
+        net_at(0.1 * i - 0.009, wake_run, r);
+    while (sparp_step(r, -1))
+        continue;
+    sparp_close(r);
+    seen_check_clean();
+    assert_int_equal(seen.count, 4 + 2 * TICKS);
+    for (size_t i = 0, last = 0; i < seen.count; i++) {
+        if (seen.order[i] != 1 && seen.order[i] % 2 == 1)
+            continue;
+        CHECK(seen.order[i] >= last, "%lu ends after %lu", (unsigned long)seen.order[i],
+              (unsigned long)last);
+        last = seen.order[i];
+    }
+}
+
 /* Its request has ended and its connection is closed; 20 seconds later another one comes. */
 static void test_a_closed_origin_is_remembered_though_nobody_uses_it(void **state) {
     (void)state;
@@ -1477,6 +1521,25 @@ static void test_a_hop_that_starves_is_no_new_attempt(void **state) {
     assert_int_equal(run().success, 1);
     assert_int_equal(seen.results[0].attempts, 1);
     CHECK(net_now() < 0.2, "%f s", net_now());
+}
+
+/* 2 has been let go by its origin, and no permit is given yet, when the run is drained: the hop
+   that is parked behind it has the turn. */
+static void test_a_drain_does_not_forget_a_parked_hop(void **state) {
+    (void)state;
+    net_answer("/go", 0.3, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.45, NET_200);
+    options.max_at_once_per_origin = 1;
+    options.permit = permit_by_time;
+    denied_from = 0.4;
+    denied_until = 2;
+    net.poll_limit = 10000;
+    get(H "/go");
+    get_many(2, "http://10.0.0.2/a");
+    run_with_a_call(1, sparp_drain);
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(2, SPARP_OUTCOME_NOT_STARTED);
+    assert_near(seen.at[0], 2.45, 0.02);
 }
 
 /* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
@@ -2643,6 +2706,7 @@ int main(void) {
         PACE(test_passes_go_on_in_their_order),
         PACE(test_20_passes_cost_nothing_and_the_21st_does),
         PACE(test_no_gate_lets_them_run_into_it),
+        PACE(test_a_newcomer_does_not_overtake_who_is_parked),
         PACE(test_a_closed_origin_is_remembered_though_nobody_uses_it),
         PACE(test_that_it_reopens_is_remembered_too),
         PACE(test_an_origin_is_forgotten_when_it_opens),
@@ -2653,6 +2717,7 @@ int main(void) {
         PACE(test_every_hop_takes_a_token),
         PACE(test_a_hop_waits_at_a_closed_origin),
         PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_drain_does_not_forget_a_parked_hop),
         PACE(test_a_redirect_opens_it_further),
         PACE(test_a_hop_that_starves_is_no_new_attempt),
         PACE(test_a_drain_lets_hops_go_on),

@@ -315,21 +315,22 @@ static void test_waiting_for_a_slot_or_a_token(void **state) {
     }
 }
 
-/* All connect at once, and then wait for their tokens one by one, with a connection in hand. */
+/* The second one connects sooner and takes the token: the first one waits, with a connection in
+   hand. */
 static void test_waiting_for_a_token_with_a_connection(void **state) {
     (void)state;
-    set_all_timers(1);
-    net_lookup("a.test", "10.0.0.1", 0);
-    net.lookup_s = 0.7;
-    net_answer("/", 0.2, NET_200);
+    set_all_timers(0.8);
+    net_host("10.0.0.1", 0.7, 0);
+    net_host("10.0.0.2", 0.19, 0);
+    net_answer("/", 0.05, NET_200);
     options.max_per_second = 2;
-    options.burst = 4;
-    options.max_at_once = 8;
-    for (int i = 0; i < 8; i++)
-        get("http://a.test/");
+    get(A "/");
+    get(B "/");
     run();
-    for (size_t i = 0; i < 8; i++)
-        assert_outcome(i, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(1, SPARP_OUTCOME_SUCCESS);
+    assert_near(seen.at[1], 0.74, 0.01);
+    assert_near(seen.at[0], 1.24, 0.01);
 }
 
 /* A connection that has lain idle for long begins anew. */

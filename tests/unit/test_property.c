@@ -195,7 +195,8 @@ static double any_permit(const char *url, void *user_data) {
     (void)user_data;
     const sparp__list *queue = current->again.count > 0 ? &current->again : &current->fresh;
     const sparp__task *t = task_of(queue->ring.next);
-    CHECK(strcmp(sparp__request_url(&t->request), url) == 0, "%s: whose permit?", net.label);
+    CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
+          net.label);
     check_may_start(current, t->origin);
     meddle(current);
     if (one_in(10)) {
@@ -217,8 +218,8 @@ static void check_origin(const sparp *run, const sparp__origin *o, size_t let_go
           || (o->timer.place > 0 && o->timer.due < NET_NEVER), "%s: parked for ever", net.label);
 }
 
-/* First come, first served: first tries start at an origin in the order of the input, but for what
-   was taken back. Whoever is seen in flight for the first time has just started. */
+/* First come, first served: first tries start at an origin in the order of the input, until it
+   closes, which takes some back. Whoever is seen in flight for the first time has just started. */
 static bool in_turn;
 static bool has_started[100];           /* by index */
 
@@ -226,7 +227,8 @@ static void check_turns(const sparp *run) {
     const sparp__link *end = &run->flying.ring;
     for (const sparp__link *at = end->next; in_turn && at != end; at = at->next) {
         const sparp__task *t = task_of(at);
-        if (t->attempts != 1 || t->on_hop || has_started[t->index])
+        if (t->attempts != 1 || t->on_hop || has_started[t->index]
+            || t->origin->gate.closed_until > 0)
             continue;
         has_started[t->index] = true;
         for (const sparp__link *next = end->next; next != at; next = next->next)

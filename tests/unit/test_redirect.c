@@ -625,6 +625,7 @@ static void test_the_body_of_a_redirect_does_not_matter(void **state) {
     follow_from(large, strlen(large), NET_KEEP, 1);
     large_answer("Content-Length: 70000\r\n", 70000);
     follow_from(large, strlen(large), NET_KEEP, 2);
+    assert_true(seen.results[0].bytes_in < 20000);      /* its length is told: none is read */
     large_answer("", 70000);
     follow_from(large, strlen(large), NET_KEEP, 2);
 }
@@ -750,6 +751,25 @@ static void test_one_at_once_and_many_hops(void **state) {
     assert_near(net_now(), 0.6, 0.01);
 }
 
+/* It has begun: it is before those that are tried again, too. */
+static void test_a_hop_is_before_the_retries(void **state) {
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        net_answer("/soft", 0.01, NET_503);
+    net_answer("/soft", 0.01, NET_200);
+    net_answer("/0", 0.05, to(302, B "/1"));
+    net_answer("/1", 0.01, NET_200);
+    options.max_per_second = 10;
+    options.burst = 6;
+    options.backoff_s = SPARP_NONE;
+    for (int i = 0; i < 5; i++)
+        get(A "/soft");
+    get(A "/0");
+    run();
+    assert_int_equal(net.num_requests, 12);
+    assert_string_equal(net.requests[6].path, "/1");
+}
+
 static void test_the_timeout_is_for_all_hops(void **state) {
     (void)state;
     net_answer("/a", 0.6, to(302, "/b"));
@@ -803,18 +823,20 @@ static void stop_at_first(sparp *run, const sparp_result *result) {
 static void test_a_stop_lets_hops_go_on_or_not(void **state) {
     (void)state;
     for (int drains = 0; drains < 2; drains++)
-        for (int waits = 0; waits < 2; waits++) {       /* the second hop flies, or waits */
+        for (int waits = 0; waits < 3; waits++) {       /* the second hop flies, or waits: */
             again();
             net_answer("/first", 0.11, NET_200);
             net_answer("/a", 0.05, to(302, B "/b"));
             net_answer("/b", 0.1, to(302, B "/c"));
             net_answer("/c", 0.1, NET_200);
             options.stop_drains = drains == 1;
-            options.max_per_second_per_origin = waits ? 5 : 0;
+            options.max_per_second_per_origin = waits == 1 ? 5 : 0;     /* for its origin */
+            options.max_per_second = waits == 2 ? 5 : 0;                /* for its token */
+            options.burst = waits == 2 ? 2 : 0;
             seen.on_result = stop_at_first;
             get("http://10.0.0.3/first");
             get(A "/a");
-            if (waits)
+            if (waits == 1)
                 get(B "/c");
             run();
             assert_outcome(0, SPARP_OUTCOME_SUCCESS);
@@ -1082,6 +1104,36 @@ static void test_hops_wait_for_descriptors(void **state) {
     }
 }
 
+/* An origin is forgotten when nobody is there any more, whoever came through it. */
+static size_t num_origins;
+
+static void count_origins(sparp *run, const sparp_result *result) {
+    keep_strings(run, result);
+    num_origins = run->pool.num_origins;
+}
+
+static void redirect_on_and_on(const net_request *request, net_rule *answer) {
+    static char text[200];
+    unsigned n = (unsigned)atoi(request->path + 1), host = (unsigned)num_wire++ % 250 + 1;
+    snprintf(text, sizeof text, "HTTP/1.1 302 Moved\r\nConnection: close\r\n"
+             "Location: http://10.0.1.%u/%u\r\nContent-Length: 0\r\n\r\n", host, n - 1);
+    answer->bytes = n == 0 ? NET_204 : text;
+    answer->size = strlen(answer->bytes);
+    answer->then = NET_FIN;
+}
+
+static void test_origins_of_hops_are_forgotten(void **state) {
+    (void)state;
+    net.server = redirect_on_and_on;
+    seen.on_result = count_origins;
+    options.max_at_once = 1;
+    for (int i = 0; i < 20; i++)
+        get(A "/5");
+    sparp_stats s = run();
+    assert_int_equal(s.redirects, 100);
+    CHECK(num_origins < 10, "%lu origins", (unsigned long)num_origins);
+}
+
 static void test_order_is_kept_over_redirects(void **state) {
     (void)state;
     const sparp_result *r;
@@ -1195,6 +1247,7 @@ int main(void) {
         REDIRECT(test_a_closed_gate_holds_the_hop),
         REDIRECT(test_the_cap_of_the_other_origin_holds_the_hop),
         REDIRECT(test_one_at_once_and_many_hops),
+        REDIRECT(test_a_hop_is_before_the_retries),
         REDIRECT(test_the_timeout_is_for_all_hops),
         REDIRECT(test_a_deadline_passes_before_a_hop),
         REDIRECT(test_a_stop_lets_hops_go_on_or_not),
@@ -1210,6 +1263,7 @@ int main(void) {
         REDIRECT(test_a_post_that_got_through_is_not_in_doubt),
         REDIRECT(test_permit_is_asked_with_the_url_of_the_hop),
         REDIRECT(test_hops_wait_for_descriptors),
+        REDIRECT(test_origins_of_hops_are_forgotten),
         REDIRECT(test_order_is_kept_over_redirects),
         REDIRECT(test_the_chain_of_the_sweep_as_it_is),
         REDIRECT(test_each_allocation_of_a_chain_fails),
