@@ -1272,6 +1272,9 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
     va_start(args, format);
     vsnprintf(fault->detail, sizeof fault->detail, format, args);
     va_end(args);
+    for (char *at = fault->detail; *at != '\0'; at++)      /* it may quote a hostile server */
+        if ((unsigned char)*at < ' ' || *at == 0x7F)
+            *at = '?';
     return false;
 }
 
@@ -8464,6 +8467,7 @@ static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) 
     bool follows = sparp__sched_turn_to_hop(run, t);
     t->body_complete = t->http.state == SPARP__HTTP_DONE
         && t->body_seen <= (uint64_t)run->options.max_body_bytes;
+    t->truncated = !t->body_complete;   /* of a refused one, which is the result */
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
