@@ -94,7 +94,7 @@ if has nginx && launch_nginx nginx_servers; then
     [ -z "$PKI" ] || secure=localhost:$port2
 fi
 modules=/usr/lib/apache2/modules
-if has apache2 && launch apache apache_server apache2 -X -f "$dir/apache.conf"; then
+if has apache2 && launch apache apache_server apache2 -DFOREGROUND -f "$dir/apache.conf"; then
     apache=127.0.0.1:$port
 fi
 if has lighttpd && launch lighttpd lighttpd_server lighttpd -D -f "$dir/lighttpd.conf"; then
