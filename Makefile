@@ -1,6 +1,7 @@
 # make              ./sparp, and the header compiled once as a check
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
+# make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others; FULL=1 for all of it (installs them)
 # make examples     the programs of examples/, into build/examples/
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
@@ -46,6 +47,9 @@ demo:
 check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh
+
+fuzz:
+	@FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/run.sh
 
 bench:
 	@sh tools/need.sh bench
@@ -93,5 +97,5 @@ uninstall:
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check bench examples static static-aarch64 static-armhf \
+.PHONY: all demo test check fuzz bench examples static static-aarch64 static-armhf \
     install uninstall clean

@@ -35,8 +35,9 @@
        }
 
    CONTENTS (search for the tag)
-       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, ERRORS, STOPPING,
-                     EVENT LOOP, TLS, LIMITS AND THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
+       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
+                     PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
+                     THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -48,11 +49,11 @@
        >>gate        what one origin allows
        >>tide        how many at once is right
        >>url         "http://host:port/path?query"
-       >>request     from the user's struct to the bytes on the wire
        >>http        response parser
        >>inflate     gzip and deflate, with SPARP_ZLIB
        >>resolve     names to addresses, on helper threads
        >>route       where to connect: proxies, resolve, connect_to
+       >>request     from the user's struct to the bytes on the wire
        >>reactor     epoll, kqueue, poll
        >>socket      connect, send, recv
        >>x509        certificates, and whom to trust
@@ -111,7 +112,7 @@
    max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
    have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
    1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries and replays. A stall is not made up for. Slot and token are taken
+   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -131,10 +132,10 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
-   which come first. It must not block: it says after how many seconds to ask again, or
-   SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
-   nothing). Until it permits nothing starts, whatever the url.
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop
+   or a cancel from inside it, which come first. It must not block: it says after how many
+   seconds to ask again, or SPARP_NONE: then sparp_wake() tells that there is news (and it may be
+   asked before that, for nothing). Until it permits nothing starts, whatever the url.
    What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
    ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
@@ -156,6 +157,40 @@
    exist and a peer that does not speak HTTP/1.1, never. A connection that the server closed
    while it lay idle is no failure: the request is replayed once, at once, if that is safe. A
    result of an unsafe request whose effect is unknown says maybe_applied.
+
+   REDIRECTS
+   301, 302, 303, 307 and 308 with a Location are followed, up to max_redirects (10), and are not
+   shown to inspect(). 303 becomes a GET (HEAD stays), 301 and 302 turn POST into GET, without the
+   body and the fields that describe it; 307 and 308, and the others, keep method and body. Each
+   hop takes a token and waits for its origin as a request does; timeout_s holds for the attempt
+   with all its hops, but not for what they wait. The next attempt begins with the first url.
+   Another origin does not get Authorization, Cookie, your Host and sensitive_headers, nor do the
+   hops behind it. Refused, with the 3xx, its fields and its body as the result, and the error
+   REDIRECT_REFUSED: the one too many, https to http, another scheme, credentials in Location,
+   two Locations. .url is the first, .final_url the last. A 417 to a request that said Expect is
+   sent again without.
+
+   BODIES
+   In memory, or streamed. on_body() takes what comes, decoded, in pieces of up to 256 KB, and may
+   ask to pause: then the connection is not read until sparp_wake(), from whatever thread, and
+   idle_timeout_s stands still; timeout_s does not. read_body() gives what goes, by offset, so that
+   each attempt can begin at 0; it is asked for up to 32 KB at a time and may say LATER, until
+   sparp_wake(). A request with a body of 1 MiB or more, or of unknown size, says Expect:
+   100-continue and waits for the word, a second at most; a header Expect of yours (or one with
+   value NULL) decides otherwise. An answer that comes before the body is sent is the answer.
+   compressed asks for gzip and deflate and decodes them, all members of a gzip file too; what is
+   damaged, cut off or followed by something else is ENCODING. max_body_bytes counts what came and
+   what it was decoded to.
+
+   PROXIES AND ADDRESSES
+   proxy for http:// is asked for whole urls, over connections that all origins share; for https://
+   it is asked to CONNECT, and sees nothing more. Credentials are sent to it alone. What goes wrong
+   before it has let us through is PROXY_FAILED, or PROXY_REFUSED with its 3xx or 4xx in .sys_error;
+   a 407 to a http:// request is a response. No environment variable is read. Proxies are spoken
+   to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
+   (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
+   race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
+   minute (a failure: a second).
 
    ERRORS
    A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
@@ -227,10 +262,12 @@
    nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
-   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
-   request pulled and not ended, and its bytes; 0.6 KB a connection, 5 KB with TLS, and with TLS
+   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.4 KB for each
+   request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
    21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
-   the fields and the body of each response in flight. Buffers are used again: once warm, a
+   the fields and the body of each response in flight; 32 KB for read_body() of each request in
+   flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
+   has paused. Buffers are used again: once warm, a
    request allocates nothing. Everything comes from sparp_options.allocator, but for name
    look-ups, which come from malloc because a helper thread may outlive the run.
 
@@ -242,14 +279,15 @@
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
    With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
    one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
-   threads, and so is parse(), except for the last answer of a request that ends SOFT_EXHAUSTED;
-   all other callbacks stay on yours. What these two and the allocator touch must be safe to use
-   from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
-   logs nothing. sparp_close() waits for a callback that a worker is in.
+   threads, and so are on_body(), read_body(), resolve_host() and parse(), except for the last
+   answer of a request that ends SOFT_EXHAUSTED; all other callbacks stay on yours. What these
+   and the allocator touch must be safe to use from several threads. Each worker has its own
+   connections, sessions, look-ups and 260 KB, and logs nothing. What is on its way to a worker
+   when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
-   Redirects (a 3xx is a response like any other), proxies, compression, HTTP/2, TLS 1.3, client
-   keys other than RSA and P-256, revocation, cookies, WebSocket. */
+   HTTP/2, TLS 1.3, client keys other than RSA and P-256, revocation, SOCKS and https proxies,
+   cookies, brotli and zstd, WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -826,6 +864,9 @@ SPARP_NO_TLS."
 #ifndef SPARP__SYS_CONNECT
 #define SPARP__SYS_CONNECT connect
 #endif
+#ifndef SPARP__SYS_BIND
+#define SPARP__SYS_BIND bind
+#endif
 #ifndef SPARP__SYS_SEND
 #define SPARP__SYS_SEND send
 #endif
@@ -988,6 +1029,15 @@ static bool sparp__str_token(sparp__str s) {
         if (!sparp__ascii_token(s.data[i]))
             return false;
     return s.size > 0;
+}
+
+static bool sparp__str_starts(sparp__str s, sparp__str prefix) {
+    if (s.size < prefix.size)
+        return false;
+    for (size_t i = 0; i < prefix.size; i++)
+        if (sparp__ascii_lower(s.data[i]) != sparp__ascii_lower(prefix.data[i]))
+            return false;
+    return true;
 }
 
 /* 1*DIGIT and nothing else: no sign, no blank, no overflow. */
@@ -1222,6 +1272,9 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
     va_start(args, format);
     vsnprintf(fault->detail, sizeof fault->detail, format, args);
     va_end(args);
+    for (char *at = fault->detail; *at != '\0'; at++)      /* it may quote a hostile server */
+        if ((unsigned char)*at < ' ' || *at == 0x7F)
+            *at = '?';
     return false;
 }
 
@@ -1590,15 +1643,43 @@ static void sparp__tide_flow(sparp__tide *tide, int64_t *fastest, int64_t ns, in
 typedef struct sparp__url {             /* slices of the text that was parsed */
     sparp__str userinfo;                /* without the @ */
     sparp__str host;                    /* without brackets, in whatever case it came */
-    sparp__str path;                    /* path and query, without the fragment; may be empty */
+    sparp__str path;                    /* path and query; may be empty */
+    sparp__str fragment;                /* without the # */
     uint16_t port;
     bool https, ipv6;
 } sparp__url;
 
+/* What a byte may be in a url, one look-up each. */
+enum {
+    SPARP__URL_BAD = 1,                 /* blank or control: nowhere */
+    SPARP__URL_ENCODE = 2,              /* see sparp__url_must_encode */
+    SPARP__URL_HOST = 4,                /* in a host name */
+    SPARP__URL_END = 8                  /* ends the authority */
+};
+
+static const unsigned char sparp__url_class[256] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 0, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 0, 2, 0, 2, 8,
+    0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 2, 0, 2, 4,
+    2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
+    4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 0, 1,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2
+};
+
 /* Bytes that may not stand in a path or query as they are (RFC 3986 §2) but that people write
    there all the same. A % is left alone: what is encoded already is not encoded twice. */
 static bool sparp__url_must_encode(char c) {
-    return (unsigned char)c >= 0x80 || strchr("\"<>\\^`{|}", c) != NULL;
+    return (sparp__url_class[(unsigned char)c] & SPARP__URL_ENCODE) != 0;
 }
 
 static const char *sparp__url_scheme(sparp__str *rest, sparp__url *out) {
@@ -1641,22 +1722,23 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
     if (host.size > SPARP__HOST_MAX)
         return "url has a host name of more than 253 bytes";
     for (size_t i = 0; i < host.size; i++) {
-        char c = host.data[i];
-        if ((unsigned char)c >= 0x80)
-            return "url has a host that is not ASCII: write its punycode form (xn--...)";
-        if (!sparp__ascii_alpha(c) && !sparp__ascii_digit(c) && c != '-' && c != '.' && c != '_')
-            return "url has a character in its host that no host name has";
+        unsigned char c = (unsigned char)host.data[i];
+        if ((sparp__url_class[c] & SPARP__URL_HOST) != 0)
+            continue;
+        return c >= 0x80 ? "url has a host that is not ASCII: write its punycode form (xn--...)"
+                         : "url has a character in its host that no host name has";
     }
     return host.data[0] == '.' ? "url has a host name that begins with a dot" : NULL;
 }
 
 static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
-    for (size_t i = authority.size; i > 0; i--)
-        if (authority.data[i - 1] == '@') {
-            out->userinfo = sparp__str_make(authority.data, i - 1);
-            authority = sparp__str_skip(authority, i);
-            break;
-        }
+    size_t at = authority.size;
+    while (at > 0 && authority.data[at - 1] != '@')
+        at--;
+    if (at > 0) {
+        out->userinfo = sparp__str_make(authority.data, at - 1);
+        authority = sparp__str_skip(authority, at);
+    }
     for (size_t i = 0; i < out->userinfo.size; i++)     /* a browser would see another host */
         if (sparp__url_must_encode(out->userinfo.data[i]))
             return "url has a character in its user name that must be percent-encoded";
@@ -1677,22 +1759,23 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] == ' ')
-            return "url has a raw space: write %20";
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F)
-            return "url has a control character";
-    }
+    for (size_t i = 0; i < text.size; i++)
+        if ((sparp__url_class[(unsigned char)text.data[i]] & SPARP__URL_BAD) != 0)
+            return text.data[i] == ' ' ? "url has a raw space: write %20"
+                                       : "url has a control character";
     sparp__str rest = text;
     const char *wrong = sparp__url_scheme(&rest, out);
     if (wrong != NULL)
         return wrong;
-    size_t end = 0, hash = 0;
-    while (end < rest.size && strchr("/?#", rest.data[end]) == NULL)
+    size_t end = 0;
+    while (end < rest.size
+           && (sparp__url_class[(unsigned char)rest.data[end]] & SPARP__URL_END) == 0)
         end++;
-    for (hash = end; hash < rest.size && rest.data[hash] != '#'; hash++)
-        continue;
+    const char *sharp = end < rest.size
+        ? (const char *)memchr(rest.data + end, '#', rest.size - end) : NULL;
+    size_t hash = sharp != NULL ? (size_t)(sharp - rest.data) : rest.size;
     out->path = sparp__str_make(rest.data + end, hash - end);
+    out->fragment = sparp__str_skip(rest, hash < rest.size ? hash + 1 : hash);
     return sparp__url_authority(sparp__str_make(rest.data, end), out);
 }
 
@@ -1832,342 +1915,6 @@ static bool sparp__url_resolve(sparp__env *env, sparp__buf *out, sparp__str base
 }
 
 /* ============================================================================================ */
-/* >>request    from the user's struct to the bytes on the wire, built once and sent as often as */
-/*              it takes. Nothing passes unchecked: CR, LF and NUL do not reach the wire.        */
-/*              Uses url, buf, env.                                                              */
-/* ============================================================================================ */
-
-typedef struct sparp__request {         /* zeroed: empty; its buffer is reused */
-    sparp__buf  image;                  /* head and body, then the url, then the method */
-    size_t      wire_size, url_at, method_at;
-    char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
-    uint16_t    port;
-    bool        https, replay_safe, is_head;
-} sparp__request;
-
-typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
-    const sparp_field *own;
-    size_t             num_own;
-    const sparp_field *run;
-    size_t             num_run;
-} sparp__fields;
-
-/* The last line of that name in one list; NULL: none. */
-static const sparp_field *sparp__fields_in(const sparp_field *list, size_t count,
-                                           const char *name) {
-    for (size_t i = count; i > 0; i--)
-        if (sparp__str_same(sparp__str_of(list[i - 1].name), name))
-            return &list[i - 1];
-    return NULL;
-}
-
-static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
-    const sparp_field *own = sparp__fields_in(fields->own, fields->num_own, name);
-    return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
-}
-
-static const char *sparp__request_check_value(const char *value) {
-    for (; *value != '\0'; value++)
-        if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7F)
-            return "has a control character in its value";
-    return NULL;
-}
-
-/* NULL, or what is wrong with this line. Names that frame the message are ours to set. */
-static const char *sparp__request_check_field(const sparp_field *f, size_t body_size) {
-    uint64_t length;
-    if (f->name == NULL || !sparp__str_token(sparp__str_of(f->name)))
-        return "has a name that is not a token";
-    if (f->value == NULL)
-        return NULL;
-    sparp__str name = sparp__str_of(f->name);
-    if (sparp__str_same(name, "transfer-encoding"))
-        return "is set by sparp";
-    if (sparp__str_same(name, "content-length")
-        && (!sparp__str_number(sparp__str_trim(sparp__str_of(f->value)), UINT64_MAX, &length)
-            || length != body_size))
-        return "contradicts the body";
-    if (sparp__str_same(name, "host") && sparp__str_trim(sparp__str_of(f->value)).size == 0)
-        return "is empty";
-    return sparp__request_check_value(f->value);
-}
-
-static bool sparp__request_check_fields(const sparp_field *fields, size_t count, size_t body_size,
-                                        sparp__fault *fault) {
-    if (count > 0 && fields == NULL)
-        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "headers is NULL, num_headers %lu",
-                                (unsigned long)count);
-    for (size_t i = 0; i < count; i++) {
-        const char *wrong = sparp__request_check_field(&fields[i], body_size);
-        if (wrong != NULL)
-            return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "header %lu (%.40s) %s",
-                                    (unsigned long)i + 1,
-                                    fields[i].name != NULL ? fields[i].name : "NULL", wrong);
-    }
-    return true;
-}
-
-static bool sparp__request_check(const sparp_request *in, size_t body_size, sparp__fault *fault) {
-    const char *wrong = NULL;
-    if (in->url == NULL)
-        wrong = "url is missing";
-    else if (in->json != NULL && (in->body != NULL || in->body_size > 0))
-        wrong = "body and json are both set";
-    else if (in->body == NULL && in->body_size > 0)
-        wrong = "body is NULL, but body_size is not 0";
-    else if (in->query == NULL && in->num_query > 0)
-        wrong = "query is NULL, but num_query is not 0";
-    else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
-        wrong = "method is not a token";
-    else if (in->method != NULL && strcmp(in->method, "CONNECT") == 0)
-        wrong = "method CONNECT is for proxies";
-    else if (!(in->timeout_s >= 0 || in->timeout_s == SPARP_NONE))
-        wrong = "timeout_s is negative";
-    else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
-        wrong = "deadline_s is negative";
-    for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
-        if (in->query[i].name == NULL)
-            wrong = "query has a parameter without a name";
-    if (wrong != NULL)
-        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
-    return sparp__request_check_fields(in->headers, in->num_headers, body_size, fault);
-}
-
-static bool sparp__request_add_encoded(sparp__env *env, sparp__buf *b, const char *text) {
-    bool ok = true;
-    for (; ok && *text != '\0'; text++)
-        ok = sparp__url_unreserved(*text) ? sparp__buf_byte(env, b, *text)
-                                          : sparp__buf_percent(env, b, *text);
-    return ok;
-}
-
-/* The request target: path and query as given, then the parameters. */
-static bool sparp__request_add_target(sparp__env *env, sparp__buf *b, sparp__str path,
-                                      const sparp_request *in) {
-    bool ok = path.size > 0 && path.data[0] == '/' ? true : sparp__buf_byte(env, b, '/');
-    for (size_t from = 0, i = 0; ok && i <= path.size; i++)
-        if (i == path.size || sparp__url_must_encode(path.data[i])) {
-            ok = sparp__buf_append(env, b, path.data + from, i - from)
-                && (i == path.size || sparp__buf_percent(env, b, path.data[i]));
-            from = i + 1;
-        }
-    const char *separator = path.size == 0 || memchr(path.data, '?', path.size) == NULL ? "?"
-        : strchr("?&", path.data[path.size - 1]) != NULL ? "" : "&";
-    for (size_t i = 0; ok && i < in->num_query; i++) {
-        const char *value = in->query[i].value;
-        ok = sparp__buf_text(env, b, separator)
-            && sparp__request_add_encoded(env, b, in->query[i].name)
-            && (value == NULL || (sparp__buf_byte(env, b, '=')
-                                  && sparp__request_add_encoded(env, b, value)));
-        separator = "&";
-    }
-    return ok;
-}
-
-static bool sparp__request_add_host(sparp__env *env, sparp__buf *b, const sparp__url *url) {
-    bool ok = true;
-    if (url->ipv6)
-        ok = sparp__buf_byte(env, b, '[');
-    ok = ok && sparp__buf_add(env, b, url->host);
-    if (url->ipv6)
-        ok = ok && sparp__buf_byte(env, b, ']');
-    if (url->port != (url->https ? 443 : 80))
-        ok = ok && sparp__buf_byte(env, b, ':') && sparp__buf_number(env, b, url->port);
-    return ok;
-}
-
-static bool sparp__request_add_line(sparp__env *env, sparp__buf *b, const char *name,
-                                    const char *value) {
-    return sparp__buf_text(env, b, name) && sparp__buf_text(env, b, ": ")
-        && sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(value)))
-        && sparp__buf_text(env, b, "\r\n");
-}
-
-/* A line that we send unless the user has one of that name, or has switched it off. */
-static bool sparp__request_add_default(sparp__env *env, sparp__buf *b, const sparp__fields *fields,
-                                       const char *name, const char *value) {
-    return sparp__fields_find(fields, name) != NULL
-        || sparp__request_add_line(env, b, name, value);
-}
-
-static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const sparp_field *list,
-                                      size_t count, const sparp_field *above, size_t num_above) {
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        if (list[i].value == NULL || sparp__str_same(sparp__str_of(list[i].name), "host")
-            || sparp__str_same(sparp__str_of(list[i].name), "content-length")
-            || sparp__fields_in(above, num_above, list[i].name) != NULL)
-            continue;
-        ok = sparp__request_add_line(env, b, list[i].name, list[i].value);
-    }
-    return ok;
-}
-
-/* "user:password" of the url as RFC 7617 credentials; percent-encoded bytes are decoded first. */
-static bool sparp__request_add_basic(sparp__env *env, sparp__buf *b, sparp__str userinfo) {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bool ok = sparp__buf_text(env, b, "Authorization: Basic ");
-    bool colon = memchr(userinfo.data, ':', userinfo.size) != NULL;
-    uint32_t word = 0;
-    int bits = 0, count = 0;
-    for (size_t i = 0; ok && i < userinfo.size + (colon ? 0 : 1); i++, count++) {
-        unsigned char c = i < userinfo.size ? (unsigned char)userinfo.data[i] : ':';
-        if (c == '%' && i + 2 < userinfo.size && sparp__hex_value(userinfo.data[i + 1]) >= 0
-            && sparp__hex_value(userinfo.data[i + 2]) >= 0) {
-            c = (unsigned char)(sparp__hex_value(userinfo.data[i + 1]) * 16
-                                + sparp__hex_value(userinfo.data[i + 2]));
-            i += 2;
-        }
-        word = word << 8 | c;
-        for (bits += 8; ok && bits >= 6; bits -= 6)
-            ok = sparp__buf_byte(env, b, digits[word >> (bits - 6) & 63]);
-    }
-    if (bits > 0)
-        ok = ok && sparp__buf_byte(env, b, digits[word << (6 - bits) & 63]);
-    for (; count % 3 != 0; count++)
-        ok = ok && sparp__buf_byte(env, b, '=');
-    return ok && sparp__buf_text(env, b, "\r\n");
-}
-
-/* The line that frames the body. A body-less POST says 0, so that no server waits for one
-   (RFC 9110 §8.6). */
-static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
-                                      size_t body_size) {
-    if (body_size == 0 && strcmp(method, "POST") != 0 && strcmp(method, "PUT") != 0
-        && strcmp(method, "PATCH") != 0)
-        return true;
-    return sparp__buf_text(env, b, "Content-Length: ") && sparp__buf_number(env, b, body_size)
-        && sparp__buf_text(env, b, "\r\n");
-}
-
-static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_request *in,
-                                    const sparp__url *url, const sparp__fields *fields,
-                                    size_t body_size) {
-    const char *method = in->method;
-    const sparp_field *host = sparp__fields_find(fields, "host");
-    bool ok = sparp__buf_text(env, b, method) && sparp__buf_byte(env, b, ' ')
-        && sparp__request_add_target(env, b, url->path, in)
-        && sparp__buf_text(env, b, " HTTP/1.1\r\nHost: ");
-    if (ok && host != NULL && host->value != NULL)
-        ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
-    else
-        ok = ok && sparp__request_add_host(env, b, url);
-    ok = ok && sparp__buf_text(env, b, "\r\n")
-        && sparp__request_add_default(env, b, fields, "User-Agent", "sparp/" SPARP_VERSION_STRING)
-        && sparp__request_add_default(env, b, fields, "Accept", "*/*");
-    if (in->json != NULL)
-        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type", "application/json");
-    if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
-        ok = ok && sparp__request_add_basic(env, b, url->userinfo);
-    return ok
-        && sparp__request_add_fields(env, b, fields->run, fields->num_run,
-                                     fields->own, fields->num_own)
-        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0)
-        && sparp__request_add_length(env, b, method, body_size)
-        && sparp__buf_text(env, b, "\r\n");
-}
-
-/* The url for people: with the parameters, without fragment and password. */
-static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_request *in,
-                                   const sparp__url *url) {
-    return sparp__buf_text(env, b, url->https ? "https://" : "http://")
-        && (url->userinfo.size == 0 || sparp__buf_text(env, b, "***@"))
-        && sparp__request_add_host(env, b, url)
-        && sparp__request_add_target(env, b, url->path, in)
-        && sparp__buf_byte(env, b, '\0');
-}
-
-/* Safe to send twice: RFC 9110 §9.2.2, or said to be. */
-static bool sparp__request_is_safe(const sparp_request *in, const sparp__fields *fields) {
-    static const char methods[] = " GET HEAD OPTIONS TRACE PUT DELETE ";
-    const char *at = strstr(methods, in->method);
-    const sparp_field *key = sparp__fields_find(fields, "idempotency-key");
-    return in->idempotent || (key != NULL && key->value != NULL)
-        || (at != NULL && at > methods && at[-1] == ' ' && at[strlen(in->method)] == ' ');
-}
-
-static void sparp__request_set_origin(sparp__request *r, const sparp__url *url) {
-    size_t n = url->host.size;
-    if (n > 1 && url->host.data[n - 1] == '.')
-        n--;
-    for (size_t i = 0; i < n; i++)
-        r->host[i] = sparp__ascii_lower(url->host.data[i]);
-    r->host[n] = '\0';
-    r->port = url->port;
-}
-
-/* The url and the method of a request that is refused, as far as they can be shown. */
-static bool sparp__request_keep_names(sparp__env *env, sparp__request *r, const char *url,
-                                      const char *method) {
-    r->image.size = 0;
-    r->wire_size = r->url_at = 0;
-    r->method_at = strlen(url) + 1;
-    return sparp__buf_append(env, &r->image, url, strlen(url) + 1)
-        && sparp__buf_append(env, &r->image, method, strlen(method) + 1);
-}
-
-/* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
-   url and method is kept as can be. */
-static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
-                                 const sparp_field *run_fields, size_t num_run_fields,
-                                 sparp__fault *fault) {
-    sparp__url url;
-    sparp__fields fields;
-    sparp_request in = *user;
-    const void *body = in.json != NULL ? in.json : in.body;
-    size_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
-    const char *wrong = NULL;
-    r->host[0] = '\0';
-    r->is_head = r->replay_safe = false;
-    if (in.method == NULL)
-        in.method = body != NULL ? "POST" : "GET";
-    if (!sparp__request_check(&in, body_size, fault))
-        wrong = fault->detail;
-    else if ((wrong = sparp__url_parse(sparp__str_of(in.url), &url)) != NULL)
-        sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
-    if (wrong != NULL) {
-        bool secret = in.url != NULL && strchr(in.url, '@') != NULL;
-        if (!sparp__request_keep_names(env, r, in.url == NULL ? "" : secret ? "***" : in.url,
-                                       in.method))
-            sparp__request_keep_names(env, r, "", "");
-        return false;
-    }
-    fields.own = in.headers;
-    fields.num_own = in.num_headers;
-    fields.run = run_fields;
-    fields.num_run = num_run_fields;
-    r->image.size = 0;
-    bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, body_size)
-        && sparp__buf_append(env, &r->image, (const char *)body, body_size);
-    r->wire_size = r->url_at = r->image.size;
-    ok = ok && sparp__request_add_url(env, &r->image, &in, &url);
-    r->method_at = r->image.size;
-    ok = ok && sparp__buf_append(env, &r->image, in.method, strlen(in.method) + 1);
-    if (!ok) {
-        sparp__request_keep_names(env, r, "", "");
-        return sparp__fault_memory(fault);
-    }
-    sparp__request_set_origin(r, &url);
-    r->is_head = strcmp(in.method, "HEAD") == 0;
-    r->replay_safe = sparp__request_is_safe(&in, &fields);
-    r->https = url.https;
-    if (url.https && !SPARP__TLS)
-        return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
-                                "TLS");
-    return true;
-}
-
-/* Never NULL, also when there was no memory for them. */
-static const char *sparp__request_url(const sparp__request *r) {
-    return r->url_at < r->image.size ? r->image.data + r->url_at : "";
-}
-
-static const char *sparp__request_method(const sparp__request *r) {
-    return r->method_at < r->image.size ? r->image.data + r->method_at : "";
-}
-
-/* ============================================================================================ */
 /* >>http       the response parser (RFC 9112), resumable at every byte. Bytes come in as slices; */
 /*              one event at a time goes out; no descriptor, no clock. What is refused is        */
 /*              refused at once. Uses buf, env.                                                  */
@@ -2222,6 +1969,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     int          keep_alive_s;          /* what Keep-Alive: timeout= said; -1: nothing */
     bool         has_head;              /* status and fields are complete and stay so */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
+    bool         told_continue;         /* 100 has come: the body is welcome */
     sparp__fault fault;
 } sparp__http;
 
@@ -2244,6 +1992,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->keep_alive_s = -1;
     h->is_head_request = is_head_request;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
+    h->told_continue = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -2266,17 +2015,18 @@ static sparp__http_event sparp__http_too_large(sparp__http *h, const char *what)
     return SPARP__HTTP_FAILED;
 }
 
-/* A peer that speaks something else is known by its first bytes: no need to wait for a line. */
-static sparp__http_event sparp__http_check_start(sparp__http *h, sparp__str line) {
+/* A peer that speaks something else is known by its first bytes: no need to wait for a line, nor
+   to collect one. `in` is what comes next of it. */
+static sparp__http_event sparp__http_check_start(sparp__http *h, sparp__str in) {
     static const char start[] = "HTTP/1.";
-    size_t n = line.size < 7 ? line.size : 7;
-    if (memcmp(line.data, start, n) == 0)
-        return SPARP__HTTP_GO_ON;
-    if (line.data[0] == 0x15 || line.data[0] == 0x16)
-        return sparp__http_bad(h, "the peer speaks TLS");
-    if (n > 5 && memcmp(line.data, start, 5) == 0)
-        return sparp__http_bad(h, "another HTTP version");
-    return sparp__http_bad(h, "no status line");
+    for (size_t i = h->line.size, k = 0; i < 7 && k < in.size; i++, k++) {
+        if (in.data[k] == start[i])
+            continue;
+        if (i == 0 && (in.data[0] == 0x15 || in.data[0] == 0x16))
+            return sparp__http_bad(h, "the peer speaks TLS");
+        return sparp__http_bad(h, i < 5 ? "no status line" : "another HTTP version");
+    }
+    return SPARP__HTTP_GO_ON;
 }
 
 /* The next line, without its end, in *line: a slice of `in`, or of h->line if it came in parts.
@@ -2307,10 +2057,6 @@ static sparp__http_event sparp__http_take_line(sparp__env *env, sparp__http *h, 
 
 static sparp__http_event sparp__http_on_status(sparp__http *h, sparp__str line) {
     uint64_t status;
-    if (line.size < 7)
-        return sparp__http_bad(h, "no status line");
-    if (sparp__http_check_start(h, line) == SPARP__HTTP_FAILED)
-        return SPARP__HTTP_FAILED;
     if (line.size < 12 || !sparp__ascii_digit(line.data[7]) || line.data[8] != ' '
         || !sparp__str_number(sparp__str_make(line.data + 9, 3), 999, &status)
         || status < 100 || (line.size > 12 && line.data[12] != ' '))
@@ -2492,6 +2238,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
         if (++h->interim > SPARP__HTTP_MAX_INTERIM)
             return sparp__http_bad(h, "more than 32 interim responses");
+        h->told_continue = h->told_continue || h->status == 100;
         h->head.size = h->num_fields = 0;
         h->state = SPARP__HTTP_STATUS;
         return SPARP__HTTP_GO_ON;
@@ -2507,12 +2254,15 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
 
 /* Status line, field lines, trailer lines. */
 static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, sparp__str *in) {
-    sparp__str line;
+    sparp__str line = sparp__str_make(NULL, 0);
     bool trailer = h->state == SPARP__HTTP_TRAILER;
+    size_t room = h->max_head - h->head_bytes;
+    if (h->state == SPARP__HTTP_STATUS
+        && sparp__http_check_start(h, sparp__str_make(in->data, in->size < room ? in->size : room))
+            == SPARP__HTTP_FAILED)
+        return SPARP__HTTP_FAILED;
     sparp__http_event event =
         sparp__http_take_line(env, h, in, trailer ? &h->overhead : &h->head_bytes, &line);
-    if (event == SPARP__HTTP_MORE && h->state == SPARP__HTTP_STATUS)
-        return sparp__http_check_start(h, line) == SPARP__HTTP_FAILED ? SPARP__HTTP_FAILED : event;
     if (event != SPARP__HTTP_GO_ON)
         return event;
     if (h->state == SPARP__HTTP_STATUS)
@@ -2689,6 +2439,7 @@ typedef enum sparp__inflate_coding {
 } sparp__inflate_coding;
 
 typedef struct sparp__inflate {
+    struct sparp__inflate *next;        /* among those not in use: see sparp.inflaters */
     z_stream             z;
     sparp__inflate_state state;
     bool                 gzip, began;
@@ -2981,11 +2732,20 @@ static void sparp__dns_free_shared(sparp__dns_shared *shared) {
 }
 
 /* Safe in a signal handler and on any thread. A full pipe is as good: the loop will wake. */
-static void sparp__dns_wake(const sparp__dns_shared *shared) {
+static void sparp__dns_send(const sparp__dns_shared *shared, const char *why) {
     int keep = errno;
-    while (SPARP__SYS_WRITE(shared->wake[1], "", 1) < 0 && errno == EINTR)
+    while (SPARP__SYS_WRITE(shared->wake[1], why, 1) < 0 && errno == EINTR)
         continue;
     errno = keep;
+}
+
+static void sparp__dns_wake(const sparp__dns_shared *shared) {
+    sparp__dns_send(shared, "");
+}
+
+/* The user's word that there is news for callbacks that had said: later. */
+static void sparp__dns_wake_for_user(const sparp__dns_shared *shared) {
+    sparp__dns_send(shared, "u");
 }
 
 /* Alternating families, beginning with the one the system prefers (RFC 8305 §4). */
@@ -3662,6 +3422,492 @@ static const char *sparp__route_check(const sparp_options *o) {
 }
 
 /* ============================================================================================ */
+/* >>request    from the user's struct to the bytes on the wire, built once and sent as often as */
+/*              it takes. Nothing passes unchecked: CR, LF and NUL do not reach the wire.        */
+/*              Uses url, route, buf, env.                                                       */
+/* ============================================================================================ */
+
+#define SPARP__EXPECT_MIN (1024 * 1024) /* bytes of a body that asks before it comes */
+
+typedef struct sparp__request {         /* zeroed: empty; its buffer is reused */
+    /* Head and body, then url, method, and the url with its fragment if it has one. */
+    sparp__buf  image;
+    size_t      head_size, wire_size, url_at, method_at, final_at;
+    int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
+    uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
+    char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
+    uint16_t    port;
+    bool        https, replay_safe, is_head;
+    bool        expects;                /* the body waits for 100 Continue */
+} sparp__request;
+
+typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
+    const sparp_field *own;
+    size_t             num_own;
+    const sparp_field *run;
+    size_t             num_run;
+    bool               compressed;      /* sparp_options.compressed */
+} sparp__fields;
+
+/* The last line of that name in one list; NULL: none. */
+static const sparp_field *sparp__fields_in(const sparp_field *list, size_t count,
+                                           const char *name) {
+    for (size_t i = count; i > 0; i--)
+        if (sparp__str_same(sparp__str_of(list[i - 1].name), name))
+            return &list[i - 1];
+    return NULL;
+}
+
+static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
+    const sparp_field *own = sparp__fields_in(fields->own, fields->num_own, name);
+    return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
+}
+
+static const char *sparp__request_check_value(const char *value) {
+    for (; *value != '\0'; value++)
+        if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7F)
+            return "has a control character in its value";
+    return NULL;
+}
+
+/* NULL, or what is wrong with this line. Names that frame the message are ours to set. */
+static const char *sparp__request_check_field(const sparp_field *f, uint64_t body_size) {
+    uint64_t length;
+    if (f->name == NULL || !sparp__str_token(sparp__str_of(f->name)))
+        return "has a name that is not a token";
+    if (f->value == NULL)
+        return NULL;
+    sparp__str name = sparp__str_of(f->name);
+    if (sparp__str_same(name, "transfer-encoding"))
+        return "is set by sparp";
+    if (sparp__str_same(name, "content-length")
+        && (!sparp__str_number(sparp__str_trim(sparp__str_of(f->value)), INT64_MAX, &length)
+            || length != body_size))
+        return "contradicts the body";
+    if (sparp__str_same(name, "host") && sparp__str_trim(sparp__str_of(f->value)).size == 0)
+        return "is empty";
+    return sparp__request_check_value(f->value);
+}
+
+static bool sparp__request_check_fields(const sparp_field *fields, size_t count,
+                                        uint64_t body_size, sparp__fault *fault) {
+    if (count > 0 && fields == NULL)
+        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "headers is NULL, num_headers %lu",
+                                (unsigned long)count);
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong = sparp__request_check_field(&fields[i], body_size);
+        if (wrong != NULL)
+            return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "header %lu (%.40s) %s",
+                                    (unsigned long)i + 1,
+                                    fields[i].name != NULL ? fields[i].name : "NULL", wrong);
+    }
+    return true;
+}
+
+static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
+                                 sparp__fault *fault) {
+    const char *wrong = NULL;
+    if (in->url == NULL)
+        wrong = "url is missing";
+    else if (in->json != NULL && (in->body != NULL || in->body_size > 0))
+        wrong = "body and json are both set";
+    else if (in->read_body != NULL && (in->body != NULL || in->json != NULL))
+        wrong = "read_body and body or json are both set";
+    else if (in->body == NULL && in->body_size > 0 && in->read_body == NULL)
+        wrong = "body is NULL, but body_size is not 0";
+    else if (in->query == NULL && in->num_query > 0)
+        wrong = "query is NULL, but num_query is not 0";
+    else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
+        wrong = "method is not a token";
+    else if (in->method != NULL && strcmp(in->method, "CONNECT") == 0)
+        wrong = "method CONNECT is for proxies";
+    else if (!(in->timeout_s >= 0 || in->timeout_s == SPARP_NONE))
+        wrong = "timeout_s is negative";
+    else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
+        wrong = "deadline_s is negative";
+    for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
+        if (in->query[i].name == NULL)
+            wrong = "query has a parameter without a name";
+    if (wrong != NULL)
+        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
+    return sparp__request_check_fields(in->headers, in->num_headers, body_size, fault);
+}
+
+static bool sparp__request_add_encoded(sparp__env *env, sparp__buf *b, const char *text) {
+    bool ok = true;
+    for (; ok && *text != '\0'; text++)
+        ok = sparp__url_unreserved(*text) ? sparp__buf_byte(env, b, *text)
+                                          : sparp__buf_percent(env, b, *text);
+    return ok;
+}
+
+static bool sparp__request_add_host(sparp__env *env, sparp__buf *b, const sparp__url *url) {
+    bool ok = true;
+    if (url->ipv6)
+        ok = sparp__buf_byte(env, b, '[');
+    ok = ok && sparp__buf_add(env, b, url->host);
+    if (url->ipv6)
+        ok = ok && sparp__buf_byte(env, b, ']');
+    if (url->port != (url->https ? 443 : 80))
+        ok = ok && sparp__buf_byte(env, b, ':') && sparp__buf_number(env, b, url->port);
+    return ok;
+}
+
+/* The request target: path and query as given, then the parameters. */
+static bool sparp__request_add_target(sparp__env *env, sparp__buf *b, sparp__str path,
+                                      const sparp_request *in) {
+    bool ok = path.size > 0 && path.data[0] == '/' ? true : sparp__buf_byte(env, b, '/');
+    for (size_t from = 0, i = 0; ok && i <= path.size; i++)
+        if (i == path.size || sparp__url_must_encode(path.data[i])) {
+            ok = sparp__buf_append(env, b, path.data + from, i - from)
+                && (i == path.size || sparp__buf_percent(env, b, path.data[i]));
+            from = i + 1;
+        }
+    const char *separator = path.size == 0 || memchr(path.data, '?', path.size) == NULL ? "?"
+        : strchr("?&", path.data[path.size - 1]) != NULL ? "" : "&";
+    for (size_t i = 0; ok && i < in->num_query; i++) {
+        const char *value = in->query[i].value;
+        ok = sparp__buf_text(env, b, separator)
+            && sparp__request_add_encoded(env, b, in->query[i].name)
+            && (value == NULL || (sparp__buf_byte(env, b, '=')
+                                  && sparp__request_add_encoded(env, b, value)));
+        separator = "&";
+    }
+    return ok;
+}
+
+static bool sparp__request_add_line(sparp__env *env, sparp__buf *b, const char *name,
+                                    const char *value) {
+    return sparp__buf_text(env, b, name) && sparp__buf_text(env, b, ": ")
+        && sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(value)))
+        && sparp__buf_text(env, b, "\r\n");
+}
+
+/* "user:password" of the url as RFC 7617 credentials; percent-encoded bytes are decoded first. */
+static bool sparp__request_add_basic(sparp__env *env, sparp__buf *b, sparp__str userinfo) {
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bool ok = sparp__buf_text(env, b, "Authorization: Basic ");
+    bool colon = memchr(userinfo.data, ':', userinfo.size) != NULL;
+    uint32_t word = 0;
+    int bits = 0, count = 0;
+    for (size_t i = 0; ok && i < userinfo.size + (colon ? 0 : 1); i++, count++) {
+        unsigned char c = i < userinfo.size ? (unsigned char)userinfo.data[i] : ':';
+        if (c == '%' && i + 2 < userinfo.size && sparp__hex_value(userinfo.data[i + 1]) >= 0
+            && sparp__hex_value(userinfo.data[i + 2]) >= 0) {
+            c = (unsigned char)(sparp__hex_value(userinfo.data[i + 1]) * 16
+                                + sparp__hex_value(userinfo.data[i + 2]));
+            i += 2;
+        }
+        word = word << 8 | c;
+        for (bits += 8; ok && bits >= 6; bits -= 6)
+            ok = sparp__buf_byte(env, b, digits[word >> (bits - 6) & 63]);
+    }
+    if (bits > 0)
+        ok = ok && sparp__buf_byte(env, b, digits[word << (6 - bits) & 63]);
+    for (; count % 3 != 0; count++)
+        ok = ok && sparp__buf_byte(env, b, '=');
+    return ok && sparp__buf_text(env, b, "\r\n");
+}
+
+/* Method and target. A proxy for http wants the whole url (RFC 9112 §3.2.2), and credentials. */
+static bool sparp__request_add_start(sparp__env *env, sparp__buf *b, const sparp_request *in,
+                                     const sparp__url *url, const sparp__proxy *proxy) {
+    return sparp__buf_text(env, b, in->method) && sparp__buf_byte(env, b, ' ')
+        && (proxy == NULL || (sparp__buf_text(env, b, "http://")
+                              && sparp__request_add_host(env, b, url)))
+        && sparp__request_add_target(env, b, url->path, in)
+        && sparp__buf_text(env, b, " HTTP/1.1\r\n");
+}
+
+static bool sparp__request_add_proxy(sparp__env *env, sparp__buf *b, const sparp__proxy *proxy) {
+    return proxy == NULL || proxy->userinfo.size == 0
+        || (sparp__buf_text(env, b, "Proxy-") && sparp__request_add_basic(env, b, proxy->userinfo));
+}
+
+/* A line that we send unless the user has one of that name, or has switched it off. */
+static bool sparp__request_add_default(sparp__env *env, sparp__buf *b, const sparp__fields *fields,
+                                       const char *name, const char *line) {
+    return sparp__fields_find(fields, name) != NULL || sparp__buf_text(env, b, line);
+}
+
+static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const sparp_field *list,
+                                      size_t count, const sparp_field *above, size_t num_above) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        if (list[i].value == NULL || sparp__str_same(sparp__str_of(list[i].name), "host")
+            || sparp__str_same(sparp__str_of(list[i].name), "content-length")
+            || sparp__fields_in(above, num_above, list[i].name) != NULL)
+            continue;
+        ok = sparp__request_add_line(env, b, list[i].name, list[i].value);
+    }
+    return ok;
+}
+
+/* The line that frames the body. A body-less POST says 0, so that no server waits for one
+   (RFC 9110 §8.6). */
+static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
+                                      uint64_t body_size) {
+    if (body_size == UINT64_MAX)
+        return sparp__buf_text(env, b, "Transfer-Encoding: chunked\r\n");
+    if (body_size == 0 && strcmp(method, "POST") != 0 && strcmp(method, "PUT") != 0
+        && strcmp(method, "PATCH") != 0)
+        return true;
+    return sparp__buf_text(env, b, "Content-Length: ") && sparp__buf_number(env, b, body_size)
+        && sparp__buf_text(env, b, "\r\n");
+}
+
+/* A large body asks first (RFC 9110 §10.1.1), unless the user has a word on Expect himself. */
+static bool sparp__request_expects(const sparp__fields *fields, uint64_t body_size) {
+    const sparp_field *own = sparp__fields_find(fields, "expect");
+    if (own == NULL)
+        return body_size >= SPARP__EXPECT_MIN;
+    return own->value != NULL && body_size > 0
+        && sparp__str_same(sparp__str_trim(sparp__str_of(own->value)), "100-continue");
+}
+
+static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_request *in,
+                                    const sparp__url *url, const sparp__fields *fields,
+                                    uint64_t body_size, const sparp__proxy *proxy) {
+    const sparp_field *host = sparp__fields_find(fields, "host");
+    bool ok = sparp__request_add_start(env, b, in, url, proxy)
+        && sparp__buf_text(env, b, "Host: ");
+    if (ok && host != NULL && host->value != NULL)
+        ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
+    else
+        ok = ok && sparp__request_add_host(env, b, url);
+    ok = ok && sparp__buf_text(env, b, "\r\n")
+        && sparp__request_add_default(env, b, fields, "User-Agent",
+                                      "User-Agent: sparp/" SPARP_VERSION_STRING "\r\n")
+        && sparp__request_add_default(env, b, fields, "Accept", "Accept: */*\r\n");
+    if (fields->compressed)
+        ok = ok && sparp__request_add_default(env, b, fields, "Accept-Encoding",
+                                               "Accept-Encoding: gzip, deflate\r\n");
+    if (in->json != NULL)
+        ok = ok && sparp__request_add_default(env, b, fields, "Content-Type",
+                                               "Content-Type: application/json\r\n");
+    if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
+        ok = ok && sparp__request_add_basic(env, b, url->userinfo);
+    if (body_size >= SPARP__EXPECT_MIN)
+        ok = ok && sparp__request_add_default(env, b, fields, "Expect",
+                                               "Expect: 100-continue\r\n");
+    return ok && sparp__request_add_proxy(env, b, proxy)
+        && sparp__request_add_fields(env, b, fields->run, fields->num_run,
+                                     fields->own, fields->num_own)
+        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0)
+        && sparp__request_add_length(env, b, in->method, body_size)
+        && sparp__buf_text(env, b, "\r\n");
+}
+
+/* The url for people: with the parameters, without fragment and password. */
+static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_request *in,
+                                   const sparp__url *url) {
+    return sparp__buf_text(env, b, url->https ? "https://" : "http://")
+        && (url->userinfo.size == 0 || sparp__buf_text(env, b, "***@"))
+        && sparp__request_add_host(env, b, url)
+        && sparp__request_add_target(env, b, url->path, in);
+}
+
+/* Safe to send twice: RFC 9110 §9.2.2, or said to be. */
+static bool sparp__request_is_safe(const sparp_request *in, const sparp__fields *fields) {
+    static const char methods[] = " GET HEAD OPTIONS TRACE PUT DELETE ";
+    const char *at = strstr(methods, in->method);
+    const sparp_field *key = sparp__fields_find(fields, "idempotency-key");
+    return in->idempotent || (key != NULL && key->value != NULL)
+        || (at != NULL && at > methods && at[-1] == ' ' && at[strlen(in->method)] == ' ');
+}
+
+static void sparp__request_set_origin(sparp__request *r, const sparp__url *url) {
+    size_t n = url->host.size;
+    if (n > 1 && url->host.data[n - 1] == '.')
+        n--;
+    for (size_t i = 0; i < n; i++)
+        r->host[i] = sparp__ascii_lower(url->host.data[i]);
+    r->host[n] = '\0';
+    r->port = url->port;
+}
+
+/* The proxy that gets to see it in the clear; NULL: none. */
+static const sparp__proxy *sparp__request_proxy(const sparp__request *r, const sparp_options *o,
+                                                sparp__proxy *proxy) {
+    return !r->https && o->proxy != NULL && sparp__route_proxy(o, r->host, r->port, false, proxy)
+        ? proxy : NULL;
+}
+
+/* The url and the method of a request that is refused, as far as they can be shown. */
+static bool sparp__request_keep_names(sparp__env *env, sparp__request *r, const char *url,
+                                      const char *method) {
+    r->image.size = 0;
+    r->wire_size = r->url_at = r->final_at = 0;
+    r->method_at = strlen(url) + 1;
+    return sparp__buf_append(env, &r->image, url, strlen(url) + 1)
+        && sparp__buf_append(env, &r->image, method, strlen(method) + 1);
+}
+
+/* What stands behind the wire image: the url for people, the method, the url with its fragment. */
+static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const sparp_request *in,
+                                     const sparp__url *url) {
+    sparp__buf *b = &r->image;
+    r->wire_size = r->url_at = r->final_at = b->size;
+    bool ok = sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '\0');
+    r->method_at = b->size;
+    ok = ok && sparp__buf_append(env, b, in->method, strlen(in->method) + 1);
+    if (!ok || url->fragment.size == 0)
+        return ok;
+    r->final_at = b->size;
+    return sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '#')
+        && sparp__buf_add(env, b, url->fragment) && sparp__buf_byte(env, b, '\0');
+}
+
+/* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
+   url and method is kept as can be. */
+static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
+                                 const sparp_options *o, sparp__fault *fault) {
+    sparp__url url;
+    sparp__fields fields;
+    sparp_request in = *user;
+    const void *body = in.json != NULL ? in.json : in.body;
+    size_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
+    uint64_t framed = in.read_body != NULL && in.body_size == 0 ? UINT64_MAX : body_size;
+    const char *wrong = NULL;
+    r->host[0] = '\0';
+    r->is_head = r->replay_safe = false;
+    if (in.method == NULL)
+        in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
+    if (!sparp__request_check(&in, framed, fault))
+        wrong = fault->detail;
+    else if ((wrong = sparp__url_parse(sparp__str_of(in.url), &url)) != NULL)
+        sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
+    if (wrong != NULL) {
+        bool secret = in.url != NULL && strchr(in.url, '@') != NULL;
+        if (!sparp__request_keep_names(env, r, in.url == NULL ? "" : secret ? "***" : in.url,
+                                       in.method))
+            sparp__request_keep_names(env, r, "", "");
+        return false;
+    }
+    fields.own = in.headers;
+    fields.num_own = in.num_headers;
+    fields.run = o->headers;
+    fields.num_run = o->num_headers;
+    fields.compressed = o->compressed;
+    r->image.size = 0;
+    sparp__request_set_origin(r, &url);
+    r->https = url.https;
+    sparp__proxy proxy;
+    bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, framed,
+                                      sparp__request_proxy(r, o, &proxy));
+    r->head_size = r->image.size;
+    r->read_body = in.read_body;
+    r->body_size = in.read_body != NULL ? in.body_size : 0;
+    r->expects = sparp__request_expects(&fields, framed);
+    if (in.read_body == NULL)
+        ok = ok && sparp__buf_append(env, &r->image, (const char *)body, body_size);
+    if (!ok || !sparp__request_add_names(env, r, &in, &url)) {
+        sparp__request_keep_names(env, r, "", "");
+        return sparp__fault_memory(fault);
+    }
+    r->is_head = strcmp(in.method, "HEAD") == 0;
+    r->replay_safe = sparp__request_is_safe(&in, &fields);
+    if (url.https && !SPARP__TLS)
+        return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
+                                "TLS");
+    return true;
+}
+
+/* The lines that a request without its body does not have any more (RFC 9110 §15.4). */
+static bool sparp__request_is_of_body(sparp__str name) {
+    static const char *const names[] = {"transfer-encoding", "expect", "digest", "last-modified"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sparp__str_same(name, names[i]))
+            return true;
+    return sparp__str_starts(name, sparp__str_of("content-"));
+}
+
+/* The lines that are meant for one origin alone (RFC 9110 §15.4). */
+static bool sparp__request_is_secret(sparp__str name, const char *sensitive) {
+    sparp__str list = sparp__str_of(sensitive != NULL ? sensitive : ""), one;
+    while (sparp__str_element(&list, &one))
+        if (one.size == name.size && sparp__str_starts(name, one))
+            return true;
+    return sparp__str_same(name, "authorization") || sparp__str_same(name, "cookie");
+}
+
+typedef struct sparp__turn {            /* from one hop to the next */
+    const char *method;
+    const sparp_options *options;
+    bool        same_origin, keep_body, keep_expect;
+} sparp__turn;
+
+/* The field lines of `from` that the next hop has, too. */
+static bool sparp__request_copy_lines(sparp__env *env, sparp__buf *b, const sparp__request *from,
+                                      const sparp__turn *turn) {
+    sparp__str rest = sparp__str_make(from->image.data, from->head_size);
+    bool ok = true;
+    for (int i = 0; ok && rest.size > 2; i++) {
+        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
+        const char *colon = (const char *)memchr(rest.data, ':', n);
+        sparp__str line = sparp__str_make(rest.data, n);
+        sparp__str name = sparp__str_make(rest.data,
+                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        rest = sparp__str_skip(rest, n);
+        if (i == 0 || (sparp__str_same(name, "host") && !turn->same_origin)
+            || (!turn->keep_body && sparp__request_is_of_body(name))
+            || (!turn->keep_expect && sparp__str_same(name, "expect"))
+            || sparp__str_same(name, "proxy-authorization")
+            || (!turn->same_origin
+                && sparp__request_is_secret(name, turn->options->sensitive_headers)))
+            continue;
+        ok = sparp__buf_add(env, b, line);
+    }
+    return ok;
+}
+
+/* The next hop of `from`: a request of its own, to `url`. False: out of memory. */
+static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
+                                     const sparp__request *from, const sparp__url *url,
+                                     const sparp__turn *turn) {
+    sparp_request in;
+    sparp__buf *b = &r->image;
+    sparp__proxy room;
+    memset(&in, 0, sizeof in);
+    in.method = turn->method;
+    b->size = 0;
+    sparp__request_set_origin(r, url);
+    r->https = url->https;
+    const sparp__proxy *proxy = sparp__request_proxy(r, turn->options, &room);
+    bool ok = sparp__request_add_start(env, b, &in, url, proxy)
+        && sparp__request_add_proxy(env, b, proxy);
+    if (!turn->same_origin)
+        ok = ok && sparp__buf_text(env, b, "Host: ") && sparp__request_add_host(env, b, url)
+            && sparp__buf_text(env, b, "\r\n");
+    ok = ok && sparp__request_copy_lines(env, b, from, turn) && sparp__buf_text(env, b, "\r\n");
+    r->head_size = b->size;
+    r->read_body = turn->keep_body ? from->read_body : NULL;
+    r->body_size = turn->keep_body ? from->body_size : 0;
+    r->expects = turn->keep_body && turn->keep_expect && from->expects;
+    if (turn->keep_body)
+        ok = ok && sparp__buf_append(env, b, from->image.data + from->head_size,
+                                     from->wire_size - from->head_size);
+    ok = ok && sparp__request_add_names(env, r, &in, url);
+    r->is_head = strcmp(in.method, "HEAD") == 0;
+    r->replay_safe = from->replay_safe || !turn->keep_body;
+    return ok;
+}
+
+/* Never NULL, also when there was no memory for them. */
+static const char *sparp__request_url(const sparp__request *r) {
+    return r->url_at < r->image.size ? r->image.data + r->url_at : "";
+}
+
+static const char *sparp__request_final_url(const sparp__request *r) {
+    return r->final_at < r->image.size ? r->image.data + r->final_at : "";
+}
+
+static const char *sparp__request_method(const sparp__request *r) {
+    return r->method_at < r->image.size ? r->image.data + r->method_at : "";
+}
+
+/* ============================================================================================ */
 /* >>reactor    which descriptors are ready: epoll, kqueue or poll behind the same functions.    */
 /*              Level-triggered. It fills an array and calls nobody. Uses env.                   */
 /*                                                                                               */
@@ -3739,6 +3985,11 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
     (void)fd;
 }
 
+/* No event any more, not even that the peer hangs up, until it is added again. */
+static void sparp__reactor_mute(sparp__reactor *r, int fd) {
+    sparp__reactor_ctl(r, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
     struct epoll_event events[SPARP__REACTOR_EVENTS];
@@ -3814,6 +4065,10 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
     int keep = errno;
     sparp__reactor_change(r, fd, 0, 0);
     errno = keep;
+}
+
+static void sparp__reactor_mute(sparp__reactor *r, int fd) {
+    sparp__reactor_remove(r, fd);
 }
 
 /* How many; -1, with errno: it cannot work. */
@@ -3935,6 +4190,10 @@ static void sparp__reactor_remove(sparp__reactor *r, int fd) {
         sparp__reactor_put(r, at, r->fds[r->count], r->tags[r->count]);
 }
 
+static void sparp__reactor_mute(sparp__reactor *r, int fd) {
+    sparp__reactor_remove(r, fd);
+}
+
 /* Begins each time where it left off, so that with more than `max` ready none waits for ever. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
     int n = 0, ready = SPARP__SYS_POLL(r->fds, (nfds_t)r->count, timeout_ms);
@@ -4049,6 +4308,25 @@ static sparp__io sparp__socket_recv(int fd, char *data, size_t size, size_t *got
         return sparp__socket_would_block() || errno == ENOMEM || errno == ENOBUFS
             ? SPARP__IO_WAIT : SPARP__IO_FAILED;
     }
+}
+
+static sparp__io sparp__socket_connect_unix(int fd, const char *path) {
+    struct sockaddr_un to;
+    memset(&to, 0, sizeof to);
+    to.sun_family = AF_UNIX;
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);         /* as long as >>route allows */
+    if (SPARP__SYS_CONNECT(fd, (const struct sockaddr *)&to, sizeof to) == 0)
+        return SPARP__IO_OK;
+    return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
+}
+
+/* The port is chosen when it connects: one of ours can then serve many peers. */
+static bool sparp__socket_bind(int fd, const sparp__address *local) {
+#ifdef IP_BIND_ADDRESS_NO_PORT
+    int on = 1;
+    SPARP__SYS_SETSOCKOPT(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+#endif
+    return SPARP__SYS_BIND(fd, &local->to.any, local->size) == 0;
 }
 
 /* Has something arrived on a connection where nothing should? */
@@ -4647,14 +4925,16 @@ static bool sparp__chain_search(sparp__chain *chain, const sparp__anchors *ancho
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
     time_t t = (time_t)unix_s;
     struct tm date;
-    if (gmtime_r(&t, &date) == NULL || strftime(out, size, "%Y-%m-%d", &date) == 0)
-        out[0] = '\0';
+    if (gmtime_r(&t, &date) == NULL)
+        memset(&date, 0, sizeof date);
+    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
+             (unsigned)date.tm_mday % 100);
 }
 
 /* A certificate of the chain outside of its time: always false, with the sentence. */
 static bool sparp__chain_say_date(const sparp__chain *chain, int64_t wall_s, unsigned error,
                                   sparp__fault *fault) {
-    char today[16], date[16], name[48];
+    char today[40], date[40], name[48];
     sparp__chain_show_date(wall_s, today, sizeof today);
     if (wall_s < SPARP__BUILT_S)
         return sparp__fault_set(fault, SPARP_E_TLS_CERTIFICATE, (int)error,
@@ -5656,7 +5936,10 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
 #define SPARP__FOLLOW_NS SPARP__NS_PER_S        /* longest wait for the first TLS handshake */
+#define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
+#define SPARP__GIVE_MAX (256 * 1024)            /* bytes of a streamed body sent in one go */
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
+#define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__net {             /* what all connections of a run share */
     sparp__env     *env;
@@ -5666,15 +5949,35 @@ typedef struct sparp__net {             /* what all connections of a run share *
     sparp__trust    trust;
 #endif
     char           *scratch;            /* SPARP__SCRATCH_SIZE bytes */
+    const sparp_options *options;       /* where to connect: see >>route */
+    sparp__address  local;              /* to be bound to; size 0: any */
 } sparp__net;
 
+/* What stands between an origin and its connections; see >>route. */
+typedef struct sparp__way {
+    char       host[SPARP__HOST_MAX + 1];       /* where to connect to: the proxy, say */
+    uint16_t   port;
+    bool       proxied;
+    sparp__str credentials;             /* "user:password" for the proxy */
+    sparp__address *fixed;              /* that sparp_options.resolve gives */
+    size_t     num_fixed;
+} sparp__way;
+
+/* CONNECT, on its way to a proxy and back. */
+typedef struct sparp__tunnel {
+    sparp__buf  out;
+    sparp__http http;
+} sparp__tunnel;
+
 /*   CLOSED --open--> RESOLVING --> CONNECTING --> SHAKING --> OPEN --send--> SENDING --> READING
-       ^                                  '-- in the clear ---> ^                            |
-       '-- from everywhere: fault, timeout, close               '----- response complete ----' */
+       ^                                |  '-- in the clear ---> ^                           |
+       |                                '-> TUNNELING -> SHAKING '----- response complete ---'
+       '-- from everywhere: fault, timeout, close */
 typedef enum sparp__conn_state {
     SPARP__CONN_CLOSED,                 /* waits for nothing */
     SPARP__CONN_RESOLVING,              /* for the addresses of its host */
     SPARP__CONN_CONNECTING,             /* for one of the racing sockets */
+    SPARP__CONN_TUNNELING,              /* for a proxy's answer to CONNECT */
     SPARP__CONN_FOLLOWING,              /* for the origin's first TLS handshake, to resume it */
     SPARP__CONN_SHAKING,                /* for the next step of the TLS handshake */
     SPARP__CONN_OPEN,                   /* for a request: fresh, or idle in the pool */
@@ -5685,6 +5988,7 @@ typedef enum sparp__conn_state {
 typedef enum sparp__conn_event {
     SPARP__CONN_BUSY,                   /* nothing more until the next readiness */
     SPARP__CONN_CONNECTED,              /* now OPEN: give it a request */
+    SPARP__CONN_WANTS,                  /* more of the body, by sparp__conn_give */
     SPARP__CONN_HEAD,                   /* ask for more with sparp__conn_next, as after PIECE */
     SPARP__CONN_PIECE,
     SPARP__CONN_DONE,                   /* response complete, OPEN again */
@@ -5698,7 +6002,13 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint32_t     tag;                   /* index and generation: see >>reactor */
     uint16_t     port;
     bool         https, send_dead, wants_write, leads;
+    bool         asks;                  /* `held` waits for 100 Continue, until race_due */
+    bool         more;                  /* behind `out` and `held`, by sparp__conn_give */
+    bool         muted, starved;        /* paused by the user: reading; writing, for want of more */
+    size_t       given;                 /* bytes sent since it had to wait */
     const char  *host;                  /* somebody else's; lives as long as the connection */
+    const sparp__way *way;              /* likewise; NULL: straight to host and port */
+    sparp__tunnel *tunnel;              /* while TUNNELING */
     sparp__session *session;            /* likewise: resumed, and replaced by a newer one */
 
     sparp__lookup *lookup;              /* pinned while connecting by name */
@@ -5706,19 +6016,25 @@ typedef struct sparp__conn {            /* zeroed: closed */
     sparp__address literal;             /* instead of a lookup */
     const sparp__address *addresses;
     size_t       num_addresses, next_address;
+    sparp__address *hooked;             /* what resolve_host() said, while connecting */
+    size_t       num_hooked;
     int          racing[SPARP__RACE_MAX];       /* descriptors */
     size_t       racing_address[SPARP__RACE_MAX];
     size_t       num_racing;
     int64_t      race_due;              /* when the next address joins */
 
     sparp__str   out;                   /* what is left to send */
+    sparp__str   held;                  /* and what comes behind it */
     sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
+    sparp__buf   stash;                 /* while muted: what lay in the scratch */
+    sparp__link  paused;                /* in sparp.paused, while muted or starved */
     sparp__http *http;                  /* the response being read */
     uint64_t     bytes_out, bytes_in;   /* of this exchange */
     bool         answered;              /* a byte of the response has arrived */
     uint64_t     exchanges;             /* completed on this connection */
     int64_t      opened_at, resolved_at, connected_at, secured_at;
     int64_t      started_at, sent_at, first_at, active_at;
+    int64_t      free_at;               /* since when nothing of ours has held the peer up */
     sparp__fault fault;
 
     void        *user;                  /* the task that uses it, or NULL: see >>sched */
@@ -5747,6 +6063,7 @@ static sparp_error sparp__conn_error_of(int sys_error) {
     case ENETUNREACH:
     case EHOSTUNREACH:
     case ENETDOWN:
+    case ENOENT:                        /* of a Unix socket */
     case EACCES:
     case EPERM:
     case EAFNOSUPPORT:
@@ -5759,7 +6076,19 @@ static sparp_error sparp__conn_error_of(int sys_error) {
     }
 }
 
-static void sparp__conn_forget_lookup(sparp__conn *c) {
+static void sparp__conn_end_tunnel(sparp__net *net, sparp__conn *c) {
+    if (c->tunnel == NULL)
+        return;
+    sparp__buf_free(net->env, &c->tunnel->out);
+    sparp__http_free(net->env, &c->tunnel->http);
+    sparp__env_free(net->env, c->tunnel, sizeof *c->tunnel);
+    c->tunnel = NULL;
+}
+
+static void sparp__conn_forget_lookup(sparp__net *net, sparp__conn *c) {
+    sparp__env_free(net->env, c->hooked, c->num_hooked * sizeof *c->hooked);
+    c->hooked = NULL;
+    c->num_hooked = 0;
     if (c->lookup == NULL)
         return;
     if (c->state == SPARP__CONN_RESOLVING)
@@ -5776,7 +6105,8 @@ static void sparp__conn_drop_racer(sparp__net *net, sparp__conn *c, size_t i) {
 }
 
 static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
-    sparp__conn_forget_lookup(c);
+    sparp__conn_forget_lookup(net, c);
+    sparp__conn_end_tunnel(net, c);
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
     if (c->state == SPARP__CONN_FOLLOWING)
@@ -5784,20 +6114,45 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     if (c->leads)
         c->session->led = true;
     c->leads = false;
-    if (c->state >= SPARP__CONN_FOLLOWING)
+    if (c->state >= SPARP__CONN_TUNNELING)
         sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
     c->http = NULL;
-    c->in.size = c->out.size = 0;
+    c->in.size = c->out.size = c->held.size = 0;
+    c->asks = c->more = c->muted = c->starved = false;
+    sparp__buf_free(net->env, &c->stash);
 }
 
-static void sparp__conn_note_failure(sparp__conn *c, size_t address, int sys_error) {
+static uint16_t sparp__conn_port(const sparp__conn *c) {
+    return c->way != NULL ? c->way->port : c->port;
+}
+
+/* Whatever goes wrong before a proxy has let us through is told apart from the server's faults. */
+static bool sparp__conn_blame_proxy(sparp__conn *c) {
+    sparp_error e = c->fault.error;
+    char detail[sizeof c->fault.detail];
+    if (c->way == NULL || !c->way->proxied || e == SPARP_E_OUT_OF_MEMORY
+        || e == SPARP_E_OUT_OF_RESOURCES || e == SPARP_E_TIMEOUT || e == SPARP_E_PROXY_REFUSED)
+        return false;
+    memcpy(detail, c->fault.detail, sizeof detail);
+    return sparp__fault_set(&c->fault, SPARP_E_PROXY_FAILED, c->fault.sys_error,
+                            "proxy %.60s: %.80s", c->way->host, detail);
+}
+
+static void sparp__conn_note_failure(sparp__net *net, sparp__conn *c, size_t address,
+                                     int sys_error) {
     char text[INET6_ADDRSTRLEN];
     bool v6 = c->addresses[address].to.any.sa_family == AF_INET6;
-    sparp__fault_set(&c->fault, sparp__conn_error_of(sys_error), sys_error,
-                     "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
-                     sparp__address_text(&c->addresses[address], text, sizeof text), v6 ? "]" : "",
-                     (unsigned)c->port, strerror(sys_error));
+    if (net->options->unix_socket != NULL)
+        sparp__fault_set(&c->fault, sparp__conn_error_of(sys_error), sys_error,
+                         "connecting to %.100s: %s", net->options->unix_socket,
+                         strerror(sys_error));
+    else
+        sparp__fault_set(&c->fault, sparp__conn_error_of(sys_error), sys_error,
+                         "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
+                         sparp__address_text(&c->addresses[address], text, sizeof text),
+                         v6 ? "]" : "", (unsigned)sparp__conn_port(c), strerror(sys_error));
+    sparp__conn_blame_proxy(c);
 }
 
 /* Readiness to write is asked for only while there is something to write. */
@@ -5805,6 +6160,8 @@ static bool sparp__conn_want_write(sparp__net *net, sparp__conn *c, bool want) {
     if (c->wants_write == want)
         return true;
     c->wants_write = want;
+    if (c->muted)
+        return true;                    /* see sparp__conn_unmute */
     return sparp__reactor_change(&net->reactor, c->stream.fd, c->tag,
                                  SPARP__READABLE | (want ? SPARP__WRITABLE : 0u));
 }
@@ -5893,6 +6250,111 @@ static sparp__conn_event sparp__conn_on_shaking(sparp__net *net, sparp__conn *c,
 
 #endif
 
+/* There is a way to the server: TLS is next, or the request. */
+static sparp__conn_event sparp__conn_on_through(sparp__net *net, sparp__conn *c, int64_t now) {
+#if SPARP__TLS
+    if (c->https && c->session->leading && !c->session->led)
+        return sparp__conn_follow(net, c, now);
+    if (c->https)
+        return sparp__conn_begin_shaking(net, c, now);
+#else
+    (void)net;
+#endif
+    return sparp__conn_on_open(c, now);
+}
+
+static bool sparp__conn_build_tunnel(sparp__env *env, sparp__buf *b, const sparp__conn *c) {
+    bool v6 = strchr(c->host, ':') != NULL, ok = true;
+    for (int i = 0; ok && i < 2; i++)   /* the target, and Host says it again */
+        ok = sparp__buf_text(env, b, i == 0 ? "CONNECT " : " HTTP/1.1\r\nHost: ")
+            && sparp__buf_text(env, b, v6 ? "[" : "") && sparp__buf_text(env, b, c->host)
+            && sparp__buf_text(env, b, v6 ? "]:" : ":") && sparp__buf_number(env, b, c->port);
+    ok = ok && sparp__buf_text(env, b, "\r\nUser-Agent: sparp/" SPARP_VERSION_STRING "\r\n");
+    if (c->way->credentials.size > 0)
+        ok = ok && sparp__buf_text(env, b, "Proxy-")
+            && sparp__request_add_basic(env, b, c->way->credentials);
+    return ok && sparp__buf_text(env, b, "\r\n");
+}
+
+/* Sends what is left of CONNECT (RFC 9110 §9.3.6). */
+static sparp__conn_event sparp__conn_flush_tunnel(sparp__net *net, sparp__conn *c) {
+    sparp__tunnel *t = c->tunnel;
+    size_t sent = 0;
+    sparp__io io = SPARP__IO_OK;
+    if (t->out.size > 0)
+        io = sparp__socket_send(c->stream.fd, t->out.data, t->out.size, &sent);
+    if (io == SPARP__IO_FAILED) {
+        sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "sending CONNECT");
+        sparp__conn_blame_proxy(c);
+        return SPARP__CONN_FAILED;
+    }
+    memmove(t->out.data, t->out.data + sent, t->out.size - sent);
+    t->out.size -= sent;
+    if (!sparp__conn_want_write(net, c, t->out.size > 0))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+static sparp__conn_event sparp__conn_begin_tunnel(sparp__net *net, sparp__conn *c) {
+    c->state = SPARP__CONN_TUNNELING;
+    c->tunnel = (sparp__tunnel *)sparp__env_zalloc(net->env, sizeof *c->tunnel);
+    if (c->tunnel == NULL || !sparp__conn_build_tunnel(net->env, &c->tunnel->out, c)) {
+        sparp__fault_memory(&c->fault);
+        return SPARP__CONN_FAILED;
+    }
+    sparp__http_start(net->env, &c->tunnel->http, false, SPARP__TUNNEL_HEAD_MAX);
+    return sparp__conn_flush_tunnel(net, c);
+}
+
+/* The head of the proxy's answer is there. Only its status counts: a length or a coding in a 2xx
+   means nothing (RFC 9110 §9.3.6). */
+static sparp__conn_event sparp__conn_on_tunnel(sparp__net *net, sparp__conn *c, size_t unread,
+                                               int64_t now) {
+    int status = c->tunnel->http.status;
+    if (status >= 200 && status < 300 && unread == 0) {
+        sparp__conn_end_tunnel(net, c);
+        c->connected_at = now;
+        return sparp__conn_on_through(net, c, now);
+    }
+    if (status < 300)
+        sparp__fault_set(&c->fault, SPARP_E_PROXY_FAILED, 0,
+                         "proxy %.60s sent bytes behind its answer to CONNECT", c->way->host);
+    else
+        sparp__fault_set(&c->fault, status < 500 ? SPARP_E_PROXY_REFUSED : SPARP_E_PROXY_FAILED,
+                         status, "proxy %.60s answered CONNECT with status %d", c->way->host,
+                         status);
+    return SPARP__CONN_FAILED;
+}
+
+static sparp__conn_event sparp__conn_on_tunneling(sparp__net *net, sparp__conn *c,
+                                                  const sparp__event *e, int64_t now) {
+    size_t got = 0;
+    sparp__str in, piece;
+    if ((e->ready & SPARP__WRITABLE) != 0 && c->tunnel->out.size > 0)
+        return sparp__conn_flush_tunnel(net, c);
+    if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) == 0)
+        return SPARP__CONN_BUSY;
+    sparp__io io = sparp__socket_recv(c->stream.fd, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    if (io == SPARP__IO_WAIT)
+        return SPARP__CONN_BUSY;
+    if (io == SPARP__IO_OK) {
+        c->active_at = now;
+        in = sparp__str_make(net->scratch, got);
+        sparp__http_event event = sparp__http_feed(net->env, &c->tunnel->http, &in, &piece);
+        if (event == SPARP__HTTP_MORE)
+            return SPARP__CONN_BUSY;
+        if (event == SPARP__HTTP_HEAD)
+            return sparp__conn_on_tunnel(net, c, in.size, now);
+        c->fault = c->tunnel->http.fault;
+    } else if (io == SPARP__IO_EOF) {
+        sparp__fault_set(&c->fault, SPARP_E_CLOSED, 0, "closed the connection after CONNECT");
+    } else {
+        sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "reading the answer to CONNECT");
+    }
+    sparp__conn_blame_proxy(c);
+    return SPARP__CONN_FAILED;
+}
+
 /* The race is won: the others go. */
 static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *c, size_t winner,
                                                   int64_t now) {
@@ -5901,34 +6363,37 @@ static sparp__conn_event sparp__conn_on_connected(sparp__net *net, sparp__conn *
     c->racing[winner] = c->racing[--c->num_racing];
     while (c->num_racing > 0)
         sparp__conn_drop_racer(net, c, 0);
-    sparp__conn_forget_lookup(c);
+    sparp__conn_forget_lookup(net, c);
     c->connected_at = c->active_at = now;
     c->race_due = SPARP__NEVER;
     c->wants_write = true;              /* as it was registered: see sparp__conn_want_write */
-#if SPARP__TLS
-    if (c->https && c->session->leading && !c->session->led)
-        return sparp__conn_follow(net, c, now);
-    if (c->https)
-        return sparp__conn_begin_shaking(net, c, now);
-#endif
-    return sparp__conn_on_open(c, now);
+    if (c->https && c->way != NULL && c->way->proxied)
+        return sparp__conn_begin_tunnel(net, c);
+    return sparp__conn_on_through(net, c, now);
 }
 
 /* One more socket for the next address. False: it could not even begin, see fault. */
 static bool sparp__conn_start_racer(sparp__net *net, sparp__conn *c, size_t address,
                                     sparp__io *io) {
     sparp__address to = c->addresses[address];
-    sparp__address_set_port(&to, c->port);
-    int fd = sparp__socket_open(to.to.any.sa_family);
+    const char *path = net->options->unix_socket;
+    if (path == NULL)
+        sparp__address_set_port(&to, sparp__conn_port(c));
+    int fd = sparp__socket_open(path != NULL ? AF_UNIX : to.to.any.sa_family);
     if (fd < 0) {
-        sparp__conn_note_failure(c, address, errno);
+        sparp__conn_note_failure(net, c, address, errno);
         return false;
     }
-    *io = sparp__socket_connect(fd, &to);
+    if (path != NULL)
+        *io = sparp__socket_connect_unix(fd, path);
+    else if (net->local.size > 0 && !sparp__socket_bind(fd, &net->local))
+        *io = SPARP__IO_FAILED;
+    else
+        *io = sparp__socket_connect(fd, &to);
     if (*io == SPARP__IO_FAILED
         || !sparp__reactor_add(net->env, &net->reactor, fd, c->tag,
                                SPARP__READABLE | SPARP__WRITABLE)) {
-        sparp__conn_note_failure(c, address, errno);
+        sparp__conn_note_failure(net, c, address, errno);
         SPARP__SYS_CLOSE(fd);
         return false;
     }
@@ -5937,15 +6402,30 @@ static bool sparp__conn_start_racer(sparp__net *net, sparp__conn *c, size_t addr
     return true;
 }
 
+/* Of the family that the user wants, or is bound to. */
+static bool sparp__conn_may_use(const sparp__net *net, const sparp__address *address) {
+    int family = address->to.any.sa_family, version = net->options->ip_version;
+    if (net->options->unix_socket != NULL)
+        return true;
+    return (version == 0 || family == (version == 4 ? AF_INET : AF_INET6))
+        && (net->local.size == 0 || family == net->local.to.any.sa_family);
+}
+
 /* Lets the next address join, and the one after it if that fails at once. */
 static sparp__conn_event sparp__conn_race(sparp__net *net, sparp__conn *c, int64_t now) {
     sparp__io io = SPARP__IO_WAIT;
     bool started = false;
     c->race_due = SPARP__NEVER;
-    while (!started && c->next_address < c->num_addresses && c->num_racing < SPARP__RACE_MAX)
-        started = sparp__conn_start_racer(net, c, c->next_address++, &io);
+    while (!started && c->next_address < c->num_addresses && c->num_racing < SPARP__RACE_MAX) {
+        size_t next = c->next_address++;
+        if (sparp__conn_may_use(net, &c->addresses[next]))
+            started = sparp__conn_start_racer(net, c, next, &io);
+    }
     if (started && io == SPARP__IO_OK)
         return sparp__conn_on_connected(net, c, c->num_racing - 1, now);
+    if (c->num_racing == 0 && c->fault.error == SPARP_E_OK)
+        sparp__fault_set(&c->fault, SPARP_E_UNREACHABLE, 0, "%.60s has no address that "
+                         "ip_version or local_address allows", c->host);
     if (c->num_racing == 0)
         return SPARP__CONN_FAILED;
     if (c->next_address < c->num_addresses)
@@ -5959,6 +6439,7 @@ static sparp__conn_event sparp__conn_on_resolved(sparp__net *net, sparp__conn *c
         c->num_addresses = c->lookup->count;
         if (c->num_addresses == 0) {
             c->fault = c->lookup->fault;
+            sparp__conn_blame_proxy(c);
             return SPARP__CONN_FAILED;
         }
     }
@@ -5967,7 +6448,46 @@ static sparp__conn_event sparp__conn_on_resolved(sparp__net *net, sparp__conn *c
     return sparp__conn_race(net, c, now);
 }
 
-/* `c` is closed, with host, port, https and session set. */
+/* What resolve_host() has to say, if it is set. False: see fault. */
+static bool sparp__conn_ask_hook(sparp__net *net, sparp__conn *c, const char *host) {
+    sparp__address found[SPARP__DNS_MAX_ADDRESSES];
+    const sparp_options *o = net->options;
+    const char *said = o->resolve_host == NULL ? NULL
+        : o->resolve_host(host, sparp__conn_port(c), o->user_data);
+    if (said == NULL)
+        return true;
+    int count = sparp__route_addresses(said, found, SPARP__DNS_MAX_ADDRESSES);
+    if (count <= 0)
+        return count == 0
+            ? sparp__fault_set(&c->fault, SPARP_E_DNS_NOT_FOUND, 0, "%.60s: resolve_host() knows "
+                               "no address", host)
+            : sparp__fault_set(&c->fault, SPARP_E_CALLBACK_FAILED, 0, "%.60s: resolve_host() gave "
+                               "what is no address: %.40s", host, said);
+    size_t size = (size_t)count * sizeof *found;
+    c->hooked = (sparp__address *)sparp__env_realloc(net->env, NULL, 0, size);
+    if (c->hooked == NULL)
+        return sparp__fault_memory(&c->fault);
+    memcpy(c->hooked, found, size);
+    c->addresses = c->hooked;
+    c->num_addresses = c->num_hooked = (size_t)count;
+    return true;
+}
+
+/* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
+static bool sparp__conn_know_address(sparp__net *net, sparp__conn *c, const char *host) {
+    if (c->way != NULL && c->way->num_fixed > 0) {
+        c->addresses = c->way->fixed;
+        c->num_addresses = c->way->num_fixed;
+    } else if (sparp__address_parse(&c->literal, host) || net->options->unix_socket != NULL) {
+        c->addresses = &c->literal;
+        c->num_addresses = 1;
+    } else {
+        return sparp__conn_ask_hook(net, c, host);
+    }
+    return true;
+}
+
+/* `c` is closed, with host, port, https, way and session set. */
 static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, int64_t now) {
     c->send_dead = c->wants_write = false;
     c->num_addresses = c->next_address = c->num_racing = 0;
@@ -5983,12 +6503,12 @@ static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, int64
         return SPARP__CONN_FAILED;
     }
 #endif
-    if (sparp__address_parse(&c->literal, c->host)) {
-        c->addresses = &c->literal;
-        c->num_addresses = 1;
+    const char *host = c->way != NULL ? c->way->host : c->host;
+    if (!sparp__conn_know_address(net, c, host))
+        return SPARP__CONN_FAILED;
+    if (c->num_addresses > 0)
         return sparp__conn_on_resolved(net, c, now);
-    }
-    c->lookup = sparp__resolver_get(net->env, &net->resolver, c->host, now);
+    c->lookup = sparp__resolver_get(net->env, &net->resolver, host, now);
     if (c->lookup == NULL) {
         sparp__fault_memory(&c->fault);
         return SPARP__CONN_FAILED;
@@ -6014,48 +6534,155 @@ static sparp__conn_event sparp__conn_on_racer(sparp__net *net, sparp__conn *c, i
             continue;
         if (sparp__socket_connected(fd))
             return sparp__conn_on_connected(net, c, i, now);
-        sparp__conn_note_failure(c, c->racing_address[i], errno);
+        sparp__conn_note_failure(net, c, c->racing_address[i], errno);
         sparp__conn_drop_racer(net, c, i);
         return sparp__conn_race(net, c, now);
     }
     return SPARP__CONN_BUSY;
 }
 
+/* The sending side is through, or dead: what remains is to read. */
+static void sparp__conn_end_sending(sparp__conn *c, int64_t now) {
+    c->state = SPARP__CONN_READING;
+    c->asks = c->more = false;
+    c->out.size = c->held.size = 0;
+    c->sent_at = now;
+}
+
+/* `out` is sent: what now? */
+static sparp__conn_event sparp__conn_after_out(sparp__conn *c, int64_t now) {
+    if (c->held.size > 0 && !c->asks) {
+        c->out = c->held;
+        c->held.size = 0;
+    }
+    if (c->out.size > 0 || c->asks)
+        return SPARP__CONN_BUSY;
+    if (!c->more)
+        sparp__conn_end_sending(c, now);
+    else if (c->given < SPARP__GIVE_MAX)
+        return SPARP__CONN_WANTS;
+    return SPARP__CONN_BUSY;
+}
+
 /* A dead sending side does not end the exchange: the answer that explains it (413, say) may
    already have arrived. */
 static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int64_t now) {
-    size_t sent = 0;
-    sparp__io io = sparp__stream_send(&c->stream, c->out, &sent);
-    if (io == SPARP__IO_FAILED) {
-        c->send_dead = true;
-        sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "sending the request");
+    sparp__conn_event event = SPARP__CONN_BUSY;
+    sparp__io io = SPARP__IO_OK;
+    while (c->state == SPARP__CONN_SENDING && io == SPARP__IO_OK && event == SPARP__CONN_BUSY) {
+        size_t sent = 0;
+        if (c->out.size > 0 || c->stream.tls != NULL)
+            io = sparp__stream_send(&c->stream, c->out, &sent);
+        if (io == SPARP__IO_FAILED) {
+            c->send_dead = true;
+            sparp__conn_fail(c, sparp__conn_error_of(errno), errno, "sending the request");
+            sparp__conn_end_sending(c, now);
+        }
+        c->out = sparp__str_skip(c->out, sent);
+        c->bytes_out += sent;
+        c->given += sent;
+        if (sent > 0)
+            c->active_at = now;
+        if (io != SPARP__IO_OK || c->out.size > 0)
+            break;
+        event = sparp__conn_after_out(c, now);
+        if (c->asks || c->given >= SPARP__GIVE_MAX)
+            break;
     }
-    c->out = sparp__str_skip(c->out, sent);
-    c->bytes_out += sent;
-    if (sent > 0)
-        c->active_at = now;
-    if ((c->out.size == 0 && io == SPARP__IO_OK) || c->send_dead) {
-        c->state = SPARP__CONN_READING;
-        c->sent_at = now;
-    }
-    if (!sparp__conn_want_write(net, c, c->state == SPARP__CONN_SENDING))
+    if (event != SPARP__CONN_BUSY)
+        return event;
+    bool want = c->state == SPARP__CONN_SENDING && (!c->asks || c->out.size > 0
+                                                    || io == SPARP__IO_WAIT);
+    if (!sparp__conn_want_write(net, c, want))
         return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
     return SPARP__CONN_BUSY;
 }
 
-/* Sends a request over an OPEN connection. `wire` and `http` must stay until the exchange ends. */
-static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c, sparp__str wire,
-                                          sparp__http *http, int64_t now) {
+/* Sends a request over an OPEN connection. It and `http` must stay until the exchange ends. */
+static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
+                                          const sparp__request *r, sparp__http *http,
+                                          int64_t now) {
     c->state = SPARP__CONN_SENDING;
-    c->out = wire;
-    c->in.size = 0;
+    c->more = r->read_body != NULL;
+    c->asks = r->expects;
+    c->out = sparp__str_make(r->image.data, r->expects ? r->head_size : r->wire_size);
+    c->held = sparp__str_make(r->image.data + r->head_size,
+                              r->expects ? r->wire_size - r->head_size : 0);
+    c->race_due = c->asks ? sparp__time_after(now, SPARP__ASK_NS) : SPARP__NEVER;
+    c->in.size = c->given = 0;
     c->http = http;
     c->bytes_in = c->bytes_out = 0;
     c->answered = false;
-    c->started_at = c->sent_at = c->active_at = now;
+    c->started_at = c->sent_at = c->active_at = c->free_at = now;
     c->first_at = 0;
     sparp__fault_clear(&c->fault);
     return sparp__conn_flush(net, c, now);
+}
+
+/* More of a streamed body, after WANTS; it must stay until the next WANTS. */
+static sparp__conn_event sparp__conn_give(sparp__net *net, sparp__conn *c, sparp__str piece,
+                                          bool last, int64_t now) {
+    c->out = piece;
+    c->more = !last;
+    return sparp__conn_flush(net, c, now);
+}
+
+/* The body need not wait any more: 100 has come, or nothing for a while (RFC 9110 §10.1.1). */
+static sparp__conn_event sparp__conn_go_ahead(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->asks = false;
+    c->free_at = now;
+    c->race_due = SPARP__NEVER;
+    return sparp__conn_flush(net, c, now);
+}
+
+/* There is nothing to give now: the user will say when. */
+static sparp__conn_event sparp__conn_starve(sparp__net *net, sparp__conn *c) {
+    c->starved = true;
+    if (!sparp__conn_want_write(net, c, false))
+        return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return SPARP__CONN_BUSY;
+}
+
+/* No reading for now. What lies in the scratch, which others use, is put aside; *rest is a part
+   of what was handed out last, and may be in there, too. */
+static sparp__conn_event sparp__conn_mute(sparp__net *net, sparp__conn *c, sparp__str *rest) {
+    bool tls = c->stream.tls != NULL;
+    sparp__str all = tls ? c->stream.cipher : c->in;
+    if (!tls && rest->size > 0)         /* it stands before c->in */
+        all = sparp__str_make(rest->data, (size_t)(c->in.data + c->in.size - rest->data));
+    bool stashed = c->stash.data != NULL && all.data >= c->stash.data
+        && all.data <= c->stash.data + c->stash.size;
+    if (stashed) {
+        memmove(c->stash.data, all.data, all.size);
+    } else {
+        c->stash.size = 0;
+        if (!sparp__buf_add(net->env, &c->stash, all)) {
+            sparp__fault_memory(&c->fault);
+            return SPARP__CONN_FAILED;
+        }
+    }
+    c->stash.size = all.size;
+    if (tls && all.size > 0) {
+        c->stream.cipher.data = c->stash.data;
+    } else if (all.size > 0) {
+        rest->data = c->stash.data;
+        c->in.data = c->stash.data + (all.size - c->in.size);
+    }
+    if (!c->muted)
+        sparp__reactor_mute(&net->reactor, c->stream.fd);
+    c->muted = true;
+    return SPARP__CONN_BUSY;
+}
+
+/* The user is ready again. False: the reactor is not, see fault. */
+static bool sparp__conn_unmute(sparp__net *net, sparp__conn *c, int64_t now) {
+    c->muted = false;
+    c->active_at = now;
+    if (sparp__reactor_add(net->env, &net->reactor, c->stream.fd, c->tag,
+                           SPARP__READABLE | (c->wants_write ? SPARP__WRITABLE : 0u)))
+        return true;
+    sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    return false;
 }
 
 static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
@@ -6092,6 +6719,10 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
     for (;;) {
         switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
         case SPARP__HTTP_HEAD:
+            if (c->asks) {              /* the answer is no, or does not need the body */
+                c->send_dead = true;
+                sparp__conn_end_sending(c, c->active_at);
+            }
             return SPARP__CONN_HEAD;
         case SPARP__HTTP_PIECE:
             return SPARP__CONN_PIECE;
@@ -6112,11 +6743,12 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
             if (!c->answered)
-                c->first_at = c->active_at;
+                c->first_at = c->free_at = c->active_at;
             c->answered = true;
             continue;
         case SPARP__IO_WAIT:
-            return SPARP__CONN_BUSY;
+            return c->asks && c->http->told_continue ? sparp__conn_go_ahead(net, c, c->active_at)
+                                                     : SPARP__CONN_BUSY;
         case SPARP__IO_EOF:
             return sparp__conn_on_eof(c);
         default:
@@ -6149,19 +6781,28 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     sparp__conn_event event = SPARP__CONN_BUSY;
     if (c->state == SPARP__CONN_CONNECTING)
         return sparp__conn_on_racer(net, c, e->fd, now);
+    if (c->state == SPARP__CONN_TUNNELING)
+        return sparp__conn_on_tunneling(net, c, e, now);
 #if SPARP__TLS
     if (c->state == SPARP__CONN_SHAKING)
         return sparp__conn_on_shaking(net, c, e, now);
 #endif
     if (c->state == SPARP__CONN_FOLLOWING && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         return sparp__conn_fail(c, SPARP_E_TLS_HANDSHAKE, 0, "before the handshake");
-    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd)
+    if (c->state < SPARP__CONN_SENDING || e->fd != c->stream.fd || c->muted)
         return SPARP__CONN_BUSY;
-    if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0)
+    if (c->state == SPARP__CONN_SENDING && (e->ready & SPARP__WRITABLE) != 0) {
+        c->given = 0;
         event = sparp__conn_flush(net, c, now);
+    }
     if (event == SPARP__CONN_BUSY && (e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0)
         event = sparp__conn_read(net, c, now, piece);
     return event;
+}
+
+/* It waits for race_due, too. */
+static bool sparp__conn_has_due(const sparp__conn *c) {
+    return c->state < SPARP__CONN_SHAKING || c->asks;
 }
 
 /* race_due has come. */
@@ -6170,6 +6811,8 @@ static sparp__conn_event sparp__conn_on_race_due(sparp__net *net, sparp__conn *c
     if (c->state == SPARP__CONN_FOLLOWING)
         return sparp__conn_stop_following(net, c, now);
 #endif
+    if (c->asks)
+        return sparp__conn_go_ahead(net, c, now);
     return c->state == SPARP__CONN_CONNECTING ? sparp__conn_race(net, c, now) : SPARP__CONN_BUSY;
 }
 
@@ -6179,6 +6822,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     case SPARP__CONN_RESOLVING:
         return SPARP_PHASE_DNS;
     case SPARP__CONN_CONNECTING:
+    case SPARP__CONN_TUNNELING:
         return SPARP_PHASE_CONNECT;
     case SPARP__CONN_FOLLOWING:
     case SPARP__CONN_SHAKING:
@@ -6207,6 +6851,7 @@ typedef struct sparp__origin {          /* scheme, host and port */
     uint16_t    port;
     bool        https;
     sparp__session session;             /* of the last TLS connection */
+    sparp__way *way;                    /* NULL: straight there */
     sparp__gate gate;
     sparp__list parked;                 /* tasks that wait for the gate, by .paced */
     bool        letting;                /* one of them is on its way: the next one after it */
@@ -6277,6 +6922,13 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
     return o;
 }
 
+static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    if (o->way != NULL)
+        sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
+    sparp__env_free(env, o->way, sizeof *o->way);
+    sparp__env_free(env, o, sizeof *o);
+}
+
 static void sparp__pool_put(sparp__env *env, sparp__pool *p, sparp__origin *o) {
     if (o == NULL || --o->users > 0)
         return;
@@ -6285,7 +6937,7 @@ static void sparp__pool_put(sparp__env *env, sparp__pool *p, sparp__origin *o) {
         at = &(*at)->chain;
     *at = o->chain;
     p->num_origins--;
-    sparp__env_free(env, o, sizeof *o);
+    sparp__pool_free(env, o);
 }
 
 /* When a connection that becomes idle now is too old to be used: a second before the server
@@ -6346,6 +6998,9 @@ static sparp__ending sparp__judge_ending(sparp_error error) {
     case SPARP_E_CLOSED:
     case SPARP_E_TRUNCATED:
     case SPARP_E_PROTOCOL:
+    case SPARP_E_ENCODING:
+    case SPARP_E_PROXY_FAILED:
+    case SPARP_E_PROXY_REFUSED:
     case SPARP_E_TLS_HANDSHAKE:
     case SPARP_E_TLS_CERTIFICATE:
     case SPARP_E_TLS_VERSION:
@@ -6374,7 +7029,19 @@ sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_dat
 /* Trying again cannot help. */
 static bool sparp__judge_permanent(sparp_error error) {
     return error == SPARP_E_DNS_NOT_FOUND || error == SPARP_E_PROTOCOL
+        || error == SPARP_E_PROXY_REFUSED
         || error == SPARP_E_TLS_CERTIFICATE || error == SPARP_E_TLS_VERSION;
+}
+
+/* RFC 9110 §15.4; 300 leaves the choice to people, 304 is no redirect, 305 and 306 are history. */
+static bool sparp__judge_redirects(int status) {
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* 303 asks for a GET, and so does everybody after 301 and 302 to a POST. */
+static bool sparp__judge_becomes_get(int status, const char *method) {
+    return status == 303 ? strcmp(method, "HEAD") != 0
+        : (status == 301 || status == 302) && strcmp(method, "POST") == 0;
 }
 
 /* The k-th pause of its kind (0, 1, ...), in seconds: half of it sure, half of it by lot, so
@@ -6478,6 +7145,7 @@ typedef enum sparp__task_state {
 
 typedef enum sparp__end {               /* of an attempt, before anybody judges it */
     SPARP__ENDED_RESPONSE,              /* complete, or as complete as we want it */
+    SPARP__ENDED_HOP,                   /* it goes on with sparp__task.hop */
     SPARP__ENDED_FAULT,                 /* see sparp__task.fault */
     SPARP__ENDED_STARVED,               /* the system had nothing to give: it did not begin */
     SPARP__ENDED_CUT                    /* we cut it */
@@ -6489,11 +7157,17 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__timer      timer;            /* while SLEEPING; later its index, if order matters */
     sparp__task_state state;
     sparp__request    request;
+    sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
+    bool              on_hop, redirecting;      /* ... the response at hand says where to go on */
+    bool              pausing;          /* on_body has said so */
+    int               redirects;        /* followed in this attempt */
     uint64_t          index;
     void             *user_data;
     int64_t           timeout, patience;        /* of an attempt; of them all: nanoseconds */
     sparp__origin    *origin;           /* where its limits are kept */
-    sparp__origin    *home;             /* where its connections are: the same, or a worker's */
+    sparp__origin    *first_origin;     /* the request's, once on_hop */
+    sparp__origin    *home;             /* while FLYING, where its connections are: the same, or a
+                                           worker's, or a proxy's */
     sparp__conn      *conn;             /* while FLYING */
     struct sparp__worker *worker;       /* who has it */
     sparp__link       ride;             /* in a worker's inbox, list or outbox */
@@ -6505,7 +7179,14 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__buf        body;             /* with room for a NUL behind it */
     sparp_verdict     verdict;
     bool              body_complete, skip_body, truncated, reused, replayed;
-    uint64_t          body_seen;        /* bytes, kept or not */
+    uint64_t          body_seen;        /* bytes as they came, kept or not */
+    uint64_t          body_taken;       /* bytes decoded, kept or given to on_body */
+    struct sparp__inflate *inflate;     /* what decodes the body; NULL: nothing has to */
+    sparp__str        unread;           /* of the last piece, while on_body pauses */
+    sparp__buf        upload;           /* what read_body gave last, framed */
+    uint64_t          upload_at;        /* bytes it gave so far */
+    int64_t           speed_at;         /* since when min_bytes_per_second is counted, */
+    uint64_t          speed_bytes;      /* and how many bytes there had been then */
     sparp__fault      fault;
     sparp_phase       phase;
     sparp_outcome     outcome;
@@ -6526,33 +7207,60 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
 
 static void sparp__task_free(sparp__env *env, sparp__task *t) {
     sparp__buf_free(env, &t->request.image);
+    if (t->hop != NULL)
+        sparp__buf_free(env, &t->hop->image);
+    sparp__env_free(env, t->hop, sizeof *t->hop);
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        sparp__inflate_free(env, t->inflate);
+#endif
     sparp__buf_free(env, &t->body);
+    sparp__buf_free(env, &t->upload);
     sparp__http_free(env, &t->http);
     sparp__env_free(env, t, sizeof *t);
 }
 
 /* As new, but for the memory of its buffers. */
 static void sparp__task_reset(sparp__env *env, sparp__task *t) {
-    sparp__buf image = t->request.image, body = t->body;
+    sparp__buf image = t->request.image, body = t->body, upload = t->upload;
+    sparp__request *hop = t->hop;
     sparp__http http = t->http;
     memset(t, 0, sizeof *t);
     sparp__buf_reuse(env, &image);
+    if ((t->hop = hop) != NULL)
+        sparp__buf_reuse(env, &hop->image);
     sparp__buf_reuse(env, &body);
+    sparp__buf_reuse(env, &upload);
     t->request.image = image;
     t->body = body;
+    t->upload = upload;
     t->http = http;
     sparp__http_start(env, &t->http, false, 0);
 }
 
-static void sparp__task_begin_attempt(sparp__env *env, sparp__task *t, size_t max_head,
-                                      int64_t now) {
-    sparp__http_start(env, &t->http, t->request.is_head, max_head);
+/* What goes over the wire now. */
+static const sparp__request *sparp__task_wire(const sparp__task *t) {
+    return t->on_hop ? t->hop : &t->request;
+}
+
+/* One message out, one back. */
+static void sparp__task_begin_hop(sparp__env *env, sparp__task *t, size_t max_head) {
+    sparp__http_start(env, &t->http, sparp__task_wire(t)->is_head, max_head);
     sparp__buf_reuse(env, &t->body);
     sparp__fault_clear(&t->fault);
     memset(t->phase_ns, 0, sizeof t->phase_ns);
     t->verdict = SPARP_NEED_BODY;
-    t->body_complete = t->skip_body = t->truncated = t->reused = t->replayed = t->sent = false;
-    t->body_seen = 0;
+    t->body_complete = t->skip_body = t->truncated = t->reused = t->replayed = false;
+    t->redirecting = t->pausing = false;
+    t->body_seen = t->body_taken = t->upload_at = 0;
+    t->unread.size = 0;
+}
+
+static void sparp__task_begin_attempt(sparp__env *env, sparp__task *t, size_t max_head,
+                                      int64_t now) {
+    t->redirects = 0;
+    sparp__task_begin_hop(env, t, max_head);
+    t->sent = false;
     t->started_at = now;
     if (t->attempts++ == 0)
         t->deadline = sparp__time_after(now, t->patience);
@@ -6582,6 +7290,24 @@ static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t
     t->phase_ns[SPARP_PHASE_BODY] = now - first_at;
 }
 
+#define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
+#define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
+
+/* Frames what read_body wrote behind CHUNK_ROOM bytes (RFC 9112 §7.1), and says where it is. */
+static sparp__str sparp__task_frame_chunk(sparp__task *t, size_t size) {
+    static const char hex[] = "0123456789abcdef";
+    char *at = t->upload.data + SPARP__CHUNK_ROOM;
+    memcpy(at + size, "\r\n", 2);
+    *--at = '\n';
+    *--at = '\r';
+    size_t left = size;
+    do {
+        *--at = hex[left & 15];
+        left >>= 4;
+    } while (left > 0);
+    return sparp__str_make(at, (size_t)(t->upload.data + SPARP__CHUNK_ROOM - at) + size + 2);
+}
+
 static bool sparp__task_add_body(sparp__env *env, sparp__task *t, sparp__str piece) {
     return sparp__buf_reserve(env, &t->body, piece.size + 1)
         && sparp__buf_add(env, &t->body, piece);
@@ -6594,6 +7320,8 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->user_data = t->user_data;
     r->method = sparp__request_method(&t->request);
     r->url = sparp__request_url(&t->request);
+    r->final_url = sparp__request_final_url(sparp__task_wire(t));
+    r->redirects = t->redirects;
     r->outcome = t->outcome;
     r->error = t->fault.error;
     r->sys_error = t->fault.sys_error;
@@ -6715,11 +7443,16 @@ static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
 #define SPARP__STARVED_NS (50 * SPARP__NS_PER_MS)
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
 
+typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
+    int64_t connect, idle, dns, tls, send, first_byte, speed;
+} sparp__patience;
+
 struct sparp {
     sparp__env    env;
     sparp__net    net;
     sparp__pool   pool;
     sparp_options options;              /* with every default filled in */
+    sparp__patience patience;
     sparp_stats   stats;
     int64_t       now, opened_at, deadline;
     sparp__fault  fault;                /* why the run itself failed */
@@ -6732,6 +7465,7 @@ struct sparp {
     int           successes_to_grow;
     bool          starved_said;
     int64_t       starved_at;           /* since when nothing could be opened; 0: it could */
+    sparp__list   paused;               /* connections whose user said: later */
     int64_t       starved_until;        /* no start before; NEVER: before something has ended */
     int64_t       rate_blocked, rate_blocked_at;    /* time in which the rate alone held us back */
 
@@ -6751,6 +7485,9 @@ struct sparp {
     int64_t       retry_credit_at;
     int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
+    struct sparp__inflate *inflaters;   /* not in use */
+    sparp__request spare;               /* where the next hop of a request is made */
+    sparp__buf    target;               /* and its url */
     sparp__task  *shown;                /* its result is in the user's hands */
     sparp_result  result;
 
@@ -6957,13 +7694,28 @@ static void sparp__sched_put_origin(sparp *run, sparp__origin *o) {
     sparp__heap_set(&run->gates, &o->timer, memory);
 }
 
+/* With room for its timer, and its own pace. */
+static sparp__origin *sparp__sched_get_origin(sparp *run, const char *host, uint16_t port,
+                                              bool https) {
+    double rate = run->options.max_per_second_per_origin;
+    if (!sparp__heap_reserve(&run->env, &run->gates, run->pool.num_origins + 1))
+        return NULL;
+    sparp__origin *o = sparp__pool_get(&run->env, &run->pool, host, port, https);
+    if (o != NULL && rate > 0 && o->gate.bucket.period == 0)
+        sparp__bucket_init(&o->gate.bucket, rate, run->options.burst);
+    if (o != NULL && rate > 0 && o->gate.write.period == 0)
+        o->gate.write = o->gate.bucket;
+    return o;
+}
+
 /* Every pulled request comes here, once. The task is in no list. */
 static void sparp__sched_settle(sparp *run, sparp__task *t, sparp_outcome outcome) {
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
     t->ended_at = run->now;
     sparp__sched_put_origin(run, t->origin);
-    t->origin = NULL;
+    sparp__sched_put_origin(run, t->first_origin);
+    t->origin = t->first_origin = NULL;
     sparp__sched_count_outcome(&run->stats, outcome);
     run->progress_results++;
     run->memory_short = false;
@@ -7031,6 +7783,8 @@ static void sparp__sched_give_up(sparp *run, sparp__task *t) {
 /* The next connection in this place gets another generation, so that what the reactor still has
    to say about this one is known as stale. */
 static void sparp__sched_drop_conn(sparp *run, sparp__conn *c) {
+    if (c->muted || c->starved)
+        sparp__list_remove(&run->paused, &c->paused);
     sparp__conn_close(&run->net, c);
     sparp__heap_remove(&run->timers, &c->timer);
     sparp__sched_put_origin(run, c->origin);
@@ -7095,20 +7849,49 @@ static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *orig
     return NULL;
 }
 
-static int64_t sparp__sched_due(const sparp *run, const sparp__task *t, const sparp__conn *c) {
-    const sparp_options *o = &run->options;
+/* The nearer one of two ends of patience, and what it is called. */
+static void sparp__sched_nearer(int64_t from, int64_t patience, const char *name, int64_t *due,
+                                const char **what) {
+    int64_t at = sparp__time_after(from, patience);
+    if (at >= *due)
+        return;
+    *due = at;
+    *what = name;
+}
+
+/* When an attempt has to do something, or is given up: then *what says why. */
+static int64_t sparp__sched_due(const sparp *run, const sparp__task *t, const sparp__conn *c,
+                                const char **what) {
+    const sparp__patience *p = &run->patience;
+    int64_t due = t->deadline;
+    *what = "the request's deadline has passed, after";
     if (t->held_at != 0)
-        return t->deadline;
-    int64_t due = sparp__min(t->deadline, sparp__time_after(t->started_at, t->timeout));
-    if (o->idle_timeout_s > 0)
-        due = sparp__min(due, sparp__time_after(c->active_at,
-                                                sparp__time_from_s(o->idle_timeout_s)));
-    if (c->state < SPARP__CONN_OPEN) {
+        return due;
+    sparp__sched_nearer(t->started_at, t->timeout, "the attempt took more than", &due, what);
+    if (!c->muted && !c->starved)
+        sparp__sched_nearer(c->active_at, p->idle, "the connection was silent, after", &due, what);
+    if (c->state < SPARP__CONN_OPEN)
+        sparp__sched_nearer(c->opened_at, p->connect, c->state == SPARP__CONN_RESOLVING
+                            ? "no address after" : "no connection after", &due, what);
+    if (c->state == SPARP__CONN_RESOLVING)
+        sparp__sched_nearer(c->opened_at, p->dns, "no address after", &due, what);
+    else if (c->state == SPARP__CONN_SHAKING || c->state == SPARP__CONN_FOLLOWING)
+        sparp__sched_nearer(c->connected_at, p->tls, "no TLS connection after", &due, what);
+    else if (c->state == SPARP__CONN_SENDING)
+        sparp__sched_nearer(c->started_at, p->send, "the request was not sent after", &due, what);
+    else if (c->state == SPARP__CONN_READING && !c->answered)
+        sparp__sched_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
+    return due;
+}
+
+/* When its connection has to be looked at again. */
+static int64_t sparp__sched_alarm(const sparp *run, const sparp__task *t, const sparp__conn *c) {
+    const char *what;
+    int64_t due = sparp__sched_due(run, t, c, &what);
+    if (sparp__conn_has_due(c) && t->held_at == 0)
         due = sparp__min(due, c->race_due);
-        if (o->connect_timeout_s > 0)
-            due = sparp__min(due, sparp__time_after(c->opened_at,
-                                                    sparp__time_from_s(o->connect_timeout_s)));
-    }
+    if (run->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING)
+        due = sparp__min(due, sparp__time_after(t->speed_at, run->patience.speed));
     return due;
 }
 
@@ -7129,18 +7912,34 @@ static void sparp__sched_unhold(sparp *run, sparp__task *t) {
     t->held_at = 0;
 }
 
+/* What decoded its body is free for another one. */
+static void sparp__sched_end_inflating(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    if (t->inflate == NULL)
+        return;
+    t->inflate->next = run->inflaters;
+    run->inflaters = t->inflate;
+    t->inflate = NULL;
+#else
+    (void)run;
+    (void)t;
+#endif
+}
+
 /* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
     int64_t expiry = reusable && t->http.keep_alive
         ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
     sparp__sched_unhold(run, t);
+    sparp__sched_end_inflating(run, t);
     sparp__task_take_times(t, c, run->now);
     sparp__sched_count_bytes(run, t, c);
     t->conn = NULL;
     c->user = NULL;
     if (expiry > 0) {
         c->idle_turn = run->turn;
+        sparp__buf_reuse(&run->env, &c->stash);
         sparp__stream_rest(&c->stream);
         sparp__heap_set(&run->timers, &c->timer, expiry);
         sparp__pool_add_idle(&run->pool, c);
@@ -7275,6 +8074,16 @@ static void sparp__sched_count_retry(sparp *run, sparp__task *t, sparp__ending e
         run->stats.transport_retries++;
 }
 
+/* Its next attempt begins with the url it was given. */
+static void sparp__sched_rewind(sparp *run, sparp__task *t) {
+    if (t->first_origin == NULL)
+        return;
+    sparp__sched_put_origin(run, t->origin);
+    t->origin = t->first_origin;
+    t->first_origin = NULL;
+    t->on_hop = false;
+}
+
 /* Puts it to sleep before its next attempt. False: this was the last one. A pause that would
    end after a deadline is not begun. */
 static bool sparp__sched_retry(sparp *run, sparp__task *t, sparp__ending ending) {
@@ -7288,6 +8097,7 @@ static bool sparp__sched_retry(sparp *run, sparp__task *t, sparp__ending ending)
         return false;
     sparp__task_result(t, run->now, &attempt);      /* as it was: retries made before this one */
     sparp__sched_count_retry(run, t, ending);
+    sparp__sched_rewind(run, t);
     sparp__sched_sleep(run, t, pause);
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, %s; again in %.3f s",
                    (unsigned long long)t->index, attempt.status,
@@ -7314,6 +8124,29 @@ static void sparp__sched_again_or_settle(sparp *run, sparp__task *t, sparp__endi
     sparp__sched_apply_rule(run, event);
 }
 
+/* It goes back to its queue as if it, or its hop, had never begun. */
+static void sparp__sched_take_back(sparp *run, sparp__task *t) {
+    if (!t->on_hop && --t->attempts == 0)
+        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+    run->stats.waiting++;
+    sparp__sched_queue_again(run, t, true);
+}
+
+/* Those that are connected there and wait for their token have not been sent: nor will they. */
+static void sparp__sched_call_back(sparp *run, const sparp__origin *o) {
+    for (sparp__link *at = run->paced.ring.prev; at != &run->paced.ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, paced, at);
+        at = at->prev;
+        if (t->origin != o)
+            continue;
+        sparp__sched_detach(run, t, false);
+        sparp__sched_put_origin(run, t->home);
+        t->home = NULL;
+        sparp__sched_leave(run, t);
+        sparp__sched_take_back(run, t);
+    }
+}
+
 /* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
    closes nothing: each request ends by itself. */
 static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
@@ -7327,8 +8160,10 @@ static void sparp__sched_close_gate(sparp *run, sparp__task *t) {
         return;                         /* says nothing new */
     if (!(asked > 0))
         asked = sparp__judge_backoff(&run->env, o->backoff_s, o->backoff_max_s, g->strikes);
-    if (asked > 0)
-        sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    if (!(asked > 0))
+        return;
+    sparp__gate_close(g, run->now, sparp__time_after(run->now, sparp__time_from_s(asked)));
+    sparp__sched_call_back(run, t->origin);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -7353,6 +8188,7 @@ static void sparp__sched_on_soft_fail(sparp *run, sparp__task *t) {
         t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         run->stats.waiting++;
+        sparp__sched_rewind(run, t);
         sparp__sched_queue_again(run, t, false);
         sparp__sched_apply_rule(run, SPARP_STOP_ON_SOFT_FAIL);
         return;
@@ -7420,8 +8256,34 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
     sparp__crew_drop_idle(run->crew);
     for (int i = 0; run->crew != NULL && i < run->crew->size; i++)
         sparp__dns_wake(run->crew->members[i].run->net.resolver.shared);
-    if (--t->attempts == 0)
-        t->deadline = SPARP__NEVER;     /* it begins with the first attempt */
+    sparp__sched_take_back(run, t);
+}
+
+/* A redirect leads on, maybe to another origin: the next hop waits for whatever it needs there,
+   before all others. The clock of the attempt stands still meanwhile. */
+static void sparp__sched_on_hop(sparp *run, sparp__task *t) {
+    sparp__origin *o = sparp__sched_get_origin(run, t->hop->host, t->hop->port, t->hop->https);
+    sparp__gate_widen(&t->origin->gate, run->now);
+    if (o == NULL) {
+        sparp__fault_memory(&t->fault);
+        sparp__sched_settle(run, t, SPARP_OUTCOME_LOCAL_FAILED);
+        return;
+    }
+    if (t->first_origin == NULL)
+        t->first_origin = t->origin;
+    else
+        sparp__sched_put_origin(run, t->origin);
+    t->origin = o;
+    bool redirected = t->http.status != 417;    /* which has done nothing yet */
+    run->stats.redirects += redirected;
+    sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
+                   (unsigned long long)t->index, t->http.status, sparp__request_url(t->hop));
+    sparp__http_start(&run->env, &t->http, t->hop->is_head,
+                      (size_t)run->options.max_head_bytes);
+    sparp__buf_reuse(&run->env, &t->body);
+    t->body_complete = false;
+    t->unsure = t->unsure || redirected;        /* it has been acted on, by the first server */
+    t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     run->stats.waiting++;
     sparp__sched_queue_again(run, t, true);
 }
@@ -7429,11 +8291,17 @@ static void sparp__sched_on_starved(sparp *run, sparp__task *t) {
 /* What the end of an attempt means for its request. */
 static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
     sparp__sched_leave(run, t);
-    if (end != SPARP__ENDED_STARVED)
+    if (end != SPARP__ENDED_STARVED) {
         run->starved_at = 0;
+        if (t->attempts == 1 && !t->on_hop)     /* what did not begin earns no retry */
+            run->retry_credit += run->options.retry_ratio;
+    }
     switch (end) {
     case SPARP__ENDED_RESPONSE:
         sparp__sched_on_verdict(run, t);
+        break;
+    case SPARP__ENDED_HOP:
+        sparp__sched_on_hop(run, t);
         break;
     case SPARP__ENDED_FAULT:
         sparp__sched_on_fault(run, t);
@@ -7451,14 +8319,14 @@ static void sparp__sched_conclude(sparp *run, sparp__task *t, sparp__end end) {
 /* The task's attempt is over and its connection gone: the scheduler goes on with it, here or,
    for a worker, on the other side. */
 static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
+    sparp__sched_put_origin(run, t->home);
+    t->home = NULL;
     if (run->worker == NULL) {
         sparp__sched_conclude(run, t, end);
         return;
     }
     sparp__worker *w = run->worker;
     sparp__list_remove(&run->flying, &t->ride);
-    sparp__sched_put_origin(run, t->home);
-    t->home = NULL;
     t->end = end;
     sparp__crew_lock(w->crew);
     bool first = w->crew->outbox.count == 0;
@@ -7472,7 +8340,7 @@ static void sparp__sched_end(sparp *run, sparp__task *t, sparp__end end) {
 /* The same for an attempt that still has its connection. */
 static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end, bool reusable) {
     if (end == SPARP__ENDED_FAULT)
-        t->sent = t->conn->bytes_out > 0
+        t->sent = (t->conn->bytes_out > 0 || t->redirects > 0)
             && sparp__judge_ending(t->fault.error) != SPARP__END_LOCAL;
     t->unsure = t->unsure || t->sent || (end == SPARP__ENDED_CUT && t->conn->bytes_out > 0);
     sparp__sched_detach(run, t, reusable);
@@ -7488,8 +8356,127 @@ static sparp_verdict sparp__sched_ask(sparp *run, sparp__task *t) {
     return verdict == SPARP_SUCCESS || verdict == SPARP_SOFT_FAIL ? verdict : SPARP_HARD_FAIL;
 }
 
+/* The one Location of the response; NULL: none, or *wrong says why it is none to follow. */
+static const char *sparp__sched_location(const sparp__task *t, const char **wrong) {
+    const char *location = NULL;
+    for (size_t i = 0; i < t->http.num_fields; i++) {
+        const sparp_field *f = &t->http.fields[i];
+        if (strcmp(f->name, "location") != 0)
+            continue;
+        if (location != NULL && strcmp(location, f->value) != 0)
+            *wrong = "it has two different Location fields";
+        location = f->value;
+    }
+    return location;
+}
+
+/* NULL: run->target, split into *url, may be followed. Else the reason why not. */
+static const char *sparp__sched_check_target(const sparp *run, const sparp__task *t,
+                                             sparp__url *url) {
+    static const char plain[] = "http://";
+    sparp__str target = sparp__str_make(run->target.data, run->target.size);
+    if (!sparp__str_starts(target, sparp__str_of(plain))
+        && !sparp__str_starts(target, sparp__str_of("https://")))
+        return "it leads to another scheme than http and https";
+    const char *wrong = sparp__url_parse(target, url);
+    if (wrong == NULL && url->userinfo.size > 0)
+        wrong = "it has credentials in it";
+    if (wrong == NULL && sparp__task_wire(t)->https && !url->https)
+        wrong = "it leads from https to http";
+    if (wrong == NULL && url->https && !SPARP__TLS)
+        wrong = "it leads to https, which needs a build of sparp with TLS";
+    return wrong;
+}
+
+/* Makes run->spare the next hop. False: out of memory. */
+static bool sparp__sched_build_hop(sparp *run, const sparp__task *t, const sparp__url *url) {
+    const sparp__request *from = sparp__task_wire(t);
+    const char *method = sparp__request_method(from);
+    sparp__request there;
+    sparp__turn turn;
+    bool becomes_get = sparp__judge_becomes_get(t->http.status, method);
+    sparp__request_set_origin(&there, url);
+    turn.method = becomes_get ? "GET" : method;
+    turn.options = &run->options;
+    turn.keep_body = !becomes_get;
+    turn.keep_expect = t->http.status != 417;
+    turn.same_origin = there.port == from->port && url->https == from->https
+        && strcmp(there.host, from->host) == 0;
+    return sparp__request_build_hop(&run->env, &run->spare, from, url, &turn);
+}
+
+/* The url that Location leads to, in run->target. False: out of memory. */
+static bool sparp__sched_resolve(sparp *run, const sparp__task *t, const char *location) {
+    const sparp__request *from = sparp__task_wire(t);
+    const char *base = sparp__request_final_url(from);
+    char *masked = NULL;
+    size_t size = strlen(base) + 1, scheme = from->https ? 8 : 7;
+    if (strncmp(base + scheme, "***@", 4) != 0)
+        return sparp__url_resolve(&run->env, &run->target, sparp__str_of(base),
+                                  sparp__str_of(location));
+    masked = (char *)sparp__env_realloc(&run->env, NULL, 0, size);
+    if (masked == NULL)
+        return false;
+    memcpy(masked, base, scheme);
+    memcpy(masked + scheme, base + scheme + 4, size - scheme - 4);
+    bool ok = sparp__url_resolve(&run->env, &run->target, sparp__str_of(masked),
+                                 sparp__str_of(location));
+    sparp__env_free(&run->env, masked, size);
+    return ok;
+}
+
+/* Without what may be a password. */
+static const char *sparp__sched_show(const char *location) {
+    return strchr(location, '@') != NULL ? "***" : location;
+}
+
+/* The response at hand is a redirect, and complete: what follows from it? On false the attempt
+   ends with the fault that is set. */
+static bool sparp__sched_turn_to_hop(sparp *run, sparp__task *t) {
+    sparp__url url;
+    const char *wrong = NULL;
+    const char *location = sparp__sched_location(t, &wrong);
+    if (t->http.status == 417)
+        location = "";                  /* the same again, without asking first */
+    if (wrong == NULL && t->http.status != 417 && t->redirects >= run->options.max_redirects)
+        return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
+                                "more than %d redirects, the next one to %.80s",
+                                run->options.max_redirects, sparp__sched_show(location));
+    if (wrong == NULL && !sparp__sched_resolve(run, t, location))
+        return sparp__fault_memory(&t->fault);
+    if (wrong == NULL)
+        wrong = sparp__sched_check_target(run, t, &url);
+    if (wrong != NULL)
+        return sparp__fault_set(&t->fault, SPARP_E_REDIRECT_REFUSED, 0,
+                                "redirect to %.60s refused: %s", sparp__sched_show(location),
+                                wrong);
+    if (t->hop == NULL)
+        t->hop = (sparp__request *)sparp__env_zalloc(&run->env, sizeof *t->hop);
+    if (t->hop == NULL || !sparp__sched_build_hop(run, t, &url))
+        return sparp__fault_memory(&t->fault);
+    sparp__request spare = *t->hop;
+    *t->hop = run->spare;
+    run->spare = spare;
+    t->on_hop = true;
+    t->redirects += t->http.status != 417;
+    return true;
+}
+
+/* The redirect's response is complete, or as complete as we want it. */
+static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) {
+    bool follows = sparp__sched_turn_to_hop(run, t);
+    t->body_complete = t->http.state == SPARP__HTTP_DONE
+        && t->body_seen <= (uint64_t)run->options.max_body_bytes;
+    t->truncated = !t->body_complete;   /* of a refused one, which is the result */
+    sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
+}
+
 /* The response is complete, or as complete as we want it. */
 static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) {
+    if (t->redirecting) {
+        sparp__sched_on_redirect(run, t, reusable);
+        return;
+    }
     t->body_complete = !t->skip_body;
     sparp__task_take_times(t, t->conn, run->now);
     if (t->verdict == SPARP_NEED_BODY)
@@ -7499,24 +8486,155 @@ static void sparp__sched_on_response(sparp *run, sparp__task *t, bool reusable) 
     sparp__sched_end_attempt(run, t, SPARP__ENDED_RESPONSE, reusable);
 }
 
+/* The body has more bytes than max_body_bytes. The attempt is over: always false. */
+static bool sparp__sched_on_too_long(sparp *run, sparp__task *t) {
+    if (run->options.truncate_body) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0, "body exceeds max_body_bytes (%lld)",
+                     (long long)run->options.max_body_bytes);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+    return false;
+}
+
+/* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
+static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body_taken ? max - t->body_taken : 0, offset = t->body_taken;
+    sparp_flow flow = SPARP_FLOW_ON;
+    bool over = data.size > room;
+    if (over)
+        data.size = (size_t)room;
+    t->body_taken += data.size;
+    if (o->on_body != NULL && data.size > 0) {
+        sparp_result head;
+        sparp__task_result(t, run->now, &head);
+        flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
+    } else if (o->on_body == NULL && !o->discard_body
+               && !sparp__task_add_body(&run->env, t, data)) {
+        sparp__fault_memory(&t->fault);
+    }
+    if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
+        sparp__fault_set(&t->fault, SPARP_E_SINK_FAILED, 0,
+                         "on_body could not take the data at offset %llu",
+                         (unsigned long long)offset);
+    if (t->fault.error != SPARP_E_OK) {
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+    if (flow == SPARP_FLOW_ENOUGH) {
+        t->truncated = true;
+        sparp__sched_on_response(run, t, false);
+        return false;
+    }
+    t->pausing = flow == SPARP_FLOW_PAUSE;
+    return !over || sparp__sched_on_too_long(run, t);
+}
+
+#if SPARP__ZLIB
+
+/* False: out of memory. */
+static bool sparp__sched_begin_inflating(sparp *run, sparp__task *t, const char *encoding) {
+    t->inflate = run->inflaters;
+    if (t->inflate != NULL)
+        run->inflaters = t->inflate->next;
+    else
+        t->inflate = sparp__inflate_new(&run->env);
+    return t->inflate != NULL && sparp__inflate_start(t->inflate, sparp__str_of(encoding));
+}
+
+/* A piece of a coded body. False: the attempt is over. */
+static bool sparp__sched_inflate(sparp *run, sparp__task *t, sparp__str piece) {
+    const char *why = NULL;
+    sparp__str data;
+    if (t->body_seen > (uint64_t)run->options.max_body_bytes)
+        return sparp__sched_on_too_long(run, t);
+    for (;;) {
+        switch (sparp__inflate_feed(t->inflate, &piece, &data, &why)) {
+        case SPARP__INFLATE_PIECE:
+            if (!sparp__sched_take_body(run, t, data))
+                return false;
+            if (!t->pausing)
+                continue;
+            t->unread = piece;
+            return true;
+        case SPARP__INFLATE_MORE:
+            return true;
+        case SPARP__INFLATE_BAD:
+            sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", why);
+            break;
+        default:
+            sparp__fault_memory(&t->fault);
+        }
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+}
+
+#endif
+
+/* NULL: the body, which is complete, is so in its coding, too. */
+static const char *sparp__sched_decoded(const sparp__task *t) {
+#if SPARP__ZLIB
+    return t->inflate != NULL ? sparp__inflate_end(t->inflate) : NULL;
+#else
+    (void)t;
+    return NULL;
+#endif
+}
+
+/* The head says that a body follows, which we want. False: no memory to decode it. */
+static bool sparp__sched_expect_body(sparp *run, sparp__task *t) {
+#if SPARP__ZLIB
+    const char *coding = sparp__judge_header(&t->http, "content-encoding");
+    if (run->options.compressed && coding != NULL
+        && sparp__inflate_wants(sparp__str_of(coding)))
+        return sparp__sched_begin_inflating(run, t, coding);
+#else
+    (void)run;
+    (void)t;
+#endif
+    return true;
+}
+
+/* The response is not the end of it: a redirect that is followed, or 417 to a request that asked
+   before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
+static bool sparp__sched_redirects(const sparp *run, const sparp__task *t) {
+    if (t->http.status == 417)
+        return sparp__task_wire(t)->expects;
+    return run->options.max_redirects > 0 && sparp__judge_redirects(t->http.status)
+        && sparp__judge_header(&t->http, "location") != NULL;
+}
+
 /* False: the attempt is over. */
 static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     uint64_t max = (uint64_t)run->options.max_body_bytes;
     const sparp__http *h = &t->http;
     bool bodiless = h->is_head_request || h->status == 204 || h->status == 304
         || (h->has_length && !h->chunked && h->left == 0);
-    t->body_complete = bodiless;
-    t->verdict = sparp__sched_ask(run, t);
-    t->body_complete = false;
-    t->skip_body = t->verdict == SPARP_SOFT_FAIL
-        && sparp__sched_retries_left(run, t, SPARP__END_RESPONSE);
+    t->redirecting = sparp__sched_redirects(run, t);
+    if (!t->redirecting) {
+        t->body_complete = bodiless;
+        t->verdict = sparp__sched_ask(run, t);
+        t->body_complete = false;
+        t->skip_body = t->verdict == SPARP_SOFT_FAIL
+            && sparp__sched_retries_left(run, t, SPARP__END_RESPONSE);
+    }
+    if (!bodiless && !t->skip_body && !t->redirecting && !sparp__sched_expect_body(run, t)) {
+        sparp__fault_memory(&t->fault);
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
     if (bodiless || !h->has_length || h->chunked)
         return true;
-    if (t->skip_body && h->left > SPARP__DRAIN_MAX) {
+    if ((t->skip_body || t->redirecting) && h->left > SPARP__DRAIN_MAX) {
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    if (!t->skip_body && h->left > max && !run->options.truncate_body) {
+    if (!t->skip_body && !t->redirecting && h->left > max && !run->options.truncate_body) {
         sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
                          "Content-Length %llu exceeds max_body_bytes (%llu)",
                          (unsigned long long)h->left, (unsigned long long)max);
@@ -7526,34 +8644,36 @@ static bool sparp__sched_on_head(sparp *run, sparp__task *t) {
     return true;
 }
 
+/* A redirect's body is kept in case that it is refused, but no more than any body may have. */
+static bool sparp__sched_keep_redirect(sparp *run, sparp__task *t, sparp__str piece) {
+    const sparp_options *o = &run->options;
+    uint64_t max = (uint64_t)o->max_body_bytes;
+    uint64_t room = max > t->body.size ? max - t->body.size : 0;
+    if (o->discard_body || o->on_body != NULL)
+        return true;
+    return sparp__task_add_body(&run->env, t, sparp__str_make(piece.data, piece.size < room
+                                                              ? piece.size : (size_t)room));
+}
+
 /* False: the attempt is over. */
 static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) {
-    uint64_t max = (uint64_t)run->options.max_body_bytes;
-    uint64_t room = max > t->body_seen ? max - t->body_seen : 0;
     t->body_seen += piece.size;
-    if (t->skip_body) {
-        if (t->body_seen <= SPARP__DRAIN_MAX)
-            return true;
+#if SPARP__ZLIB
+    if (t->inflate != NULL)
+        return sparp__sched_inflate(run, t, piece);
+#endif
+    if (!t->skip_body && !t->redirecting)
+        return sparp__sched_take_body(run, t, piece);
+    if (t->body_seen > SPARP__DRAIN_MAX) {
         sparp__sched_on_response(run, t, false);
         return false;
     }
-    bool over = piece.size > room;
-    if (over)
-        piece.size = (size_t)room;
-    if (!run->options.discard_body && !sparp__task_add_body(&run->env, t, piece))
+    if (t->redirecting && !sparp__sched_keep_redirect(run, t, piece)) {
         sparp__fault_memory(&t->fault);
-    else if (over && !run->options.truncate_body)
-        sparp__fault_set(&t->fault, SPARP_E_BODY_TOO_LARGE, 0,
-                         "body exceeds max_body_bytes (%llu)", (unsigned long long)max);
-    if (t->fault.error != SPARP_E_OK) {
         sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
         return false;
     }
-    if (over) {
-        t->truncated = true;
-        sparp__sched_on_response(run, t, false);
-    }
-    return !over;
+    return true;
 }
 
 /* --- the life of an attempt ------------------------------------------------------------------ */
@@ -7562,6 +8682,7 @@ static bool sparp__sched_on_piece(sparp *run, sparp__task *t, sparp__str piece) 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
     sparp__conn *c = t->conn;
+    const sparp__request *wire = sparp__task_wire(t);
     if (!sparp__sched_take_token(run, t)) {
         if (!sparp__conn_want_write(&run->net, c, false))
             return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
@@ -7569,9 +8690,10 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
         sparp__list_push_back(&run->paced, &t->paced);
         return SPARP__CONN_BUSY;
     }
-    return sparp__conn_send(&run->net, c,
-                            sparp__str_make(t->request.image.data, t->request.wire_size),
-                            &t->http, run->now);
+    t->upload_at = 0;
+    t->speed_at = run->now;
+    t->speed_bytes = 0;
+    return sparp__conn_send(&run->net, c, wire, &t->http, run->now);
 }
 
 /* Gives the task a connection. NULL: out of memory. */
@@ -7595,6 +8717,7 @@ static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
         c->host = t->home->host;
         c->port = t->home->port;
         c->https = t->home->https;
+        c->way = t->home->way;
         c->session = &t->home->session;
         *event = sparp__conn_open(&run->net, c, run->now);
     }
@@ -7607,7 +8730,7 @@ static bool sparp__sched_is_stale(const sparp__task *t) {
     const sparp__conn *c = t->conn;
     return t->reused && !t->replayed && c->exchanges > 0 && !c->answered
         && (t->fault.error == SPARP_E_RESET || t->fault.error == SPARP_E_CLOSED)
-        && (t->request.replay_safe || c->bytes_out == 0);
+        && (sparp__task_wire(t)->replay_safe || c->bytes_out == 0);
 }
 
 static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_event *event) {
@@ -7616,7 +8739,7 @@ static sparp__conn *sparp__sched_replay(sparp *run, sparp__task *t, sparp__conn_
     sparp__sched_drop_conn(run, t->conn);
     t->conn = NULL;
     sparp__fault_clear(&t->fault);
-    sparp__http_start(&run->env, &t->http, t->request.is_head,
+    sparp__http_start(&run->env, &t->http, sparp__task_wire(t)->is_head,
                       (size_t)run->options.max_head_bytes);
     t->replayed = true;
     t->replays++;
@@ -7642,7 +8765,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
         return NULL;
     }
     t->fault = c->fault;
-    if (t->http.has_head && t->skip_body) {     /* only the rest is lost that nobody wanted */
+    if (t->http.has_head && (t->skip_body || t->redirecting)) {     /* nobody wanted the rest */
         sparp__fault_clear(&t->fault);
         sparp__sched_on_response(run, t, false);
         return NULL;
@@ -7669,6 +8792,73 @@ static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
 #endif
 }
 
+/* Asks read_body for more. False: t->fault says why there is none. */
+static bool sparp__sched_read_body(sparp *run, sparp__task *t, int64_t *n, size_t *room) {
+    const sparp__request *r = sparp__task_wire(t);
+    uint64_t left = r->body_size - t->upload_at;
+    *room = r->body_size > 0 && left < SPARP__UPLOAD_SIZE ? (size_t)left : SPARP__UPLOAD_SIZE;
+    t->upload.size = 0;
+    if (!sparp__buf_reserve(&run->env, &t->upload, SPARP__CHUNK_ROOM + SPARP__UPLOAD_SIZE + 2))
+        return sparp__fault_memory(&t->fault);
+    *n = r->read_body(t->upload_at, t->upload.data + SPARP__CHUNK_ROOM, *room, t->user_data);
+    if ((*n < 0 && *n != SPARP_LATER) || (*n > 0 && (uint64_t)*n > *room))
+        return sparp__fault_set(&t->fault, SPARP_E_CALLBACK_FAILED, 0,
+                                "read_body failed at offset %llu",
+                                (unsigned long long)t->upload_at);
+    if (*n == 0 && r->body_size > 0)
+        return sparp__fault_set(&t->fault, SPARP_E_CALLBACK_FAILED, 0,
+                                "read_body ended after %llu of %llu bytes",
+                                (unsigned long long)t->upload_at,
+                                (unsigned long long)r->body_size);
+    return true;
+}
+
+/* The connection has sent what it had of a streamed body. False: the attempt is over. */
+static bool sparp__sched_on_wants(sparp *run, sparp__task *t, sparp__conn_event *event) {
+    const sparp__request *r = sparp__task_wire(t);
+    int64_t n = 0;
+    size_t room = 0;
+    if (!sparp__sched_read_body(run, t, &n, &room)) {
+        sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
+        return false;
+    }
+    if (n == SPARP_LATER) {
+        if (!t->conn->starved && !t->conn->muted)
+            sparp__list_push_back(&run->paused, &t->conn->paused);
+        *event = sparp__conn_starve(&run->net, t->conn);
+        return true;
+    }
+    t->upload_at += (uint64_t)n;
+    sparp__str piece = sparp__str_make(t->upload.data + SPARP__CHUNK_ROOM, (size_t)n);
+    bool last = r->body_size > 0 ? t->upload_at == r->body_size : n == 0;
+    if (r->body_size == 0)
+        piece = n > 0 ? sparp__task_frame_chunk(t, (size_t)n) : sparp__str_of("0\r\n\r\n");
+    *event = sparp__conn_give(&run->net, t->conn, piece, last, run->now);
+    return true;
+}
+
+/* on_body wants no more for now. */
+static sparp__conn_event sparp__sched_pause_reading(sparp *run, sparp__task *t) {
+    sparp__conn *c = t->conn;
+    bool listed = c->muted || c->starved;
+    t->pausing = false;
+    sparp__conn_event event = sparp__conn_mute(&run->net, c, &t->unread);
+    if (event == SPARP__CONN_BUSY && !listed)
+        sparp__list_push_back(&run->paused, &c->paused);
+    return event;
+}
+
+/* The response is complete. */
+static void sparp__sched_on_done(sparp *run, sparp__task *t) {
+    const char *wrong = sparp__sched_decoded(t);
+    if (wrong == NULL) {
+        sparp__sched_on_response(run, t, true);
+        return;
+    }
+    sparp__fault_set(&t->fault, SPARP_E_ENCODING, 0, "the body %s", wrong);
+    sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, true);
+}
+
 /* Follows a connection from event to event until there is nothing more to do now. */
 static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
@@ -7676,7 +8866,7 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
     for (bool on = true; on;) {
         switch (event) {
         case SPARP__CONN_BUSY:
-            sparp__heap_set(&run->timers, &c->timer, sparp__sched_due(run, t, c));
+            sparp__heap_set(&run->timers, &c->timer, sparp__sched_alarm(run, t, c));
             return;
         case SPARP__CONN_CONNECTED:
             sparp__sched_count_connect(run, c);
@@ -7690,15 +8880,21 @@ static void sparp__sched_follow(sparp *run, sparp__conn *c, sparp__conn_event ev
             on = sparp__sched_on_piece(run, t, piece);
             break;
         case SPARP__CONN_DONE:
-            sparp__sched_on_response(run, t, true);
+            sparp__sched_on_done(run, t);
             return;
+        case SPARP__CONN_WANTS:
+            if (!sparp__sched_on_wants(run, t, &event))
+                return;
+            continue;
         default:
             c = sparp__sched_on_failed(run, t, &event);
             if (c == NULL)
                 return;
             continue;
         }
-        if (on)
+        if (on && t->pausing)
+            event = sparp__sched_pause_reading(run, t);
+        else if (on)
             event = sparp__conn_next(&run->net, c, &piece);
     }
 }
@@ -7720,24 +8916,86 @@ static void sparp__sched_release_followers(sparp *run, sparp__origin *home) {
 /* The same, and then whoever waited for what this origin has free now. */
 static void sparp__sched_drive(sparp *run, sparp__conn *c, sparp__conn_event event,
                                sparp__str piece) {
-    sparp__origin *o = ((sparp__task *)c->user)->origin, *home = ((sparp__task *)c->user)->home;
+    sparp__task *t = (sparp__task *)c->user;
+    sparp__origin *home = t->home, *o = run->worker == NULL ? t->origin : NULL;
     home->users++;                      /* ours: the task may end, and with it the origin */
-    if (run->worker != NULL) {          /* the limits are the scheduler's business */
-        sparp__sched_follow(run, c, event, piece);
-        sparp__sched_release_followers(run, home);
-        sparp__sched_put_origin(run, home);
-        return;
-    }
+    if (o != NULL)                      /* a worker's limits are the scheduler's business */
+        o->users++;
     sparp__sched_follow(run, c, event, piece);
     sparp__sched_release_followers(run, home);
-    sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, home);
+    if (o != NULL)
+        sparp__sched_look_at_origin(run, o);
     sparp__sched_put_origin(run, o);
+}
+
+/* The addresses that sparp_options.resolve has for this way. False: out of memory. */
+static bool sparp__sched_fix_addresses(sparp *run, sparp__way *way) {
+    sparp__address found[SPARP__DNS_MAX_ADDRESSES];
+    size_t count = sparp__route_resolve(run->options.resolve, way->host, way->port, found,
+                                        SPARP__DNS_MAX_ADDRESSES);
+    if (count == 0)
+        return true;
+    way->fixed = (sparp__address *)sparp__env_realloc(&run->env, NULL, 0, count * sizeof *found);
+    if (way->fixed == NULL)
+        return false;
+    memcpy(way->fixed, found, count * sizeof *found);
+    way->num_fixed = count;
+    return true;
+}
+
+/* Where this origin's connections go instead of straight to it: `proxy`, if not NULL. False: out
+   of memory. */
+static bool sparp__sched_find_way(sparp *run, sparp__origin *home, const sparp__proxy *proxy) {
+    const sparp_options *o = &run->options;
+    if (proxy == NULL && o->connect_to == NULL && o->resolve == NULL)
+        return true;
+    home->way = (sparp__way *)sparp__env_zalloc(&run->env, sizeof *home->way);
+    if (home->way == NULL)
+        return false;
+    home->way->proxied = proxy != NULL;
+    if (proxy != NULL) {
+        memcpy(home->way->host, proxy->host, sizeof home->way->host);
+        home->way->port = proxy->port;
+        home->way->credentials = proxy->userinfo;
+    } else {
+        sparp__route_connect_to(o->connect_to, home->host, home->port, home->way->host,
+                                &home->way->port);
+    }
+    if (sparp__sched_fix_addresses(run, home->way))
+        return true;
+    sparp__env_free(&run->env, home->way, sizeof *home->way);
+    home->way = NULL;
+    return false;
+}
+
+/* Where its connections are. NULL: out of memory. */
+static sparp__origin *sparp__sched_get_home(sparp *run, sparp__task *t) {
+    const sparp__request *r = sparp__task_wire(t);
+    const sparp_options *o = &run->options;
+    sparp__origin *home = run->worker == NULL ? t->origin : NULL;
+    sparp__proxy proxy;
+    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+    if (proxied && !r->https)           /* one set of connections for all origins */
+        home = sparp__sched_get_origin(run, proxy.host, proxy.port, false);
+    else if (home != NULL)
+        home->users++;
+    else
+        home = sparp__sched_get_origin(run, r->host, r->port, r->https);
+    if (home != NULL && home->way == NULL
+        && !sparp__sched_find_way(run, home, proxied ? &proxy : NULL)) {
+        sparp__sched_put_origin(run, home);
+        return NULL;
+    }
+    return home;
 }
 
 /* Gets it a connection and lets it go. */
 static void sparp__sched_fly(sparp *run, sparp__task *t) {
     sparp__conn_event event = SPARP__CONN_BUSY;
-    sparp__conn *c = sparp__sched_connect(run, t, false, &event);
+    t->home = sparp__sched_get_home(run, t);
+    sparp__conn *c = t->home != NULL ? sparp__sched_connect(run, t, false, &event) : NULL;
     if (c != NULL)
         sparp__sched_drive(run, c, event, sparp__str_make(NULL, 0));
     else
@@ -7789,9 +9047,12 @@ static void sparp__sched_start(sparp *run, sparp__task *t) {
     sparp__heap_remove(&run->sleeping, &t->timer);
     sparp__bucket_take(&run->admit, run->now);
     sparp__gate_enter(&t->origin->gate, run->now);
-    if (t->attempts == 0)
-        run->retry_credit += run->options.retry_ratio;
-    sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
+    if (t->on_hop) {
+        t->started_at += run->now - t->queued_at;       /* our queues eat no timeout */
+        sparp__task_begin_hop(&run->env, t, (size_t)run->options.max_head_bytes);
+    } else {
+        sparp__task_begin_attempt(&run->env, t, (size_t)run->options.max_head_bytes, run->now);
+    }
     t->state = SPARP__TASK_FLYING;
     sparp__list_push_back(&run->flying, &t->link);
     run->stats.waiting--;
@@ -7829,19 +9090,6 @@ static sparp_input sparp__sched_ask_input(sparp *run, sparp_request *in) {
     return SPARP_INPUT_READY;
 }
 
-/* With room for its timer, and its own pace. */
-static sparp__origin *sparp__sched_get_origin(sparp *run, const sparp__request *r) {
-    double rate = run->options.max_per_second_per_origin;
-    if (!sparp__heap_reserve(&run->env, &run->gates, run->pool.num_origins + 1))
-        return NULL;
-    sparp__origin *o = sparp__pool_get(&run->env, &run->pool, r->host, r->port, r->https);
-    if (o != NULL && rate > 0 && o->gate.bucket.period == 0)
-        sparp__bucket_init(&o->gate.bucket, rate, run->options.burst);
-    if (o != NULL && rate > 0 && o->gate.write.period == 0)
-        o->gate.write = o->gate.bucket;
-    return o;
-}
-
 static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request *in) {
     double timeout = in->timeout_s != 0 ? in->timeout_s : run->options.timeout_s;
     t->index = run->stats.pulled++;
@@ -7851,11 +9099,10 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
     t->deadline = SPARP__NEVER;
     t->pulled_at = t->queued_at = run->now;
     t->rate_mark = sparp__sched_rate_blocked(run);
-    bool ok = sparp__request_build(&run->env, &t->request, in, run->options.headers,
-                                   run->options.num_headers, &t->fault);
+    bool ok = sparp__request_build(&run->env, &t->request, in, &run->options, &t->fault);
     if (ok) {
-        t->origin = sparp__sched_get_origin(run, &t->request);
-        t->home = run->crew == NULL ? t->origin : NULL;
+        t->origin = sparp__sched_get_origin(run, t->request.host, t->request.port,
+                                            t->request.https);
         ok = t->origin != NULL || sparp__fault_memory(&t->fault);
     }
     if (!ok) {
@@ -7977,10 +9224,23 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
     }
 }
 
+/* Those that pause. What is in that heap for its deadline alone is in a queue, too. */
+static void sparp__sched_give_up_sleepers(sparp *run) {
+    for (size_t i = 0; i < run->sleeping.count;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, timer, run->sleeping.items[i]);
+        if (t->state != SPARP__TASK_SLEEPING) {
+            i++;
+            continue;
+        }
+        sparp__heap_remove(&run->sleeping, &t->timer);
+        sparp__sched_give_up(run, t);
+        i = 0;                          /* its place has been taken, and a callback has run */
+    }
+}
+
 /* Carries out what was asked for in callbacks. */
 static void sparp__sched_check_stop(sparp *run) {
     sparp__link *link;
-    sparp__timer *timer;
     while (run->cancels.size > 0) {
         uint64_t index;
         run->cancels.size -= sizeof index;
@@ -7994,18 +9254,27 @@ static void sparp__sched_check_stop(sparp *run) {
             at = at->next;
             sparp__sched_cancel_flying(run, t);
         }
-        while (run->again.count > 0) {
-            sparp__task *t = SPARP__OWNER(sparp__task, link, run->again.ring.next);
-            sparp__sched_unlink_queued(&run->again, t);
-            sparp__sched_give_up(run, t);
-        }
-        while (run->parked.count > 0) {
-            sparp__task *t = SPARP__OWNER(sparp__task, link, run->parked.ring.next);
+        for (sparp__link *at = run->parked.ring.next; at != &run->parked.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            at = at->next;
+            if (run->draining && t->on_hop)
+                continue;               /* it is in flight, between two hops */
             sparp__sched_unlink_parked(run, t);
             sparp__sched_give_up(run, t);
         }
-        while ((timer = sparp__heap_expire(&run->sleeping, SPARP__NEVER)) != NULL)
-            sparp__sched_give_up(run, SPARP__OWNER(sparp__task, timer, timer));
+        for (sparp__link *at = run->again.ring.next; at != &run->again.ring;) {
+            sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+            sparp__origin *o = t->origin;
+            at = at->next;
+            if (run->draining && t->on_hop)
+                continue;
+            o->users++;
+            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_give_up(run, t);
+            sparp__sched_look_at_origin(run, o);        /* the turn it had is a hop's */
+            sparp__sched_put_origin(run, o);
+        }
+        sparp__sched_give_up_sleepers(run);
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
     }
@@ -8046,7 +9315,8 @@ static bool sparp__sched_may_start(const sparp *run) {
 static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     if (run->options.permit == NULL)
         return true;
-    double wait = run->options.permit(sparp__request_url(&t->request), run->options.user_data);
+    double wait = run->options.permit(sparp__request_url(sparp__task_wire(t)),
+                                      run->options.user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !run->stop_pending && run->cancels.size == 0;
     run->permit_at = wait > 0 ? sparp__time_after(run->now, sparp__time_from_s(wait))
@@ -8073,7 +9343,8 @@ static void sparp__sched_admit(sparp *run) {
         sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
         sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
         sparp__origin *o = t->origin;
-        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0;
+        bool held = sparp__gate_wait(&o->gate, run->options.max_at_once_per_origin, run->now) > 0
+            || (queue == &run->fresh && o->parked.count > 0);       /* whose turn it is */
         if (!held && !sparp__sched_ask_permit(run, t))
             return;
         bool let_go = sparp__sched_unlink_queued(queue, t);
@@ -8088,28 +9359,39 @@ static void sparp__sched_admit(sparp *run) {
     }
 }
 
-static void sparp__sched_on_timeout(sparp *run, sparp__task *t) {
-    const sparp_options *o = &run->options;
+/* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
+   has not been the peer's turn to have any, for all that time. */
+static bool sparp__sched_is_fast(sparp *run, sparp__task *t, const sparp__conn *c) {
+    uint64_t bytes = c->bytes_in + c->bytes_out, before = t->speed_bytes;
+    double wanted = run->options.min_bytes_per_second * run->options.min_speed_s;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= t->speed_at;
+    t->speed_at = run->now;
+    t->speed_bytes = bytes;
+    return !moving || c->muted || c->starved || c->asks || (double)(bytes - before) >= wanted;
+}
+
+/* Its alarm goes off. True: for nothing. */
+static bool sparp__sched_on_alarm(sparp *run, sparp__task *t) {
     const sparp__conn *c = t->conn;
     double s = (double)(run->now - t->started_at) / (double)SPARP__NS_PER_S;
-    const char *what = "the attempt took more than";
-    if (o->connect_timeout_s > 0 && c->state < SPARP__CONN_OPEN
-        && run->now >= sparp__time_after(c->opened_at, sparp__time_from_s(o->connect_timeout_s)))
-        what = c->state == SPARP__CONN_RESOLVING ? "no address after" : "no connection after";
-    else if (run->now >= t->deadline)
-        what = "the request's deadline has passed, after";
-    else if (sparp__conn_phase(c) == SPARP_PHASE_FIRST_BYTE)
+    const char *what;
+    bool due = sparp__sched_due(run, t, c, &what) <= run->now;
+    bool counted = run->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING
+        && sparp__time_after(t->speed_at, run->patience.speed) <= run->now;
+    if (!due && (!counted || sparp__sched_is_fast(run, t, c)))
+        return true;
+    if (!due)
+        what = "slower than min_bytes_per_second, after";
+    else if (sparp__conn_phase(c) == SPARP_PHASE_FIRST_BYTE && run->now < t->deadline)
         what = "no byte of an answer after";
-    else if (o->idle_timeout_s > 0
-             && run->now >= sparp__time_after(c->active_at, sparp__time_from_s(o->idle_timeout_s)))
-        what = "the connection was silent, after";
     sparp__fault_set(&t->fault, SPARP_E_TIMEOUT, 0, "%s %.3g s", what, s);
-    if (t->http.has_head && t->skip_body) {
+    if (t->http.has_head && (t->skip_body || t->redirecting)) {
         sparp__fault_clear(&t->fault);
         sparp__sched_on_response(run, t, false);
     } else {
         sparp__sched_end_attempt(run, t, SPARP__ENDED_FAULT, false);
     }
+    return false;
 }
 
 /* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
@@ -8149,6 +9431,9 @@ static void sparp__sched_wake(sparp *run, sparp__task *t) {
         sparp__sched_unlink_queued(&run->again, t);
     sparp__sched_count_queue(run, t);
     run->stats.waiting--;
+    if (t->on_hop)
+        sparp__fault_set(&t->fault, SPARP_E_TIMEOUT, 0,
+                         "the request's deadline has passed before the next hop of a redirect");
     sparp__sched_settle(run, t, t->outcome);
     sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
     sparp__sched_put_origin(run, o);
@@ -8165,13 +9450,17 @@ static void sparp__sched_on_gate(sparp *run, sparp__origin *o) {
 }
 
 static void sparp__sched_on_timer(sparp *run, sparp__task *t) {
-    sparp__origin *o = t->origin, *home = t->home;
+    sparp__origin *home = t->home, *o = run->worker == NULL ? t->origin : NULL;
     home->users++;
-    sparp__sched_on_timeout(run, t);
+    if (o != NULL)
+        o->users++;
+    if (sparp__sched_on_alarm(run, t))
+        sparp__heap_set(&run->timers, &t->conn->timer, sparp__sched_alarm(run, t, t->conn));
     sparp__sched_release_followers(run, home);
-    if (run->worker == NULL)
-        sparp__sched_look_at_origin(run, o);
     sparp__sched_put_origin(run, home);
+    if (o != NULL)
+        sparp__sched_look_at_origin(run, o);
+    sparp__sched_put_origin(run, o);
 }
 
 static void sparp__sched_run_timers(sparp *run) {
@@ -8182,7 +9471,7 @@ static void sparp__sched_run_timers(sparp *run) {
         if (t == NULL) {
             sparp__pool_remove_idle(&run->pool, c);
             sparp__sched_drop_conn(run, c);
-        } else if (c->race_due <= run->now && c->state < SPARP__CONN_SHAKING) {
+        } else if (c->race_due <= run->now && sparp__conn_has_due(c)) {
             sparp__sched_drive(run, c, sparp__conn_on_race_due(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
         } else {
@@ -8201,11 +9490,42 @@ static void sparp__sched_run_timers(sparp *run) {
     sparp__sched_check_stop(run);
 }
 
+/* The user has said that there is news: paused bodies go on, each once. */
+static void sparp__sched_resume_paused(sparp *run) {
+    for (size_t n = run->paused.count; n > 0 && run->paused.count > 0; n--) {
+        sparp__conn *c = SPARP__OWNER(sparp__conn, paused, sparp__list_pop_front(&run->paused));
+        sparp__task *t = (sparp__task *)c->user;
+        sparp__conn_event event = SPARP__CONN_PIECE;
+        sparp__str piece = t->unread;
+        bool muted = c->muted, starved = c->starved;
+        c->starved = false;
+        t->unread.size = 0;
+        if (muted && starved && !sparp__conn_want_write(&run->net, c, true))
+            event = sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+        else if (muted && !sparp__conn_unmute(&run->net, c, run->now))
+            event = SPARP__CONN_FAILED;
+        else if (muted && piece.size == 0 && t->inflate == NULL)
+            event = sparp__conn_next(&run->net, c, &piece);
+        else if (starved)
+            event = SPARP__CONN_WANTS;
+        c->active_at = c->free_at = run->now;
+        sparp__sched_drive(run, c, event, piece);
+        sparp__sched_check_stop(run);
+    }
+    for (int i = 0; run->worker == NULL && run->crew != NULL && i < run->crew->size; i++)
+        sparp__dns_wake_for_user(run->crew->members[i].run->net.resolver.shared);
+}
+
 static void sparp__sched_run_lookups(sparp *run) {
     char drain[256];
     sparp__lookup *lookup;
-    while (SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain) > 0)
-        continue;
+    bool by_user = false;
+    for (ssize_t n = sizeof drain; n > 0;) {
+        n = SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain);
+        by_user = by_user || (n > 0 && memchr(drain, 'u', (size_t)n) != NULL);
+    }
+    if (by_user)
+        sparp__sched_resume_paused(run);
     run->input_later = false;
     if (run->permit_at == SPARP__NEVER)
         run->permit_at = 0;
@@ -8227,7 +9547,7 @@ static sparp__conn *sparp__sched_conn_of(const sparp *run, const sparp__event *e
     size_t index = e->tag & ((UINT32_C(1) << SPARP__CONN_INDEX_BITS) - 1);
     sparp__conn *c = index < run->num_conns ? run->conns[index] : NULL;
     if (c == NULL || c->tag != e->tag || c->state == SPARP__CONN_CLOSED
-        || (c->state >= SPARP__CONN_FOLLOWING && c->stream.fd != e->fd))
+        || (c->state >= SPARP__CONN_TUNNELING && c->stream.fd != e->fd))
         return NULL;
     return c;
 }
@@ -8350,10 +9670,25 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
 /*              state it is in. Uses sched.                                                      */
 /* ============================================================================================ */
 
+static int64_t sparp__run_time(double seconds) {
+    return seconds > 0 ? sparp__time_from_s(seconds) : SPARP__NEVER;
+}
+
+static void sparp__run_set_patience(sparp__patience *p, const sparp_options *o) {
+    p->connect = sparp__run_time(o->connect_timeout_s);
+    p->idle = sparp__run_time(o->idle_timeout_s);
+    p->dns = sparp__run_time(o->dns_timeout_s);
+    p->tls = sparp__run_time(o->tls_timeout_s);
+    p->send = sparp__run_time(o->send_timeout_s);
+    p->first_byte = sparp__run_time(o->first_byte_timeout_s);
+    p->speed = o->min_bytes_per_second > 0 ? sparp__run_time(o->min_speed_s) : SPARP__NEVER;
+}
+
 static void sparp__run_init(sparp *run) {
-    sparp__list *lists[9];
+    sparp__list *lists[10];
     size_t n = 0;
     lists[n++] = &run->free_conns;
+    lists[n++] = &run->paused;
     lists[n++] = &run->fresh;
     lists[n++] = &run->again;
     lists[n++] = &run->parked;
@@ -8364,6 +9699,7 @@ static void sparp__run_init(sparp *run) {
     lists[n++] = &run->unused;
     for (size_t i = 0; i < n; i++)
         sparp__list_init(lists[i]);
+    sparp__run_set_patience(&run->patience, &run->options);
     run->env.allocator = run->options.allocator;
     run->env.logger = run->options.logger;
     run->env.random = run->options.random_seed != 0 ? run->options.random_seed
@@ -8372,6 +9708,9 @@ static void sparp__run_init(sparp *run) {
 #if SPARP__TLS
     run->net.trust.options = &run->options.tls;
 #endif
+    run->net.options = &run->options;
+    if (run->options.local_address != NULL)
+        sparp__address_parse(&run->net.local, run->options.local_address);
     run->now = run->opened_at = sparp__env_now();
     run->deadline = SPARP__NEVER;
     if (run->options.max_at_once == SPARP_AUTO) {
@@ -8426,7 +9765,7 @@ static void sparp__run_free_origins(sparp *run) {
     for (size_t i = 0; i < run->pool.num_buckets; i++)
         for (sparp__origin *o = run->pool.table[i], *next; o != NULL; o = next) {
             next = o->chain;
-            sparp__env_free(&run->env, o, sizeof *o);
+            sparp__pool_free(&run->env, o);
         }
     sparp__pool_close(&run->env, &run->pool);
 }
@@ -8459,6 +9798,15 @@ static void sparp__run_free(sparp *run) {
     sparp__heap_free(&env, &run->in_order);
     sparp__heap_free(&env, &run->gates);
     sparp__buf_free(&env, &run->cancels);
+#if SPARP__ZLIB
+    while (run->inflaters != NULL) {
+        sparp__inflate *z = run->inflaters;
+        run->inflaters = z->next;
+        sparp__inflate_free(&env, z);
+    }
+#endif
+    sparp__buf_free(&env, &run->spare.image);
+    sparp__buf_free(&env, &run->target);
     sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
     sparp__env_free(&env, run, sizeof *run);
 }
@@ -8492,12 +9840,7 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
     while (!quit && (link = sparp__list_pop_front(&fresh)) != NULL) {
         sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
         sparp__list_push_back(&run->flying, &t->ride);
-        t->home = sparp__pool_get(&run->env, &run->pool, t->request.host, t->request.port,
-                                  t->request.https);
-        if (t->home != NULL)
-            sparp__sched_fly(run, t);
-        else
-            sparp__sched_on_no_conn(run, t);
+        sparp__sched_fly(run, t);
     }
     for (link = run->flying.ring.next; cut && !quit && link != &run->flying.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, ride, link);
@@ -8713,8 +10056,30 @@ static const char *sparp__options_check_pace(const sparp_options *o) {
          "idle_timeout_s must not be negative (0: timeout_s)"},
         {sparp__options_bad_s(o->run_deadline_s, true),
          "run_deadline_s must not be negative (0: none)"},
+        {sparp__options_bad_s(o->dns_timeout_s, true),
+         "dns_timeout_s must not be negative (0: none)"},
+        {sparp__options_bad_s(o->tls_timeout_s, true),
+         "tls_timeout_s must not be negative (0: none)"},
+        {sparp__options_bad_s(o->send_timeout_s, true),
+         "send_timeout_s must not be negative (0: none)"},
+        {sparp__options_bad_s(o->first_byte_timeout_s, true),
+         "first_byte_timeout_s must not be negative (0: none)"},
+        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
+             && o->min_bytes_per_second != SPARP_NONE,
+         "min_bytes_per_second must not be negative (0: none)"},
+        {sparp__options_bad_s(o->min_speed_s, false),
+         "min_speed_s must not be negative (0: 30 s)"},
     };
     return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+}
+
+/* Names of fields, with commas between. One that is written wrong would protect nothing. */
+static bool sparp__options_bad_names(const char *list) {
+    sparp__str rest = sparp__str_of(list != NULL ? list : ""), one;
+    while (sparp__str_element(&rest, &one))
+        if (!sparp__str_token(one))
+            return true;
+    return false;
 }
 
 /* Judgement, retries, stop rules, HTTP, observation. */
@@ -8741,6 +10106,11 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
              && o->stop_after_failure_ratio != SPARP_NONE,
          "stop_after_failure_ratio must be 0 to 1 (0: none)"},
+        {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
+        {sparp__options_bad_count(o->max_redirects),
+         "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
+        {sparp__options_bad_names(o->sensitive_headers),
+         "sensitive_headers must be names of header lines with commas between"},
         {sparp__options_bad_count(o->stop_after_successes),
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
@@ -8788,6 +10158,12 @@ static void sparp__options_fill(sparp_options *o) {
     o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
     o->idle_timeout_s = sparp__options_or(o->idle_timeout_s, 0);
     o->run_deadline_s = sparp__options_or(o->run_deadline_s, 0);
+    o->dns_timeout_s = sparp__options_or(o->dns_timeout_s, 0);
+    o->tls_timeout_s = sparp__options_or(o->tls_timeout_s, 0);
+    o->send_timeout_s = sparp__options_or(o->send_timeout_s, 0);
+    o->first_byte_timeout_s = sparp__options_or(o->first_byte_timeout_s, 0);
+    o->min_bytes_per_second = sparp__options_or(o->min_bytes_per_second, 0);
+    o->min_speed_s = sparp__options_or(o->min_speed_s, 30);
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
     o->max_retries_by_soft_fail = sparp__options_or_count(o->max_retries_by_soft_fail, 20);
@@ -8799,6 +10175,7 @@ static void sparp__options_fill(sparp_options *o) {
     o->stop_after_failures = sparp__options_or_count(o->stop_after_failures, 0);
     o->stop_after_failure_ratio = sparp__options_or(o->stop_after_failure_ratio, 0);
     o->stop_after_successes = sparp__options_or_count(o->stop_after_successes, 0);
+    o->max_redirects = sparp__options_or_count(o->max_redirects, 10);
     if (o->max_head_bytes == 0)
         o->max_head_bytes = 64 * 1024;
     if (o->max_body_bytes == 0)
@@ -8942,7 +10319,7 @@ void sparp_cancel(sparp *run, uint64_t index) {
 }
 
 void sparp_wake(sparp *run) {
-    sparp__dns_wake(run->net.resolver.shared);
+    sparp__dns_wake_for_user(run->net.resolver.shared);
 }
 
 void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
@@ -9147,6 +10524,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__NOSIGNAL
 #undef SPARP__SYS_SOCKET
 #undef SPARP__SYS_CONNECT
+#undef SPARP__SYS_BIND
 #undef SPARP__SYS_SEND
 #undef SPARP__SYS_RECV
 #undef SPARP__SYS_CLOSE
@@ -9170,6 +10548,12 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
 #undef SPARP__FOLLOW_NS
+#undef SPARP__ASK_NS
+#undef SPARP__GIVE_MAX
+#undef SPARP__TUNNEL_HEAD_MAX
+#undef SPARP__EXPECT_MIN
+#undef SPARP__UPLOAD_SIZE
+#undef SPARP__CHUNK_ROOM
 #undef SPARP__WORKERS_MAX
 #undef SPARP__PASSES_MAX
 #undef SPARP__TIDE_MAX

@@ -38,14 +38,21 @@
 #define NET_NEVER INT64_MAX
 #define NET_NS(seconds) ((int64_t)((seconds) * 1e9 + 0.5))
 #define NET_BEGIN NET_NS(1000.0)        /* the time on the clock when a test begins */
+#ifndef NET_FDS
 #define NET_FDS 512
+#endif
 #define NET_EVENTS 4096
 #define NET_RULES 256
 #define NET_HOSTS 64
 #ifndef NET_REQUESTS
 #define NET_REQUESTS 16384
 #endif
+#ifndef NET_REQUEST_SIZE
 #define NET_REQUEST_SIZE 4096           /* bytes of one request that are looked at */
+#endif
+#ifndef NET_IN_SIZE
+#define NET_IN_SIZE (1 << 16)           /* bytes of an answer that can wait to be read */
+#endif
 
 #define NET_503 "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
 #define NET_404 "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno"
@@ -66,6 +73,7 @@ typedef struct net_request {            /* as a server has received it */
     int64_t  at;                        /* when it was complete */
     int      connection, on_connection; /* the how manieth connection; request on it: 1, 2 ... */
     const char *text;                   /* all of it; for net.server alone, it does not last */
+    size_t   size;                      /* of the text */
 } net_request;
 
 typedef struct net_rule {               /* one answer */
@@ -120,15 +128,19 @@ typedef struct net_socket {
     int      connection;
     bool     connecting, connected, fin, rst, rst_told;
     int      error;                     /* what SO_ERROR says */
-    char     in[1 << 16];               /* arrived, not read */
+    char     in[NET_IN_SIZE];               /* arrived, not read */
     size_t   in_size;
     char     out[NET_REQUEST_SIZE];     /* of the request being received */
     size_t   out_size, out_total;
     int      exchanges;
     bool     busy, answered;            /* a request is under way; its last byte has arrived */
+    bool     asked, refused;            /* Expect has been looked at; the body is not wanted */
+    int64_t  room_at;                   /* no byte is taken before */
 } net_socket;
 
-typedef enum net_what { NET_ON_CONNECT, NET_ON_DATA, NET_ON_FIN, NET_ON_RST, NET_ON_CALL } net_what;
+typedef enum net_what {
+    NET_ON_CONNECT, NET_ON_DATA, NET_ON_FIN, NET_ON_RST, NET_ON_ROOM, NET_ON_CALL
+} net_what;
 
 typedef struct net_event {
     int64_t     at;
@@ -157,6 +169,11 @@ static struct net {
 
     /* knobs */
     void      (*server)(const net_request *request, net_rule *answer);  /* instead of the rules */
+    /* What is said to "Expect: 100-continue" when the head is there. True: that is the answer,
+       and what else comes is not looked at. NULL: the body is waited for in silence. */
+    bool      (*on_expect)(const net_request *request, net_rule *answer);
+    size_t      send_piece;             /* bytes taken at a time, 0: all; and the next ones */
+    double      send_gap_s;             /*    so much later */
     int         fd_limit;               /* sockets that may be open: beyond it EMFILE */
     double      lookup_s;               /* how long getaddrinfo() takes */
     size_t      send_room;              /* bytes one connection ever takes; 0: any number */
@@ -334,18 +351,88 @@ static inline void net_reply(int fd, const net_rule *rule) {
                      fd);
 }
 
+static inline size_t net_head_size(const net_socket *s) {
+    for (size_t i = 3; i < s->out_size; i++)
+        if (memcmp(s->out + i - 3, "\r\n\r\n", 4) == 0)
+            return i + 1;
+    return 0;
+}
+
+static inline bool net_has_line(const net_socket *s, size_t head, const char *line) {
+    size_t n = strlen(line);
+    for (size_t i = 0; i + n < head; i++)
+        if (strncasecmp(s->out + i, line, n) == 0)
+            return true;
+    return false;
+}
+
+/* Bytes of a chunked body, without trailers, as far as they are looked at; 0: not complete. */
+static inline size_t net_chunked_size(const net_socket *s, size_t head) {
+    for (size_t at = head; at < s->out_size;) {
+        char *end = NULL;
+        size_t size = (size_t)strtoul(s->out + at, &end, 16), line = (size_t)(end - s->out) + 2;
+        if (line + size + 2 > s->out_size)
+            return 0;
+        assert_memory_equal(end, "\r\n", 2);
+        assert_memory_equal(s->out + line + size, "\r\n", 2);
+        at = line + size + 2;
+        if (size == 0)
+            return at - head;
+    }
+    return 0;
+}
+
 /* Bytes of the first request in the buffer, or 0 if it is not complete. */
 static inline size_t net_request_size(const net_socket *s) {
-    size_t head = 0, length = 0;
-    for (size_t i = 3; i < s->out_size && head == 0; i++)
-        if (memcmp(s->out + i - 3, "\r\n\r\n", 4) == 0)
-            head = i + 1;
+    size_t head = net_head_size(s), length = 0;
+    if (!net.hasty && net_has_line(s, head, "\r\nTransfer-Encoding: chunked\r\n")) {
+        length = net_chunked_size(s, head);
+        return length > 0 ? head + length : 0;
+    }
     for (size_t i = 0; i + 16 < head; i++)
         if (strncasecmp(s->out + i, "\r\nContent-Length:", 17) == 0)
             length = (size_t)strtoul(s->out + i + 17, NULL, 10);
     if (net.hasty)
         length = 0;
     return head > 0 && s->out_total >= head + length ? head + length : 0;
+}
+
+static inline void net_note_request(net_socket *s, net_request *r) {
+    memset(r, 0, sizeof *r);
+    s->out[s->out_size < NET_REQUEST_SIZE ? s->out_size : NET_REQUEST_SIZE - 1] = '\0';
+    sscanf(s->out, "%11s %51s", r->method, r->path);
+    memcpy(r->host, s->host, sizeof r->host);
+    r->at = test_now_ns;
+    r->connection = s->connection;
+    r->on_connection = s->exchanges + 1;
+    r->text = s->out;
+    r->size = s->out_size;
+}
+
+/* A head is there that asks before its body comes. */
+static inline void net_ask(int fd) {
+    net_socket *s = &net.fds[fd];
+    net_request request;
+    net_rule answer;
+    size_t head = net_head_size(s);
+    if (net.on_expect == NULL || s->asked || head == 0
+        || !net_has_line(s, head, "\r\nExpect: 100-continue\r\n"))
+        return;
+    memset(&answer, 0, sizeof answer);
+    answer.bytes = "";
+    s->asked = true;
+    net_note_request(s, &request);
+    s->refused = net.on_expect(&request, &answer);
+    if (s->refused) {
+        assert_true(net.num_requests < NET_REQUESTS);
+        net.requests[net.num_requests++] = request;
+        s->exchanges++;
+    }
+    net_reply(fd, &answer);
+    if (!s->refused)
+        for (size_t i = 0; i < net.num_events; i++)
+            if (net.events[i].fd == fd)
+                net.events[i].last = false;
 }
 
 static inline void net_serve(int fd) {
@@ -356,14 +443,9 @@ static inline void net_serve(int fd) {
     answer.size = strlen(NET_404);
     assert_true(net.num_requests < NET_REQUESTS);
     net_request *r = &net.requests[net.num_requests++];
-    memset(r, 0, sizeof *r);
-    s->out[s->out_size < NET_REQUEST_SIZE ? s->out_size : NET_REQUEST_SIZE - 1] = '\0';
-    sscanf(s->out, "%11s %51s", r->method, r->path);
-    memcpy(r->host, s->host, sizeof r->host);
-    r->at = test_now_ns;
-    r->connection = s->connection;
-    r->on_connection = ++s->exchanges;
-    r->text = s->out;
+    net_note_request(s, r);
+    s->exchanges++;
+    s->asked = false;
     if (!net.hasty)
         s->out_size = s->out_total = 0;
     if (net.server != NULL)
@@ -402,6 +484,8 @@ static inline void net_happen(const net_event *event) {
     case NET_ON_RST:
         s->rst = true;
         break;
+    case NET_ON_ROOM:
+        break;
     default:
         event->func(event->argument);
     }
@@ -432,7 +516,7 @@ static inline void net_run_events(void) {
 }
 
 static inline short net_ready(const net_socket *s) {
-    bool room = net.send_room == 0 || s->out_total < net.send_room;
+    bool room = (net.send_room == 0 || s->out_total < net.send_room) && s->room_at <= test_now_ns;
     if (s->kind == NET_PIPE_READ)
         return s->pipe_bytes > 0 ? POLLIN : 0;
     if (s->kind != NET_TCP)
@@ -488,7 +572,9 @@ static inline int net_new_fd(net_kind kind) {
     s->peer = -1;
     s->pipe_bytes = s->in_size = s->out_size = s->out_total = 0;
     s->connecting = s->connected = s->fin = s->rst = s->rst_told = s->busy = s->answered = false;
+    s->asked = s->refused = false;
     s->error = s->exchanges = s->connection = 0;
+    s->room_at = 0;
     return fd;
 }
 
@@ -558,9 +644,14 @@ static inline ssize_t net_send(int fd, const void *data, size_t size, int flags)
     }
     if (net.send_room != 0 && s->out_total + size > net.send_room)
         size = net.send_room > s->out_total ? net.send_room - s->out_total : 0;
-    if (size == 0) {
+    if (size == 0 || s->room_at > test_now_ns) {
         errno = EAGAIN;
         return -1;
+    }
+    if (net.send_piece != 0) {
+        size = size < net.send_piece ? size : net.send_piece;
+        s->room_at = test_now_ns + NET_NS(net.send_gap_s);
+        net_schedule(s->room_at, NET_ON_ROOM, fd);
     }
     if (s->out_total == 0) {
         assert_true(net.num_starts < NET_REQUESTS);
@@ -573,7 +664,9 @@ static inline ssize_t net_send(int fd, const void *data, size_t size, int flags)
     memcpy(s->out + s->out_size, data, size < room ? size : room);
     s->out_size += size < room ? size : room;
     s->out_total += size;
-    if (!s->fin && net_request_size(s) > 0 && !(net.hasty && s->exchanges > 0))
+    if (!s->fin)
+        net_ask(fd);
+    if (!s->fin && !s->refused && net_request_size(s) > 0 && !(net.hasty && s->exchanges > 0))
         net_serve(fd);
     return (ssize_t)size;
 }
@@ -657,17 +750,22 @@ static inline ssize_t net_read(int fd, void *data, size_t size) {
         return -1;
     }
     size = s->pipe_bytes < size ? s->pipe_bytes : size;
-    memset(data, 0, size);
+    memcpy(data, s->in, size);
     s->pipe_bytes -= size;
+    memmove(s->in, s->in + size, s->pipe_bytes);
     return (ssize_t)size;
 }
 
 static inline ssize_t net_write(int fd, const void *data, size_t size) {
-    net_socket *s = net_get(fd, NET_PIPE_WRITE);
-    (void)data;
+    net_socket *s = &net.fds[net_get(fd, NET_PIPE_WRITE)->peer];
     if (net_fails(NET_WRITE))
         return -1;
-    net.fds[s->peer].pipe_bytes += size;
+    if (s->pipe_bytes + size > sizeof s->in) {
+        errno = EAGAIN;
+        return -1;
+    }
+    memcpy(s->in + s->pipe_bytes, data, size);
+    s->pipe_bytes += size;
     return (ssize_t)size;
 }
 

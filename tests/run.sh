@@ -76,6 +76,14 @@ units() {
     done
 }
 
+# What fuzzing has left behind: every input once more.
+corpora() {
+    for dir in tests/fuzz/corpus/*/; do
+        name=$(basename "$dir")
+        echo "fuzz-$name 120 sh tests/fuzz/replay.sh $name"
+    done
+}
+
 # Those that measure come last and alone.
 e2e() {
     for file in tests/e2e/*.sh; do
@@ -88,11 +96,12 @@ e2e() {
 
 step build 120 "$MAKE" all build/plain build/rude build/peak
 {
-    echo 'compile 240 sh tests/compile.sh'
-    echo 'static 240 sh tests/static.sh'
+    echo 'compile 540 sh tests/compile.sh'
+    echo 'static 540 sh tests/static.sh'
     echo 'lint 60 sh tests/lint.sh'
     build_sanitized
     units
+    corpora
 } | parallel
 {
     echo 'install 60 sh tests/install.sh'

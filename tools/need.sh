@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what is missing, then returns:   tools/need.sh build | static[-ARCH] | test | bench
+# Installs what is missing, then returns:   tools/need.sh build|static[-ARCH]|test|fuzz|bench
 #   build   a C compiler and make
 #   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
+#   fuzz    clang with libFuzzer
 #   bench   what the benchmark uses, and is compared with; likewise
 # SPARP_INSTALL=no: only looks.
 set -u
@@ -19,6 +20,7 @@ LIST
     list_static "$1"
     case $1 in
         test)  list_test ;;
+        fuzz)  list_fuzz ;;
         bench) list_bench ;;
     esac
 }
@@ -43,9 +45,24 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
 ?cmd:redis-server redis-server       redis          redis              redis           redis
+?cmd:apache2      apache2-bin        -              -                  -               -
+?cmd:lighttpd     lighttpd           lighttpd       lighttpd           lighttpd        lighttpd
+?cmd:squid        squid              squid          squid              squid           squid
+?cmd:tinyproxy    tinyproxy-bin      tinyproxy      tinyproxy          tinyproxy       tinyproxy
+?cmd:haproxy      haproxy            haproxy        haproxy            haproxy         haproxy
+?cmd:python3      python3            python3        python3            -               python3
+?cmd:node         nodejs             nodejs         nodejs             node            node
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
+LIST
+}
+
+list_fuzz() {
+    cat <<'LIST'
+hdr:cmocka.h      libcmocka-dev      cmocka-dev     libcmocka-devel    cmocka          cmocka
+cmd:clang         clang              clang          clang              -               -
+?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
 LIST
 }
 
@@ -172,8 +189,8 @@ install() {
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
-    build|static|static-aarch64|static-armhf|test|bench) ;;
-    *) echo "usage: tools/need.sh build|static[-ARCH]|test|bench" >&2; exit 2 ;;
+    build|static|static-aarch64|static-armhf|test|fuzz|bench) ;;
+    *) echo "usage: tools/need.sh build|static[-ARCH]|test|fuzz|bench" >&2; exit 2 ;;
 esac
 
 manager=''

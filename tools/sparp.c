@@ -13,6 +13,7 @@
        >>reader    lines out of files and pipes, never waiting for a pipe
        >>sink      whole records into a descriptor
        >>record    one result -> one line of output
+       >>files     request bodies out of files, response bodies into files
        >>tally     counts, latencies, percentiles
        >>summary   what is said at the end
        >>progress  what is said in between
@@ -22,6 +23,9 @@
        >>main
 
    A section uses only what stands above it. */
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
+#endif
 #if defined(__linux__)
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
@@ -37,15 +41,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <langinfo.h>
 #include <limits.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -778,6 +781,7 @@ static double json_number_value(slice raw) {
     X(JUDGE,  "Judging and retrying") \
     X(STOP,   "Stopping") \
     X(OUTPUT, "Output") \
+    X(NET,    "Network") \
     X(TLS,    "TLS") \
     X(SCREEN, "Screen")
 
@@ -824,10 +828,24 @@ static double json_number_value(slice raw) {
       "one attempt: 30, 2.5, 500ms, 1m [30s]") \
     X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
       "name lookup and connection [10s]") \
+    X(DNS_TIMEOUT, 0, "dns-timeout", "TIME", PACE, TIME, dns_timeout, 1, 0, \
+      "name lookup; this and the next four count within the above [none]") \
+    X(TLS_TIMEOUT, 0, "tls-timeout", "TIME", PACE, TIME, tls_timeout, 1, 0, \
+      "TLS handshake [none]") \
+    X(SEND_TIMEOUT, 0, "send-timeout", "TIME", PACE, TIME, send_timeout, 1, 0, \
+      "sending the request, from its first byte to its last [none]") \
+    X(FIRST_BYTE_TIMEOUT, 0, "first-byte-timeout", "TIME", PACE, TIME, first_byte_timeout, 1, 0, \
+      "from there to the first byte of the answer [none]") \
+    X(IDLE_TIMEOUT, 0, "idle-timeout", "TIME", PACE, TIME, idle_timeout, 1, 0, \
+      "no byte either way [that of --timeout]") \
+    X(MIN_SPEED, 0, "min-speed", "SIZE", PACE, SIZE, min_speed, 1, INT64_MAX, \
+      "bytes per second: a body that is slower is a timeout [none]") \
+    X(MIN_SPEED_TIME, 0, "min-speed-time", "TIME", PACE, TIME, min_speed_time, 1, 0, \
+      "... when it has been so for that long [30s]") \
     X(DEADLINE, 0, "deadline", "TIME", PACE, TIME, deadline, 1, 0, \
       "the whole run; exit 4 [none]") \
     X(OK, 0, "ok", "LIST", JUDGE, OTHER, given, 0, 0, \
-      "statuses that are success: 200-299,4xx,301,all,none [2xx,3xx]") \
+      "statuses that are success: 200-299,4xx,301,all,none [2xx,304]") \
     X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
       "statuses worth another try [408,425,429,500,502-504]") \
     X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
@@ -864,7 +882,9 @@ static double json_number_value(slice raw) {
       "of the records [completion]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
-    X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, TEXT, headers_shown, 0, 0, \
+    X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
+      "bodies into DIR/<index>, as they come; records name the file instead") \
+    X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
       "repeat the input under \"request\"") \
@@ -874,6 +894,30 @@ static double json_number_value(slice raw) {
       "the input lines, as they were, of everything that did not succeed") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
       "longest response body taken: 64k, 8M [64M]") \
+    X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \
+      "redirects followed; none: a 3xx is an answer like any other [10]") \
+    X(SENSITIVE, 0, "sensitive", "NAME,..", NET, TEXT, sensitive, 0, 0, \
+      "headers not sent on to another host, as Authorization and Cookie are not") \
+    X(COMPRESSED, 0, "compressed", NULL, NET, SWITCH, compressed, 0, 0, \
+      "ask for gzip and deflate, and decode them") \
+    X(USER_AGENT, 'A', "user-agent", "UA", NET, TEXT, user_agent, 0, 0, \
+      "the User-Agent header, unless --header sets it; '': none") \
+    X(PROXY, 'x', "proxy", "URL", NET, TEXT, proxy, 0, 0, \
+      "http://[USER:PASSWORD@]HOST[:PORT]; none: not even that of the environment") \
+    X(NOPROXY, 0, "noproxy", "LIST", NET, TEXT, noproxy, 0, 0, \
+      "hosts reached without: a.org,.b.org,10.0.0.7 or *") \
+    X(IPV4, '4', "ipv4", NULL, NET, SWITCH, ipv4, 0, 0, \
+      "only IPv4 addresses") \
+    X(IPV6, '6', "ipv6", NULL, NET, SWITCH, ipv6, 0, 0, \
+      "only IPv6 addresses") \
+    X(RESOLVE, 0, "resolve", "HOST:PORT:ADDRESS", NET, OTHER, given, 0, 0, \
+      "what a name stands for; HOST may be *; repeatable") \
+    X(CONNECT_TO, 0, "connect-to", "H1:P1:H2:P2", NET, OTHER, given, 0, 0, \
+      "to H2:P2 instead of H1:P1; what is empty matches all, or stays; repeatable") \
+    X(UNIX_SOCKET, 0, "unix-socket", "PATH", NET, TEXT, unix_socket, 0, 0, \
+      "connect to this socket, whatever the host") \
+    X(INTERFACE, 0, "interface", "ADDRESS", NET, TEXT, local_address, 0, 0, \
+      "our own address: 10.0.0.5, ::1 [any]") \
     X(CACERT, 0, "cacert", "FILE", TLS, TEXT, cacert, 0, 0, \
       "trust the certificates of this PEM file [those of the system]") \
     X(PIN, 0, "pin", "SHA256", TLS, TEXT, pin, 0, 0, \
@@ -907,7 +951,7 @@ static double json_number_value(slice raw) {
     X(HELP, 0, "help", NULL, SCREEN, SWITCH, show_help, 0, 0, \
       "this help") \
     X(VERSION, 'V', "version", NULL, SCREEN, SWITCH, show_version, 0, 0, \
-      "version, compiler, TLS library, backend")
+      "version, compiler, TLS library, backend, zlib")
 
 /* X("other name", ID) */
 #define ALIASES(X) \
@@ -920,7 +964,10 @@ static double json_number_value(slice raw) {
     X("parallel-max", MAX_AT_ONCE) \
     X("jobs", MAX_AT_ONCE) \
     X("request", METHOD) \
-    X("max-time", TIMEOUT)
+    X("max-time", TIMEOUT) \
+    X("location", MAX_REDIRS) \
+    X("speed-limit", MIN_SPEED) \
+    X("speed-time", MIN_SPEED_TIME)
 
 typedef enum option_id {
 #define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
@@ -952,13 +999,21 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
+enum { REDIRECTS_MAX = 1000 };
+
 typedef struct kept {            /* memory that lives as long as the config */
     struct kept *next;
 } kept;
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
+    const char *body_dir;
     const char *cacert, *pin, *cert, *key;
+    const char *sensitive, *user_agent, *unix_socket, *local_address;
+    const char *resolve, *connect_to;        /* all that were given, ',' between */
+    const char *proxy, *noproxy;             /* of the command line ... */
+    const char *http_proxy, *https_proxy;    /* ... and what follows, with the environment */
+    const char *no_proxy;
     const char *data, *json;                 /* default bodies */
     size_t      data_size;
     sparp_field headers[DEFAULTS_MAX];       /* -H 'K: V', and in front those of -H 'K:' ... */
@@ -967,11 +1022,15 @@ typedef struct config {
     size_t      num_removed;                 /* ... this many, their values are NULL */
     int64_t     skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
     int64_t     retries, soft_retries, timeout_retries, transport_retries;
+    int64_t     max_redirs, min_speed;       /* max_redirs 0: the default */
     double      max_per_second, timeout, connect_timeout, deadline;
+    double      dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
+    double      min_speed_time;
     double      backoff, backoff_max, retry_after_max;
     int         format, on_bad_line, stop_mode, order, body, progress, summary, color;
     bool        retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
-    bool        insecure, quiet, verbose, dry_run, show_usage, show_help, show_version;
+    bool        insecure, compressed, ipv4, ipv6;
+    bool        quiet, verbose, dry_run, show_usage, show_help, show_version;
     status_list ok, retry_on;
     unsigned    stop_on;
     int64_t     max_fail, max_fail_percent;
@@ -1100,7 +1159,10 @@ static void put_help(text *t) {
         put_format(t, "%s --%s is --%s", i > 0 ? "," : "", option_aliases[i].name,
                    option_rows[option_aliases[i].id].name);
     }
-    PUT(t, ".\nTIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
+    PUT(t, ".\n"
+           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first also in"
+           " capitals.\n"
+           "TIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
            "SIZE: 64k, 8M, 1G.  LIST: 200-299,4xx,301,all,none.\n"
            "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired, 4 deadline,\n"
            "      5 output could not be written, 128+N ended by signal N.\n");
@@ -1117,12 +1179,13 @@ static const char short_help[] =
     "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
     "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
     "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
-    "               --ok LIST           statuses that are success          [2xx,3xx]\n"
+    "               --ok LIST           statuses that are success          [2xx,304]\n"
     "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
     "Stop           --first N           stop after N successes\n"
     "               --max-fail N|P%     stop after that many failed requests\n"
     "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
-    "Output     -o FILE  --order input  --body none  --rejects FILE  -n  -q  -v\n"
+    "Network    -x PROXY  -A UA  --max-redirs N  --compressed  --resolve H:P:A\n"
+    "Output     -o FILE  --order input  --body-dir DIR  --rejects FILE  -n  -q  -v\n"
     "'sparp --help' lists everything.\n";
 
 /* ============================================================================================ */
@@ -1302,6 +1365,38 @@ static bool set_query(config *c, const char *arg) {
     return f->name != NULL;
 }
 
+/* RFC 9110 5.6.2: what a token is made of. */
+static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static bool is_token(slice s) {
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL) return false;
+    }
+    return s.size > 0;
+}
+
+/* "Name,Other": names of headers. */
+static bool is_name_list(slice list) {
+    slice part;
+    while (slice_split(&list, ',', &part)) {
+        if (!is_token(trimmed(part))) return false;
+    }
+    return true;
+}
+
+/* "all", "none", or names of headers. */
+static bool set_headers_shown(config *c, const char *arg) {
+    slice rest = slice_of(arg), part;
+    bool word = strcmp(arg, "none") == 0 || strcmp(arg, "all") == 0, names = is_name_list(rest);
+    while (!word && slice_split(&rest, ',', &part)) {
+        if (parse_choice("none|all", trimmed(part)) >= 0) names = false;
+    }
+    if (!word && !names) return option_refuse(OPTION_HEADERS, arg, "none, all, or names");
+    c->headers_shown = strcmp(arg, "none") == 0 ? NULL : arg;
+    return true;
+}
+
 static bool set_json(config *c, const char *arg) {
     size_t size;
     c->json = text_or_file(c, OPTION_JSON, arg, &size);
@@ -1310,7 +1405,6 @@ static bool set_json(config *c, const char *arg) {
     return json_is_valid(s) ? true : option_refuse(OPTION_JSON, arg, "valid JSON");
 }
 
-/* "N" or "P%". */
 /* A number, or "auto". */
 static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
     int64_t value = SPARP_AUTO;
@@ -1325,6 +1419,85 @@ static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t 
     return true;
 }
 
+/* A number, or "none", which is what 0 means too. */
+static bool set_max_redirs(config *c, const char *arg) {
+    int64_t value = 0;
+    bool none = strcmp(arg, "none") == 0;
+    if (!none && !parse_count(slice_of(arg), &value)) {
+        return option_refuse(OPTION_MAX_REDIRS, arg, "a number or none");
+    }
+    if (value > REDIRECTS_MAX) {
+        say("--max-redirs: '%s' is out of range, which is 0 to %d", arg, REDIRECTS_MAX);
+        return false;
+    }
+    c->max_redirs = value == 0 ? SPARP_NONE : value;
+    return true;
+}
+
+/* Appends to a list of the config, after a comma. */
+static bool list_append(config *c, const char **list, const char *entry) {
+    text t = { NULL, 0, 0, false };
+    if (*list != NULL) {
+        put_text(&t, *list);
+        put_char(&t, ',');
+    }
+    put_text(&t, entry);
+    if (t.failed) say("out of memory");
+    *list = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return *list != NULL;
+}
+
+/* What these options are worth, the library knows best. */
+static bool library_takes(const sparp_options *o, option_id id, const char *arg) {
+    const char *wrong = sparp_check_options(o);
+    char label[48];
+    if (wrong[0] == '\0') return true;
+    say("%s: '%.200s': %s", option_label(id, label, sizeof label), arg, wrong);
+    return false;
+}
+
+/* The part of an entry of --resolve before its addresses; brackets have colons of their own. */
+static size_t resolve_prefix(const char *arg) {
+    size_t i = 0;
+    bool inside = false;
+    for (int colons = 0; arg[i] != '\0' && colons < 2; i++) {
+        inside = arg[i] == '[' || (inside && arg[i] != ']');
+        colons += arg[i] == ':' && !inside;
+    }
+    return i;
+}
+
+/* "host:port:address", and as curl has it more addresses after commas. */
+static bool set_resolve(config *c, const char *arg) {
+    size_t prefix = resolve_prefix(arg);
+    slice rest = slice_of(arg + prefix), address;
+    sparp_options o;
+    text list = { NULL, 0, 0, false };
+    while (slice_split(&rest, ',', &address)) {
+        if (list.size > 0) put_char(&list, ',');
+        put_bytes(&list, arg, prefix);
+        put_slice(&list, address);
+    }
+    memset(&o, 0, sizeof o);
+    o.resolve = list.failed ? NULL : config_keep(c, list.at, list.size);
+    bool good = o.resolve != NULL && prefix > 0 && arg[prefix - 1] == ':'
+        ? library_takes(&o, OPTION_RESOLVE, arg)
+        : option_refuse(OPTION_RESOLVE, arg, "HOST:PORT:ADDRESS");
+    if (good) good = list_append(c, &c->resolve, o.resolve);
+    text_free(&list);
+    return good;
+}
+
+static bool set_connect_to(config *c, const char *arg) {
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.connect_to = arg;
+    if (strchr(arg, ':') == NULL) return option_refuse(OPTION_CONNECT_TO, arg, "H1:P1:H2:P2");
+    return library_takes(&o, OPTION_CONNECT_TO, arg) && list_append(c, &c->connect_to, arg);
+}
+
+/* "N" or "P%". */
 static bool set_max_fail(config *c, const char *arg) {
     slice s = slice_of(arg);
     bool percent = s.size > 0 && s.at[s.size - 1] == '%';
@@ -1367,6 +1540,10 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
+    case OPTION_HEADERS:   return set_headers_shown(c, arg);
+    case OPTION_MAX_REDIRS: return set_max_redirs(c, arg);
+    case OPTION_RESOLVE:   return set_resolve(c, arg);
+    case OPTION_CONNECT_TO: return set_connect_to(c, arg);
     case OPTION_DATA:
         c->data = text_or_file(c, id, arg, &c->data_size);
         return c->data != NULL;
@@ -1478,10 +1655,12 @@ static bool config_parse(config *c, int argc, char **argv) {
         say("out of memory");
         return false;
     }
-    optind = 1;
+    optind = 0;      /* from the start: not on in a cluster of letters that an error has left */
     opterr = 0;
-    while (optind < argc) {
-        const char *word = argv[optind];
+    for (;;) {
+        int next = optind > 0 ? optind : 1;
+        if (next >= argc) break;
+        const char *word = argv[next];
         if (!is_whole_name(word)) return false;
         int value = getopt_long(argc, argv, g.letters, g.names, NULL);
         if (value == -1) break;
@@ -1493,7 +1672,9 @@ static bool config_parse(config *c, int argc, char **argv) {
         int id = value >= LETTER_FIRST ? value - LETTER_FIRST : g.id_of_letter[value];
         if (!config_set(c, (option_id)id, optarg)) return false;
     }
-    for (int i = optind; i < argc; i++) c->sources[c->num_sources++] = argv[i];
+    for (int i = optind > 0 ? optind : 1; i < argc; i++) {
+        c->sources[c->num_sources++] = argv[i];
+    }
     return true;
 }
 
@@ -1519,13 +1700,20 @@ static void resolve_headers(config *c) {
     c->num_headers = count;
 }
 
-/* --json is said to set Accept: it does, unless -H does. */
-static bool add_accept(config *c) {
-    static const char accept[] = "Accept: application/json";
+/* What another flag sets, unless -H does. No value: the library's own is not sent. */
+static bool add_default_header(config *c, const char *name, const char *value) {
     for (size_t i = 0; i < c->num_headers; i++) {
-        if (same_name(slice_of(c->headers[i].name), slice_of("accept"))) return true;
+        if (same_name(slice_of(c->headers[i].name), slice_of(name))) return true;
     }
-    return add_header(c, slice_of(accept));
+    text line = { NULL, 0, 0, false };
+    put_text(&line, name);
+    PUT(&line, ": ");
+    put_text(&line, value);
+    slice whole = { line.at, line.size };
+    if (line.failed) say("out of memory");
+    bool done = !line.failed && add_header(c, whole);
+    text_free(&line);
+    return done;
 }
 
 /* Lists that were not given get their defaults, less what the other list claims. */
@@ -1565,9 +1753,42 @@ static bool check_tls(const config *c) {
         && check_readable("key", c->key);
 }
 
-/* RFC 9110 5.6.2: what a token is made of. */
-#define METHOD_CHARACTERS "!#$%&'*+-.^_`|~0123456789" \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+static bool check_net(const config *c) {
+    sparp_options to, from;
+    memset(&to, 0, sizeof to);
+    memset(&from, 0, sizeof from);
+    to.unix_socket = c->unix_socket;
+    from.local_address = c->local_address;
+    from.ip_version = c->ipv4 ? 4 : c->ipv6 ? 6 : 0;
+    if (c->compressed && !sparp_has_zlib()) {
+        say("--compressed: this sparp was built without zlib, so it cannot decode gzip");
+        return false;
+    }
+    if (c->ipv4 && c->ipv6) {
+        say("--ipv4 and --ipv6 exclude each other");
+        return false;
+    }
+    if (c->sensitive != NULL && !is_name_list(slice_of(c->sensitive))) {
+        return option_refuse(OPTION_SENSITIVE, c->sensitive, "names of headers, ',' between");
+    }
+    if (c->given[OPTION_MIN_SPEED_TIME] && !c->given[OPTION_MIN_SPEED]) {
+        say("--min-speed-time says for how long --min-speed is looked at, give that too");
+        return false;
+    }
+    return library_takes(&to, OPTION_UNIX_SOCKET, c->unix_socket)
+        && library_takes(&from, OPTION_INTERFACE, c->local_address);
+}
+
+/* A header of a line of its own would end the line. */
+static bool check_user_agent(config *c) {
+    if (c->user_agent == NULL) return true;
+    for (const char *at = c->user_agent; *at != '\0'; at++) {
+        if ((unsigned char)*at >= ' ' && *at != 0x7F) continue;
+        say("--user-agent: a control character is in it");
+        return false;
+    }
+    return add_default_header(c, "User-Agent", c->user_agent);
+}
 
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
@@ -1592,17 +1813,84 @@ static bool config_check(config *c) {
         say("--summarize reads files of records, not %s", c->sources[i]);
         return false;
     }
-    if (!check_tls(c)) return false;
-
-    if (c->method != NULL && (*c->method == 0
-        || strspn(c->method, METHOD_CHARACTERS) != strlen(c->method))) {
+    if (c->body_dir != NULL && (c->given[OPTION_BODY] || *c->body_dir == '\0')) {
+        say(*c->body_dir == '\0' ? "--body-dir: the name is empty"
+            : "--body says how a body is written in its record, with --body-dir it is in a file");
+        return false;
+    }
+    if (!check_tls(c) || !check_net(c) || !check_user_agent(c)) return false;
+    if (c->method != NULL && !is_token(slice_of(c->method))) {
         say("--method: '%s' is no method", c->method);
         return false;
     }
     if (c->output != NULL && strcmp(c->output, "-") == 0) c->output = NULL;
-    if (c->json != NULL && !add_accept(c)) return false;
+    if (c->json != NULL && !add_default_header(c, "Accept", "application/json")) return false;
     resolve_headers(c);
     return resolve_lists(c);
+}
+
+static const char *env_text(const char *name) {      /* NULL: not set, or empty */
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* What `name`, a flag or a variable, says; its value is not shown, for a password may be in it. */
+static bool take_proxy(const char *name, const char *value, const char **out) {
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.proxy = *out = value;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0') say("%s: %s", name, wrong);
+    return wrong[0] == '\0';
+}
+
+/* The first of the variables "NAME|NAME|..." that is set. HTTP_PROXY is none of them: in a CGI
+   script that is a header of the client. */
+static const char *first_variable(const char *names, char *name, size_t size) {
+    slice rest = slice_of(names), part;
+    const char *value = NULL;
+    while (value == NULL && slice_split(&rest, '|', &part)) {
+        (void)snprintf(name, size, "%.*s", (int)part.size, part.at);
+        value = env_text(name);
+    }
+    return value;
+}
+
+static bool take_env_proxy(const char *names, const char **out) {
+    char name[32];
+    const char *value = first_variable(names, name, sizeof name);
+    return value == NULL || take_proxy(name, value, out);
+}
+
+/* Who is reached without a proxy. */
+static bool take_exceptions(config *c) {
+    char name[32] = "--noproxy";
+    sparp_options o;
+    c->no_proxy = c->noproxy;
+    if (c->no_proxy == NULL) c->no_proxy = first_variable("no_proxy|NO_PROXY", name, sizeof name);
+    memset(&o, 0, sizeof o);
+    o.no_proxy = c->no_proxy;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0') say("%s: '%.200s': %s", name, c->no_proxy, wrong);
+    return wrong[0] == '\0';
+}
+
+/* --proxy, else the environment, as curl does it; false after a message. */
+static bool config_proxies(config *c) {
+    bool none = c->proxy != NULL && (*c->proxy == '\0' || strcmp(c->proxy, "none") == 0);
+    if (none || (c->unix_socket != NULL && c->proxy == NULL)) return true;
+    if (c->unix_socket != NULL) {
+        say("--unix-socket and --proxy exclude each other");
+        return false;
+    }
+    if (!take_exceptions(c)) return false;
+    if (c->proxy != NULL) {
+        bool good = take_proxy("--proxy", c->proxy, &c->http_proxy);
+        c->https_proxy = c->http_proxy;
+        return good;
+    }
+    return take_env_proxy("http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
+        && take_env_proxy("https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
 }
 
 /* ============================================================================================ */
@@ -1757,6 +2045,8 @@ enum {
 typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
     sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
     size_t      count;
+    const char *keys[FIELDS_MAX];    /* of the line: those of an empty array are in no item */
+    size_t      num_keys;
 } field_list;
 
 typedef struct item {            /* a line taken apart; valid until the next one */
@@ -1829,11 +2119,23 @@ static bool list_add(field_list *list, json *j, const char *name, const char *va
     return true;
 }
 
-static bool list_has(const field_list *list, const char *name, bool any_case) {
-    slice wanted = slice_of(name);
+/* A key of the line, which has each of them once. */
+static bool list_add_key(field_list *list, json *j, const char *at, const char *name,
+                         bool any_case) {
+    for (size_t i = 0; i < list->num_keys; i++) {
+        slice known = slice_of(list->keys[i]);
+        if (any_case ? same_name(known, slice_of(name)) : slice_is(known, name)) {
+            return json_fail_at(j, at, "duplicate key");
+        }
+    }
+    if (list->num_keys == FIELDS_MAX) return json_fail(j, "more than 1000 fields");
+    list->keys[list->num_keys++] = name;
+    return true;
+}
+
+static bool list_has(const field_list *list, const char *name) {
     for (size_t i = 0; i < list->count; i++) {
-        slice known = slice_of(list->items[i].name);
-        if (any_case ? same_name(known, wanted) : slice_is(known, name)) return true;
+        if (same_name(slice_of(list->items[i].name), slice_of(name))) return true;
     }
     return false;
 }
@@ -1863,7 +2165,7 @@ static bool take_fields(parser *p, json *j, field_list *list) {
         (void)json_peek(j);
         const char *at = j->at, *name = take_string(p, j, NULL);
         if (name == NULL) return false;
-        if (list_has(list, name, headers)) return json_fail_at(j, at, "duplicate key");
+        if (!list_add_key(list, j, at, name, headers)) return false;
         if (!json_take(j, ':', "expected ':'")) return false;
         char c = json_peek(j);
         if (c == 'n' && headers) {
@@ -2077,6 +2379,7 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     memset(out, 0, sizeof *out);
     out->line = line;
     p->headers.count = p->query.count = p->fields.count = 0;
+    p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
     p->arena.size = p->form.size = 0;
     slice s = trimmed(line);
     if (s.size == 0) return LINE_NOTHING;
@@ -2110,11 +2413,11 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
     static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
     const config *c = p->config;
     memset(out, 0, sizeof *out);
-    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name, true)) {
+    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name)) {
         p->headers.items[p->headers.count++] = form;
     }
     for (size_t i = 0; i < c->num_removed; i++) {
-        if (list_has(&p->headers, c->headers[i].name, true)) continue;
+        if (list_has(&p->headers, c->headers[i].name)) continue;
         p->headers.items[p->headers.count++] = c->headers[i];
     }
     for (size_t i = 0; i < c->num_query; i++) p->query.items[p->query.count++] = c->query[i];
@@ -2141,7 +2444,7 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
 /* >>reader - lines out of files and pipes, never waiting for a pipe                             */
 /* ============================================================================================ */
 
-enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024, BODY_FILE_MAX = 1 << 30 };
+enum { CHUNK = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 * 1024 };
 
 typedef enum read_state {
     READ_LINE,                   /* there is one */
@@ -2350,31 +2653,6 @@ static void put_reader_path(text *t, const reader *r, const char *path) {
     put_char(t, '\0');
 }
 
-/* The bytes of a body_file. NULL, or why there are none. */
-static const char *put_file(text *t, const char *path) {
-    static const char too_long[] = "longer than 1 GiB";
-    struct stat info;
-    const char *error = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
-    if (fd < 0) return strerror(errno);
-    if (fstat(fd, &info) != 0)               error = strerror(errno);
-    else if (!S_ISREG(info.st_mode))         error = "not a regular file";
-    else if (info.st_size > BODY_FILE_MAX)   error = too_long;
-    while (error == NULL) {
-        if (!text_reserve(t, CHUNK)) {
-            error = "out of memory";
-            break;
-        }
-        ssize_t n = read(fd, t->at + t->size, t->room - t->size);
-        if (n == 0) break;
-        if (n > 0) t->size += (size_t)n;
-        else if (errno != EINTR) error = strerror(errno);
-        if (t->size > BODY_FILE_MAX) error = too_long;       /* it has grown */
-    }
-    (void)close(fd);
-    return error;
-}
-
 /* ============================================================================================ */
 /* >>sink - whole records into a descriptor                                                      */
 /* ============================================================================================ */
@@ -2488,15 +2766,21 @@ typedef struct record_style {
     bool        echo;
     int         body;            /* BODY_* */
     const char *headers;         /* "all", "name,name", or NULL for none */
+    const char *body_dir;        /* bodies are in files there; NULL: in the record */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;         /* in the list of spare ones */
     uint64_t       index;
-    text           parts;        /* id, meta, line and failure, one after the other */
+    text           parts;        /* id, meta, line, path and failure, one after the other */
     size_t         id_size, meta_size, line_size;
-    size_t         failure_size; /* why its body_file could not be read; else 0 */
-    size_t         file_size;    /* of its body_file */
+    size_t         path_size;    /* of its body_file, NUL included */
+    size_t         failure_size; /* why its file could not be read or written; else 0 */
+    struct stat    file;         /* its body_file: whose size is promised, and what is being read */
+    int            part;         /* descriptor of DIR/<index>.part while a body comes, else -1 */
+    int            part_attempt; /* whose body that is: 0 for none */
+    int            part_error;   /* errno of what went wrong with it, else 0 */
+    bool           has_file;     /* the body is in DIR/<index> */
 } ticket;
 
 static slice ticket_part(const ticket *k, size_t at, size_t size) {
@@ -2516,8 +2800,25 @@ static slice ticket_line(const ticket *k) {
     return ticket_part(k, k->id_size + k->meta_size, k->line_size);
 }
 
+static const char *ticket_path(const ticket *k) {
+    return k->parts.at + k->id_size + k->meta_size + k->line_size;
+}
+
 static slice ticket_failure(const ticket *k) {
     return ticket_part(k, k->parts.size - k->failure_size, k->failure_size);
+}
+
+/* "cannot read PATH: why". Without memory there is none. */
+static void ticket_fail(ticket *k, const char *what, slice path, const char *why) {
+    text t = { NULL, 0, 0, false };
+    if (k->failure_size > 0) return;
+    put_text(&t, what);
+    put_slice(&t, path);
+    PUT(&t, ": ");
+    put_text(&t, why);
+    if (!t.failed) put_bytes(&k->parts, t.at, t.size);
+    if (!t.failed && !k->parts.failed) k->failure_size = t.size;
+    text_free(&t);
 }
 
 /* Fills in a ticket, new or used before; false: out of memory. */
@@ -2526,7 +2827,10 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->id_size = it->id.size;
     k->meta_size = it->meta.size;
     k->line_size = with_line ? it->line.size : 0;
-    k->failure_size = k->file_size = 0;
+    k->path_size = k->failure_size = 0;
+    k->part = -1;
+    k->part_attempt = k->part_error = 0;
+    k->has_file = false;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -2731,11 +3035,31 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
     put_char(t, '}');
 }
 
+/* DIR/<index> as the user named DIR. */
+static void put_body_path(text *t, const char *dir, uint64_t index) {
+    size_t size = strlen(dir);
+    put_bytes(t, dir, size);
+    if (size > 0 && dir[size - 1] != '/') put_char(t, '/');
+    put_u64(t, index);
+}
+
+static void put_body_file(text *t, const record_style *style, const ticket *k) {
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, style->body_dir, k->index);
+    slice shown = { path.at, path.size };
+    PUT(t, ",\"body_file\":");
+    put_string(t, shown, style->ascii);
+    if (path.failed) t->failed = true;
+    text_free(&path);
+}
+
 /* Last in the record, so that `cut -c1-200` shows the rest. */
-static void put_body(text *t, const record_style *style, const sparp_result *r) {
+static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
-    if (r->truncated || (r->error != SPARP_E_OK && body.size > 0)) PUT(t, ",\"truncated\":true");
-    if (style->body == BODY_NONE || body.size == 0) return;
+    bool cut = r->error != SPARP_E_OK && body.size > 0 && !r->body_complete;
+    if (r->truncated || cut) PUT(t, ",\"truncated\":true");
+    if (k->has_file) put_body_file(t, style, k);
+    if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0) return;
     if (style->body == BODY_JSON && json_is_valid(body)) {
         PUT(t, ",\"json\":");
         put_raw_json(t, body, style->ascii);
@@ -2771,6 +3095,24 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
     else                                          put_string(t, line, style->ascii);
 }
 
+/* A URL as it may be shown: the password is nobody's business. */
+static void put_masked_url(text *t, slice url, bool ascii) {
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    text masked = { NULL, 0, 0, false };
+    if (url.size < scheme) scheme = url.size;
+    slice rest = slice_from(url, scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    size_t user_end = authority.size;
+    while (user_end > 0 && authority.at[user_end - 1] != '@') user_end--;
+    put_bytes(&masked, url.at, scheme);
+    if (user_end > 0) PUT(&masked, "***@");
+    put_slice(&masked, slice_from(rest, user_end));
+    slice shown = { masked.at, masked.size };
+    put_string(t, shown, ascii);
+    if (masked.failed) t->failed = true;
+    text_free(&masked);
+}
+
 static void put_record(text *t, const record_style *style, const ticket *k, const sparp_result *r,
                        int64_t now_ms) {
     put_index_and_id(t, style, k);
@@ -2783,6 +3125,12 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     put_u64(t, (uint64_t)r->attempts);
     PUT(t, ",\"url\":");
     put_string(t, slice_of(r->url), style->ascii);
+    if (r->redirects > 0) {
+        PUT(t, ",\"final_url\":");
+        put_masked_url(t, slice_of(r->final_url), style->ascii);
+        PUT(t, ",\"redirects\":");
+        put_u64(t, (uint64_t)r->redirects);
+    }
     PUT(t, ",\"t\":");
     put_thousandths(t, now_ms);
     if (r->attempts > 0) put_times(t, r);
@@ -2795,7 +3143,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     if (r->maybe_applied)                               PUT(t, ",\"maybe_applied\":true");
     else if (r->error != SPARP_E_OK && r->attempts > 0) PUT(t, ",\"maybe_applied\":false");
     put_meta_and_echo(t, style, k);
-    put_body(t, style, r);
+    put_body(t, style, k, r);
     PUT(t, "}\n");
 }
 
@@ -2815,24 +3163,6 @@ static void put_bad_record(text *t, const record_style *style, uint64_t index, s
     PUT(t, ",\"line\":");
     put_string(t, line, style->ascii);
     PUT(t, "}\n");
-}
-
-/* A URL as it may be shown: the password is nobody's business. */
-static void put_masked_url(text *t, slice url, bool ascii) {
-    size_t scheme = starts_with(url, "https") ? 8 : 7;
-    text masked = { NULL, 0, 0, false };
-    if (url.size < scheme) scheme = url.size;
-    slice rest = slice_from(url, scheme);
-    slice authority = { rest.at, find_any(rest, "/?#") };
-    size_t user_end = authority.size;
-    while (user_end > 0 && authority.at[user_end - 1] != '@') user_end--;
-    put_bytes(&masked, url.at, scheme);
-    if (user_end > 0) PUT(&masked, "***@");
-    put_slice(&masked, slice_from(rest, user_end));
-    slice shown = { masked.at, masked.size };
-    put_string(t, shown, ascii);
-    if (masked.failed) t->failed = true;
-    text_free(&masked);
 }
 
 /* --dry-run: what would be sent. */
@@ -2865,6 +3195,122 @@ static void put_dry_record(text *t, const record_style *style, const ticket *k,
 }
 
 /* ============================================================================================ */
+/* >>files - request bodies out of files, response bodies into files. What the threads of the    */
+/*           workers call touches a ticket and no more.                                          */
+/* ============================================================================================ */
+
+/* Of a regular file alone the size is known beforehand, and it can be read twice. */
+static int open_regular(const char *path, struct stat *info, const char **error) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);   /* no wait for a FIFO */
+    *error = NULL;
+    if (fd < 0 || fstat(fd, info) != 0) *error = strerror(errno);
+    else if (!S_ISREG(info->st_mode))   *error = "not a regular file";
+    if (*error == NULL || fd < 0) return fd;
+    (void)close(fd);
+    return -1;
+}
+
+/* A body_file's size is what the server is promised; its bytes are read when they are sent. */
+static bool body_file_find(ticket *k, const reader *r, const char *path) {
+    const char *error;
+    size_t before = k->parts.size;
+    put_reader_path(&k->parts, r, path);
+    if (k->parts.failed) return false;
+    k->path_size = k->parts.size - before;
+    int fd = open_regular(ticket_path(k), &k->file, &error);
+    if (fd >= 0) (void)close(fd);
+    if (fd < 0) ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return fd >= 0;
+}
+
+/* Whether the file is still what was promised, and what the bytes before `offset` came from. */
+static const char *body_file_changed(ticket *k, uint64_t offset, const struct stat *now) {
+    if (now->st_size != k->file.st_size) return "its size has changed since its line was read";
+    bool same = same_file(now, &k->file) && now->st_mtime == k->file.st_mtime;
+    if (offset > 0 && !same) return "it has changed while it was sent";
+    k->file = *now;
+    return NULL;
+}
+
+/* sparp_request.read_body. The file is opened for each piece, so that none is held however many
+   requests there are. */
+static int64_t body_file_read(uint64_t offset, void *out, size_t room, void *user_data) {
+    ticket *k = (ticket *)user_data;
+    struct stat now;
+    const char *error;
+    ssize_t n = 0;
+    int fd = open_regular(ticket_path(k), &now, &error);
+    if (error == NULL) error = body_file_changed(k, offset, &now);
+    while (error == NULL && (n = pread(fd, out, room, (off_t)offset)) <= 0) {
+        if (n == 0 || errno != EINTR) error = n == 0 ? "it ends too early" : strerror(errno);
+    }
+    if (fd >= 0) (void)close(fd);
+    if (error == NULL) return n;
+    ticket_fail(k, "cannot read body_file ", slice_of(ticket_path(k)), error);
+    return SPARP_NONE;
+}
+
+/* DIR/<index>.part is where a body comes in. DIR/<index> is complete: nothing else is ever under
+   that name, whatever kills us. */
+
+enum { PART_NAME_MAX = 32 };
+
+static const char *part_name(char *name, const ticket *k, const char *suffix) {
+    (void)snprintf(name, PART_NAME_MAX, "%llu%s", (unsigned long long)k->index, suffix);
+    return name;
+}
+
+static bool part_fail(ticket *k) {
+    if (k->part_error == 0) k->part_error = errno;
+    return false;
+}
+
+static bool part_open(ticket *k, int dir) {
+    char name[PART_NAME_MAX];
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
+    k->part = openat(dir, part_name(name, k, ".part"), flags, 0666);
+    return k->part >= 0 ? true : part_fail(k);
+}
+
+/* What was written late may fail only here: NFS, quotas. */
+static bool part_close(ticket *k) {
+    if (k->part < 0) return true;
+    bool closed = close(k->part) == 0 || errno == EINTR;
+    k->part = -1;
+    return closed ? true : part_fail(k);
+}
+
+/* The attempt was not the last one, and holds nothing while it waits for the next. */
+static void part_forget(ticket *k) {
+    (void)part_close(k);
+    k->part_error = 0;
+}
+
+/* The next piece of a body; each attempt begins the file afresh. On the thread that receives. */
+static bool part_write(ticket *k, int dir, const sparp_result *head, uint64_t offset, slice data) {
+    size_t written;
+    if (offset == 0 && (!part_close(k) || !part_open(k, dir))) return false;
+    k->part_attempt = head->attempts;
+    return write_all(k->part, data.at, data.size, &written) ? true : part_fail(k);
+}
+
+/* The request has ended: the file gets its name, or goes. An empty body has brought no piece: what
+   lies there then is of an earlier attempt. */
+static bool part_finish(ticket *k, int dir, const sparp_result *r) {
+    char part[PART_NAME_MAX], final[PART_NAME_MAX];
+    bool complete = r->error == SPARP_E_OK && r->body_complete;
+    bool good = part_close(k) && k->part_error == 0;
+    (void)part_name(part, k, ".part");
+    (void)part_name(final, k, "");
+    if (good && complete && k->part_attempt != r->attempts) good = part_open(k, dir);
+    if (good && complete) good = part_close(k);
+    if (good && complete && renameat(dir, part, dir, final) != 0) good = part_fail(k);
+    k->has_file = good && complete;
+    if (!k->has_file && r->attempts > 0) (void)unlinkat(dir, part, 0);
+    return good;
+}
+
+/* ============================================================================================ */
 /* >>tally - counts, latencies, percentiles                                                      */
 /* ============================================================================================ */
 
@@ -2878,7 +3324,7 @@ typedef struct sample {          /* what the tally wants to know about one reque
     int         outcome;         /* sparp_outcome, or OUTCOME_INVALID */
     sparp_error error;
     sparp_phase phase;
-    int         status, attempts;
+    int         status, attempts, redirects;
     bool        reused;
     uint64_t    index, bytes_in, bytes_out;
     int64_t     elapsed_us, total_us;
@@ -2889,7 +3335,7 @@ typedef struct tally {
     uint64_t outcomes[OUTCOMES];
     uint64_t status[STATUS_END], retried[STATUS_END], no_status;
     uint64_t errors[SPARP_E_COUNT][SPARP_PHASE_COUNT];   /* by phase for timeouts, else in [0] */
-    uint64_t retries, responses, reused, bytes_in, bytes_out;
+    uint64_t retries, redirects, responses, reused, bytes_in, bytes_out;
     bool     has_first;          /* the first one with an error */
     uint64_t first_index;
     char     first_url[200];
@@ -2951,6 +3397,7 @@ static void tally_add(tally *y, const sample *s) {
     y->bytes_in += s->bytes_in;
     y->bytes_out += s->bytes_out;
     if (s->attempts > 1) y->retries += (uint64_t)(s->attempts - 1);
+    if (s->redirects > 0) y->redirects += (uint64_t)s->redirects;
     if (s->status > 0 && s->status < STATUS_END) {
         y->status[s->status]++;
         y->responses++;
@@ -2972,6 +3419,7 @@ static void sample_result(sample *s, const sparp_result *r, uint64_t index) {
     s->phase = r->phase;
     s->status = r->status;
     s->attempts = r->attempts;
+    s->redirects = r->redirects;
     s->reused = r->reused;
     s->index = index;
     s->bytes_in = r->bytes_in;
@@ -3007,9 +3455,12 @@ typedef struct summary {
     int64_t      elapsed_us;
     uint64_t     connects, reuses;
     uint64_t     soft_retries, timeout_retries, transport_retries;     /* all 0: not known */
+    uint64_t     redirects;                                            /* 0: as the tally has it */
     int64_t      waited_us[SPARP_WAIT_COUNT];                          /* all 0: not known */
     bool         histogram, utf8;
     const sink  *out, *rejects;  /* NULL, or without a file: not mentioned */
+    const char  *body_dir;       /* likewise */
+    uint64_t     body_files;
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -3066,6 +3517,11 @@ static double summary_rate(const summary *s) {
     return (double)tally_finished(s->tally) * 1e6 / (double)s->elapsed_us;
 }
 
+/* A saved record has those of its last attempt alone. */
+static uint64_t summary_redirects(const summary *s) {
+    return s->redirects > 0 ? s->redirects : s->tally->redirects;
+}
+
 static void put_requests_rows(text *t, const summary *s) {
     const tally *y = s->tally;
     put_count(t, "requests   ", tally_finished(y), " finished");
@@ -3093,6 +3549,8 @@ static void put_requests_rows(text *t, const summary *s) {
     } else if (y->retries > 0) {
         put_count(t, "      ", y->retries, " retries");
     }
+    uint64_t redirects = summary_redirects(s);
+    if (redirects > 0) put_count(t, "   ", redirects, redirects == 1 ? " redirect" : " redirects");
     put_char(t, '\n');
 }
 
@@ -3206,6 +3664,12 @@ static void put_output_row(text *t, const summary *s) {
         put_text(t, sinks[i]->name);
         put_count(t, " (", sinks[i]->lines, sinks[i]->lines == 1 ? " line)" : " lines)");
     }
+    if (s->body_dir != NULL) {
+        put_text(t, before);
+        before = "   ";
+        put_text(t, s->body_dir);
+        put_count(t, " (", s->body_files, s->body_files == 1 ? " file)" : " files)");
+    }
     if (before[0] == ' ') put_char(t, '\n');
 }
 
@@ -3284,6 +3748,7 @@ static void put_summary_json(text *t, const summary *s) {
     PUT(t, ",\"retries\":");
     uint64_t known = s->soft_retries + s->timeout_retries + s->transport_retries;
     put_u64(t, known > 0 ? known : y->retries);
+    put_count(t, ",\"redirects\":", summary_redirects(s), "");
     put_outcomes_json(t, y);
     PUT(t, ",\"bytes\":{\"out\":");
     put_u64(t, y->bytes_out);
@@ -3438,10 +3903,11 @@ static void put_progress_bar(text *t, const progress_view *v, size_t columns, bo
 static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm utc;
-    char stamp[40];
+    char stamp[96];
     if (gmtime_r(&seconds, &utc) == NULL) memset(&utc, 0, sizeof utc);
-    size_t size = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    put_bytes(t, stamp, size);
+    snprintf(stamp, sizeof stamp, "%d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900,
+             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    put_bytes(t, stamp, strlen(stamp));
     put_count(t, " sparp ", v->done, "");
     if (v->total > 0) put_count(t, v->estimated ? "/~" : "/", v->total, "");
     put_count(t, " ok=", v->ok, "");
@@ -3482,9 +3948,13 @@ static size_t terminal_columns(void) {
     return 80;
 }
 
-static bool env_is_set(const char *name) {
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0';
+/* As the names of locales say it: "de_DE.UTF-8", "C.utf8". */
+static bool terminal_takes_utf8(void) {
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    const char *value = NULL;
+    for (size_t i = 0; i < 3 && (value == NULL || *value == '\0'); i++) value = getenv(names[i]);
+    const char *dot = value != NULL ? strchr(value, '.') : NULL;
+    return dot != NULL && (strncasecmp(dot, ".UTF-8", 6) == 0 || strncasecmp(dot, ".UTF8", 5) == 0);
 }
 
 static bool terminal_is_dumb(void) {
@@ -3503,8 +3973,8 @@ static bool bar_makes_sense(void) {
 
 static bool color_wanted(const config *c) {
     if (c->color != COLOR_AUTO) return c->color == COLOR_ALWAYS;
-    if (env_is_set("NO_COLOR")) return false;
-    if (env_is_set("FORCE_COLOR") || env_is_set("CLICOLOR_FORCE")) return true;
+    if (env_text("NO_COLOR") != NULL) return false;
+    if (env_text("FORCE_COLOR") != NULL || env_text("CLICOLOR_FORCE") != NULL) return true;
     return isatty(STDERR_FILENO) && !terminal_is_dumb();
 }
 
@@ -3517,7 +3987,7 @@ static void progress_open(progress *p, const config *c) {
         p->mode = bar ? PROGRESS_BAR : c->verbose ? PROGRESS_LINE : PROGRESS_NONE;
     }
     if (c->quiet) p->mode = PROGRESS_NONE;
-    p->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    p->utf8 = terminal_takes_utf8();
     p->color = color_wanted(c);
     p->columns = terminal_columns();
     p->limit = c->max_per_second;
@@ -3626,6 +4096,7 @@ static void signals_catch(void) {
     signal_catch(SIGINFO, on_status_signal, SA_RESTART);
 #endif
     signal_catch(SIGWINCH, on_resize_signal, SA_RESTART);
+    signal_catch(SIGXFSZ, SIG_IGN, 0);       /* a write that is too much fails, and is told */
 }
 
 /* Dies of the signal that ended the run, so that a shell sees just that. */
@@ -3644,8 +4115,7 @@ static void signal_die(void) {
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
-enum { FILES_FULL = 256 << 20 }; /* bytes of body_files without a result: no more are read */
-enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16 };
+enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
 typedef struct held {            /* --order input: a finished record that is not due yet */
     struct held *next;
@@ -3666,8 +4136,9 @@ typedef struct app {
     held         *held_first, *held_last;
     size_t        num_held;
     uint64_t      pulled, delivered;     /* requests handed to the run, results got back */
-    text          file;          /* a body_file, until the library has copied it */
-    uint64_t      file_bytes;    /* of body_files, in requests without a result */
+    int           body_dir;      /* descriptor of --body-dir, or -1 */
+    uint64_t      body_files;    /* written there */
+    bool          bodies_failed; /* one could not be written: said so */
     uint64_t      bad_lines;
     char          first_bad[512];        /* message of the first one */
     int64_t       now_ms;        /* wall clock of this turn */
@@ -3695,7 +4166,7 @@ static void ticket_give_back(app *a, ticket *k) {
 }
 
 static bool app_has_failed(const app *a) {
-    return a->out.failed || a->rejects.failed || a->out_of_memory;
+    return a->out.failed || a->rejects.failed || a->bodies_failed || a->out_of_memory;
 }
 
 static void app_reject(app *a, slice line) {
@@ -3742,7 +4213,7 @@ static void app_release(app *a) {
 
 /* Bounds what waits for results: they come without more input, so a pause has an end. */
 static bool app_is_full(const app *a) {
-    return a->num_held >= HELD_MAX || a->file_bytes >= FILES_FULL;
+    return a->num_held >= HELD_MAX;
 }
 
 /* The line is no request. */
@@ -3832,31 +4303,15 @@ static void app_rules(app *a) {
     if (a->aborted) sparp_abort(a->run);
 }
 
-/* Reads the item's body_file into the request. What cannot be read becomes a request that the
-   library refuses (a size without a body), so that it is counted and delivered like any other; the
-   ticket knows the reason. false: out of memory. */
-static bool app_read_body(app *a, ticket *k, const item *it, sparp_request *out) {
-    text path = { NULL, 0, 0, false };
-    put_reader_path(&path, &a->reader, it->body_file);
-    bool known = !path.failed;
-    const char *error = known ? put_file(&a->file, path.at) : NULL;
-    out->body = a->file.at;
-    out->body_size = k->file_size = a->file.size;
-    if (error != NULL) {
-        text_free(&a->file);
-        out->body = NULL;
-        out->body_size = 1;
-        k->file_size = 0;
-        size_t before = k->parts.size;
-        PUT(&k->parts, "cannot read body_file ");
-        put_text(&k->parts, path.at);
-        PUT(&k->parts, ": ");
-        put_text(&k->parts, error);
-        k->failure_size = k->parts.size - before;
-    }
-    a->file_bytes += k->file_size;
-    text_free(&path);
-    return known && !k->parts.failed;
+/* The item's body_file. One that cannot be read becomes a request that the library refuses (a size
+   without a body), so that it is counted and delivered like any other; the ticket knows the
+   reason. */
+static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_request *out) {
+    bool found = body_file_find(k, &a->reader, it->body_file);
+    if (found && k->file.st_size == 0) return;       /* an empty body is there already */
+    out->body = NULL;
+    out->body_size = found ? (size_t)k->file.st_size : 1;
+    out->read_body = found ? body_file_read : NULL;
 }
 
 /* sparp_options.next_request */
@@ -3866,7 +4321,6 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     item it;
     uint64_t lines_before = a->out.lines;
     a->input_waits = false;
-    text_free(&a->file);
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before) app_flush(a);     /* bad lines do not wait for an answer */
     if (state == READ_END) return SPARP_INPUT_END;
@@ -3881,8 +4335,9 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
     item_request(&a->parser, &it, out);
-    if (k == NULL || !ticket_fill(k, a->reader.lines - 1, &it, with_line)
-        || (it.body_file != NULL && !app_read_body(a, k, &it, out))) {
+    bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
+    if (filled && it.body_file != NULL) app_take_body_file(a, k, &it, out);
+    if (!filled || k->parts.failed) {
         a->out_of_memory = true;
         if (k != NULL) ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
@@ -3892,16 +4347,34 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
+/* The file of its body. One that could not be written is no success, whatever the server said. */
+static void app_finish_body(app *a, ticket *k, sparp_result *r) {
+    bool finished = part_finish(k, a->body_dir, r);
+    a->body_files += k->has_file;
+    if (finished) return;
+    r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
+    r->error = SPARP_E_SINK_FAILED;
+    text path = { NULL, 0, 0, false };
+    put_body_path(&path, a->style.body_dir, k->index);
+    slice shown = { path.at, path.size };
+    const char *why = strerror(k->part_error);
+    ticket_fail(k, "cannot write ", shown, why);
+    if (!a->bodies_failed) say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
+    a->bodies_failed = true;
+    text_free(&path);
+}
+
 /* A result: its record, its line if it failed, its place in the statistics. */
-static void app_deliver(app *a, const sparp_result *r) {
-    ticket *k = (ticket *)r->user_data;
+static void app_deliver(app *a, const sparp_result *result) {
+    ticket *k = (ticket *)result->user_data;
+    sparp_result r = *result;
     sample s;
-    sample_result(&s, r, k->index);
+    if (a->body_dir >= 0) app_finish_body(a, k, &r);
+    sample_result(&s, &r, k->index);
     tally_add(&a->tally, &s);
-    put_record(&a->out.buffer, &a->style, k, r, a->now_ms);
+    put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
     sink_record_done(&a->out);
-    if (r->outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
-    a->file_bytes -= k->file_size;
+    if (r.outcome != SPARP_OUTCOME_SUCCESS) app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
     if (a->num_held > 0) app_release(a);
@@ -3997,7 +4470,6 @@ static void app_loop(app *a) {
         a->step_sleeps = !a->input_waits;
         alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
         a->step_sleeps = false;
-        text_free(&a->file);
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL) app_deliver(a, r);
         if (a->num_held > 0) app_release(a);
@@ -4020,11 +4492,29 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
 }
 
+/* sparp_options.on_body, on the threads of the workers */
+static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
+                          void *user_data) {
+    const app *a = (const app *)user_data;
+    ticket *k = (ticket *)head->user_data;
+    slice piece = { (const char *)data, size };
+    return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+}
+
+/* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
+   and no descriptor should. */
+static void *on_body_end(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    (void)part_close((ticket *)response->user_data);
+    return NULL;
+}
+
 /* sparp_options.on_retry: which statuses were tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
     app *a = (app *)user_data;
     (void)run;
     (void)wait_s;
+    part_forget((ticket *)attempt->user_data);
     if (attempt->status > 0 && attempt->status < STATUS_END) a->tally.retried[attempt->status]++;
 }
 
@@ -4047,9 +4537,39 @@ static double none_if_zero(const config *c, option_id id, double value) {
     return c->given[id] && !(value > 0) ? SPARP_NONE : value;
 }
 
+/* Where to connect, and how long what may take. */
+static void net_options(const config *c, sparp_options *o) {
+    o->timeout_s = c->timeout;
+    o->connect_timeout_s = c->connect_timeout;
+    o->dns_timeout_s = c->dns_timeout;
+    o->tls_timeout_s = c->tls_timeout;
+    o->send_timeout_s = c->send_timeout;
+    o->first_byte_timeout_s = c->first_byte_timeout;
+    o->idle_timeout_s = c->idle_timeout;
+    o->min_bytes_per_second = (double)c->min_speed;
+    o->min_speed_s = c->min_speed_time;
+    o->max_redirects = (int)c->max_redirs;
+    o->sensitive_headers = c->sensitive;
+    o->compressed = c->compressed;
+    o->proxy = c->http_proxy;
+    o->https_proxy = c->https_proxy != NULL ? c->https_proxy : c->http_proxy != NULL ? "" : NULL;
+    if (o->proxy != NULL || o->https_proxy != NULL) o->no_proxy = c->no_proxy;
+    o->unix_socket = c->unix_socket;
+    o->resolve = c->resolve;
+    o->connect_to = c->connect_to;
+    o->local_address = c->local_address;
+    o->ip_version = c->ipv4 ? 4 : c->ipv6 ? 6 : 0;
+    o->tls.ca_file = c->cacert;
+    o->tls.pin_sha256 = c->pin;
+    o->tls.client_cert_file = c->cert;
+    o->tls.client_key_file = c->key;
+    o->tls.insecure_no_verify = c->insecure;
+}
+
 static void run_options(app *a, sparp_options *o) {
     const config *c = a->config;
     memset(o, 0, sizeof *o);
+    net_options(c, o);
     o->next_request = next_request;
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
@@ -4057,8 +4577,6 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)c->workers;
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
-    o->timeout_s = c->timeout;
-    o->connect_timeout_s = c->connect_timeout;
     o->run_deadline_s = c->deadline;
     if (c->given[OPTION_OK] || c->given[OPTION_RETRY_ON]) o->inspect = inspect_by_lists;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
@@ -4079,33 +4597,41 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body;
-    o->tls.ca_file = c->cacert;
-    o->tls.pin_sha256 = c->pin;
-    o->tls.client_cert_file = c->cert;
-    o->tls.client_key_file = c->key;
-    o->tls.insecure_no_verify = c->insecure;
     o->discard_body = c->body == BODY_NONE;
+    if (c->body_dir != NULL) {
+        o->on_body = on_body;
+        o->parse = on_body_end;
+    }
     o->on_retry = on_retry;
     o->logger.func = c->verbose ? on_log : NULL;
     o->logger.max_level = SPARP_LOG_WARN;
     o->user_data = a;
 }
 
-/* Takes what the system allows. Too few is no failure: the run goes on with fewer at once. */
-static void raise_descriptors(int64_t max_at_once) {
+/* Takes what the system allows. Too few is no failure: then there are fewer requests at once, for
+   sockets must not take what files and look-ups need. */
+static void provide_descriptors(const config *c, sparp_options *o) {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)max_at_once + DESCRIPTORS_EXTRA;
+    /* Each has a connection, and a file; with --order input so may those whose body has broken off
+       and whose result waits, of which there are four times as many at most. */
+    rlim_t each = c->body_dir == NULL ? 1 : c->order == ORDER_INPUT ? 6 : 2;
+    rlim_t extra = DESCRIPTORS_EXTRA;
+    rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
+                   : c->max_at_once == SPARP_AUTO ? 1000 : 100;
+    int64_t workers = c->workers == SPARP_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
+    if (workers > 1) extra += (rlim_t)workers * DESCRIPTORS_WORKER;
+    rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= needed) return;
+    if (limit.rlim_cur >= needed || c->max_at_once == SPARP_AUTO) return;
     unsigned long long have = (unsigned long long)limit.rlim_cur;
-    unsigned long long fits = have > DESCRIPTORS_EXTRA + 1 ? have - DESCRIPTORS_EXTRA : 1;
+    unsigned long long fits = have > extra + each ? (have - extra) / each : 1;
+    o->max_at_once = (int)fits;
     if (fits > 100) fits -= fits % 100;
-    say("-c %lld needs %llu file descriptors, the limit is %llu: fewer at once. "
-        "Raise it with 'ulimit -n %llu' or use -c %llu.",
-        (long long)max_at_once, (unsigned long long)needed, have,
-        ((unsigned long long)needed + 999) / 1000 * 1000, fits);
+    say("-c %llu needs %llu file descriptors, the limit is %llu: fewer at once. "
+        "Raise it with 'ulimit -n %llu' or use -c %llu.", (unsigned long long)at_once,
+        (unsigned long long)needed, have, ((unsigned long long)needed + 999) / 1000 * 1000, fits);
 }
 
 static void app_free(app *a) {
@@ -4123,13 +4649,12 @@ static void app_free(app *a) {
     }
     sink_close(&a->out);
     sink_close(&a->rejects);
+    if (a->body_dir >= 0) (void)close(a->body_dir);
     reader_free(&a->reader);
     parser_free(&a->parser);
-    text_free(&a->file);
     free(a);
 }
 
-/* Input and outputs opened; NULL after a message. */
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
@@ -4156,6 +4681,17 @@ static bool app_open_outputs(app *a) {
     return true;
 }
 
+/* False after a message. */
+static bool app_open_body_dir(app *a) {
+    const char *dir = a->config->body_dir;
+    bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
+    if (made) a->body_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->body_dir >= 0 && faccessat(a->body_dir, ".", W_OK | X_OK, 0) == 0) return true;
+    say("--body-dir: cannot %s %s: %s", made ? "write to" : "create", dir, strerror(errno));
+    return false;
+}
+
+/* Input and outputs opened; NULL after a message. */
 static app *app_new(const config *c) {
     app *a = (app *)calloc(1, sizeof *a);
     if (a == NULL) {
@@ -4163,12 +4699,12 @@ static app *app_new(const config *c) {
         return NULL;
     }
     a->config = a->parser.config = c;
-    a->reader.fd = a->rejects.fd = a->out.fd = -1;
+    a->reader.fd = a->rejects.fd = a->out.fd = a->body_dir = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.body = c->body;
-    bool none = c->headers_shown == NULL || strcmp(c->headers_shown, "none") == 0;
-    a->style.headers = none ? NULL : c->headers_shown;
+    a->style.headers = c->headers_shown;
+    a->style.body_dir = c->body_dir;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
@@ -4215,10 +4751,13 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     y.soft_retries = s->soft_retries;
     y.timeout_retries = s->timeout_retries;
     y.transport_retries = s->transport_retries;
+    y.redirects = s->redirects;
     y.histogram = a->config->verbose || isatty(STDERR_FILENO);
     y.utf8 = a->progress.utf8;
     y.out = &a->out;
     y.rejects = &a->rejects;
+    y.body_dir = a->config->body_dir;
+    y.body_files = a->body_files;
     return summary_show(a->config, &y);
 }
 
@@ -4237,15 +4776,19 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
     return bad && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
 }
 
-static int run_requests(const config *c) {
+static int run_requests(config *c) {
     sparp_options options;
     sparp_error error;
-    if (c->max_at_once != SPARP_AUTO)
-        raise_descriptors(c->max_at_once > 0 ? c->max_at_once : 100);
+    if (!config_proxies(c)) return EXIT_USAGE;
     app *a = app_new(c);
     if (a == NULL) return EXIT_USAGE;
+    if (c->body_dir != NULL && !app_open_body_dir(a)) {
+        app_free(a);
+        return EXIT_USAGE;
+    }
     progress_open(&a->progress, c);
     run_options(a, &options);
+    provide_descriptors(c, &options);
     signals_catch();
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {
@@ -4374,6 +4917,7 @@ static void saved_member(saved *v, slice key, slice raw) {
     if (slice_is(key, "index")) s->index = (uint64_t)take_number(raw);
     if (slice_is(key, "status")) s->status = (int)take_number(raw);
     if (slice_is(key, "attempts")) s->attempts = (int)take_number(raw);
+    if (slice_is(key, "redirects")) s->redirects = (int)take_number(raw);
     if (slice_is(key, "t")) v->seconds = take_number(raw);
     if (slice_is(key, "reused")) s->reused = slice_is(raw, "true");
     if (slice_is(key, "url")) s->url = unquoted(raw);
@@ -4438,8 +4982,8 @@ static int run_summarize(const config *c) {
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
     y.elapsed_us = (int64_t)((to - from) * 1e6);
-    y.histogram = true;
-    y.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    y.histogram = c->verbose || isatty(STDERR_FILENO);
+    y.utf8 = terminal_takes_utf8();
     bool shown = summary_show(c, &y);
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
@@ -4463,7 +5007,8 @@ static void put_version(text *t) {
     put_text(t, sparp_tls_library());
     PUT(t, "\nbackend   ");
     put_text(t, sparp_backend());
-    PUT(t, "\nzlib      no\n");
+    PUT(t, "\nzlib      ");
+    put_text(t, sparp_has_zlib() ? "yes\n" : "no\n");
 }
 
 /* What was asked for on stdout, and the exit code of having done so. */
@@ -4494,7 +5039,7 @@ static bool reads_stdin(const config *c) {
     return false;
 }
 
-static int run_config(const config *c, int closed) {
+static int run_config(config *c, int closed) {
     text t = { NULL, 0, 0, false };
     if (c->show_usage || c->show_help || c->show_version) {
         if (c->show_help)       put_help(&t);
@@ -4517,7 +5062,6 @@ static int run_config(const config *c, int closed) {
 static int command(int argc, char **argv) {
     config *c = (config *)calloc(1, sizeof *c);
     int closed = fill_standard_fds(), code = EXIT_USAGE;
-    (void)setlocale(LC_CTYPE, "");       /* only to learn whether the terminal takes UTF-8 */
     if (c == NULL) {
         say("out of memory");
         return EXIT_USAGE;

@@ -13,10 +13,10 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 MAKE=${MAKE:-make}
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-# The arithmetic of BearSSL gains by -O2; the command waits for the network.
-tls_flags='-O2 -fno-pie'
-own_flags='-Os -fno-pie'
-all_flags='-ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
+# Small before fast: that is what this binary is for.
+all_flags='-Os -fno-pie -fno-inline-functions-called-once -fno-tree-switch-conversion
+           -fno-jump-tables
+           -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
            -falign-functions=1 -falign-loops=1 -falign-jumps=1'
 link_flags='-static -no-pie -s -Wl,--gc-sections,--build-id=none
             -Wl,-z,noseparate-code,-z,norelro,-z,max-page-size=4096'
@@ -178,11 +178,11 @@ fi
 
 # shellcheck disable=SC2086,SC2116
 "$MAKE" -s -j "$jobs" -C "$bearssl" BUILD="$work/$arch/bearssl" CC="$cc $cpu" LD="$cc" \
-    CFLAGS="$(echo $tls_flags $all_flags)" TOOLS=no TESTS=no DLL=no lib >"$work/$arch/log" 2>&1 ||
+    CFLAGS="$(echo $all_flags)" TOOLS=no TESTS=no DLL=no lib >"$work/$arch/log" 2>&1 ||
     failed 'the build of BearSSL'
 
 # shellcheck disable=SC2086
-$cc $cpu $own_flags $all_flags ${CPPFLAGS:-} -I. -I"$bearssl/inc" $link_flags \
+$cc $cpu $all_flags ${CPPFLAGS:-} -I. -I"$bearssl/inc" $link_flags \
     -o "$output.new" tools/sparp.c "$work/$arch/bearssl/libbearssl.a" >"$work/$arch/log" 2>&1 ||
     failed 'the build of the command'
 mv "$output.new" "$output"

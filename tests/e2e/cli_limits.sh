@@ -42,14 +42,11 @@ expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 given '%s/items/1\n' "$base"
 watched=no
 forget
-for flag in --shard --fleet-rate --report --journal --retry-failed --restart --body-dir \
-    --max-redirs --compressed --resolve --connect-to; do
+for flag in --shard --fleet-rate --report --journal --retry-failed --restart; do
     refused "$flag is not built: refused" "unknown option $flag" $flag
     refused "$flag=1: refused" "unknown option $flag" $flag=1
 done
-for flag in -j -A -4 -6; do
-    refused "$flag is not built: refused" "unknown option $flag" $flag
-done
+refused '-j is not built: refused' 'unknown option -j' -j
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"
@@ -63,6 +60,9 @@ hint --concurency --concurrency
 hint --time --timeout
 hint --out --output
 hint --dry --dry-run
+hint --location --max-redirs
+hint --speed-limit --min-speed
+hint --max-redir --max-redirs
 refused 'nothing like it: no hint' 'unknown option --zzzzzz' --zzzzzz
 check 'no hint indeed' sh -c "! grep -q 'did you mean' '$dir/err'"
 refused 'the hint says only one thing' . --retry
@@ -111,8 +111,49 @@ out_of_range --total 0 x
 out_of_range --base-url ftp://x x
 out_of_range --url-query novalue
 out_of_range --header nocolon ''
+out_of_range --headers '' , all,x none,none 'a b'
+out_of_range --max-redirs -1 x '' 1001 1.5
+for flag in --dns-timeout --tls-timeout --send-timeout --first-byte-timeout --idle-timeout; do
+    out_of_range $flag 0 x -1 ''
+done
+out_of_range --min-speed 0 x -1 1.5 ''
+refused '--min-speed-time alone' '--min-speed-time.*--min-speed' --min-speed-time 5
+out_of_range --min-speed-time 0 x
+out_of_range --resolve '' x x:80 x:80: x:0:127.0.0.1 x:80:localhost :80:127.0.0.1 x:80:127.0.0.1,
+out_of_range --connect-to '' x x:80 x:80:y x:80:y:80:z x:80:y:0 x:p:y:80 'a b:80:y:80' a,b:80:y:80
+out_of_range --unix-socket '' "/$(printf '%0200d' 0)"
+out_of_range --interface '' eth0 localhost 127.0.0.256 '[::1]'
+refused '--interface and -6' 'not of ip_version' --interface 127.0.0.1 -6
+out_of_range --sensitive '' , 'a b' a,,b a:b
+refused '--user-agent of two lines' '--user-agent: a control' --user-agent "$(printf 'a\nb')"
+out_of_range --proxy socks5://127.0.0.1 https://127.0.0.1 ftp://h 127.0.0.1:x : http:// 'a b' h/p
+refused '--ipv4 and --ipv6' 'exclude each other' -4 -6
+refused '--proxy and --unix-socket' 'exclude each other' -x h --unix-socket /nowhere
+refused 'no password of a proxy is shown' '^sparp: --proxy: proxy must' -x socks5://me:secret@h
+check 'indeed' sh -c "! grep -q secret '$dir/err'"
+case $("$SPARP" -V) in
+    *'zlib      yes'*) ;;
+    *) refused '--compressed without zlib' 'built without zlib' --compressed ;;
+esac
 
 check 'none of these has sent anything' [ "$(arrived)" -eq 0 ]
+
+# Variables of the environment are named, too.
+for name in http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY; do
+    export $name=socks5://127.0.0.1:9
+    refused "$name that is no use: it is named" \
+        "^sparp: $name: proxy must begin with http://"
+    try -q -x none "$base/items/1"
+    expect '... and -x none switches it off' 0 'length == 1'
+    unset $name
+done
+export http_proxy=127.0.0.1:9 NO_PROXY=a/b
+refused 'NO_PROXY that is no use: it is named' "^sparp: NO_PROXY: 'a/b': "
+unset http_proxy NO_PROXY
+export HTTP_PROXY=socks5://127.0.0.1:9 no_proxy=x
+try -q "$base/items/1"
+expect 'HTTP_PROXY is none: a CGI script has it from its client' 0 'length == 1'
+unset HTTP_PROXY no_proxy
 watched=yes
 
 # What is huge is refused, or obeyed: never undefined.
@@ -154,7 +195,9 @@ for flag in method header data json url-query base-url template format on-bad-li
     soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \
     retry-safe-only retry-unsafe stop-on max-fail first stop-mode drain-input output order body \
     headers echo ascii rejects max-body progress summary summary-file summarize no-fail quiet \
-    verbose color dry-run help version concurrency rate; do
+    verbose color dry-run help version concurrency rate max-redirs compressed user-agent ipv4 ipv6 \
+    resolve connect-to unix-socket proxy noproxy interface sensitive dns-timeout tls-timeout \
+    send-timeout first-byte-timeout idle-timeout min-speed min-speed-time; do
     check "--help has --$flag" grep -qE -e "--$flag([^a-z-]|\$)" "$dir/out"
 done
 grep -oE -e '--[a-z][a-z-]+' "$dir/short" | sort -u >"$dir/named"
@@ -168,6 +211,7 @@ check '-V: the version' grep -qE '^sparp [0-9]+\.[0-9]+\.[0-9]+' "$dir/out"
 for word in compiler TLS backend zlib; do
     check "-V says which $word" grep -qi "$word" "$dir/out"
 done
+check '-V: with zlib or without' grep -qE '^zlib +(yes|no)$' "$dir/out"
 check '-V: the same version as -h' \
     [ "$(head -n 1 "$dir/out")" = "$(sed -n '1s/ - .*//p' "$dir/short")" ]
 

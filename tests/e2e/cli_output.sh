@@ -315,6 +315,8 @@ PYTHON
 {"url":"$base/hang","timeout":0.1}
 {"url":"$base/retry-after/schema/1000"}
 {"url":"$base/bytes/2000"}
+{"url":"$base/redirect/302/2"}
+{"url":"$base/redirect/302/11"}
 {"url":"http://127.0.0.1:1/"}
 INPUT
     check 'schema: inputs' valid tools/request.schema.json "$dir/in"
@@ -323,6 +325,9 @@ INPUT
         try -q -R 0 --headers all --echo --max-body 1000 --body $mode
         check "schema: records with --body $mode" valid tools/result.schema.json "$dir/out"
     done
+    try -q -R 0 --body-dir "$dir/bodies"
+    check 'schema: records with --body-dir' valid tools/result.schema.json "$dir/out"
+    check 'schema: ... of which some have one' grep -q '"body_file"' "$dir/out"
     try -q -R 0 --stop-on hard-fail -c 1
     check 'schema: records after a stop' valid tools/result.schema.json "$dir/out"
     try -n

@@ -128,6 +128,11 @@ check 'histogram: ASCII where the locale is' sh -c "grep -qE '^ +<= .*##' '$dir/
     ! LC_ALL=C grep -q '[^ -~]' '$dir/err'"
 try -c 50
 check 'histogram: not without -v' sh -c "! grep -q '<= ' '$dir/err'"
+cp "$dir/out" "$dir/saved"
+try --summarize "$dir/saved"
+check 'histogram: nor when summing up' sh -c "! grep -q '<= ' '$dir/err'"
+try --summarize -v "$dir/saved"
+said 'histogram: but then with -v' '^ +<= '
 head -n 100 "$dir/in" >"$dir/hundred" && mv "$dir/hundred" "$dir/in"
 try -v -c 50
 check 'histogram: not of a hundred' sh -c "! grep -q '<= ' '$dir/err'"

@@ -6,6 +6,7 @@
     "${MAKE:-make}" -s sparp build/plain build/rude build/peak || exit 1
 : "${SPARP:=$(pwd)/sparp}" "${SPARP_PLAIN:=$(pwd)/sparp}" "${PLAIN:=$(pwd)/build/plain}"
 : "${RUDE:=$(pwd)/build/rude}" "${PEAK:=$(pwd)/build/peak}"
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"

@@ -108,7 +108,13 @@ static const struct { const char *name, *error; } strict[] = {
     { "cl-overflow64", "PROTOCOL" },        { "te-cl", "" },
     { "te-unknown", "PROTOCOL" },           { "chunk-no-last", "TRUNCATED" },
     { "chunk-trunc-data", "TRUNCATED" },    { "chunk-trunc-size", "TRUNCATED" },
-    { "endless-body", "BODY_TOO_LARGE" }
+    { "endless-body", "BODY_TOO_LARGE" },
+    { "redir-loop", "REDIRECT_REFUSED" },   { "redir-empty", "REDIRECT_REFUSED" },
+    { "redir-two", "REDIRECT_REFUSED" },    { "redir-file", "REDIRECT_REFUSED" },
+    { "redir-ctl", "REDIRECT_REFUSED" },    { "redir-userinfo", "REDIRECT_REFUSED" },
+    { "redir-port-0", "REDIRECT_REFUSED" }, { "redir-too-long", "HEAD_TOO_LARGE" },
+    { "redir-refused", "REFUSED" },         { "redir-folded", "" },
+    { "redir-bare-lf", "" },                { "unread-fin", "CLOSED" }
 };
 
 static bool starts(const char *s, const char *with) {
@@ -300,6 +306,10 @@ static void mix_take(struct mix *m, const sparp_result *r) {
     m->rude_results++;
     m->right = as_expected(m->entry, r);
     m->sent = r->attempts + r->replays;
+    if (strstr(r->final_url, m->entry->name) != NULL)
+        m->sent += r->redirects;               /* to itself */
+    if (starts(m->entry->name, "417-"))
+        m->sent++;
     m->over_ms = now_ms();
     snprintf(m->why, sizeof m->why, "expected %s: %.400s", m->entry->expected, told(r));
 }
@@ -390,11 +400,16 @@ static sparp_input crowd_next(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
+/* What strikes an idle connection may strike just when another request has taken it. */
+static bool strikes_later(const struct entry *e) {
+    return strcmp(e->name, "extra-late") == 0 || strcmp(e->name, "408-late") == 0;
+}
+
 static void crowd_shuffle(struct crowd *c) {
     uint32_t dice = 12345;
     c->count = num_entries * (1 + GOOD_EACH);
     for (int i = 0; i < c->count; i++)
-        c->order[i] = i < num_entries ? i : -1;
+        c->order[i] = i < num_entries && !strikes_later(&entries[i]) ? i : -1;
     for (int i = c->count - 1; i > 0; i--) {
         dice = dice * 1664525 + 1013904223;
         int k = (int)(dice >> 8) % (i + 1), other = c->order[k];
@@ -407,7 +422,7 @@ static void test_together(int at_once) {
     static struct crowd c;
     char what[128];
     const sparp_result *r;
-    int right = 0, good = 0, once = 0;
+    int right = 0, good = 0, once = 0, faults = 0;
     memset(&c, 0, sizeof c);
     crowd_shuffle(&c);
     sparp_options o = no_retries(at_once);
@@ -425,12 +440,14 @@ static void test_together(int at_once) {
             printf("    %s: %s\n", which < 0 ? "good" : entries[which].name, told(r));
     }
     sparp_close(run);
-    for (int i = 0; i < c.count; i++)
+    for (int i = 0; i < c.count; i++) {
         once += c.seen[i] == 1;
+        faults += c.order[i] >= 0;
+    }
     snprintf(what, sizeof what, "all together, %d at once", at_once);
-    check(right == num_entries && good == c.count - num_entries && once == c.count, what,
-          "%d of %d faults as expected, %d of %d good, %d of %d with one result", right,
-          num_entries, good, c.count - num_entries, once, c.count);
+    check(right == faults && good == c.count - faults && once == c.count, what,
+          "%d of %d faults as expected, %d of %d good, %d of %d with one result", right, faults,
+          good, c.count - faults, once, c.count);
 }
 
 /* --- 3: when to come back --------------------------------------------------------------------- */

@@ -1,10 +1,10 @@
 /* listen.h - what every test server does the same way: its command line, its loopback listener,
    telling its port, and ending when nobody needs it any more.
 
-   Each takes   [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]
-   Port 0 (the default) is any free port. The port is printed when the server listens, and written
-   to FILE. The server ends on SIGTERM, when its parent is gone, and after 600 seconds if nothing
-   else is said. */
+   Each takes   [--port N] [--port-file FILE] [--ipv6] [--unix PATH] [--max-seconds N]
+   Port 0 (the default) is any free port; with --unix it is none. The port is printed when the
+   server listens, and written to FILE. It ends on SIGTERM, when its parent is gone, and after
+   600 seconds if nothing else is said. */
 #ifndef LISTEN_H
 #define LISTEN_H
 
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -30,6 +31,7 @@ struct settings {
     int         port;
     const char *port_file;
     bool        ipv6;
+    const char *unix_path;
     long        max_seconds;
     pid_t       parent;
     int64_t     end_us;
@@ -47,7 +49,7 @@ static void die(const char *what) {
 }
 
 static struct settings parse_arguments(int argc, char **argv) {
-    struct settings s = { argv[0], 0, NULL, false, 600, getppid(), 0 };
+    struct settings s = { argv[0], 0, NULL, false, NULL, 600, getppid(), 0 };
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 #endif
@@ -59,11 +61,13 @@ static struct settings parse_arguments(int argc, char **argv) {
             s.port = atoi(argv[++i]);
         } else if (strcmp(argv[i], "--port-file") == 0 && more) {
             s.port_file = argv[++i];
+        } else if (strcmp(argv[i], "--unix") == 0 && more) {
+            s.unix_path = argv[++i];
         } else if (strcmp(argv[i], "--max-seconds") == 0 && more) {
             s.max_seconds = atol(argv[++i]);
         } else {
-            fprintf(stderr, "usage: %s [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]\n",
-                    s.program);
+            fprintf(stderr, "usage: %s [--port N] [--port-file FILE] [--ipv6] [--unix PATH]"
+                    " [--max-seconds N]\n", s.program);
             exit(2);
         }
     }
@@ -76,8 +80,27 @@ static bool time_to_end(const struct settings *s) {
     return getppid() != s->parent || now_us() > s->end_us;
 }
 
+static int open_unix_listener(const char *path) {
+    struct sockaddr_un address;
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0)
+        die("socket");
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, SOMAXCONN) != 0)
+        die(path);
+    return fd;
+}
+
 /* Binds and listens, non-blocking; sets *port to the real one. */
 static int open_listener(const struct settings *s, int *port) {
+    if (s->unix_path != NULL) {
+        *port = 0;
+        return open_unix_listener(s->unix_path);
+    }
     union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } address;
     socklen_t size = s->ipv6 ? sizeof address.v6 : sizeof address.v4;
     int on = 1;

@@ -1,6 +1,7 @@
 /* plain.c - a fast, well-behaved HTTP/1.1 server for tests, examples and benchmarks.
 
-   usage: plain [--port N] [--port-file FILE] [--ipv6] [--max-seconds N]     (see listen.h)
+   usage: plain [--port N] [--port-file FILE] [--ipv6] [--unix PATH] [--max-seconds N]
+   (see listen.h)
 
    Loopback only. One thread: epoll on Linux, poll elsewhere or with -DPLAIN_USE_POLL.
 
@@ -15,6 +16,12 @@
    /bytes/N  /chunked/N        N bytes "abc..z", with a Content-Length or chunked
    /close/N                    the same, ended by the end of the connection
    /echo                       any method: the request as JSON
+   /redirect/CODE/N            that status, N times, then as /echo
+   /redirect-to/CODE?URL       that status, to just this URL
+   /half/KEY/N/M               the first time with this KEY half of N bytes, then M bytes
+   /digest                     {"size":N,"cksum":N} of the request's body, as cksum(1) has it
+   /trickle/N/MS               N bytes, one each MS milliseconds
+   /peer                       {"address":"127.0.0.1"}: whom we talk to
    /rst  /eof  /hang           a reset, an end, nothing at all instead of an answer
    /demo/N                     an API with a temper, see demo_route()
    /stats                      what has been asked so far, as JSON; /stats itself is not counted
@@ -140,12 +147,14 @@ struct conn {
     enum state  state;
     enum ending ending;
     bool        head_only;         /* the request is a HEAD */
+    bool        told_to_go_on;     /* it has asked for 100 Continue */
     bool        counted;           /* among the requests of now */
     int64_t     quiet_until;       /* what its client was told by /throttle; 0: nothing */
     bool        watches_writes;
     unsigned    era;               /* of the statistics this connection was last counted in */
     struct buf  in, out;
     size_t      sent;              /* bytes of out */
+    long        drops, drop_ms;    /* bytes of /trickle still to come, and their distance */
     int64_t     due_us;
     size_t      timer;             /* place in timers[] + 1; 0: none */
 };
@@ -526,7 +535,12 @@ static const char *reason(int status) {
     switch (status) {
     case 200: return "OK";
     case 204: return "No Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
     case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
     case 404: return "Not Found";
     case 429: return "Too Many Requests";
@@ -544,7 +558,7 @@ static void answer_head(struct conn *c, int status, const char *type, const char
 }
 
 static void answer(struct conn *c, int status, const char *more, const struct buf *body) {
-    char lines[256];
+    char lines[512];
     if (status == 204)
         snprintf(lines, sizeof lines, "%s", more);
     else
@@ -707,6 +721,86 @@ static void echo_route(struct conn *c, const struct request *r) {
     free(body.data);
 }
 
+/* To the address at hand, so that it works whatever name and port the client knows us by. */
+static void redirect_route(struct conn *c, const struct request *r) {
+    char more[128];
+    long left = number(r->path[2]);
+    if (left == 0) {
+        echo_route(c, r);
+        return;
+    }
+    snprintf(more, sizeof more, "Location: /redirect/%s/%ld\r\n", r->path[1], left - 1);
+    answer_status(c, (int)number(r->path[1]), more);
+}
+
+static void redirect_to_route(struct conn *c, const struct request *r) {
+    char more[400];
+    const char *mark = strchr(r->target, '?');
+    snprintf(more, sizeof more, "Location: %s\r\n", mark == NULL ? "" : mark + 1);
+    answer_status(c, (int)number(r->path[1]), more);
+}
+
+/* The sum of cksum(1), POSIX: CRC-32 of the bytes and of their number. */
+static uint32_t crc_byte(uint32_t crc, unsigned byte) {
+    static uint32_t table[256];
+    if (table[1] == 0)
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t x = i << 24;
+            for (int bit = 0; bit < 8; bit++)
+                x = x << 1 ^ ((x & 0x80000000u) != 0 ? 0x04c11db7u : 0);
+            table[i] = x;
+        }
+    return crc << 8 ^ table[(crc >> 24 ^ byte) & 0xff];
+}
+
+static void digest_route(struct conn *c, const struct request *r) {
+    char text[80];
+    uint32_t crc = 0;
+    for (size_t i = 0; i < r->body_size; i++)
+        crc = crc_byte(crc, (unsigned char)r->body[i]);
+    for (size_t n = r->body_size; n > 0; n >>= 8)
+        crc = crc_byte(crc, n & 0xff);
+    snprintf(text, sizeof text, "{\"size\":%zu,\"cksum\":%lu}", r->body_size,
+             (unsigned long)(~crc & 0xffffffffu));
+    answer_text(c, 200, "", text);
+}
+
+static void half_route(struct conn *c, const struct request *r) {
+    bool first = times_seen("half", r->path[1]) == 0;
+    long size = number(r->path[first ? 2 : 3]);
+    char more[64];
+    snprintf(more, sizeof more, "Content-Length: %ld\r\n", size);
+    c->ending = first ? CLOSE : c->ending;
+    answer_head(c, size > MAX_BODY ? 400 : 200, "text/plain", more);
+    if (!c->head_only && size <= MAX_BODY)
+        add_alphabet(&c->out, 0, (size_t)(first ? size / 2 : size));
+}
+
+/* The head at once, then byte after byte: fire_timers() brings them on their way. */
+static void trickle_route(struct conn *c, const struct request *r) {
+    char more[64];
+    long size = number(r->path[1]);
+    snprintf(more, sizeof more, "Content-Length: %ld\r\n", size);
+    answer_head(c, 200, "text/plain", more);
+    c->drops = c->head_only ? 0 : size;
+    c->drop_ms = number(r->path[2]);
+}
+
+static void peer_route(struct conn *c, const struct request *r) {
+    union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } from;
+    socklen_t size = sizeof from;
+    char address[INET6_ADDRSTRLEN] = "", text[80];
+    (void)r;
+    memset(&from, 0, sizeof from);
+    getpeername(c->fd, &from.any, &size);
+    if (from.any.sa_family == AF_INET)
+        inet_ntop(AF_INET, &from.v4.sin_addr, address, sizeof address);
+    if (from.any.sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &from.v6.sin6_addr, address, sizeof address);
+    snprintf(text, sizeof text, "{\"address\":\"%s\"}", address);
+    answer_text(c, 200, "", text);
+}
+
 static void rst_route(struct conn *c, const struct request *r) {
     (void)r;
     c->ending = RESET;
@@ -776,6 +870,12 @@ static struct route {
     { "chunked",        chunked_route,        0 },
     { "close",          close_route,          0 },
     { "echo",           echo_route,           0 },
+    { "redirect",       redirect_route,       0 },
+    { "redirect-to",    redirect_to_route,    0 },
+    { "digest",         digest_route,         0 },
+    { "half",           half_route,           0 },
+    { "trickle",        trickle_route,        0 },
+    { "peer",           peer_route,           0 },
     { "rst",            rst_route,            0 },
     { "eof",            eof_route,            0 },
     { "hang",           hang_route,           0 },
@@ -876,13 +976,28 @@ static bool flush(struct conn *c, bool *alive) {
     return true;
 }
 
+/* A client that asks before it sends its body (RFC 9110 10.1.1) is told to: it waits, so there is
+   room for these few bytes. */
+static void go_on(struct conn *c, const struct frame *f) {
+    static const char word[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const char *want = f->head_size == 0 ? NULL
+                     : head_field(c->in.data, f->head_size, "expect");
+    if (want == NULL || strncasecmp(want, "100-continue", 12) != 0 || c->told_to_go_on)
+        return;
+    c->told_to_go_on = true;
+    (void)!send(c->fd, word, sizeof word - 1, 0);
+}
+
 /* Answers the first request in the in buffer. False: it is not whole yet. */
 static bool serve(struct conn *c) {
     struct frame f;
     struct request r;
     enum framing framing = measure(c->in.data, c->in.size, &f);
-    if (framing == MORE)
+    if (framing == MORE) {
+        go_on(c, &f);
         return false;
+    }
+    c->told_to_go_on = false;
     c->head_only = false;
     c->ending = KEEP;
     if (framing == WHOLE) {
@@ -913,6 +1028,12 @@ static void advance(struct conn *c) {
         } else {
             if (!flush(c, &alive))
                 return;
+            if (c->drops > 0) {
+                c->drops--;
+                add_alphabet(&c->out, 0, 1);
+                hold(c, c->drop_ms);
+                return;
+            }
             if (c->ending != KEEP) {
                 drop(c);
                 return;

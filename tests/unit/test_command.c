@@ -599,6 +599,9 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"form\":{\"a\":[{}]}}", 32,
           "expected a string, number, bool or an array of them" },
         { "{\"url\":\"http://h\",\"form\":{\"a\":1,\"a\":2}}", 33, "duplicate key" },
+        { "{\"url\":\"http://h\",\"form\":{\"a\":[],\"a\":1}}", 34, "duplicate key" },
+        { "{\"url\":\"http://h\",\"query\":{\"a\":[],\"a\":[]}}", 35, "duplicate key" },
+        { "{\"url\":\"http://h\",\"headers\":{\"a\":[],\"A\":\"x\"}}", 37, "duplicate key" },
         { "{\"url\":\"http://h\",\"form\":{\"a\":\"\\u0000\"}}", 31, "NUL in a string" },
         { "{\"url\":\"http://h\",\"body\":1}", 26, "body is a string, an object or an array" },
         { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
@@ -736,6 +739,172 @@ static void test_command_lines(void **state) {
     assert_true(c->ok.has[304]);
 }
 
+static void test_network_flags(void **state) {
+    config *c = &test_config;
+    sparp_options o;
+    (void)state;
+    memset(&o, 0, sizeof o);
+    assert_true(parse_words(c, "-c 1"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, 0);
+    assert_int_equal(o.ip_version, 0);
+    assert_null(o.proxy);
+    assert_true(parse_words(c, "--max-redirs none -4 --sensitive X-Key,X-Token --unix-socket /s "
+                            "--interface 127.0.0.9 --min-speed 2k --min-speed-time 5"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, SPARP_NONE);
+    assert_int_equal(o.ip_version, 4);
+    assert_string_equal(o.sensitive_headers, "X-Key,X-Token");
+    assert_string_equal(o.unix_socket, "/s");
+    assert_string_equal(o.local_address, "127.0.0.9");
+    assert_true(o.min_bytes_per_second == 2048 && o.min_speed_s == 5);
+    assert_true(parse_words(c, "--max-redirs 0 --ipv6 --dns-timeout 1 --tls-timeout 2 "
+                            "--send-timeout 3 --first-byte-timeout 4 --idle-timeout 500ms"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, SPARP_NONE);
+    assert_int_equal(o.ip_version, 6);
+    assert_true(o.dns_timeout_s == 1 && o.tls_timeout_s == 2 && o.send_timeout_s == 3);
+    assert_true(o.first_byte_timeout_s == 4 && o.idle_timeout_s == 0.5);
+    assert_true(parse_words(c, "--max-redirs 7 --resolve a.org:443:10.0.0.1,::1 "
+                            "--resolve *:80:[fe80::2] --resolve [::1]:*:::2 "
+                            "--connect-to ::[::1]:8080 "
+                            "--connect-to a:1:b:2 --connect-to :::"));
+    net_options(c, &o);
+    assert_int_equal(o.max_redirects, 7);
+    assert_string_equal(o.resolve, "a.org:443:10.0.0.1,a.org:443:::1,*:80:[fe80::2],[::1]:*:::2");
+    assert_string_equal(o.connect_to, "::[::1]:8080,a:1:b:2,:::");
+}
+
+/* What `run` says on stderr, which is not for the test's log. */
+static const char *what_it_says(bool (*run)(config *), bool *result) {
+    static char said[4096];
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    int saved_stderr = dup(STDERR_FILENO), file = mkstemp(path);
+    assert_true(saved_stderr >= 0 && file >= 0);
+    (void)dup2(file, STDERR_FILENO);
+    *result = run(&test_config);
+    (void)dup2(saved_stderr, STDERR_FILENO);
+    ssize_t size = pread(file, said, sizeof said - 1, 0);
+    said[size < 0 ? 0 : size] = '\0';
+    (void)close(saved_stderr);
+    (void)close(file);
+    (void)unlink(path);
+    return said;
+}
+
+static bool parse_compressed(config *c) {
+    return parse_words(c, "--compressed");
+}
+
+/* Taken only by a build that can do it. */
+static void test_compressed(void **state) {
+    bool good;
+    (void)state;
+    const char *said = what_it_says(parse_compressed, &good);
+    assert_true(good == sparp_has_zlib());
+    assert_true(good || strstr(said, "--compressed: this sparp was built without zlib") != NULL);
+}
+
+static void test_user_agent(void **state) {
+    config *c = &test_config;
+    (void)state;
+    assert_true(parse_words(c, "-A robot/1"));
+    assert_int_equal(c->num_headers, 1);
+    assert_string_equal(c->headers[0].name, "User-Agent");
+    assert_string_equal(c->headers[0].value, "robot/1");
+    assert_true(parse_words(c, "--user-agent robot -H user-agent:own"));
+    assert_int_equal(c->num_headers, 1);
+    assert_string_equal(c->headers[0].value, "own");
+    assert_true(parse_words(c, "--user-agent="));
+    assert_int_equal(c->num_removed, 1);
+    assert_null(c->headers[0].value);
+}
+
+/* The environment as a list of "name=value" with blanks between, a blank at either end. */
+static void set_environment(const char *list) {
+    static const char *const names[] = { "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",
+                                         "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY" };
+    char copy[256];
+    for (size_t i = 0; i < COUNT_OF(names); i++) (void)unsetenv(names[i]);
+    (void)snprintf(copy, sizeof copy, "%s", list);
+    for (char *one = strtok(copy, " "); one != NULL; one = strtok(NULL, " ")) {
+        char *value = strchr(one, '=');
+        *value++ = '\0';
+        assert_int_equal(setenv(one, value, 1), 0);
+    }
+}
+
+static void test_proxies(void **state) {
+    static const struct { const char *env, *words, *http, *https, *no; } cases[] = {
+        { "", "-v", NULL, NULL, NULL },
+        { "", "-x p:3128", "p:3128", "p:3128", NULL },
+        { "", "-x HTTP://u:p@p/ --noproxy a,.b", "HTTP://u:p@p/", "HTTP://u:p@p/", "a,.b" },
+        { "", "--proxy http://[::1]:80", "http://[::1]:80", "http://[::1]:80", NULL },
+        { "http_proxy=h:1", "-v", "h:1", "", NULL },
+        { "HTTP_PROXY=h:1", "-v", NULL, NULL, NULL },
+        { "HTTPS_PROXY=s", "-v", NULL, "s", NULL },
+        { "https_proxy=s HTTPS_PROXY=S", "-v", NULL, "s", NULL },
+        { "ALL_PROXY=a http_proxy=h", "-v", "h", "a", NULL },
+        { "ALL_PROXY=A all_proxy=a HTTPS_PROXY=", "-v", "a", "a", NULL },
+        { "no_proxy=n NO_PROXY=N http_proxy=h", "-v", "h", "", "n" },
+        { "NO_PROXY=N http_proxy=h", "-x p", "p", "p", "N" },
+        { "NO_PROXY=10.0.0.0/8,::1/128 http_proxy=h", "-v", "h", "", "10.0.0.0/8,::1/128" },
+        { "NO_PROXY=N http_proxy=h", "--noproxy=", "h", "", "" },
+        { "NO_PROXY=N http_proxy=h", "--proxy=", NULL, NULL, NULL },
+        { "NO_PROXY=a/b all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
+        { "all_proxy=h", "--unix-socket /s", NULL, NULL, NULL }
+    };
+    sparp_options o;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        set_environment(cases[i].env);
+        CHECK(parse_words(&test_config, cases[i].words), "row %zu", i);
+        CHECK(config_proxies(&test_config), "row %zu", i);
+        memset(&o, 0, sizeof o);
+        net_options(&test_config, &o);
+        const char *got[3] = { o.proxy, o.https_proxy, o.no_proxy };
+        const char *wanted[3] = { cases[i].http, cases[i].https, cases[i].no };
+        for (int k = 0; k < 3; k++) {
+            CHECK((got[k] == NULL) == (wanted[k] == NULL), "row %zu, %d", i, k);
+            CHECK(got[k] == NULL || strcmp(got[k], wanted[k]) == 0, "row %zu: %s", i, got[k]);
+        }
+    }
+    set_environment("");
+}
+
+static void test_bad_proxies(void **state) {
+    static const struct { const char *env, *words, *says; } cases[] = {
+        { "", "-x socks5://u:secret@h:1", "--proxy: proxy must begin with http://" },
+        { "", "-x https://u:secret@h", "--proxy: proxy must begin with http://" },
+        { "", "-x u:secret@h:0", "--proxy: proxy is not http://" },
+        { "", "-x h:80:80", "--proxy: " }, { "", "-x :80", "--proxy: " },
+        { "", "-x http://", "--proxy: " }, { "", "-x h/path", "--proxy: " },
+        { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " },
+        { "", "-x h,i", "--proxy: " },
+        { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
+        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': no_proxy has an entry with a /" },
+        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", "no_proxy: 'a/b'" },
+        { "http_proxy=h NO_PROXY=1.2.3.4/33", "-v", "NO_PROXY: '1.2.3.4/33'" },
+        { "http_proxy=ftp://h", "-v", "http_proxy: proxy must" },
+        { "https_proxy=h:x", "-v", "https_proxy: proxy is" },
+        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: proxy is" },
+        { "all_proxy=h:x", "-v", "all_proxy: proxy is" },
+        { "http_proxy=h https_proxy=h ALL_PROXY=::", "-v", NULL },
+        { "http_proxy=h ALL_PROXY=::", "-v", "ALL_PROXY: proxy is" }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        bool good;
+        set_environment(cases[i].env);
+        CHECK(parse_words(&test_config, cases[i].words), "row %zu", i);
+        const char *said = what_it_says(config_proxies, &good);
+        CHECK(good == (cases[i].says == NULL), "row %zu: %s", i, said);
+        CHECK(good || strstr(said, cases[i].says) != NULL, "row %zu: %s", i, said);
+        CHECK(strstr(said, "secret") == NULL, "row %zu: %s", i, said);
+    }
+    set_environment("");
+}
+
 /* The messages go to stderr, which is not for the test's log. */
 static void test_usage_errors(void **state) {
     static const char *const bad[] = {
@@ -744,8 +913,27 @@ static void test_usage_errors(void **state) {
         "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
-        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--body-dir d", "--report r",
-        "--summarize http://h/", "--max-body 0"
+        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--report r",
+        "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
+        "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
+        "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
+        "--resolve :80:10.0.0.1", "--resolve h:0:10.0.0.1", "--resolve h:65536:10.0.0.1",
+        "--resolve h:x:10.0.0.1", "--resolve h:80:name", "--resolve h:80:10.0.0.1,",
+        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]",
+        "--resolve=", "--resolve ,","--resolve h:80:1.2.3",
+        "--resolve [::1:80:::1", "--resolve a,b:80:10.0.0.1", "--connect-to h", "--connect-to :",
+        "--connect-to ::", "--connect-to ::::", "--connect-to a:80:b:x", "--connect-to a:0:b:80",
+        "--connect-to a:80:b:65536", "--connect-to a,b:80:c:80", "--connect-to a:80:[x]:80",
+        "--unix-socket=", "--interface eth0", "--interface=", "--interface 10.0.0.300",
+        "--interface localhost", "--interface [::1]",
+        "--interface ::1 -4", "--connect-to=", "--connect-to ,",
+        "--dns-timeout 0", "--dns-timeout x", "--tls-timeout 0",
+        "--tls-timeout -1", "--send-timeout 0", "--send-timeout x", "--first-byte-timeout 0",
+        "--first-byte-timeout 1d", "--idle-timeout 0", "--idle-timeout=", "--min-speed 0",
+        "--min-speed 1.5", "--min-speed x", "--min-speed-time 5", "--sensitive=",
+        "--sensitive a,,b", "--sensitive a:b", "--min-speed 1 --min-speed-time 0",
+        "--body-dir=", "--body-dir d --body none", "--body auto --body-dir d", "--body-dir",
+        "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b"
     };
     (void)state;
     int saved_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
@@ -797,6 +985,45 @@ static void test_option_table(void **state) {
         CHECK(line.size <= 110, "%.*s", (int)line.size, line.at);
     }
     text_free(&t);
+}
+
+/* --- what the library may say ----------------------------------------------------------------- */
+
+static sparp_result plain_result(void) {
+    static const sparp_field headers[] = { { "content-type", "application/json" }, { "x", "1" },
+                                           { "x", "2" } };
+    sparp_result r;
+    memset(&r, 0, sizeof r);
+    r.method = "GET";
+    r.url = "http://h/";
+    r.outcome = SPARP_OUTCOME_SUCCESS;
+    r.detail = "";
+    r.status = 200;
+    r.headers = headers;
+    r.num_headers = 3;
+    r.body = "{\"a\":\n1}";
+    r.body_size = 8;
+    r.attempts = 2;
+    r.reused = true;
+    r.bytes_out = 211;
+    r.bytes_in = 1834;
+    r.phase_us[SPARP_PHASE_FIRST_BYTE] = 41700;
+    r.elapsed_us = 43500;
+    r.total_us = 612000;
+    r.waited_us = 400;
+    return r;
+}
+
+static ticket plain_ticket(const char *id, const char *meta, const char *line) {
+    ticket k;
+    item it;
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    it.id = slice_of(id);
+    it.meta = slice_of(meta);
+    it.line = slice_of(line);
+    assert_true(ticket_fill(&k, 17, &it, true));
+    return k;
 }
 
 /* --- reader ---------------------------------------------------------------------------------- */
@@ -903,30 +1130,164 @@ static void test_paths_in_lines(void **state) {
 
 static void test_body_files(void **state) {
     char path[] = "/tmp/sparp-test-XXXXXX";
-    static char bytes[200000];
-    text t = { NULL, 0, 0, false };
+    static char bytes[200000], read[200000];
     int fd = mkstemp(path);
+    reader r;
+    ticket k;
+    item it;
     (void)state;
+    memset(&r, 0, sizeof r);
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    r.name = "stdin";
     assert_true(fd >= 0);
-    assert_null(put_file(&t, path));
-    assert_int_equal(t.size, 0);
-    assert_non_null(t.at);
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(i * 7);
     assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
-    assert_null(put_file(&t, path));
-    assert_int_equal(t.size, sizeof bytes);
-    assert_memory_equal(t.at, bytes, sizeof bytes);
-    assert_int_equal(ftruncate(fd, (off_t)BODY_FILE_MAX + 1), 0);
-    assert_string_equal(put_file(&t, path), "longer than 1 GiB");
+    for (int round = 0; round < 2; round++) {    /* the second is a retry */
+        assert_true(ticket_fill(&k, 1, &it, false) && body_file_find(&k, &r, path));
+        assert_int_equal(k.file.st_size, sizeof bytes);
+        for (uint64_t at = 0; at < sizeof bytes;) {
+            int64_t n = body_file_read(at, read + at, sizeof bytes - (size_t)at, &k);
+            assert_true(n > 0);
+            at += (uint64_t)n;
+        }
+        assert_memory_equal(read, bytes, sizeof bytes);
+    }
+    assert_int_equal(body_file_read(sizeof bytes, read, 1, &k), SPARP_NONE);
     assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(path), 0);
-    assert_string_equal(put_file(&t, path), strerror(ENOENT));
-    assert_string_equal(put_file(&t, "/"), "not a regular file");
-    assert_string_equal(put_file(&t, "/dev/null"), "not a regular file");
-    assert_int_equal(mkfifo(path, 0600), 0);
-    assert_string_equal(put_file(&t, path), "not a regular file");
+    text_free(&k.parts);
+}
+
+/* What `path` holds now is no longer what was promised, or begun with. */
+static void test_body_files_that_change(void **state) {
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    static const struct { off_t size; time_t time; bool again; const char *says; } cases[] = {
+        { 100, 5, false, NULL }, { 100, 6, false, NULL }, { 99, 5, true, "its size has changed" },
+        { 101, 5, false, "its size has changed" }, { 100, 6, true, "while it was sent" }
+    };
+    char byte;
+    reader r;
+    ticket k;
+    item it;
+    int fd = mkstemp(path);
+    (void)state;
+    memset(&r, 0, sizeof r);
+    memset(&k, 0, sizeof k);
+    memset(&it, 0, sizeof it);
+    r.name = "stdin";
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct timespec before[2] = { { 5, 0 }, { 5, 0 } };
+        const struct timespec after[2] = { { cases[i].time, 0 }, { cases[i].time, 0 } };
+        assert_true(ftruncate(fd, 100) == 0 && futimens(fd, before) == 0);
+        assert_true(ticket_fill(&k, 1, &it, false) && body_file_find(&k, &r, path));
+        if (cases[i].again) assert_int_equal(body_file_read(0, &byte, 1, &k), 1);
+        assert_true(ftruncate(fd, cases[i].size) == 0 && futimens(fd, after) == 0);
+        int64_t n = body_file_read(cases[i].again, &byte, 1, &k);
+        CHECK(n == (cases[i].says == NULL ? 1 : SPARP_NONE), "row %zu", i);
+        put_char(&k.parts, '\0');
+        CHECK(cases[i].says == NULL || strstr(k.parts.at + k.path_size, cases[i].says) != NULL,
+              "row %zu: %s", i, k.parts.at + k.path_size);
+        CHECK(cases[i].says == NULL || k.failure_size > strlen(path), "row %zu", i);
+    }
+    (void)close(fd);
+    (void)unlink(path);
+    text_free(&k.parts);
+}
+
+static void test_body_files_that_are_none(void **state) {
+    char path[] = "/tmp/sparp-test-XXXXXX";
+    struct stat info;
+    const char *error;
+    int fd = mkstemp(path);
+    (void)state;
+    assert_int_equal(close(fd), 0);
+    fd = open_regular(path, &info, &error);
+    assert_true(fd >= 0 && error == NULL && info.st_size == 0);
+    assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(path), 0);
-    text_free(&t);
+    assert_int_equal(open_regular(path, &info, &error), -1);
+    assert_string_equal(error, strerror(ENOENT));
+    assert_int_equal(open_regular("/", &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(open_regular("/dev/null", &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(open_regular(path, &info, &error), -1);
+    assert_string_equal(error, "not a regular file");
+    assert_int_equal(unlink(path), 0);
+}
+
+static int file_size(int dir, const char *name) {    /* -1: there is none */
+    struct stat info;
+    return fstatat(dir, name, &info, 0) == 0 ? (int)info.st_size : -1;
+}
+
+/* One request's attempts, and what lies in the directory afterwards. */
+static void test_bodies_into_files(void **state) {
+    static const struct {
+        int first, second;       /* bytes that the attempts brought; -1: there was none */
+        bool complete;
+        int size;                /* of the file; -1: none */
+    } cases[] = {
+        { 5, -1, true, 5 }, { 0, -1, true, 0 }, { 5, -1, false, -1 }, { 5, 3, true, 3 },
+        { 5, 0, true, 0 }, { 5, 0, false, -1 }, { 0, 7, true, 7 }, { 3, 8, false, -1 }
+    };
+    char dir_name[] = "/tmp/sparp-test-XXXXXX";
+    assert_non_null(mkdtemp(dir_name));
+    int dir = open(dir_name, O_RDONLY);
+    slice bytes = slice_of("abcdefgh");
+    sparp_result r = plain_result();
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ticket k = plain_ticket("", "", "");
+        int sizes[2] = { cases[i].first, cases[i].second };
+        for (r.attempts = 1; r.attempts <= 2 && sizes[r.attempts - 1] >= 0; r.attempts++) {
+            if (r.attempts == 2) part_forget(&k);
+            for (int at = 0; at < sizes[r.attempts - 1]; at++) {
+                slice byte = { bytes.at + at, 1 };
+                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte));
+                assert_int_equal(file_size(dir, "17"), -1);
+            }
+        }
+        r.attempts--;
+        r.body_complete = cases[i].complete;
+        assert_true(part_finish(&k, dir, &r));
+        CHECK(k.has_file == cases[i].complete && k.part == -1, "row %zu", i);
+        CHECK(file_size(dir, "17") == cases[i].size, "row %zu: %d", i, file_size(dir, "17"));
+        assert_int_equal(file_size(dir, "17.part"), -1);
+        (void)unlinkat(dir, "17", 0);
+        text_free(&k.parts);
+    }
+    (void)close(dir);
+    assert_int_equal(rmdir(dir_name), 0);
+}
+
+/* An error of any kind leaves nothing under the name. */
+static void test_bodies_that_cannot_be_written(void **state) {
+    char dir_name[] = "/tmp/sparp-test-XXXXXX";
+    assert_non_null(mkdtemp(dir_name));
+    int dir = open(dir_name, O_RDONLY);
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    (void)state;
+    r.body_complete = true;
+    assert_int_equal(symlinkat("/dev/full", dir, "17.part"), 0);
+    assert_false(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_int_equal(k.part_error, ENOSPC);
+    assert_false(part_finish(&k, dir, &r));
+    assert_true(!k.has_file && k.part == -1);
+    assert_int_equal(file_size(dir, "17"), -1);
+    assert_int_equal(mkdirat(dir, "17", 0700), 0);
+    k.part_error = 0;
+    assert_true(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_false(part_finish(&k, dir, &r));
+    assert_int_equal(k.part_error, EISDIR);
+    assert_int_equal(file_size(dir, "17.part"), -1);
+    assert_int_equal(unlinkat(dir, "17", AT_REMOVEDIR), 0);
+    (void)close(dir);
+    assert_int_equal(rmdir(dir_name), 0);
+    text_free(&k.parts);
 }
 
 /* --- records --------------------------------------------------------------------------------- */
@@ -984,45 +1345,8 @@ static void test_base64(void **state) {
     text_free(&t);
 }
 
-static sparp_result plain_result(void) {
-    static const sparp_field headers[] = { { "content-type", "application/json" }, { "x", "1" },
-                                           { "x", "2" } };
-    sparp_result r;
-    memset(&r, 0, sizeof r);
-    r.method = "GET";
-    r.url = "http://h/";
-    r.outcome = SPARP_OUTCOME_SUCCESS;
-    r.detail = "";
-    r.status = 200;
-    r.headers = headers;
-    r.num_headers = 3;
-    r.body = "{\"a\":\n1}";
-    r.body_size = 8;
-    r.attempts = 2;
-    r.reused = true;
-    r.bytes_out = 211;
-    r.bytes_in = 1834;
-    r.phase_us[SPARP_PHASE_FIRST_BYTE] = 41700;
-    r.elapsed_us = 43500;
-    r.total_us = 612000;
-    r.waited_us = 400;
-    return r;
-}
-
-static ticket plain_ticket(const char *id, const char *meta, const char *line) {
-    ticket k;
-    item it;
-    memset(&k, 0, sizeof k);
-    memset(&it, 0, sizeof it);
-    it.id = slice_of(id);
-    it.meta = slice_of(meta);
-    it.line = slice_of(line);
-    assert_true(ticket_fill(&k, 17, &it, true));
-    return k;
-}
-
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all" };
+    record_style style = { false, false, BODY_JSON, "all", NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1040,7 +1364,7 @@ static void test_record(void **state) {
 }
 
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1063,9 +1387,29 @@ static void test_record_of_a_failure(void **state) {
     text_free(&t);
 }
 
+static void test_record_of_a_redirect(void **state) {
+    record_style style = { false, false, BODY_NONE, NULL, NULL };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    r.final_url = "https://user:secret@h2/x#y";
+    r.redirects = 2;
+    put_record(&t, &style, &k, &r, 1500);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"url\":\"http://h/\","
+                           "\"final_url\":\"https://***@h2/x#y\",\"redirects\":2,\"t\":1.5,"));
+    slice line = { t.at, t.size - 1 };
+    saved v;
+    assert_true(saved_parse(&v, line));
+    assert_int_equal(v.sample.redirects, 2);
+    text_free(&k.parts);
+    text_free(&t);
+}
+
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1099,18 +1443,41 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL };
+        record_style style = { false, false, cases[i].mode, NULL, NULL };
         sparp_result r = plain_result();
+        ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
         r.body_size = cases[i].size;
-        put_body(&t, &style, &r);
+        put_body(&t, &style, &k, &r);
         expect_text(&t, cases[i].out);
+        text_free(&k.parts);
+    }
+    text_free(&t);
+}
+
+static void test_record_body_files(void **state) {
+    static const struct { const char *dir, *out; } cases[] = {
+        { "d", ",\"body_file\":\"d/17\"" }, { "/a b/\"x/", ",\"body_file\":\"/a b/\\\"x/17\"" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir };
+        sparp_result r = plain_result();
+        ticket k = plain_ticket("", "", "");
+        k.has_file = true;
+        put_body(&t, &style, &k, &r);
+        expect_text(&t, cases[i].out);
+        k.has_file = false;
+        put_body(&t, &style, &k, &r);
+        expect_text(&t, "");
+        text_free(&k.parts);
     }
     text_free(&t);
 }
 
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1129,7 +1496,7 @@ static void test_dry_urls(void **state) {
         { "http://u:p@h#?", "http://***@h?k=v%20w" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1225,6 +1592,14 @@ static void test_summary_text(void **state) {
                 "traffic    3.67 kB in   422 B out   1 connection, 75 % reused\n"
                 "latency    min 43.5ms  mean 43.5ms  p50 43.5ms  p90 43.5ms  p95 43.5ms  "
                 "p99 43.5ms  max 43.5ms\n");
+    y.redirects = 1;
+    put_requests_rows(&t, &s);
+    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
+                "   0 invalid      2 retries   1 redirect\n");
+    s.redirects = 5;
+    put_requests_rows(&t, &s);
+    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
+                "   0 invalid      2 retries   5 redirects\n");
     text_free(&t);
 }
 
@@ -1250,7 +1625,7 @@ static void test_summary_json_is_json(void **state) {
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1370,13 +1745,19 @@ int main(void) {
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
         LINES(test_base64_bodies), TEST(test_base64_there_and_back), LINES(test_forms),
         LINES(test_most_fields), LINES(test_body_file_lines), TEST(test_paths_in_lines),
-        TEST(test_body_files), TEST(test_record_of_a_lost_file),
+        TEST(test_body_files), TEST(test_body_files_that_change),
+        TEST(test_body_files_that_are_none), TEST(test_bodies_into_files),
+        TEST(test_bodies_that_cannot_be_written), TEST(test_record_of_a_lost_file),
+        TEST(test_record_of_a_redirect),
         LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
-        LINES(test_command_lines), LINES(test_usage_errors), TEST(test_nearest_option),
+        LINES(test_command_lines), LINES(test_network_flags), LINES(test_compressed),
+        LINES(test_user_agent),
+        LINES(test_proxies), LINES(test_bad_proxies),
+        LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
         TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
-        TEST(test_bad_record), TEST(test_dry_urls),
+        TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),

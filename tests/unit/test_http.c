@@ -16,21 +16,40 @@ typedef struct http_case {
     sparp__str  body;
     int         flags;
     sparp_error error;
+    int         keep_alive_s;           /* if 0: nothing was said about it */
+    size_t      max_head;               /* if 0: 65536 */
 } http_case;
 
 enum {
     KEEP = 1,                           /* the connection may be used again */
     EOF_ENDS = 2,                       /* the peer's close is the end of the body */
     TO_HEAD = 4,                        /* the request was a HEAD */
-    CUT = 8                             /* `in` is not all of it, and then the peer closes */
+    CUT = 8,                            /* `in` is not all of it, and then the peer closes */
+    AT_ONCE = 16                        /* Keep-Alive said: timeout=0 */
 };
 
 #define S(text) {text, sizeof text - 1}
 #define OK(name, in, rest, status, fields, body, flags) \
-    {name, S(in), S(rest), status, fields, S(body), flags, SPARP_E_OK}
-#define NO(name, in, rest) {name, S(in), S(rest), 0, "", S(""), 0, SPARP_E_PROTOCOL}
-#define CUT_HEAD(name, in) {name, S(in), S(""), 0, "", S(""), CUT, SPARP_E_CLOSED}
-#define CUT_BODY(name, in) {name, S(in), S(""), 0, "", S(""), CUT, SPARP_E_TRUNCATED}
+    {name, S(in), S(rest), status, fields, S(body), flags, SPARP_E_OK, 0, 0}
+#define NO(name, in, rest) {name, S(in), S(rest), 0, "", S(""), 0, SPARP_E_PROTOCOL, 0, 0}
+#define CUT_HEAD(name, in) {name, S(in), S(""), 0, "", S(""), CUT, SPARP_E_CLOSED, 0, 0}
+#define CUT_BODY(name, in) {name, S(in), S(""), 0, "", S(""), CUT, SPARP_E_TRUNCATED, 0, 0}
+
+/* A Keep-Alive field and the seconds that it means. */
+#define STAYS(name, value, folded, flags, seconds) \
+    {name, S(H "Keep-Alive:" value "\r\n" NONE), S(""), 200, "keep-alive: " folded "\n" NONE_F, \
+     S(""), flags, SPARP_E_OK, seconds, 0}
+
+/* With a limit of `max` bytes: just small enough, and one byte too many. */
+#define FITS(name, max, in, fields, body) \
+    {name, S(in), S(""), 200, fields, S(body), KEEP, SPARP_E_OK, 0, max}
+#define LARGE(name, max, in, rest) \
+    {name, S(in), S(rest), 0, "", S(""), 0, SPARP_E_HEAD_TOO_LARGE, 0, max}
+
+#define X4(text)   text text text text
+#define X16(text)  X4(X4(text))
+#define X64(text)  X4(X16(text))
+#define X256(text) X4(X64(text))
 
 #define H      "HTTP/1.1 200 OK\r\n"
 #define H10    "HTTP/1.0 200 OK\r\n"
@@ -101,6 +120,23 @@ static const http_case cases[] = {
     /* 9112 §2.2 */  NO("cr-in-reason", "HTTP/1.1 200 O\rK\r\n", NONE),
     /* 9112 §2.2 */  NO("cr-cr-lf", "HTTP/1.1 200 OK\r\r\n", NONE),
     /* 9112 §2.2 */  NO("cr-cr-lf-no-reason", "HTTP/1.1 200\r\r\n", NONE),
+    /* 9112 §4 */    OK("reason-of-blanks", "HTTP/1.1 200  \t \r\n" NONE, "", 200, NONE_F, "",
+                        KEEP),
+    /* 9112 §4 */    OK("reason-of-del", "HTTP/1.1 200 \x7F\x80\r\n" NONE, "", 200, NONE_F, "",
+                        KEEP),
+    /* 9112 §2.2 */  OK("status-line-lf", "HTTP/1.1 200\n" NONE, "", 200, NONE_F, "", KEEP),
+    /* 9110 §15 */   OK("status-451", "HTTP/1.1 451 x\r\n" NONE, "", 451, NONE_F, "", KEEP),
+    /* 9112 §2.3 */  NO("version-9", "HTTP/9", ".1 200 OK\r\n" NONE),
+    /* 9112 §2.3 */  NO("version-glued", "HTTP1", "/1.1 200 OK\r\n" NONE),
+    /* 9112 §2.3 */  NO("http-blank-slash", "HTTP ", "/1.1 200 OK\r\n" NONE),
+    /* 9112 §2.3 */  NO("lf-in-version", "HTTP\n", "/1.1 200 OK\r\n" NONE),
+    /* 9112 §2.3 */  NO("cr-in-version", "HTTP/1\r", "\n.1 200 OK\r\n" NONE),
+    /* 9112 §2.3 */  NO("byte-order-mark", "\xEF", "\xBB\xBF" H NONE),
+    /* 9112 §4 */    NO("status-cut-short", "HTTP/1.1 20\r\n", NONE),
+    /* 9112 §4 */    NO("status-fullwidth", "HTTP/1.1 \xEF\xBC\x92" "00 OK\r\n", NONE),
+    /* 9112 §2.2 */  NO("cr-behind-status", "HTTP/1.1 200\rOK\r\n", NONE),
+    /* 9112 §4 */    NO("nul-behind-status", "HTTP/1.1 200\0OK\r\n", NONE),
+    /* 9112 §2.2 */  NO("lf-cr", "HTTP/1.1 200 OK\n\rContent-Length: 0\r\n", "\r\n"),
 
     /* --- field lines --- */
     /* 9110 §5.1 */  OK("names-are-folded", H "X-Abc: Def\r\nETag: \"Q\"\r\n" NONE, "", 200,
@@ -127,7 +163,33 @@ static const http_case cases[] = {
                         "a: b\ncontent-length: 2\n", "ok", KEEP),
     /* 9112 §2.2 */  OK("mixed-line-ends", "HTTP/1.1 200 OK\nA: b\r\nContent-Length: 0\n\r\n", "",
                         200, "a: b\n" NONE_F, "", KEEP),
+    /* 9110 §5.1 */  OK("one-letter", H "a:b\r\n" NONE, "", 200, "a: b\n" NONE_F, "", KEEP),
+    /* 9112 §5 */    OK("blanks-inside-value", H "A: b  \t c\r\n" NONE, "", 200,
+                        "a: b  \t c\n" NONE_F, "", KEEP),
+    /* 9110 §5.5 */  OK("vtab-is-no-blank", H "A: \vb\f\r\n" NONE, "", 200,
+                        "a: \vb\f\n" NONE_F, "", KEEP),
+    /* 9110 §5.5 */  OK("nbsp-is-no-blank", H "A: \xA0" "b\xA0\r\n" NONE, "", 200,
+                        "a: \xA0" "b\xA0\n" NONE_F, "", KEEP),
+    /* 9112 §2.2 */  OK("one-lf-among-crlf", H "A: b\nC: d\r\n" NONE, "", 200,
+                        "a: b\nc: d\n" NONE_F, "", KEEP),
+    /* 9112 §2.2 */  OK("lf-ends-the-head", H "Content-Length: 2\r\n\nok", "", 200,
+                        "content-length: 2\n", "ok", KEEP),
     /* 9112 §5.1 */  NO("no-colon", H "Nothing\r\n", NONE),
+    /* 9112 §5.1 */  NO("no-colon-one-letter", H "A\r\n", NONE),
+    /* 9112 §5.1 */  NO("no-colon-lf", H "Nothing\n", NONE),
+    /* 9112 §5.1 */  NO("status-line-as-field", H H, NONE),
+    /* 9112 §5.1 */  NO("colon-alone", H ":\r\n", NONE),
+    /* 9110 §5.1 */  NO("tab-in-name", H "A\tB: c\r\n", NONE),
+    /* 9110 §5.1 */  NO("slash-in-name", H "A/B: c\r\n", NONE),
+    /* 9110 §5.1 */  NO("del-in-name", H "A\x7F: c\r\n", NONE),
+    /* 9112 §2.2 */  NO("bare-cr-first", H "A:\rb\r\n", NONE),
+    /* 9112 §2.2 */  NO("bare-cr-before-colon", H "A\r: b\r\n", NONE),
+    /* 9112 §2.2 */  NO("bare-cr-alone", H "\r\r\n", NONE),
+    /* 9112 §2.2 */  NO("bare-cr-and-a-field", H "\rA: b\r\n", NONE),
+    /* 9112 §2.2 */  NO("bare-cr-for-the-end", H "Content-Length: 2\r\n\rok\r\n", ""),
+    /* 9110 §5.5 */  NO("nul-alone", H "A: \0\r\n", NONE),
+    /* 9110 §5.5 */  NO("nul-in-length", H "Content-Length: 2\0\r\n", "\r\nok"),
+    /* 9110 §5.5 */  NO("nul-for-a-line", H "\0\r\n", NONE),
     /* 9112 §5.1 */  NO("empty-name", H ": v\r\n", NONE),
     /* 9112 §5.1 */  NO("space-before-colon", H "Content-Length : 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("tab-before-colon", H "Transfer-Encoding\t: chunked\r\n", "\r\n" LAST),
@@ -154,6 +216,21 @@ static const http_case cases[] = {
                         "a: b\n" NONE_F, "", KEEP),
     /* 9112 §5.2 */  OK("obs-fold-length", H "Content-Length:\r\n 2\r\n\r\nok", "", 200,
                         "content-length: 2\n", "ok", KEEP),
+    /* 9112 §5.2 */  OK("obs-fold-over-a-blank-line", H "A: b\r\n \r\n\t\r\n c\r\n" NONE, "", 200,
+                        "a: b c\n" NONE_F, "", KEEP),
+    /* 9112 §5.2 */  OK("obs-fold-of-the-last", H "Content-Length: 2\r\nA:\r\n b\r\n\r\nok", "",
+                        200,
+                        "content-length: 2\na: b\n", "ok", KEEP),
+    /* 9112 §5.2 */  OK("obs-fold-coding", H "Transfer-Encoding:\r\n\tchunked\r\n\r\n" LAST, "",
+                        200,
+                        "transfer-encoding: chunked\n", "", KEEP),
+    /* 9112 §5.2 */  OK("obs-fold-close", H "Connection: x,\r\n close\r\n" NONE, "", 200,
+                        "connection: x, close\n" NONE_F, "", 0),
+    /* 9112 §5.2 */  OK("obs-fold-list", H "Content-Length: 2,\r\n 2\r\n\r\nok", "", 200,
+                        "content-length: 2, 2\n", "ok", KEEP),
+    /* 9112 §5.2 */  OK("obs-fold-hides-a-length", H "A: b\r\n Content-Length: 9\r\n" NONE, "", 200,
+                        "a: b Content-Length: 9\n" NONE_F, "", KEEP),
+    /* 9112 §5.2 */  NO("obs-fold-other-length", H "Content-Length: 2,\r\n 3\r\n\r\n", "ok"),
     /* 9112 §5.2 */  NO("obs-fold-in-a-number", H "Content-Length: 1\r\n 2\r\n\r\n", "ok"),
     /* 9112 §5.2 */  NO("obs-fold-in-a-coding", H "Transfer-Encoding: chun\r\n ked\r\n\r\n", LAST),
     /* 9112 §5.2 */  NO("obs-fold-nul", H "A: b\r\n \0\r\n", NONE),
@@ -189,11 +266,27 @@ static const http_case cases[] = {
                         "", KEEP),
     /* 9110 §15.2 */ OK("100-to-head", "HTTP/1.1 100 C\r\n\r\n" H "Content-Length: 5\r\n\r\n", "",
                         200, "content-length: 5\n", "", KEEP | TO_HEAD),
+    /* 9110 §15.2 */ OK("32-interim", X16("HTTP/1.1 100\n\n" "HTTP/1.1 199\n\n") H NONE, "", 200,
+                        NONE_F, "", KEEP),
+    /* 9110 §15.2 */ OK("103-fields-mean-nothing", "HTTP/1.1 103 E\r\nContent-Length: x\r\n"
+                        "Transfer-Encoding: foo\r\nKeep-Alive: max=0\r\n\r\n" H NONE, "", 200,
+                        NONE_F, "", KEEP),
+    /* 9110 §15.2 */ OK("100-of-http10", "HTTP/1.0 100 C\r\n\r\n" H NONE, "", 200, NONE_F, "",
+                        KEEP),
+    /* 9110 §15.2 */ OK("100-until-close", "HTTP/1.1 100 C\r\n\r\n" H "\r\nhello", "", 200, "",
+                        "hello", EOF_ENDS),
+    /* 9110 §15.2 */ NO("33-interim", X16("HTTP/1.1 100\n\n" "HTTP/1.1 199\n\n")
+                        "HTTP/1.1 100\n\n", H NONE),
+    /* 9110 §15.2 */ NO("100-then-empty-line", "HTTP/1.1 100 C\r\n\r\n\r", "\n" H NONE),
+    /* 9110 §15.2 */ NO("100-then-bad-status", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 20\r\n", NONE),
+    /* 9110 §15.2 */ NO("100-no-colon", "HTTP/1.1 100 C\r\n\r\n" H "x\r\n", NONE),
+    /* 9110 §7.8 */  NO("101-behind-100", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 101 S\r\n\r\n", ""),
     /* 9110 §15.2 */ NO("100-then-fold", "HTTP/1.1 103 E\r\nLink: a\r\n\r\n" H " b\r\n", NONE),
     /* 9110 §15.2 */ NO("100-then-junk", "HTTP/1.1 100 C\r\n\r\nj", "unk"),
     /* 9110 §15.2 */ NO("100-with-bad-field", "HTTP/1.1 100 C\r\nnothing\r\n", "\r\n" H NONE),
     /* 9110 §7.8 */  NO("101-unasked", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", ""),
     /* 9112 §8 */    CUT_HEAD("100-then-fin", "HTTP/1.1 100 Continue\r\n\r\n"),
+    /* 9112 §8 */    CUT_HEAD("100-then-half", "HTTP/1.1 100 Continue\r\n\r\n" H "Content-Le"),
 
     /* --- Content-Length --- */
     /* 9112 §6.2 */  OK("length", H "Content-Length: 5\r\n\r\nhello", "", 200,
@@ -221,6 +314,14 @@ static const http_case cases[] = {
                         "content-encoding: gzip\ncontent-length: 2\n", "\x1F\x8B", KEEP),
     /* 9110 §5.1 */  OK("not-quite-length", H "Content-Lengths: 9\r\nXContent-Length: 9\r\n" NONE,
                         "", 200, "content-lengths: 9\nxcontent-length: 9\n" NONE_F, "", KEEP),
+    /* 9112 §5 */    OK("cl-blanks", H "Content-Length:\t 2 \t\r\n\r\nok", "", 200,
+                        "content-length: 2\n", "ok", KEEP),
+    /* 9110 §5.6.1*/ OK("cl-empty-elements", H "Content-Length: ,2,, 2 ,\r\n\r\nok", "", 200,
+                        "content-length: ,2,, 2 ,\n", "ok", KEEP),
+    /* 9112 §6.3 */  OK("cl-0-twice", H "Content-Length: 0\r\nContent-Length: 00\r\n\r\n", "x", 200,
+                        "content-length: 0\ncontent-length: 00\n", "", KEEP),
+    /* 9110 §8.6 */  OK("cl-of-404", "HTTP/1.1 404 N\r\nContent-Length: 2\r\n\r\nno", "", 404,
+                        "content-length: 2\n", "no", KEEP),
     /* 9110 §8.6 */  NO("cl-negative", H "Content-Length: -1\r\n\r\n", "x"),
     /* 9110 §8.6 */  NO("cl-plus", H "Content-Length: +3\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-hex", H "Content-Length: 0x3\r\n\r\n", "abc"),
@@ -231,6 +332,13 @@ static const http_case cases[] = {
     /* 9110 §8.6 */  NO("cl-comma", H "Content-Length: ,\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-space-inside", H "Content-Length: 1 3\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-vtab", H "Content-Length: \v3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-nbsp", H "Content-Length: \xA0" "3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-tab-inside", H "Content-Length: 1\t3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-exponent", H "Content-Length: 1e1\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-underscore", H "Content-Length: 1_0\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-semicolon", H "Content-Length: 3;4\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-other-digits", H "Content-Length: \xD9\xA3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-minus-0", H "Content-Length: -0\r\n\r\n", ""),
     /* 9110 §8.6 */  NO("cl-overflow64", H "Content-Length: 18446744073709551619\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-overflow63", H "Content-Length: 9223372036854775808\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-endless", H "Content-Length: 999999999999999999999999999\r\n\r\n", ""),
@@ -238,9 +346,20 @@ static const http_case cases[] = {
     /* 9112 §6.3 */  NO("cl-conflict-0", H "Content-Length: 0\r\nContent-Length: 4\r\n\r\n", "ab"),
     /* 9112 §6.3 */  NO("cl-conflict-list", H "Content-Length: 3, 4\r\n\r\n", "abcd"),
     /* 9112 §6.3 */  NO("cl-list-with-junk", H "Content-Length: 3, x\r\n\r\n", "abc"),
+    /* 9112 §6.3 */  NO("cl-list-negative", H "Content-Length: 3, -3\r\n\r\n", "abc"),
+    /* 9112 §6.3 */  NO("cl-list-overflow", H "Content-Length: 3, 18446744073709551619\r\n\r\n",
+                        "a"),
+    /* 9112 §6.3 */  NO("cl-third-differs", H "Content-Length: 3\r\nContent-Length: 3\r\n"
+                        "Content-Length: 4\r\n\r\n", "abcd"),
+    /* 9112 §6.3 */  {"cl-conflict-head", S(H "Content-Length: 3, 4\r\n\r\n"), S(""), 0, "", S(""),
+                      TO_HEAD, SPARP_E_PROTOCOL, 0, 0},
     /* 9112 §6.3 */  NO("cl-and-empty-cl", H "Content-Length: 3\r\nContent-Length:\r\n\r\n", "a"),
     /* 9112 §8 */    CUT_BODY("fin-mid-body", H "Content-Length: 5\r\n\r\nhell"),
     /* 9112 §8 */    CUT_BODY("fin-before-body", H "Content-Length: 5\r\n\r\n"),
+    /* 9112 §8 */    CUT_BODY("fin-last-byte", "HTTP/1.1 404 N\r\nContent-Length: 2\r\n\r\nn"),
+    /* 9112 §8 */    CUT_BODY("fin-http10-body", H10 "Content-Length: 5\r\n\r\nhell"),
+    /* 9112 §8 */    CUT_BODY("fin-close-body", H
+                              "Connection: close\r\nContent-Length: 5\r\n\r\nhell"),
     /* 9112 §8 */    CUT_BODY("cl-overflow32", H "Content-Length: 4294967299\r\n\r\nabc"),
     /* 9112 §8 */    CUT_BODY("cl-int64max", H "Content-Length: 9223372036854775807\r\n\r\nabc"),
 
@@ -260,6 +379,17 @@ static const http_case cases[] = {
                         "0123456789abcdef", KEEP),
     /* 9112 §7.1 */  OK("chunk-leading-zeros", H TE "000000000000000000002\r\nok\r\n"
                         "00000000000000000000000000000000000\r\n\r\n", "", 200, TE_F, "ok", KEEP),
+    /* 9112 §7.1 */  OK("chunk-16-digits", H TE "000000000000000A\r\n0123456789\r\n" LAST, "", 200,
+                        TE_F, "0123456789", KEEP),
+    /* 9112 §7.1 */  OK("chunk-zeros-end-it", H TE "000\r\n\r\n", "1\r\nx\r\n", 200, TE_F, "",
+                        KEEP),
+    /* 9112 §7.1 */  OK("chunk-of-binary", H TE "5\r\n\0\r\n\xFF\0\r\n" LAST, "", 200, TE_F,
+                        "\0\r\n\xFF\0", KEEP),
+    /* 9112 §7.1.1*/ OK("chunk-ext-empty", H TE "2;\r\nok\r\n0;\r\n\r\n", "", 200, TE_F, "ok",
+                        KEEP),
+    /* 9112 §7.1.1*/ OK("chunk-ext-tab", H TE "2\t;\ta\r\nok\r\n" LAST, "", 200, TE_F, "ok", KEEP),
+    /* 9112 §7.1.1*/ OK("chunk-ext-semicolons", H TE "2;;;a;;\r\nok\r\n" LAST, "", 200, TE_F, "ok",
+                        KEEP),
     /* 9112 §7.1.1*/ OK("chunk-ext", H TE "2;a=b;c=\"d;e\"\r\nok\r\n0;f\r\n\r\n", "", 200, TE_F,
                         "ok", KEEP),
     /* 9112 §7.1.1*/ OK("chunk-ext-blanks", H TE "2 ; a = b\r\nok\r\n0 \t\r\n\r\n", "", 200, TE_F,
@@ -273,6 +403,16 @@ static const http_case cases[] = {
                         KEEP),
     /* 9112 §2.2 */  OK("chunk-trailer-lf", H TE "2\r\nok\r\n0\r\nA: b\n\n", "x", 200, TE_F, "ok",
                         KEEP),
+    /* 9112 §7.1.2*/ OK("chunk-trailer-fold", H TE "0\r\nA: b\r\n c\r\n\r\n", "", 200, TE_F, "",
+                        KEEP),
+    /* 9112 §7.1.2*/ OK("chunk-trailer-and-more", H TE "0\r\nA: b\r\n\r\n", H NONE, 200, TE_F, "",
+                        KEEP),
+    /* 9112 §7 */    OK("te-blanks", H "Transfer-Encoding: \tchunked\t \r\n\r\n" LAST, "", 200,
+                        TE_F,
+                        "", KEEP),
+    /* 9112 §6.3 */  OK("te-of-404", "HTTP/1.1 404 N\r\n" TE "2\r\nno\r\n" LAST, "", 404, TE_F,
+                        "no",
+                        KEEP),
     /* 9112 §7 */    OK("te-any-case", H "TRANSFER-encoding: ChunKed\r\n\r\n" LAST, "", 200,
                         "transfer-encoding: ChunKed\n", "", KEEP),
     /* 9110 §5.6.1*/ OK("te-empty-elements", H "Transfer-Encoding: , chunked ,\r\n\r\n" LAST, "",
@@ -283,9 +423,32 @@ static const http_case cases[] = {
                         "2\r\nok\r\n" LAST, "", 200, TE_F "content-length: 1\n", "ok", 0),
     /* 9112 §6.1 */  OK("te-cl-0", H "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n"
                         "2\r\nok\r\n" LAST, "", 200, TE_F "content-length: 0\n", "ok", 0),
+    /* 9112 §6.1 */  OK("te-cl-twice", H "Content-Length: 2\r\nContent-Length: 2\r\n" TE LAST, "",
+                        200,
+                        "content-length: 2\ncontent-length: 2\n" TE_F, "", 0),
+    /* 9112 §6.1 */  OK("te-cl-keep-alive", H "Connection: keep-alive\r\nContent-Length: 5\r\n" TE
+                        LAST,
+                        "", 200, "connection: keep-alive\ncontent-length: 5\n" TE_F, "", 0),
+    /* 9112 §6.1 */  OK("te-cl-head", H "Content-Length: 5\r\n" TE, "", 200,
+                        "content-length: 5\n" TE_F, "", TO_HEAD),
+    /* 9112 §6.1 */  OK("te-cl-304", "HTTP/1.1 304 N\r\nContent-Length: 5\r\n" TE, "", 304,
+                        "content-length: 5\n" TE_F, "", 0),
+    /* 9112 §6.1 */  OK("te-http10-no-ka", H10 TE "2\r\nok\r\n" LAST, "", 200, TE_F, "ok", 0),
     /* 9112 §6.1 */  OK("te-on-http10", H10 "Connection: keep-alive\r\n" TE "2\r\nok\r\n" LAST, "",
                         200, "connection: keep-alive\n" TE_F, "ok", 0),
     /* 9112 §6.1 */  NO("te-and-bad-cl", H "Content-Length: x\r\n" TE, LAST),
+    /* 9112 §6.1 */  NO("te-and-two-cl", H "Content-Length: 3\r\nContent-Length: 4\r\n" TE, LAST),
+    /* 9112 §6.1 */  NO("te-cl-unknown", H "Content-Length: 2\r\nTransfer-Encoding: x\r\n\r\n",
+                        "ok"),
+    /* 9112 §6.1 */  NO("te-gzip", H "Transfer-Encoding: gzip\r\n\r\n", "\x1F\x8B"),
+    /* 9112 §6.1 */  NO("te-identity-chunked", H "Transfer-Encoding: identity, chunked\r\n\r\n",
+                        LAST),
+    /* 9112 §6.1 */  NO("te-gzip-then-chunked", H "Transfer-Encoding: gzip\r\n" TE, LAST),
+    /* 9112 §6.1 */  NO("te-chunked-then-gzip", H "Transfer-Encoding: chunked\r\n"
+                        "Transfer-Encoding: gzip\r\n\r\n", LAST),
+    /* 9112 §6.1 */  NO("te-unknown-204", "HTTP/1.1 204 N\r\nTransfer-Encoding: x\r\n\r\n", ""),
+    /* 9112 §6.1 */  NO("te-unknown-http10", H10 "Transfer-Encoding: x\r\n\r\n", "hello"),
+    /* 9112 §6.1 */  NO("te-blank-inside", H "Transfer-Encoding: chunked chunked\r\n\r\n", LAST),
     /* 9112 §6.1 */  NO("te-unknown", H "Transfer-Encoding: foo\r\n\r\n", "x"),
     /* 9112 §6.1 */  NO("te-identity", H "Transfer-Encoding: identity\r\n\r\n", "x"),
     /* 9112 §6.1 */  NO("te-empty", H "Transfer-Encoding:\r\n\r\n", "x"),
@@ -316,10 +479,28 @@ static const http_case cases[] = {
     /* 9112 §7.1 */  NO("chunk-data-bare-lf", H TE "5\r\nhello\n", LAST),
     /* 9112 §7.1 */  NO("chunk-size-bare-cr", H TE "5\rh", "ello"),
     /* 9112 §7.1 */  NO("chunk-data-bare-cr", H TE "5\r\nhello\r0", "\r\n\r\n"),
+    /* 9112 §7.1 */  NO("chunk-size-cr-cr", H TE "5\r\r", "\nhello\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-data-cr-cr", H TE "5\r\nhello\r\r", "\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-blank-inside", H TE "1 0", "\r\n"),
+    /* 9112 §7.1 */  NO("chunk-h", H TE "5h", "\r\nhello\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-comma", H TE "5,", "6\r\nhello\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-nul", H TE "5\0", "\r\nhello\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-quote", H TE "\"", "5\"\r\nhello\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-second-neg", H TE "2\r\nok\r\n-", "2\r\nok\r\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-second-empty", H TE "2\r\nok\r\n\r", "\n" LAST),
+    /* 9112 §7.1 */  NO("chunk-second-overflow", H TE "2\r\nok\r\n8000000000000000", "\r\n"),
+    /* 9112 §7.1 */  NO("chunk-last-bare-lf", H TE "0\n", "\n"),
+    /* 9112 §7.1.1*/ NO("chunk-pad-lf", H TE "5 \n", "hello\r\n" LAST),
     /* 9112 §7.1.1*/ NO("chunk-ext-lf", H TE "5;a\n", "hello\r\n" LAST),
     /* 9112 §7.1.1*/ NO("chunk-ext-nul", H TE "5;a\0", "\r\nhello\r\n" LAST),
     /* 9112 §7.1.1*/ NO("chunk-ext-cr", H TE "5;a\rb", "\r\nhello\r\n" LAST),
     /* 9112 §8 */    CUT_BODY("chunk-trunc-size", H TE "5"),
+    /* 9112 §8 */    CUT_BODY("chunk-nothing", H TE),
+    /* 9112 §8 */    CUT_BODY("chunk-trunc-size-cr", H TE "5\r"),
+    /* 9112 §8 */    CUT_BODY("chunk-trunc-ext", H TE "5;a=b"),
+    /* 9112 §8 */    CUT_BODY("chunk-trunc-crlf", H TE "2\r\nok\r"),
+    /* 9112 §8 */    CUT_BODY("chunk-last-cr", H TE "2\r\nok\r\n0\r"),
+    /* 9112 §8 */    CUT_BODY("chunk-last-cr-lf-cr", H TE "2\r\nok\r\n0\r\n\r"),
     /* 9112 §8 */    CUT_BODY("chunk-trunc-data", H TE "5\r\nhel"),
     /* 9112 §8 */    CUT_BODY("chunk-no-last", H TE "5\r\nhello\r\n"),
     /* 9112 §8 */    CUT_BODY("chunk-no-final-crlf", H TE "5\r\nhello\r\n0\r\n"),
@@ -335,6 +516,12 @@ static const http_case cases[] = {
     /* 9112 §6.3 */  OK("until-close-not-kept", H "Connection: keep-alive\r\n\r\nhello", "", 200,
                         "connection: keep-alive\n", "hello", EOF_ENDS),
     /* 9112 §6.3 */  OK("until-close-of-responses", H "\r\n" H NONE, "", 200, "", H NONE, EOF_ENDS),
+    /* 9112 §6.3 */  OK("until-close-of-chunks", H "\r\n" LAST, "", 200, "", LAST, EOF_ENDS),
+    /* 9112 §6.3 */  OK("until-close-said", H "Connection: close\r\n\r\nhello", "", 200,
+                        "connection: close\n", "hello", EOF_ENDS),
+    /* 9112 §6.3 */  OK("until-close-404", "HTTP/1.1 404 N\r\n\r\nno", "", 404, "", "no", EOF_ENDS),
+    /* 9112 §6.3 */  OK("until-close-http10-ka", H10 "Connection: keep-alive\r\n\r\nhello", "", 200,
+                        "connection: keep-alive\n", "hello", EOF_ENDS),
     /* 9110 §9.3.2*/ OK("head-length", H "Content-Length: 5\r\n\r\n", "", 200,
                         "content-length: 5\n", "", KEEP | TO_HEAD),
     /* 9110 §9.3.2*/ OK("head-chunked", H TE, "", 200, TE_F, "", KEEP | TO_HEAD),
@@ -343,6 +530,15 @@ static const http_case cases[] = {
                         "content-length: 9\n", "", KEEP | TO_HEAD),
     /* 9110 §9.3.2*/ OK("head-with-body", H "Content-Length: 2\r\n\r\n", "ok", 200,
                         "content-length: 2\n", "", KEEP | TO_HEAD),
+    /* 9110 §9.3.2*/ OK("head-int64max", H "Content-Length: 9223372036854775807\r\n\r\n", "", 200,
+                        "content-length: 9223372036854775807\n", "", KEEP | TO_HEAD),
+    /* 9110 §9.3.2*/ OK("head-close", H "Connection: close\r\n\r\n", "", 200,
+                        "connection: close\n", "", TO_HEAD),
+    /* 9110 §9.3.2*/ OK("head-http10", H10 "Content-Length: 5\r\n\r\n", "", 200,
+                        "content-length: 5\n", "", TO_HEAD),
+    /* 9110 §9.3.2*/ OK("head-204", "HTTP/1.1 204 N\r\n\r\n", "", 204, "", "", KEEP | TO_HEAD),
+    /* 9110 §9.3.2*/ OK("head-304", "HTTP/1.1 304 N\r\nContent-Length: 5\r\n\r\n", "", 304,
+                        "content-length: 5\n", "", KEEP | TO_HEAD),
     /* 9112 §6.3 */  OK("204", "HTTP/1.1 204 No Content\r\n\r\n", "", 204, "", "", KEEP),
     /* 9112 §6.3 */  OK("204-length-0", "HTTP/1.1 204 N\r\n" NONE, "", 204, NONE_F, "", KEEP),
     /* 9110 §8.6 */  OK("204-body", "HTTP/1.1 204 N\r\nContent-Length: 5\r\n\r\n", "hello", 204,
@@ -355,7 +551,16 @@ static const http_case cases[] = {
     /* 9112 §6.1 */  OK("304-chunked", "HTTP/1.1 304 N\r\n" TE, "", 304, TE_F, "", KEEP),
     /* 9110 §15.3.6*/OK("205-body", "HTTP/1.1 205 R\r\nContent-Length: 2\r\n\r\nok", "", 205,
                         "content-length: 2\n", "ok", KEEP),
+    /* 9110 §15.3.6*/OK("205-nothing", "HTTP/1.1 205 R\r\n" NONE, "", 205, NONE_F, "", KEEP),
+    /* 9110 §15.3.6*/OK("205-chunked", "HTTP/1.1 205 R\r\n" TE LAST, "", 205, TE_F, "", KEEP),
+    /* 9112 §6.3 */  OK("205-until-close", "HTTP/1.1 205 R\r\n\r\n", "", 205, "", "", EOF_ENDS),
+    /* 9112 §6.3 */  OK("204-http10", "HTTP/1.0 204 N\r\n\r\n", "", 204, "", "", 0),
+    /* 9112 §6.3 */  OK("204-close", "HTTP/1.1 204 N\r\nConnection: close\r\n\r\n", "", 204,
+                        "connection: close\n", "", 0),
+    /* 9112 §6.3 */  OK("204-and-bytes", "HTTP/1.1 204 N\r\n\r\n", "hello", 204, "", "", KEEP),
+    /* 9112 §6.3 */  OK("304-and-bytes", "HTTP/1.1 304 N\r\n\r\n", "hello", 304, "", "", KEEP),
     /* 9112 §6.3 */  NO("204-bad-length", "HTTP/1.1 204 N\r\nContent-Length: -1\r\n\r\n", ""),
+    /* 9112 §6.3 */  NO("304-two-lengths", "HTTP/1.1 304 N\r\nContent-Length: 1, 2\r\n\r\n", ""),
 
     /* --- whether the connection is kept --- */
     /* 9112 §9.3 */  OK("close", H "Connection: close\r\n" NONE, "", 200,
@@ -381,10 +586,114 @@ static const http_case cases[] = {
                         "connection: keep-alive, close\n" NONE_F, "", 0),
     /* 9112 App. C*/ OK("http10-proxy", H10 "Proxy-Connection: keep-alive\r\n" NONE, "", 200,
                         "proxy-connection: keep-alive\n" NONE_F, "", 0),
-    /* 2068 §19.7 */ OK("http10-ka-alone", H10 "Keep-Alive: timeout=5\r\n" NONE, "", 200,
-                        "keep-alive: timeout=5\n" NONE_F, "", 0),
-    /* 2068 §19.7 */ OK("keepalive-max0", H "Keep-Alive: timeout=0, max=0\r\n" NONE, "", 200,
-                        "keep-alive: timeout=0, max=0\n" NONE_F, "", 0),
+    /* 2068 §19.7 */ {"http10-ka-alone", S(H10 "Keep-Alive: timeout=5\r\n" NONE), S(""), 200,
+                      "keep-alive: timeout=5\n" NONE_F, S(""), 0, SPARP_E_OK, 5, 0},
+    /* 9112 §9.3 */  OK("ka-on-http11", H "Connection: keep-alive\r\n" NONE, "", 200,
+                        "connection: keep-alive\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("close-twice", H "Connection: close, close\r\n" NONE, "", 200,
+                        "connection: close, close\n" NONE_F, "", 0),
+    /* 9112 §9.3 */  OK("close-quoted", H "Connection: \"close\"\r\n" NONE, "", 200,
+                        "connection: \"close\"\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("close-parameter", H "Connection: close;q=1\r\n" NONE, "", 200,
+                        "connection: close;q=1\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("close-blank-inside", H "Connection: x close\r\n" NONE, "", 200,
+                        "connection: x close\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("close-no-comma-behind", H "Connection: a,close\r\n" NONE, "", 200,
+                        "connection: a,close\n" NONE_F, "", 0),
+    /* 9112 §9.3 */  OK("close-other-field", H "Proxy-Connection: close\r\nX-Connection: close\r\n"
+                        NONE,
+                        "", 200, "proxy-connection: close\nx-connection: close\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("upgrade-is-nothing", H "Connection: upgrade\r\nUpgrade: h2c\r\n" NONE, "",
+                        200,
+                        "connection: upgrade\nupgrade: h2c\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("http10-ka-in-list", H10 "Connection: x,\tKEEP-alive ,y\r\n" NONE, "", 200,
+                        "connection: x,\tKEEP-alive ,y\n" NONE_F, "", KEEP),
+    /* 9112 §9.3 */  OK("http10-close", H10 "Connection: close\r\n" NONE, "", 200,
+                        "connection: close\n" NONE_F, "", 0),
+    /* 9112 §9.3 */  OK("http10-not-quite-ka", H10 "Connection: keep-alives, keepalive\r\n" NONE,
+                        "", 200,
+                        "connection: keep-alives, keepalive\n" NONE_F, "", 0),
+    /* 9112 §9.3 */  OK("http12-close", "HTTP/1.2 200 OK\r\nConnection: close\r\n" NONE, "", 200,
+                        "connection: close\n" NONE_F, "", 0),
+    /* 9112 §9.3 */  OK("close-of-404", "HTTP/1.1 404 N\r\nConnection: close\r\n" NONE, "", 404,
+                        "connection: close\n" NONE_F, "", 0),
+
+    /* --- the Keep-Alive field --- */
+    /* 2068 §19.7 */ STAYS("ka-timeout", " timeout=5", "timeout=5", KEEP, 5),
+    /* 2068 §19.7 */ STAYS("ka-any-case", "TIMEOUT=5", "TIMEOUT=5", KEEP, 5),
+    /* 2068 §19.7 */ STAYS("ka-timeout-0", " timeout=0", "timeout=0", KEEP | AT_ONCE, 0),
+    /* 2068 §19.7 */ STAYS("ka-both", " timeout=15, max=100", "timeout=15, max=100", KEEP, 15),
+    /* 2068 §19.7 */ STAYS("ka-other-order", " max=100,timeout=15", "max=100,timeout=15", KEEP, 15),
+    /* 2068 §19.7 */ STAYS("ka-an-hour", " timeout=3600", "timeout=3600", KEEP, 3600),
+    /* 2068 §19.7 */ STAYS("ka-more-than-an-hour", " timeout=3601", "timeout=3601", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-endless", " timeout=99999999999999999999",
+                           "timeout=99999999999999999999", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-zeros", " timeout=0005", "timeout=0005", KEEP, 5),
+    /* 2068 §19.7 */ STAYS("ka-last-one-counts", " timeout=5, timeout=7", "timeout=5, timeout=7",
+                           KEEP,
+                           7),
+    /* 2068 §19.7 */ STAYS("ka-no-number", " timeout=", "timeout=", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-neg", " timeout=-5", "timeout=-5", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-plus", " timeout=+5", "timeout=+5", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-unit", " timeout=5s", "timeout=5s", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-quoted", " timeout=\"5\"", "timeout=\"5\"", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-blanks", " timeout = 5", "timeout = 5", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-semicolon", " timeout=5; max=9", "timeout=5; max=9", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-number-alone", " 300", "300", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-nothing", "", "", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-not-quite", " xtimeout=5", "xtimeout=5", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-max-1", " max=1", "max=1", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-max-10", " max=10", "max=10", KEEP, 0),
+    /* 2068 §19.7 */ STAYS("ka-max-0", " max=0", "max=0", 0, 0),
+    /* 2068 §19.7 */ STAYS("ka-max-0-any-case", " timeout=5, MAX=0", "timeout=5, MAX=0", 0, 5),
+    /* 2068 §19.7 */ STAYS("ka-two-fields", " timeout=5\r\nKeep-Alive: max=0",
+                           "timeout=5\nkeep-alive: max=0", 0, 5),
+    /* 9112 §9.3 */  STAYS("ka-and-close", " timeout=5\r\nConnection: close",
+                           "timeout=5\nconnection: close", 0, 5),
+    /* 9112 §5.2 */  STAYS("ka-folded", " timeout=5,\r\n max=0", "timeout=5, max=0", 0, 5),
+    /* 2068 §19.7 */ STAYS("keepalive-max0", " timeout=0, max=0", "timeout=0, max=0", AT_ONCE, 0),
+
+    /* --- limits: of the head (H NONE has 38 bytes), and of what is between chunks --- */
+    /* 9110 §5.4 */  FITS("head-fits", 38, H NONE, NONE_F, ""),
+    /* 9110 §5.4 */  LARGE("head-too-large", 37, H NONE, ""),
+    /* 9110 §5.4 */  LARGE("status-line-too-large", 16, H, NONE),
+    /* 9110 §5.4 */  LARGE("reason-too-large", 40, "HTTP/1.1 200 " X4("1234567"), "\r\n" NONE),
+    /* 9110 §5.4 */  LARGE("name-too-large", 40, H X16("a") X4("bb"), ": c\r\n" NONE),
+    /* 9110 §5.4 */  LARGE("value-too-large", 40, H "A: " X16("a") X4("b") "c", "\r\n" NONE),
+    /* 9110 §5.4 */  LARGE("fold-too-large", 40, H "A: b\r\n " X16("c") "d", "\r\n" NONE),
+    /* 9110 §5.4 */  LARGE("blanks-too-large", 40, H "A:" X16(" ") X4(" ") "  ", "b\r\n" NONE),
+    /* 9110 §5.4 */  FITS("interim-counts", 65, "HTTP/1.1 103 E\r\nLink: a\r\n\r\n" H NONE, NONE_F,
+                          ""),
+    /* 9110 §5.4 */  LARGE("interim-counts-too", 64, "HTTP/1.1 103 E\r\nLink: a\r\n\r\n" H NONE,
+                           ""),
+    /* 9110 §5.4 */  FITS("256-fields", 0, H X64("a:\nb:\nc:\n") X16("a:\nb:\nc:\n")
+                          X4("a:\nb:\nc:\n")
+                          "a:\nb:\nc:\n" NONE, X64("a: \nb: \nc: \n") X16("a: \nb: \nc: \n")
+                          X4("a: \nb: \nc: \n") "a: \nb: \nc: \n" NONE_F, ""),
+    /* 9110 §5.4 */  LARGE("257-fields", 0, H X256("a:\n") "b:\n", NONE),
+    /* 9112 §5.2 */  FITS("256-folds", 0, H "A: b\r\n" X256(" \n") NONE, "a: b\n" NONE_F, ""),
+    /* 9112 §7.1.1*/ FITS("ext-fits", 60, H TE "1;" X16("abc") X4("de") "f\r\nx\r\n" LAST, TE_F,
+                          "x"),
+    /* 9112 §7.1.1*/ LARGE("ext-too-large", 60, H TE "1;" X16("abc") X4("def") "g", "\r\nx\r\n"
+                           LAST),
+    /* 9112 §7.1.1*/ LARGE("ext-crlf-counts", 60, H TE "1;" X16("abc") X4("def") "\r", "\nx\r\n"
+                           LAST),
+    /* 9112 §7.1.1*/ LARGE("exts-add-up", 60, H TE X4("1;abcdefghijklmn\r\nx\r\n") "1;a",
+                           "\r\nx\r\n"),
+    /* 9112 §7.1.1*/ LARGE("last-ext-too-large", 60, H TE "0;" X16("abc") X4("def") "g",
+                           "\r\n\r\n"),
+    /* 9112 §7.1 */  LARGE("chunk-blanks-too-large", 60, H TE "1" X16("   ") X4("   ") " ",
+                           "\r\nx\r\n"),
+    /* 9112 §7.1 */  LARGE("chunk-zeros-too-large", 60, H TE X64("0") X4("000") "0", "1\r\nx\r\n"),
+    /* 9112 §7.1.2*/ FITS("trailer-fits", 60, H TE "0\r\nA: " X16("abc") X4("d") "e\r\n\r\n", TE_F,
+                          ""),
+    /* 9112 §7.1.2*/ LARGE("trailer-too-large", 60, H TE "0\r\nA: " X16("abc") X4("d") "ef\r\n\r\n",
+                           ""),
+    /* 9112 §7.1.2*/ LARGE("trailers-add-up", 60, H TE "0\r\n" X4("A: bcdefghijk\r\n") "C",
+                           ": d\r\n\r\n"),
+    /* 9112 §7.1.2*/ LARGE("ext-and-trailer", 60, H TE "0;" X16("ab") "\r\nA: " X16("b") X4("c")
+                           "defgh",
+                           "\r\n\r\n"),
 };
 
 /* --- one parser, one response at a time ------------------------------------------------------- */
@@ -476,6 +785,8 @@ static void check_taken(const http_case *c) {
     CHECK(body_size == c->body.size && memcmp(body, c->body.data, body_size) == 0, "%s: %.*s",
           c->name, (int)body_size, body);
     CHECK(http.keep_alive == ((c->flags & KEEP) != 0), "%s", c->name);
+    int seconds = c->keep_alive_s > 0 || (c->flags & AT_ONCE) != 0 ? c->keep_alive_s : -1;
+    CHECK(http.keep_alive_s == seconds, "%s: %d s", c->name, http.keep_alive_s);
     CHECK(http.fault.error == SPARP_E_OK, "%s: %s", c->name, http.fault.detail);
 }
 
@@ -510,7 +821,7 @@ static size_t join(const http_case *c, char *out) {
 }
 
 static void start_case(const http_case *c) {
-    start((c->flags & TO_HEAD) != 0, 65536);
+    start((c->flags & TO_HEAD) != 0, c->max_head > 0 ? c->max_head : 65536);
 }
 
 static void test_at_once(void **state) {
@@ -561,6 +872,25 @@ static void test_steps(void **state) {
             size_t size = join(&cases[i], all);
             start_case(&cases[i]);
             check_end(&cases[i], feed_in_steps(all, size, step));
+        }
+}
+
+/* Slices of any size, most of them small; the dice fall the same way every time. */
+static void test_random_splits(void **state) {
+    (void)state;
+    char all[4096];
+    uint64_t dice = 1;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        for (int round = 0; round < 100; round++) {
+            size_t size = join(&cases[i], all);
+            sparp__http_event event = SPARP__HTTP_MORE;
+            start_case(&cases[i]);
+            for (size_t at = 0, n; at < size && event == SPARP__HTTP_MORE; at += n) {
+                n = 1 + (size_t)(test_random(&dice) % (UINT64_C(1) << test_random(&dice) % 8));
+                n = n < size - at ? n : size - at;
+                event = feed(all + at, n);
+            }
+            check_end(&cases[i], event);
         }
 }
 
@@ -898,46 +1228,6 @@ static void test_many_chunks(void **state) {
     assert_int_equal(body_size, 20000);
 }
 
-/* --- the Keep-Alive field (RFC 2068 §19.7.1.1) ----------------------------------------------- */
-
-static const struct {
-    const char *fields;
-    int seconds;
-    bool keep;
-} keep_alives[] = {
-    {"", -1, true},
-    {"Keep-Alive: timeout=5\r\n", 5, true},
-    {"keep-alive: TIMEOUT=5\r\n", 5, true},
-    {"Keep-Alive: timeout=0\r\n", 0, true},
-    {"Keep-Alive: timeout=15, max=100\r\n", 15, true},
-    {"Keep-Alive: max=100,timeout=15\r\n", 15, true},
-    {"Keep-Alive: timeout=3600\r\n", 3600, true},
-    {"Keep-Alive: max=1\r\n", -1, true},
-    {"Keep-Alive: max=10\r\n", -1, true},
-    {"Keep-Alive: max=0\r\n", -1, false},
-    {"Keep-Alive: timeout=5, max=0\r\n", 5, false},
-    {"Keep-Alive: timeout=\r\n", -1, true},
-    {"Keep-Alive: timeout=-5\r\n", -1, true},
-    {"Keep-Alive: timeout=5s\r\n", -1, true},
-    {"Keep-Alive: timeout=99999999999999999999\r\n", -1, true},
-    {"Keep-Alive: 300\r\n", -1, true},
-    {"Keep-Alive:\r\n", -1, true},
-    {"Keep-Alive: xtimeout=5\r\n", -1, true},
-    {"Keep-Alive: timeout=5\r\nConnection: close\r\n", 5, false},
-};
-
-static void test_keep_alive_field(void **state) {
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(keep_alives); i++) {
-        char all[256];
-        snprintf(all, sizeof all, H "%s" NONE, keep_alives[i].fields);
-        start(false, 65536);
-        CHECK(feed_in_steps(all, strlen(all), 11) == SPARP__HTTP_COMPLETE, "%s", all);
-        CHECK(http.keep_alive_s == keep_alives[i].seconds, "%s: %d", all, http.keep_alive_s);
-        CHECK(http.keep_alive == keep_alives[i].keep, "%s", all);
-    }
-}
-
 /* --- memory ----------------------------------------------------------------------------------- */
 
 static size_t many_fields(char *out, size_t count) {
@@ -1023,12 +1313,14 @@ static void test_memory_is_kept(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(test_at_once), CASE(test_byte_by_byte), CASE(test_every_split), CASE(test_steps),
-        CASE(test_every_prefix), CASE(test_alone), CASE(test_pipeline), CASE(test_name_bytes),
-        CASE(test_value_bytes), CASE(test_reason_bytes), CASE(test_chunk_bytes),
+        CASE(test_random_splits), CASE(test_every_prefix), CASE(test_alone), CASE(test_pipeline),
+        CASE(test_name_bytes), CASE(test_value_bytes), CASE(test_reason_bytes),
+        CASE(test_chunk_bytes),
         CASE(test_binary_body), CASE(test_max_head), CASE(test_endless_line),
         CASE(test_max_fields), CASE(test_max_interim), CASE(test_chunk_overhead),
-        CASE(test_chunk_overhead_adds_up), CASE(test_many_chunks), CASE(test_keep_alive_field),
+        CASE(test_chunk_overhead_adds_up), CASE(test_many_chunks),
         CASE(test_memory_failures), CASE(test_memory_comes_back), CASE(test_memory_is_kept),
     };
+    printf("%u rows\n", (unsigned)COUNT_OF(cases));
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }

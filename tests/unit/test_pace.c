@@ -1,6 +1,7 @@
 /* Who may start when: origins and their gates, the retry budget, paces that change, how many at
    once found out, permits, and what all the waiting was for. On a scripted clock and a network
    inside the process: see ../fakenet.h. */
+#include <math.h>
 #define NET_REQUESTS 120000
 #define SEEN_MAX 9000
 #include "../fakenet.h"
@@ -128,7 +129,7 @@ static void place_learn(place *p, int i) {
         p->closings += p->closed_until <= at;
         p->closed_until = until > p->closed_until ? until : p->closed_until;
         p->width = 1;
-    } else if (p->status[i] == 200 && p->width > 0 && p->closed_until <= at) {
+    } else if (p->status[i] < 400 && p->width > 0 && p->closed_until <= at) {
         p->width = p->width * 2 < 256 ? p->width * 2 : 0;
     }
     p->in_flight--;
@@ -144,7 +145,7 @@ static void place_settle(place *p) {
         int next = -1;
         for (int i = 0; i < p->in_flight; i++)
             if ((p->arrives[i] < test_now_ns
-                 || (p->arrives[i] == test_now_ns && p->status[i] == 200))
+                 || (p->arrives[i] == test_now_ns && p->status[i] < 400))
                 && (next < 0 || p->arrives[i] < p->arrives[next]))
                 next = i;
         if (next < 0)
@@ -525,6 +526,26 @@ static void test_a_held_request_whose_connection_closes(void **state) {
     assert_int_equal(most_within("10.0.0.1", 0.09), 1);
 }
 
+/* Ten are held for one origin, and behind them one for another, which may go; whichever of the
+   two names is looked up first. */
+static void test_who_is_held_for_its_origin_holds_no_other(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        again();
+        net.server = town;
+        net.lookup_s = 1;
+        net_lookup("a.test", "10.0.0.7", 0);
+        net_lookup("b.test", "10.0.0.8", 0);
+        net_answer("/a", 0.01, NET_200);
+        options.max_per_second_per_origin = 10;
+        get_many(i == 0 ? 10 : 2, i == 0 ? "http://a.test/a" : "http://b.test/a");
+        get_many(i == 0 ? 2 : 10, i == 0 ? "http://b.test/a" : "http://a.test/a");
+        run();
+        assert_near(last_end_of("http://a.test/a"), 1.91, 0.01);
+        assert_near(last_end_of("http://b.test/a"), 1.11, 0.01);
+    }
+}
+
 /* Several ends and the origin's timer at the same moment: they go on in their order. */
 static void ends_together(const net_request *r, place *at, net_rule *answer) {
     (void)r;
@@ -613,6 +634,39 @@ static void test_siblings_wait_for_nothing_but_the_gate(void **state) {
         assert_int_equal(seen.results[i].soft_retries, 0);
     }
     assert_near((double)(net.starts[1] - NET_BEGIN) / 1e9, 2.05, 0.002);
+}
+
+static void busy_at_first_at_a(const net_request *r, place *at, net_rule *answer) {
+    (void)at;
+    bool first = strcmp(r->host, "10.0.0.7") == 0 && net_now() < 1.05;
+    say(answer, 0.05, first ? BUSY("Retry-After: 5\r\n") : NET_200);
+}
+
+/* Ten are connected and wait for their tokens when the first is told 429: they do not go out.
+   Nor do they cost a retry; and those that are held for another origin go on as they were. */
+static void test_what_is_held_does_not_run_into_a_closed_gate(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_at_first_at_a;
+    net.lookup_s = 1;
+    net_lookup("a.test", "10.0.0.7", 0);
+    net_lookup("b.test", "10.0.0.8", 0);
+    options.max_per_second_per_origin = 10;
+    get_many(30, "http://a.test/a");
+    get_many(10, "http://b.test/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 40);
+    assert_int_equal(s.soft_fails, 1);
+    assert_int_equal(s.soft_retries, 1);
+    for (size_t i = 1; i < 40; i++)
+        assert_int_equal(seen.results[i].attempts, 1);
+    for (size_t i = 30; i < 40; i++)
+        assert_near(seen.at[i], 1.05 + 0.1 * (double)(i - 30), 0.003);
+    int64_t second = 0;
+    for (size_t i = 0, n = 0; i < net.num_requests; i++)
+        if (strcmp(net.requests[i].host, "10.0.0.7") == 0 && ++n == 2)
+            second = net.requests[i].at;
+    assert_near((double)(second - NET_BEGIN) / 1e9, 6.05, 0.002);
 }
 
 /* While one origin is closed, another one has all slots and all tokens. */
@@ -883,6 +937,56 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
     assert_near(seen.at[2], 0.15, 0.01);
 }
 
+/* Without a Date it counts from our own clock, which is the real one. */
+static void test_a_date_without_a_date_counts_from_our_clock(void **state) {
+    (void)state;
+    char text[100], date[40];
+    time_t then = time(NULL) + 50;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&then));
+    snprintf(text, sizeof text, BUSY("Retry-After: %s\r\n"), date);
+    net.server = first_and_then_well_without_a_model;
+    first_answer = text;
+    options.max_at_once = 1;
+    get_many(3, H "/a");
+    assert_int_equal(run().success, 3);
+    assert_near((double)(net.starts[1] - NET_BEGIN) / 1e9, 0.05 + 45, 5.002);
+}
+
+/* The longest pause is none that doubling happens to meet. */
+static void test_no_pause_is_longer_than_the_cap(void **state) {
+    (void)state;
+    net_answer("/a", 0.001, NET_503);
+    options.backoff_s = 0.5;
+    options.backoff_max_s = 0.7;
+    options.max_retries_by_soft_fail = 20;
+    get_many(5, H "/a");
+    run();
+    assert_int_equal(seen.num_retries, 100);
+    for (size_t i = 0; i < seen.num_retries; i++)
+        CHECK(seen.retries[i].wait_s >= 0.25 && seen.retries[i].wait_s <= 0.7, "%f s",
+              seen.retries[i].wait_s);
+}
+
+static void *refuse_from_now_on(void *argument) {
+    net_host("10.0.0.1", 0.001, ECONNREFUSED);
+    return argument;
+}
+
+/* What was sent once may have been applied, whatever became of the later attempts. */
+static void test_what_was_sent_once_may_have_been_applied(void **state) {
+    (void)state;
+    net_answer_then("/mute", 0, NET_SILENCE, NET_KEEP);
+    net_at(0.5, refuse_from_now_on, NULL);
+    options.timeout_s = 1;
+    options.max_retries_by_timeout = 1;
+    options.max_retries_by_transport = SPARP_NONE;
+    get(H "/mute")->method = "POST";
+    run();
+    assert_outcome(0, SPARP_OUTCOME_TRANSPORT_FAILED);
+    assert_int_equal(seen.results[0].attempts, 2);
+    assert_true(seen.results[0].maybe_applied);
+}
+
 static void refuse_one_then_404(const net_request *r, net_rule *answer) {
     (void)r;
     say(answer, 0.05, net.num_requests == 1 ? BUSY("Retry-After: 1\r\n") : NET_404);
@@ -969,6 +1073,64 @@ static void test_a_pass_that_ends_after_the_deadline_is_not_begun(void **state) 
     }
 }
 
+static void busy_then_away(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0.1 * (double)net.num_requests, net.num_requests == 1 ? BUSY("Retry-After: 1\r\n")
+        : net.num_requests == 2 ? AWAY("") : NET_200);
+}
+
+/* A 503 that names no time is a failure of its own, whatever the gate does. */
+static void test_a_pass_is_not_for_a_503_without_a_time(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_then_away;
+    get_many(2, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 2);
+    assert_int_equal(seen.results[1].soft_retries, 1);
+}
+
+static void busy_for_the_first_two(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, 0.1 * (double)net.num_requests, net.num_requests <= 2
+        ? BUSY("Retry-After: 10\r\n") : NET_200);
+}
+
+static void test_a_pass_that_ends_after_the_runs_deadline_is_not_begun(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_for_the_first_two;
+    options.run_deadline_s = 3;
+    get_many(2, H "/a");
+    run();
+    for (size_t i = 0; i < 2; i++) {
+        assert_outcome(i, SPARP_OUTCOME_SOFT_EXHAUSTED);
+        assert_near(seen.at[i], 0.1 * (double)(i + 1), 0.002);
+    }
+}
+
+static void busy_together(const net_request *r, place *at, net_rule *answer) {
+    (void)r;
+    (void)at;
+    say(answer, net.num_requests <= 4 ? 0.1 : 0.01, net.num_requests <= 4
+        ? BUSY("Retry-After: 2\r\n") : NET_200);
+}
+
+static void test_passes_go_on_in_their_order(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_together;
+    options.max_at_once = 4;
+    get_many(8, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.soft_retries, 1);
+    assert_near(seen.at[1], 2.11, 0.002);               /* the probe */
+    for (size_t i = 2; i < 4; i++)
+        assert_near(seen.at[i], 2.12, 0.002);
+}
+
 /* A gate that somebody else closes again and again while one request is under way. The clock of
    this is the gate itself: it is closed by hand, right before each of its answers comes. */
 static sparp *passing;
@@ -1050,6 +1212,50 @@ static void close_the_connection(const net_request *r, place *at, net_rule *answ
     say(answer, 0.05, net.num_requests == 1
         ? "HTTP/1.1 429 Slower\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         : NET_200);
+}
+
+/* Three for one origin and one for another at 0, and then one for each, always right before both
+   the run's token and the first origin's are due. Nobody of the first overtakes another: two of
+   the three would wait for as long as there is input. */
+#define TICKS 30
+
+static size_t ticked;
+
+static sparp_input one_each_a_tick(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (ticked == 4 + 2 * TICKS)
+        return SPARP_INPUT_END;
+    if (ticked >= 4 && net_now() < 0.1 * (double)((ticked - 2) / 2) - 0.01)
+        return SPARP_INPUT_LATER;
+    out->url = ticked != 1 && ticked % 2 == 1 ? "http://10.0.0.2/a" : H "/a";
+    ticked++;
+    return SPARP_INPUT_READY;
+}
+
+static void test_a_newcomer_does_not_overtake_who_is_parked(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/a", 0.01, NET_200);
+    options.next_request = one_each_a_tick;
+    options.max_per_second = 20;
+    options.max_per_second_per_origin = 10;
+    ticked = 0;
+    seen_options(&options);
+    sparp *r = sparp_open(&options, NULL);
+    for (int i = 1; i <= TICKS; i++)
+        net_at(0.1 * i - 0.009, wake_run, r);
+    while (sparp_step(r, -1))
+        continue;
+    sparp_close(r);
+    seen_check_clean();
+    assert_int_equal(seen.count, 4 + 2 * TICKS);
+    for (size_t i = 0, last = 0; i < seen.count; i++) {
+        if (seen.order[i] != 1 && seen.order[i] % 2 == 1)
+            continue;
+        CHECK(seen.order[i] >= last, "%lu ends after %lu", (unsigned long)seen.order[i],
+              (unsigned long)last);
+        last = seen.order[i];
+    }
 }
 
 /* Its request has ended and its connection is closed; 20 seconds later another one comes. */
@@ -1205,6 +1411,156 @@ static void test_stop_drain_and_cancel_end_what_is_parked(void **state) {
     assert_outcome(1, SPARP_OUTCOME_SUCCESS);
     assert_outcome(2, SPARP_OUTCOME_NOT_STARTED);
     assert_near(net_now(), 60.4, 0.2);
+}
+
+/* What is told 429 after a stop does not wait for the gate any more. */
+static void test_a_pass_is_not_begun_after_a_stop(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = busy_for_the_first_two;
+    get_many(2, H "/a");
+    run_with_a_call(0.15, sparp_drain);
+    assert_int_equal(net.num_requests, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_outcome(i, SPARP_OUTCOME_CANCELLED);
+    assert_near(net_now(), 0.2, 0.002);
+}
+
+/* --- hops of redirects ---------------------------------------------------------------------- */
+
+#define TO(url) "HTTP/1.1 302 There\r\nLocation: " url "\r\nContent-Length: 0\r\n\r\n"
+
+/* Every hop takes a token, of the run and of the origin where it goes. */
+static void test_every_hop_takes_a_token(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        again();
+        net.server = town;
+        net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+        net_answer("/a", 0.01, NET_200);
+        options.max_per_second = i == 0 ? 10 : 0;
+        options.max_per_second_per_origin = i == 0 ? 0 : 10;
+        get_many(20, H "/go");
+        get_many(i == 0 ? 0 : 20, "http://10.0.0.2/a");
+        sparp_stats s = run();
+        assert_int_equal(s.success, 20 + 20 * i);
+        assert_int_equal(s.redirects, 20);
+        assert_true(i == 1 || net_most_within(1.0) <= 11);
+        assert_true(most_within("10.0.0.2", 1) <= 11);
+        assert_near(net_now(), 3.92, 0.05);
+        memset(&options, 0, sizeof options);
+    }
+}
+
+static void shut_the_second(const net_request *r, place *at, net_rule *answer) {
+    bool first = strcmp(r->path, "/b") == 0 && at->closings + (size_t)at->in_flight == 0;
+    say(answer, 0.1, strcmp(r->path, "/go") == 0 ? TO("http://10.0.0.2/b")
+        : first ? BUSY("Retry-After: 5\r\n") : NET_200);
+}
+
+/* A hop to an origin that is closed waits there, without a slot, a token or a retry. */
+static void test_a_hop_waits_at_a_closed_origin(void **state) {
+    (void)state;
+    net.server = town;
+    town_answer = shut_the_second;
+    options.max_at_once = 2;
+    options.max_per_second = 50;
+    options.timeout_s = 2;                      /* no part of it */
+    get("http://10.0.0.2/b");
+    get_many(3, H "/go");
+    get_many(40, "http://10.0.0.3/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 44);
+    assert_int_equal(s.soft_fails, 1);
+    assert_int_equal(s.timeouts, 0);
+    assert_true(last_end_of("http://10.0.0.3/a") < 2.5);
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(seen.results[i].attempts, 1);
+        CHECK(seen.results[i].wait_us[SPARP_WAIT_GATE] > 4000000, "%ld us",
+              (long)seen.results[i].wait_us[SPARP_WAIT_GATE]);
+    }
+}
+
+/* At the origin where it goes it counts, at the one that sent it no more. */
+static void test_a_hop_counts_where_it_goes(void **state) {
+    (void)state;
+    net.server = town;
+    net_answer("/go", 0.1, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.3, NET_200);
+    options.max_at_once_per_origin = 3;
+    get_many(12, H "/go");
+    assert_int_equal(run().success, 12);
+    assert_int_equal(place_of("10.0.0.1")->most, 3);
+    assert_int_equal(place_of("10.0.0.2")->most, 3);
+    assert_near(net_now(), 0.1 + 4 * 0.3, 0.01);
+}
+
+static void refuse_one_then_302(const net_request *r, net_rule *answer) {
+    bool second = strcmp(r->host, "10.0.0.2") == 0;
+    say(answer, second ? 0.01 : 0.05, second ? NET_200
+        : net.num_requests == 1 ? BUSY("Retry-After: 1\r\n") : TO("http://10.0.0.2/a"));
+}
+
+/* A redirect, too, says that its origin is at work again. */
+static void test_a_redirect_opens_it_further(void **state) {
+    (void)state;
+    net.server = refuse_one_then_302;
+    options.max_at_once = 100;
+    get_many(200, H "/a");
+    assert_int_equal(run().success, 200);
+    CHECK(net_now() < 1.6, "%f s", net_now());
+}
+
+/* For want of a descriptor a hop waits as a first try does; the idle connection gives way. */
+static void test_a_hop_that_starves_is_no_new_attempt(void **state) {
+    (void)state;
+    net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.01, NET_200);
+    net.fd_limit = 1;
+    get(H "/go");
+    assert_int_equal(run().success, 1);
+    assert_int_equal(seen.results[0].attempts, 1);
+    CHECK(net_now() < 0.2, "%f s", net_now());
+}
+
+/* 2 has been let go by its origin, and no permit is given yet, when the run is drained: the hop
+   that is parked behind it has the turn. */
+static void test_a_drain_does_not_forget_a_parked_hop(void **state) {
+    (void)state;
+    net_answer("/go", 0.3, TO("http://10.0.0.2/a"));
+    net_answer("/a", 0.45, NET_200);
+    options.max_at_once_per_origin = 1;
+    options.permit = permit_by_time;
+    denied_from = 0.4;
+    denied_until = 2;
+    net.poll_limit = 10000;
+    get(H "/go");
+    get_many(2, "http://10.0.0.2/a");
+    run_with_a_call(1, sparp_drain);
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(2, SPARP_OUTCOME_NOT_STARTED);
+    assert_near(seen.at[0], 2.45, 0.02);
+}
+
+/* Between two hops it is in flight: a drain lets it go on, a stop cuts it. */
+static void test_a_drain_lets_hops_go_on(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        again();
+        net_answer("/go", 0.01, TO("http://10.0.0.2/a"));
+        net_answer("/a", 3, NET_200);
+        options.max_per_second = i < 2 ? 1 : 0;
+        options.max_at_once_per_origin = i < 2 ? 0 : 1;
+        if (i >= 2)
+            get("http://10.0.0.2/a");
+        get(H "/go");
+        get(H "/a");
+        run_with_a_call(0.5, i % 2 == 0 ? sparp_drain : sparp_stop);
+        size_t at = i < 2 ? 0 : 1;
+        assert_outcome(at, i % 2 == 0 ? SPARP_OUTCOME_SUCCESS : SPARP_OUTCOME_CANCELLED);
+        assert_near(seen.at[at], i % 2 == 1 ? 0.5 : i == 0 ? 4 : 6, 0.02);
+        memset(&options, 0, sizeof options);
+    }
 }
 
 /* --- four origins, thousands of requests ------------------------------------------------------ */
@@ -1781,6 +2137,226 @@ static void test_a_stop_inside_the_permit(void **state) {
     assert_outcome(3, SPARP_OUTCOME_NOT_STARTED);
 }
 
+/* --- a system that has no more to give ---------------------------------------------------- */
+
+static void *more_descriptors(void *argument) {
+    net.fd_limit = *(const int *)argument;
+    return NULL;
+}
+
+/* 8 of 40 get a descriptor: 4 at once from then on, and one more after each 8 successes. */
+static void test_what_starves_is_halved_and_grows_again(void **state) {
+    (void)state;
+    static const int many = 1000;
+    net_answer("/a", 0.1, NET_200);
+    net.fd_limit = 8;
+    net_at(0.05, more_descriptors, (void *)(uintptr_t)&many);
+    options.max_at_once = 40;
+    get_many(1000, H "/a");
+    sparp_stats s = run();
+    assert_int_equal(s.success, 1000);
+    size_t sent = 8, first = 8;
+    for (int round = 1; sent < 1000; round++) {
+        size_t limit = 4 + sent / 8, count = 0;
+        limit = limit < 40 ? limit : 40;
+        sent = sent + limit < 1000 ? sent + limit : 1000;
+        for (size_t i = first; i < net.num_starts; i++)
+            count += net.starts[i] < NET_BEGIN + NET_NS(0.1) * round + 50 * MS;
+        CHECK(first + count == sent, "%lu at once in round %d", (unsigned long)count, round);
+        first += count;
+    }
+    assert_int_equal(net.most_at_once, 40);
+}
+
+static size_t warnings;
+
+static void count_warnings(sparp_log_level level, const char *message, void *user_data) {
+    (void)user_data;
+    if (level == SPARP_LOG_WARN && strstr(message, "fewer connections") != NULL)
+        warnings++;
+}
+
+static void test_starvation_is_said_once(void **state) {
+    (void)state;
+    net_answer("/a", 0.1, NET_200);
+    net.fd_limit = 3;
+    options.max_at_once = 20;
+    options.logger.func = count_warnings;
+    options.logger.max_level = SPARP_LOG_WARN;
+    warnings = 0;
+    get_many(200, H "/a");
+    assert_int_equal(run().success, 200);
+    assert_int_equal(warnings, 1);
+}
+
+#define CLOSING(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+/* 2 holds the one descriptor there is, while 0 and 1 want to try again. */
+static void soft_but_for_the_third(const net_request *r, net_rule *answer) {
+    (void)r;
+    if (net.num_requests == 3)
+        net.fd_limit = 1;
+    say(answer, net.num_requests == 3 ? 1 : 0.01,
+        net.num_requests < 3 ? CLOSING("503 Away") : CLOSING("200 OK"));
+}
+
+static void test_who_starves_is_still_the_first(void **state) {
+    (void)state;
+    net.server = soft_but_for_the_third;
+    options.backoff_s = SPARP_NONE;
+    get_many(3, H "/a");
+    assert_int_equal(run().success, 3);
+    assert_near(seen.at[0], 1.01, 0.002);
+    assert_near(seen.at[1], 1.02, 0.002);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(seen.results[i].attempts, 2);
+}
+
+/* What did not begin is no beginning: its deadline counts from the attempt that was made. */
+static void test_a_starved_request_has_not_begun(void **state) {
+    (void)state;
+    net_answer("/long", 3, NET_200);
+    net_answer("/a", 0.5, NET_200);
+    net.fd_limit = 1;
+    get(H "/long");
+    get(H "/a")->deadline_s = 1;
+    assert_int_equal(run().success, 2);
+    assert_near(seen.at[1], 3.5, 0.01);
+}
+
+static void *no_descriptor(void *argument) {
+    net_fail(NET_SOCKET, 1, EMFILE);
+    net.fail_on = true;
+    return argument;
+}
+
+static void *descriptors_again(void *argument) {
+    net.fail_at = 0;
+    return argument;
+}
+
+/* None at all from 0 to 1.5 and from 3 to 4.5 s: either is less than connect_timeout_s. */
+static void test_the_patience_is_for_one_outage(void **state) {
+    (void)state;
+    net_answer("/a", 1, CLOSING("200 OK"));
+    no_descriptor(NULL);
+    net_at(1.5, descriptors_again, NULL);
+    net_at(3, no_descriptor, NULL);
+    net_at(4.5, descriptors_again, NULL);
+    options.max_at_once = 1;
+    options.connect_timeout_s = 2;
+    get_many(3, H "/a");
+    assert_int_equal(run().success, 3);
+    assert_near(net_now(), 5.5, 0.1);
+}
+
+/* 20 times in its first second it has no descriptor: that earns no retries. */
+static void test_starvation_earns_no_retries(void **state) {
+    (void)state;
+    net_answer("/soft", 0.001, NET_503);
+    no_descriptor(NULL);
+    net_at(1, descriptors_again, NULL);
+    options.backoff_s = SPARP_NONE;
+    options.max_retries_by_soft_fail = 11;
+    options.retry_ratio = 0.5;
+    get(H "/soft");
+    run();
+    assert_int_equal(seen.results[0].attempts, 12);
+    CHECK(net_now() >= 11 - 0.5 && net_now() < 12, "%f s", net_now());
+}
+
+/* --- 10,000 wait for one origin ------------------------------------------------------------- */
+
+#define CROWD 12000
+
+static size_t crowd_given, crowd_ended;
+
+static sparp_input crowd_requests(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (crowd_given == CROWD)
+        return SPARP_INPUT_END;
+    crowd_given++;
+    out->url = H "/a";
+    return SPARP_INPUT_READY;
+}
+
+static void crowd_result(sparp *run, const sparp_result *result, void *user_data) {
+    (void)run;
+    (void)user_data;
+    crowd_ended += result->outcome == SPARP_OUTCOME_SUCCESS;
+}
+
+/* Then nothing new is pulled: what waits is bounded. Nor does anything get lost. */
+static void test_10000_wait_for_an_origin_and_no_more(void **state) {
+    (void)state;
+    net.server = first_and_then_well_without_a_model;
+    first_answer = BUSY("Retry-After: 5\r\n");
+    options.next_request = crowd_requests;
+    options.on_result = crowd_result;
+    options.max_at_once = 500;
+    options.random_seed = 1;
+    net.poll_limit = 1000000;
+    crowd_given = crowd_ended = 0;
+    sparp *r = sparp_open(&options, NULL);
+    while (net_now() < 4 && sparp_step(r, 100))
+        continue;
+    CHECK(crowd_given >= 10000 && crowd_given <= 10000 + 500 + 100, "%lu were pulled",
+          (unsigned long)crowd_given);
+    while (sparp_step(r, -1))
+        continue;
+    sparp_close(r);
+    net_end();
+    assert_int_equal(crowd_ended, CROWD);
+}
+
+/* --- what makes no sense is refused by name ------------------------------------------------- */
+
+static void assert_refused(const char *field, double value) {
+    sparp_error error = SPARP_E_OK;
+    const char *sentence = sparp_check_options(&options);
+    size_t size = strlen(field);
+    CHECK(strncmp(sentence, field, size) == 0 && sentence[size] == ' ', "%s = %f: \"%s\"", field,
+          value, sentence);
+    assert_null(sparp_open(&options, &error));
+    assert_int_equal(error, SPARP_E_BAD_OPTIONS);
+    memset(&options, 0, sizeof options);
+}
+
+#define FIELD(name) {#name, offsetof(sparp_options, name)}
+
+static const struct {
+    const char *name;
+    size_t offset;
+} real_fields[] = {
+    FIELD(max_per_second), FIELD(max_per_second_per_origin), FIELD(timeout_s),
+    FIELD(connect_timeout_s), FIELD(idle_timeout_s), FIELD(run_deadline_s), FIELD(retry_ratio),
+    FIELD(backoff_s), FIELD(backoff_max_s), FIELD(retry_after_max_s),
+    FIELD(stop_after_failure_ratio), FIELD(progress_every_s),
+}, whole_fields[] = {
+    FIELD(max_at_once), FIELD(max_at_once_per_origin), FIELD(burst), FIELD(workers),
+    FIELD(input_buffer_size), FIELD(max_retries_by_soft_fail), FIELD(max_retries_by_timeout),
+    FIELD(max_retries_by_transport), FIELD(stop_after_failures), FIELD(stop_after_successes),
+};
+
+static void test_nonsense_is_refused_by_name(void **state) {
+    (void)state;
+    static const double real[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, -0.5, -2, -3};
+    static const int whole[] = {-3, -100, INT_MIN};
+    for (size_t i = 0; i < COUNT_OF(real_fields); i++)
+        for (size_t k = 0; k < COUNT_OF(real); k++) {
+            memcpy((char *)&options + real_fields[i].offset, &real[k], sizeof real[k]);
+            assert_refused(real_fields[i].name, real[k]);
+        }
+    for (size_t i = 0; i < COUNT_OF(whole_fields); i++)
+        for (size_t k = 0; k < COUNT_OF(whole); k++) {
+            memcpy((char *)&options + whole_fields[i].offset, &whole[k], sizeof whole[k]);
+            assert_refused(whole_fields[i].name, whole[k]);
+        }
+    options.retry_safe_only = options.retry_unsafe = true;
+    assert_refused("retry_safe_only", 1);
+    net_end();
+}
+
 /* --- 100,000 origins ---------------------------------------------------------------------- */
 
 #define MANY 100000
@@ -1954,6 +2530,35 @@ static void test_waits_for_slot_rate_and_origin(void **state) {
     }
 }
 
+static void lookup_dams_up_ten(void) {
+    net.lookup_s = 1;
+    net_lookup("a.test", "10.0.0.7", 0);
+    net_answer("/a", 0.1, NET_200);
+    options.max_per_second = 10;
+    get_many(10, "http://a.test/a");
+}
+
+/* Admitted at 0.1 * i, and written as much after 1 s, when the address is known. */
+static void test_a_wait_for_the_token_of_a_write_is_one_for_the_rate(void **state) {
+    (void)state;
+    lookup_dams_up_ten();
+    run_and_add_up();
+    for (size_t i = 0; i < 10; i++)
+        assert_waited_only(i, SPARP_WAIT_RATE, 0.2 * (double)i, 0.021);
+}
+
+/* ... and does not count as time of the attempt, though it takes longer than timeout_s. */
+static void test_a_wait_for_the_token_of_a_write_eats_no_timeout(void **state) {
+    (void)state;
+    static const change slower[] = {{0.95, 0, 0.5}};
+    lookup_dams_up_ten();
+    options.timeout_s = 1.5;
+    sparp_stats s = run_with_changes(slower, 1);
+    assert_int_equal(s.success, 10);
+    assert_int_equal(s.timeouts, 0);
+    CHECK(net_now() > 15, "%f s", net_now());
+}
+
 static void test_waits_for_gate_backoff_and_budget(void **state) {
     (void)state;
     net.server = town;
@@ -2071,10 +2676,12 @@ int main(void) {
         PACE(test_an_origins_pace_is_not_one_by_one),
         PACE(test_a_replay_takes_its_origins_token),
         PACE(test_a_held_request_whose_connection_closes),
+        PACE(test_who_is_held_for_its_origin_holds_no_other),
         PACE(test_the_order_at_an_origin_is_kept),
         PACE(test_who_was_let_go_in_vain_is_still_the_first),
         PACE(test_the_pace_of_all_and_of_each),
         PACE(test_siblings_wait_for_nothing_but_the_gate),
+        PACE(test_what_is_held_does_not_run_into_a_closed_gate),
         PACE(test_a_closed_origin_takes_no_slot_and_no_token),
         PACE(test_the_latest_end_counts),
         PACE(test_it_reopens_1_2_4_8),
@@ -2086,19 +2693,34 @@ int main(void) {
         PACE(test_a_gate_doubles_its_pause_until_a_success),
         PACE(test_what_closes_the_gate_and_for_how_long),
         PACE(test_what_is_above_the_cap_ends_with_its_time),
+        PACE(test_a_date_without_a_date_counts_from_our_clock),
+        PACE(test_no_pause_is_longer_than_the_cap),
+        PACE(test_what_was_sent_once_may_have_been_applied),
         PACE(test_any_answer_opens_it_further),
         PACE(test_a_pass_may_still_end_at_its_deadline),
         PACE(test_a_pass_is_not_for_what_is_above_the_cap),
         PACE(test_a_pass_is_not_for_what_must_not_be_sent_twice),
+        PACE(test_a_pass_is_not_for_a_503_without_a_time),
         PACE(test_a_pass_that_ends_after_the_deadline_is_not_begun),
+        PACE(test_a_pass_that_ends_after_the_runs_deadline_is_not_begun),
+        PACE(test_passes_go_on_in_their_order),
         PACE(test_20_passes_cost_nothing_and_the_21st_does),
         PACE(test_no_gate_lets_them_run_into_it),
+        PACE(test_a_newcomer_does_not_overtake_who_is_parked),
         PACE(test_a_closed_origin_is_remembered_though_nobody_uses_it),
         PACE(test_that_it_reopens_is_remembered_too),
         PACE(test_an_origin_is_forgotten_when_it_opens),
         PACE(test_a_parked_request_ends_at_its_deadline),
         PACE(test_the_runs_deadline_ends_what_is_parked),
         PACE(test_stop_drain_and_cancel_end_what_is_parked),
+        PACE(test_a_pass_is_not_begun_after_a_stop),
+        PACE(test_every_hop_takes_a_token),
+        PACE(test_a_hop_waits_at_a_closed_origin),
+        PACE(test_a_hop_counts_where_it_goes),
+        PACE(test_a_drain_does_not_forget_a_parked_hop),
+        PACE(test_a_redirect_opens_it_further),
+        PACE(test_a_hop_that_starves_is_no_new_attempt),
+        PACE(test_a_drain_lets_hops_go_on),
         PACE(test_four_origins_do_not_wait_for_each_other),
         PACE(test_the_budget_defers_and_never_drops),
         PACE(test_a_budget_that_is_not_used_up_defers_nothing),
@@ -2121,10 +2743,20 @@ int main(void) {
         PACE(test_a_permit_waits_for_a_wake),
         PACE(test_a_permit_is_not_asked_in_vain),
         PACE(test_a_stop_inside_the_permit),
+        PACE(test_what_starves_is_halved_and_grows_again),
+        PACE(test_starvation_is_said_once),
+        PACE(test_who_starves_is_still_the_first),
+        PACE(test_a_starved_request_has_not_begun),
+        PACE(test_the_patience_is_for_one_outage),
+        PACE(test_starvation_earns_no_retries),
+        PACE(test_10000_wait_for_an_origin_and_no_more),
+        PACE(test_nonsense_is_refused_by_name),
         PACE(test_100000_origins_need_no_more_memory_than_50),
         PACE(test_100000_origins_with_a_pace_each),
         PACE(test_100000_origins_that_all_refuse),
         PACE(test_waits_for_slot_rate_and_origin),
+        PACE(test_a_wait_for_the_token_of_a_write_is_one_for_the_rate),
+        PACE(test_a_wait_for_the_token_of_a_write_eats_no_timeout),
         PACE(test_waits_for_gate_backoff_and_budget),
         PACE(test_a_wait_for_a_permit_is_one_for_the_rate),
         PACE(test_a_wait_for_an_origin_becomes_one_for_its_gate),

@@ -43,8 +43,16 @@ static int end(void **state) {
     return test_teardown(state);
 }
 
+static bool build_with(const sparp_request *request, const sparp_field *run, size_t num_run) {
+    sparp_options options;
+    memset(&options, 0, sizeof options);
+    options.headers = run;
+    options.num_headers = num_run;
+    return sparp__request_build(&env, &built, request, &options, &fault);
+}
+
 static bool build(const sparp_request *request) {
-    return sparp__request_build(&env, &built, request, NULL, 0, &fault);
+    return build_with(request, NULL, 0);
 }
 
 static bool wire_is(const char *wire, size_t size) {
@@ -204,7 +212,7 @@ static void test_images(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(images); i++) {
         const image_case *c = &images[i];
-        bool ok = sparp__request_build(&env, &built, &c->request, c->run, c->num_run, &fault);
+        bool ok = build_with(&c->request, c->run, c->num_run);
         CHECK(ok, "%s: %s", c->name, fault.detail);
         CHECK(wire_is(c->wire, strlen(c->wire)), "%s: %.*s", c->name, (int)built.wire_size,
               built.image.data);
@@ -494,7 +502,7 @@ static void test_replay_safe(void **state) {
     for (size_t i = 0; i < COUNT_OF(twice); i++) {
         sparp_request request = twice[i].request;
         request.url = "http://a";
-        CHECK(sparp__request_build(&env, &built, &request, twice[i].run, twice[i].num_run, &fault),
+        CHECK(build_with(&request, twice[i].run, twice[i].num_run),
               "row %u: %s", (unsigned)i, fault.detail);
         CHECK(built.replay_safe == twice[i].safe, "row %u", (unsigned)i);
     }

@@ -18,7 +18,7 @@ typedef enum mode { EACH, ALL, PULLED, NUM_MODES } mode;
 static const char *const urls[] = {
     H "/plain", "http://a.test/chunked", H "/soft", H "/close", "http://b.test/plain",
     H "/mute", "not a url", "http://no.test/", "http://10.0.0.9/refused", H "/drip", H "/plain",
-    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/plain",
+    H "/reset", H "/soft", "http://a.test/plain", H "/large", H "/stale", H "/moved",
     "http://10.0.0.8/hard", H "/plain", H "/plain",
 };
 
@@ -58,6 +58,8 @@ static void script_answers(void) {
     net_answer_bytes("/large", 0.02, large, head + 18000)->piece = 6000;
     net_answer_then("/stale", 0, NET_SILENCE, NET_FIN);
     net_answer("/stale", 0.02, NET_200);
+    net_answer("/moved", 0.02, "HTTP/1.1 302 Moved\r\nLocation: http://a.test/plain\r\n"
+               "Content-Length: 5\r\n\r\nmoved");
     net_answer("/hard", 0.02, "HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n");
     net_answer("/hard", 0.02, NET_404);
     net_lookup("a.test", "10.0.0.5", 0);
@@ -198,6 +200,7 @@ static void test_the_scenario_as_it_is(void **state) {
         assert_int_equal(seen.results[2].soft_retries, 1);
         assert_int_equal(seen.results[5].outcome, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
         assert_int_equal(seen.results[14].body_size, 18000);
+        assert_int_equal(seen.results[16].redirects, 1);
     }
 }
 
