@@ -2599,7 +2599,7 @@ static sparp__inflate_event sparp__inflate_feed(sparp__inflate *z, sparp__str *i
             return SPARP__INFLATE_NO_MEMORY;
         case SPARP__INFLATE_DATA:
             sparp__inflate_run(z, in, piece);
-            if (piece->size > 0 && z->state != SPARP__INFLATE_STARVED)
+            if (piece->size > 0)
                 return SPARP__INFLATE_PIECE;
             if (z->state == SPARP__INFLATE_DATA && in->size == 0)
                 return SPARP__INFLATE_MORE;

@@ -4603,7 +4603,7 @@ static void run_options(app *a, sparp_options *o) {
         o->parse = on_body_end;
     }
     o->on_retry = on_retry;
-    o->logger.func = c->verbose ? on_log : NULL;
+    o->logger.func = c->quiet ? NULL : on_log;
     o->logger.max_level = SPARP_LOG_WARN;
     o->user_data = a;
 }
