@@ -5,6 +5,7 @@
    servers are asked (take_answer() says what they look like); afterwards everything is a 200. If
    the first byte is odd there is one request and nothing is tried again, and the response parser
    says what must come of it. */
+#define FUZZ_TLS
 #include "fuzz.h"
 #include "../fakenet.h"
 #define SPARP_IMPLEMENTATION
@@ -16,6 +17,9 @@
 #define MAX_REQUESTS 12
 #define ANSWER_MAX 20000                /* bytes: three of them fit where fakenet keeps them */
 #define MAX_PIECES 64
+#define RUN_MEMORY 600000               /* bytes: the receive buffer, tables */
+#define REQUEST_MEMORY 120000           /* bytes: body, upload, TLS, what undoes gzip */
+#define UPLOAD 3000                     /* bytes that read_body has */
 
 static fuzz_input script;
 static uint8_t settings[SETTINGS];
@@ -28,6 +32,17 @@ static sparp *current;
 static fuzz_memory memory;
 static char arena[1 << 18];             /* of answers that had to be put together */
 static size_t arena_used;
+
+static bool one_in(unsigned n) {
+    return test_random(&dice) % n == 0;
+}
+
+static void *wake(void *argument) {
+    (void)argument;
+    if (current != NULL)
+        sparp_wake(current);
+    return NULL;
+}
 
 /* --- servers ---------------------------------------------------------------------------------- */
 
@@ -196,16 +211,37 @@ static const char *const urls[8] = {
 
 static const char *const methods[8] = {"GET", "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "X"};
 
+/* Bytes of its own choice, now or later, and sometimes it fails. */
+static int64_t read_body(uint64_t offset, void *out, size_t room, void *user_data) {
+    (void)user_data;
+    size_t left = offset < UPLOAD ? (size_t)(UPLOAD - offset) : 0;
+    size_t n = 1 + (size_t)(test_random(&dice) % 700);
+    if (one_in(9)) {
+        net_at(net_now() + 0.05, wake, NULL);
+        return SPARP_LATER;
+    }
+    if (one_in(40))
+        return SPARP_NONE;
+    n = n < left ? n : left;
+    n = n < room ? n : room;
+    memset(out, 'u', n);
+    return (int64_t)n;
+}
+
 static sparp_input next_request(sparp_request *out, void *user_data) {
     (void)user_data;
     if (num_pulled == num_wanted)
         return SPARP_INPUT_END;
     unsigned what = wanted[num_pulled].what, how = wanted[num_pulled].how;
     num_pulled++;
-    out->url = what == 255 ? "nonsense" : urls[what & 7];
+    out->url = what == 255 ? "nonsense" : what == 254 ? "https://10.0.0.1/a" : urls[what & 7];
     out->method = methods[what >> 3 & 7];
-    if ((what >> 3 & 7) >= 4)
+    if ((what >> 3 & 7) >= 4 && (settings[22] & 2) == 0) {
         out->json = "{\"a\": 1}";
+    } else if ((what >> 3 & 7) >= 4) {
+        out->read_body = read_body;
+        out->body_size = (settings[22] & 4) != 0 ? UPLOAD : 0;
+    }
     out->idempotent = (how & 1) != 0;
     out->timeout_s = (how & 2) != 0 ? 0.7 : 0;
     out->deadline_s = (how & 4) != 0 ? 1.5 : 0;
@@ -213,10 +249,6 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 }
 
 /* --- callbacks -------------------------------------------------------------------------------- */
-
-static bool one_in(unsigned n) {
-    return test_random(&dice) % n == 0;
-}
 
 /* From inside a callback, and now and then. */
 static void meddle(sparp *run) {
@@ -270,6 +302,10 @@ static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void 
     check_response(head);
     CHECK(data != NULL && size > 0, "nothing at %lu", (unsigned long)offset);
     meddle(current);
+    if (one_in(8)) {
+        net_at(net_now() + 0.05, wake, NULL);
+        return SPARP_FLOW_PAUSE;
+    }
     return one_in(20) ? SPARP_FLOW_ENOUGH : one_in(40) ? SPARP_FLOW_FAILED : SPARP_FLOW_ON;
 }
 
@@ -383,6 +419,40 @@ static void set_rest(sparp_options *o, const uint8_t *s) {
     o->max_redirects = (s[4] >> 4 & 3) == 0 ? 0 : (s[4] >> 4 & 3) == 1 ? SPARP_NONE : 3;
 }
 
+static double permit(const char *url, void *user_data) {
+    (void)user_data;
+    CHECK(url != NULL && url[0] == 'h', "%s", url);
+    meddle(current);
+    if (one_in(10)) {
+        net_at(net_now() + 0.3, wake, NULL);
+        return SPARP_NONE;
+    }
+    return one_in(6) ? 0.1 : 0;
+}
+
+static const char *resolve_host(const char *host, int port, void *user_data) {
+    (void)user_data;
+    CHECK(port > 0 && host[0] != '\0', "%s", host);
+    return strcmp(host, "one.test") == 0 ? "10.0.0.4,::1" : strcmp(host, "no.test") == 0 ? "" : NULL;
+}
+
+static void set_ways(sparp_options *o, const uint8_t *s) {
+    o->compressed = (s[0] & 1) != 0 && sparp_has_zlib();
+    o->proxy = (s[0] & 8) != 0 ? "http://u:p@10.0.0.9:3128" : NULL;
+    o->no_proxy = (s[0] & 16) != 0 ? "10.0.0.2,.test" : NULL;
+    o->permit = (s[0] & 32) != 0 ? permit : NULL;
+    o->resolve_host = (s[0] & 64) != 0 ? resolve_host : NULL;
+    o->connect_to = (s[0] & 128) != 0 ? "10.0.0.3:8080:10.0.0.1:80" : NULL;
+    o->dns_timeout_s = (s[1] & 1) != 0 ? 0.1 : 0;
+    o->send_timeout_s = (s[1] & 2) != 0 ? 0.2 : 0;
+    o->first_byte_timeout_s = (s[1] & 4) != 0 ? 0.2 : 0;
+    o->min_bytes_per_second = (s[1] & 8) != 0 ? 30 : 0;
+    o->min_speed_s = (s[1] & 16) != 0 ? 0.5 : 0;
+    o->stop_after_failure_ratio = (s[1] & 32) != 0 ? 0.5 : 0;
+    o->sensitive_headers = "X-Secret";
+    o->tls.insecure_no_verify = true;   /* no certificates are read */
+}
+
 static void set_options(void) {
     memset(&options, 0, sizeof options);
     options.next_request = next_request;
@@ -393,6 +463,7 @@ static void set_options(void) {
     } else {
         set_pace(&options, settings + 4);
         set_rest(&options, settings + 11);
+        set_ways(&options, settings + 22);
     }
     seen_options(&options);
     options.allocator.func = fuzz_memory_func;
@@ -459,6 +530,7 @@ static void fuzz_one(const uint8_t *data, size_t size) {
     net_end();
     CHECK(net_now() < 3600, "took %f s", net_now());
     CHECK(test_memory_clean(&memory.counted), "%u blocks left", (unsigned)memory.counted.blocks);
-    CHECK(memory.peak < 900000, "%u bytes of memory", (unsigned)memory.peak);
+    CHECK(memory.peak < RUN_MEMORY + num_wanted * REQUEST_MEMORY, "%u bytes of memory",
+          (unsigned)memory.peak);
     expected_free();
 }
