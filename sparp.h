@@ -8536,13 +8536,14 @@ static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) 
 
 #if SPARP__ZLIB
 
-/* False: out of memory. */
+/* False: out of memory. A decoder may outlive the worker that it was made for: not its memory. */
 static bool sparp__sched_begin_inflating(sparp *run, sparp__task *t, const char *encoding) {
+    sparp *boss = run->worker != NULL ? run->worker->boss : run;
     t->inflate = run->inflaters;
     if (t->inflate != NULL)
         run->inflaters = t->inflate->next;
     else
-        t->inflate = sparp__inflate_new(&run->env);
+        t->inflate = sparp__inflate_new(&boss->env);
     return t->inflate != NULL && sparp__inflate_start(t->inflate, sparp__str_of(encoding));
 }
 
