@@ -12,11 +12,9 @@ ${CC:-cc} -O2 -I. -o $dir/allocations tests/bench/allocations.c $(sh tools/tls.s
 
 passed=0 failed=0
 for way in each next; do
-    few=$($dir/allocations $way 1000) && many=$($dir/allocations $way 6000) || {
+    if ! few=$($dir/allocations $way 1000) || ! many=$($dir/allocations $way 6000); then
         failed=$((failed + 1))
-        continue
-    }
-    if [ "${1:-}" = measure ]; then
+    elif [ "${1:-}" = measure ]; then
         awk -v way=$way -v extra=$((many - few)) 'BEGIN { print way, extra / 5000 }'
     elif [ "$many" -eq "$few" ]; then
         passed=$((passed + 1))
