@@ -109,6 +109,7 @@ step build 120 "$MAKE" all build/plain build/rude build/peak
     e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
+    echo 'allocations 60 sh tests/bench/allocations.sh'
 } | parallel
 step e2e-nginx 240 sh tests/e2e/nginx.sh
 step e2e-rate 60 sh tests/e2e/rate.sh

@@ -22,6 +22,7 @@ tls100_seconds=1 tlsbig_seconds=1
 : >"$dir/failures"
 : >"$dir/missing"
 . tests/bench/servers.sh
+. tests/bench/growth.sh
 
 interrupted() {
     stop_servers
@@ -53,9 +54,11 @@ if [ "$(nproc)" -lt 2 ]; then
 fi
 
 if [ "$FULL" = 1 ]; then
-    rounds=5 size=100000 seconds=3 budget=720
+    rounds=5 size=100000 seconds=3 budget=520
+    curve_rounds=3 curve_size=20000 curve_limit=60000000 scale_size=300000 long_size=10000000
 else
-    rounds=3 size=40000 seconds=1 budget=80
+    rounds=3 size=40000 seconds=1 budget=55
+    curve_rounds=1 curve_size=5000 curve_limit=2500000 scale_size=100000 long_size=1000000
 fi
 
 # build NAME SOURCE LIBRARIES...
@@ -74,6 +77,8 @@ must_build() {
 must_build measure tests/bench/measure.c
 must_build server tests/bench/server.c
 tls_flags=$(sh tools/tls.sh)
+# shellcheck disable=SC2086
+must_build scale tests/bench/scale.c $tls_flags -lpthread
 # shellcheck disable=SC2086
 must_build sparp_client tests/bench/sparp_client.c $tls_flags -lpthread
 # shellcheck disable=SC2086
@@ -369,7 +374,11 @@ while [ $round -le $rounds ]; do
 done
 calls
 rests
+curve
+crowd
 stop_servers
+scales
+allocations
 [ "$FULL" = 1 ] && sh tests/bench/instructions.sh profile >"$dir/profile" 2>&1
 
 # --- the report ---------------------------------------------------------------------------------
@@ -389,6 +398,17 @@ print("aiohttp", aiohttp.__version__, "on Python", sys.version.split()[0])' ;;
     esac
 }
 
+# What stands between the two marks of README.md.
+quote() {
+    awk -v file="$dir/readme.md" '
+        /^<!-- end of make bench -->$/ { inside = 0 }
+        !inside
+        /^<!-- make bench -->$/ {
+            inside = 1
+            while ((getline line <file) > 0) print line
+        }' README.md >"$dir/README.md" && cat "$dir/README.md" >README.md
+}
+
 {
     echo "date $(date -u '+%Y-%m-%d %H:%M') UTC"
     model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
@@ -405,7 +425,10 @@ print("aiohttp", aiohttp.__version__, "on Python", sys.version.split()[0])' ;;
     echo "load $load"
     echo "took $(($(date +%s) - begin)) s"
 } >"$dir/about"
-awk -f tests/bench/report.awk "$dir/about" "$raw" "$dir/missing" "$dir/failures" >"$dir/bench.md"
+awk -v dir="$dir" -f tests/bench/report.awk "$dir/about" "$raw" "$dir/missing" "$dir/failures" \
+    >"$dir/bench.md"
+graphs
+[ "$FULL" != 1 ] || quote
 if [ -s "$dir/profile" ]; then
     {
         echo
@@ -416,5 +439,6 @@ if [ -s "$dir/profile" ]; then
 fi
 sed -e '/^|[-:| ]*$/d' -e 's/^| //' -e 's/ |$//' -e 's/ | /  /g' "$dir/bench.md"
 echo
-echo "The tables are in build/bench/bench.md; every measurement is in build/bench/raw."
+echo "The tables are in build/bench/bench.md, the graphs in build/bench/*.svg; every measurement is"
+echo "in build/bench/raw."
 [ ! -s "$dir/failures" ]

@@ -135,7 +135,7 @@ static void finish(void) {
         ended++;
         curl_multi_remove_handle(multi, easy);
         if (result == CURLE_OK && is_good(&client, status, t->size))
-            client.good++;
+            count_good(&client);
         else
             fprintf(stderr, "%ld: %s\n", status, curl_easy_strerror(result));
         if (client.asked < client.requests)

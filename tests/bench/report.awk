@@ -1,8 +1,13 @@
 # report.awk - from what bench.sh measured to tables in Markdown, wide enough to be read as text.
-#   awk -f report.awk about raw missing failures
+#   awk -v dir=DIR -f report.awk about raw missing failures
+# Also writes DIR/cost.points, origins.points and waiting.points for graph.awk, and DIR/readme.md.
 # Lines of raw:  SCENARIO CLIENT ROUND REQUESTS CPU_US WALL_US PEAK_KIB CONNECTS FULL RESUMED USER_US
 #                calls CLIENT SYSTEM_CALLS_PER_REQUEST
 #                rest SCENARIO CLIENT CONNECTS RESIDENT_KIB CPU_US
+#                curve CLIENT AT_ONCE ROUND REQUESTS CPU_US
+#                crowd SCENARIO WORKERS ROUND REQUESTS CPU_US WALL_US PEAK_KIB
+#                scale WHAT N ROUND CPU_NS_PER_REQUEST PEAK_KIB_AT_A_TENTH PEAK_KIB
+#                allocations WAY PER_REQUEST
 
 # Names a list of numbers "a b c": the middle one.
 function median(list,    n, v, i, j, t) {
@@ -122,6 +127,9 @@ function bars() {
     bar("peak memory, plain, 100 at once, MB", 3, peak("plain100", "library"), 1)
     bar("peak memory, plain, 1,000 at once, MB", 9, peak("plain1000", "library"), 1)
     bar("peak memory, TLS, 1,000 at once, MB", 24, peak("tls1000", "library"), 1)
+    bar("peak memory after " thousands(long_n) " requests, × at a tenth of them", 1.10, \
+        long_tenth > 0 ? long_peak / long_tenth : "", 2)
+    bar("allocations per request, warm", 0, allocated, 4)
     bar("full handshake, ECDSA P-256, × libcurl with OpenSSL", 2, \
         ratio("ecdsa", "library", "ecdsa", "libcurl"), 2)
     flush_table()
@@ -147,6 +155,119 @@ function rest_table(    i, j, kinds, scenario, c, kib) {
                 "|" number(kib * 1.024 / rest_connects[scenario, c], 1) "|" rest_us[scenario, c])
         }
     flush_table()
+}
+
+# 10000 as 10,000
+function thousands(n) {
+    return n < 1000 ? n "" : thousands(int(n / 1000)) sprintf(",%03d", n % 1000)
+}
+
+# One cell, in microseconds; also a point of a graph.
+function plot(graph, series, x, us) {
+    if (us != "") print series, x, us >(dir "/" graph ".points")
+    return number(us, 2)
+}
+
+function curve_table(    i, n, x, v, sparp, other) {
+    if (!any_curve) return
+    print "## CPU time by how many are in flight"
+    print ""
+    print "µs per request, plain, 120 bytes, nginx; every connection is open before it is counted"
+    print "(build/bench/cost.svg)."
+    print ""
+    row("in flight|sparp|libcurl multi_socket + epoll|×")
+    n = split("1 3 10 30 100 300 1000 3000 10000", x, " ")
+    for (i = 1; i <= n; i++) {
+        sparp = median(curve["sparp_client", x[i]])
+        other = median(curve["curl_client", x[i]])
+        if (sparp == "" && other == "") continue
+        row(thousands(x[i]) "|" plot("cost", "sparp", x[i], sparp) \
+            "|" plot("cost", "libcurl", x[i], other) \
+            "|" number(sparp == "" || other == "" ? "" : other / sparp, 1))
+    }
+    flush_table()
+}
+
+function crowd_table(    i, j, kinds, threads, names, us, wall, key) {
+    if (!any_crowd) return
+    print "## Workers"
+    print ""
+    print "Threads for network and TLS, 50 at once; one is the loop alone. Not pinned: on a machine of"
+    print "two cores they share one with the server. CPU time is that of all threads."
+    print ""
+    row("workers|requests/s|× one|CPU µs|peak MB")
+    split("ecdsa tlsbig", kinds, " ")
+    split("1 2 4", threads, " ")
+    names["ecdsa"] = "a full handshake a request, ECDSA P-256"
+    names["tlsbig"] = "100 KB over TLS"
+    for (i = 1; i <= 2; i++)
+        for (j = 1; j <= 3; j++) {
+            key = kinds[i] SUBSEP threads[j]
+            if (!(key in crowd_speed)) continue
+            row(names[kinds[i]] ", " threads[j] "|" number(median(crowd_speed[key]), 0) \
+                "|" number(median(crowd_speed[key]) / median(crowd_speed[kinds[i], 1]), 2) \
+                "|" number(median(crowd_cpu[key]), 1) \
+                "|" number(median(crowd_peak[key]) * 1024 / 1e6, 1))
+        }
+    flush_table()
+}
+
+function us_of(what, n) {
+    return (what, n) in scale ? median(scale[what, n]) / 1000 : ""
+}
+
+function scale_tables(    i, n, x) {
+    if (!any_scale) return
+    print "## What grows, and what does not"
+    print ""
+    print "The library's own work, over a network in memory: µs of CPU per request, 100 at once. Many"
+    print "origins take turns (build/bench/origins.svg):"
+    print ""
+    row("origins|connections kept if they can be|a new connection each")
+    n = split("1 10 100 1000 10000 100000", x, " ")
+    for (i = 1; i <= n; i++)
+        row(thousands(x[i]) "|" plot("origins", "connections_kept", x[i], us_of("kept", x[i])) \
+            "|" plot("origins", "a_new_one_each", x[i], us_of("new", x[i])))
+    flush_table()
+    print "Others wait (build/bench/waiting.svg): they pause before a retry while requests pass; they"
+    print "wait at the closed gate of their origin while those of another pass; or every request is a"
+    print "retry, and they take turns at it."
+    print ""
+    row("waiting|pass those that pause|pass those at a gate|each a retry")
+    n = split("10 100 1000 9999", x, " ")
+    for (i = 1; i <= n; i++)
+        row(thousands(x[i]) "|" plot("waiting", "pausing", x[i], us_of("asleep", x[i])) \
+            "|" plot("waiting", "at_a_gate", x[i], us_of("parked", x[i])) \
+            "|" plot("waiting", "each_a_retry", x[i], us_of("retries", x[i])))
+    flush_table()
+    print "A generator and a callback, " thousands(long_n) " requests to 1,000 origins in turn:"
+    print ""
+    row("requests|peak MB|CPU µs")
+    row(thousands(long_n / 10) "|" number(long_tenth * 1024 / 1e6, 2) "|-")
+    row(thousands(long_n) "|" number(long_peak * 1024 / 1e6, 2) "|" number(us_of("long", long_n), 2))
+    flush_table()
+}
+
+# What README.md quotes.
+function quote(    i, j, c, s, file, line) {
+    file = dir "/readme.md"
+    print "" >file
+    print "| CPU µs per request | plain, 100 at once | 1,000 at once | TLS, 100 at once | peak MB, plain, 100 |" >file
+    print "|---|--:|--:|--:|--:|" >file
+    split("plain100 plain1000 tls100", s, " ")
+    for (i = 1; i <= num_clients; i++) {
+        c = client_name[i]
+        if (!(("plain100", c) in cpu)) continue
+        line = "| " title[c]
+        for (j = 1; j <= 3; j++)
+            line = line " | " number(median(cpu[s[j], c]), 1)
+        print line " | " number(peak("plain100", c), 1) " |" >file
+    }
+    print "" >file
+    print about["date"] ". " about["machine"] ". " about["versions"] ". Loopback, nginx on one core," >file
+    print "the client on another, 120 bytes of JSON, connections kept; user and system time, medians of" >file
+    print rounds " rounds." >file
+    print "" >file
 }
 
 function list_of(heading, items) {
@@ -187,6 +308,32 @@ $1 == "rest" {
     rest_us[$2, $3] = $6
     next
 }
+$1 == "curve" {
+    any_curve = 1
+    curve[$2, $3] = curve[$2, $3] " " $6 / $5
+    next
+}
+$1 == "crowd" {
+    any_crowd = 1
+    crowd_speed[$2, $3] = crowd_speed[$2, $3] " " $5 / $7 * 1e6
+    crowd_cpu[$2, $3] = crowd_cpu[$2, $3] " " $6 / $5
+    crowd_peak[$2, $3] = crowd_peak[$2, $3] " " $8
+    next
+}
+$1 == "scale" {
+    any_scale = 1
+    scale[$2, $3] = scale[$2, $3] " " $5
+    if ($2 == "long") {
+        long_n = $3
+        long_tenth = $6
+        long_peak = $7
+    }
+    next
+}
+$1 == "allocations" {
+    if (allocated == "" || $3 > allocated) allocated = $3
+    next
+}
 {
     seen[$1] = 1
     if ($3 > rounds) rounds = $3
@@ -224,7 +371,11 @@ END {
     table("ecdsa", "One full handshake a request, ECDSA P-256")
     table("rsa", "One full handshake a request, RSA-2048")
     rest_table()
+    curve_table()
+    crowd_table()
+    scale_tables()
     bars()
+    quote()
     list_of("Skipped:", skipped)
     list_of("Failed:", failed)
 }

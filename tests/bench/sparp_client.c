@@ -1,5 +1,6 @@
 /* sparp_client.c - the library in the benchmark. See client.h for the command line.
-   --mode each (default): a generator and a callback; all: an array and sparp_run_all(). */
+   --mode each (default): a generator and a callback; all: an array and sparp_run_all().
+   --workers N: that many threads for I/O. */
 #define _GNU_SOURCE
 #define SPARP_IMPLEMENTATION
 #include "sparp.h"
@@ -27,7 +28,7 @@ static void on_result(sparp *handle, const sparp_result *r, void *user_data) {
     struct client *c = ((struct run *)user_data)->c;
     (void)handle;
     if (is_good(c, r->status, r->body_size))
-        c->good++;
+        count_good(c);
     else if (c->good + 1 >= c->asked - c->at_once)
         fprintf(stderr, "%s: %d %s %s\n", r->url, r->status, sparp_error_name(r->error), r->detail);
 }
@@ -102,6 +103,7 @@ int main(int argc, char **argv) {
     struct client c = parse_arguments(argc, argv);
     sparp_options options = {0};
     options.max_at_once = (int)c.at_once;
+    options.workers = (int)c.workers;
     options.tls.ca_file = c.ca;
     if (c.mode != NULL && strcmp(c.mode, "all") == 0)
         run_all(&c, &options);
