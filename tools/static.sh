@@ -14,8 +14,7 @@ MAKE=${MAKE:-make}
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 # Small before fast: that is what this binary is for.
-all_flags='-Os -fno-pie -fno-inline-functions-called-once -fno-tree-switch-conversion
-           -fno-jump-tables
+all_flags='-Os -fno-pie
            -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
            -falign-functions=1 -falign-loops=1 -falign-jumps=1'
 link_flags='-static -no-pie -s -Wl,--gc-sections,--build-id=none
@@ -150,8 +149,10 @@ cross_compiler() {
 arch=${1:-$(this_machine)}
 output=build/static/sparp${1:+-$1}
 case $arch in
-    x86_64)  debian=amd64 triple=x86_64-linux abi='' cpu='' ;;
-    aarch64) debian=arm64 triple=aarch64-linux abi='' cpu=-mno-outline-atomics ;;
+    x86_64)  debian=amd64 triple=x86_64-linux abi='' cpu='-fno-inline-functions-called-once
+        -fno-tree-switch-conversion -fno-jump-tables' ;;
+    aarch64) debian=arm64 triple=aarch64-linux abi='' cpu='-mno-outline-atomics -mcmodel=tiny
+        -fno-tree-switch-conversion -fomit-frame-pointer' ;;
     armhf)   debian=armhf triple=arm-linux abi=eabihf cpu='' ;;
     *) missing "no static binary for $arch" ;;
 esac
@@ -177,8 +178,8 @@ else
 fi
 
 # shellcheck disable=SC2086,SC2116
-"$MAKE" -s -j "$jobs" -C "$bearssl" BUILD="$work/$arch/bearssl" CC="$cc $cpu" LD="$cc" \
-    CFLAGS="$(echo $all_flags)" TOOLS=no TESTS=no DLL=no lib >"$work/$arch/log" 2>&1 ||
+"$MAKE" -s -j "$jobs" -C "$bearssl" BUILD="$work/$arch/bearssl" CC="$cc" LD="$cc" \
+    CFLAGS="$(echo $cpu $all_flags)" TOOLS=no TESTS=no DLL=no lib >"$work/$arch/log" 2>&1 ||
     failed 'the build of BearSSL'
 
 # shellcheck disable=SC2086
