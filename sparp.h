@@ -85,10 +85,10 @@
 
    LIFETIMES
    What a sparp_request points at is copied when it is pulled; only the array itself, and the
-   headers of sparp_options, must stay until the run is closed. Strings that next_request() gives
-   may be overwritten at its next call. A result and all it points at live until the callback
-   returns; until the next sparp_next, sparp_ready, sparp_step or sparp_close; or until
-   sparp_results_free. What parse() returns is yours.
+   headers and strings of sparp_options, must stay until the run is closed. Strings that
+   next_request() gives may be overwritten at its next call. A result and all it points at live
+   until the callback returns; until the next sparp_next, sparp_ready, sparp_step or sparp_close;
+   or until sparp_results_free. What parse() returns is yours.
 
    STATES of a request
        pulled -> waiting -> in flight -> [response -> verdict] -> ended, with one outcome
@@ -594,8 +594,9 @@ typedef struct sparp_options {
     int      burst;                      /* starts that may come at once (default: 1) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
-    /* Threads for I/O and TLS; inspect() runs there too, and parse(), but for the last response
-       of a request that ends as SOFT_EXHAUSTED. The allocator must then be thread-safe.
+    /* Threads for I/O and TLS; inspect(), on_body(), read_body() and resolve_host() run there
+       too, and parse(), but for the last response of a request that ends as SOFT_EXHAUSTED. The
+       allocator must then be thread-safe.
        (default: 1, none but yours; SPARP_AUTO: as many as there are processors) */
     int      workers;
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
