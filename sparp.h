@@ -1684,6 +1684,10 @@ static bool sparp__url_must_encode(char c) {
 }
 
 static const char *sparp__url_scheme(sparp__str *rest, sparp__url *out) {
+    if (rest->size >= 7 && memcmp(rest->data, "http://", 7) == 0) {     /* nearly always */
+        *rest = sparp__str_skip(*rest, 7);
+        return NULL;
+    }
     const char *colon = (const char *)memchr(rest->data, ':', rest->size);
     if (colon == NULL || rest->size < (size_t)(colon - rest->data) + 3
         || colon[1] != '/' || colon[2] != '/')
@@ -7011,9 +7015,8 @@ static sparp__ending sparp__judge_ending(sparp_error error) {
     }
 }
 
-sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_data) {
-    (void)user_data;
-    switch (response->status) {
+static sparp_verdict sparp__judge_status(int status) {
+    switch (status) {
     case 408:
     case 425:
     case 429:
@@ -7023,8 +7026,13 @@ sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_dat
     case 504:
         return SPARP_SOFT_FAIL;
     default:
-        return response->status < 400 ? SPARP_SUCCESS : SPARP_HARD_FAIL;
+        return status < 400 ? SPARP_SUCCESS : SPARP_HARD_FAIL;
     }
+}
+
+sparp_verdict sparp_default_inspect(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    return sparp__judge_status(response->status);
 }
 
 /* Trying again cannot help. */
@@ -8350,6 +8358,8 @@ static void sparp__sched_end_attempt(sparp *run, sparp__task *t, sparp__end end,
 
 static sparp_verdict sparp__sched_ask(sparp *run, sparp__task *t) {
     sparp_result response;
+    if (run->options.inspect == sparp_default_inspect)  /* which needs no result to be made */
+        return sparp__judge_status(t->http.status);
     sparp__task_result(t, run->now, &response);
     sparp_verdict verdict = run->options.inspect(&response, run->options.user_data);
     if (verdict == SPARP_NEED_BODY && !t->body_complete)
