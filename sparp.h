@@ -132,10 +132,10 @@
    starts from then on.
    permit() has the last word, for a limit that lies outside, such as one that a fleet shares
    (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop or a cancel from inside it,
-   which come first. It must not block: it says after how many seconds to ask again, or
-   SPARP_NONE: then sparp_wake() tells that there is news (and it may be asked before that, for
-   nothing). Until it permits nothing starts, whatever the url.
+   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop
+   or a cancel from inside it, which come first. It must not block: it says after how many
+   seconds to ask again, or SPARP_NONE: then sparp_wake() tells that there is news (and it may be
+   asked before that, for nothing). Until it permits nothing starts, whatever the url.
    What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
    ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
    Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
@@ -174,7 +174,7 @@
    In memory, or streamed. on_body() takes what comes, decoded, in pieces of up to 256 KB, and may
    ask to pause: then the connection is not read until sparp_wake(), from whatever thread, and
    idle_timeout_s stands still; timeout_s does not. read_body() gives what goes, by offset, so that
-   each attempt can begin at 0; it is asked for 32 KB at a time and may say LATER, until
+   each attempt can begin at 0; it is asked for up to 32 KB at a time and may say LATER, until
    sparp_wake(). A request with a body of 1 MiB or more, or of unknown size, says Expect:
    100-continue and waits for the word, a second at most; a header Expect of yours (or one with
    value NULL) decides otherwise. An answer that comes before the body is sent is the answer.
@@ -262,10 +262,12 @@
    nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
-   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.1 KB for each
-   request pulled and not ended, and its bytes; 0.6 KB a connection, 5 KB with TLS, and with TLS
+   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.4 KB for each
+   request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
    21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
-   the fields and the body of each response in flight. Buffers are used again: once warm, a
+   the fields and the body of each response in flight; 32 KB for read_body() of each request in
+   flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
+   has paused. Buffers are used again: once warm, a
    request allocates nothing. Everything comes from sparp_options.allocator, but for name
    look-ups, which come from malloc because a helper thread may outlive the run.
 
@@ -279,8 +281,9 @@
    one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
    threads, and so are on_body(), read_body(), resolve_host() and parse(), except for the last
    answer of a request that ends SOFT_EXHAUSTED; all other callbacks stay on yours. What these
-   and the allocator touch must be safe to use from several threads. Each worker has its own connections, sessions, look-ups and 260 KB, and
-   logs nothing. sparp_close() waits for a callback that a worker is in.
+   and the allocator touch must be safe to use from several threads. Each worker has its own
+   connections, sessions, look-ups and 260 KB, and logs nothing. What is on its way to a worker
+   when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
    HTTP/2, TLS 1.3, client keys other than RSA and P-256, revocation, SOCKS and https proxies,
@@ -1269,6 +1272,9 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
     va_start(args, format);
     vsnprintf(fault->detail, sizeof fault->detail, format, args);
     va_end(args);
+    for (char *at = fault->detail; *at != '\0'; at++)      /* it may quote a hostile server */
+        if ((unsigned char)*at < ' ' || *at == 0x7F)
+            *at = '?';
     return false;
 }
 
@@ -2593,7 +2599,7 @@ static sparp__inflate_event sparp__inflate_feed(sparp__inflate *z, sparp__str *i
             return SPARP__INFLATE_NO_MEMORY;
         case SPARP__INFLATE_DATA:
             sparp__inflate_run(z, in, piece);
-            if (piece->size > 0 && z->state != SPARP__INFLATE_STARVED)
+            if (piece->size > 0)
                 return SPARP__INFLATE_PIECE;
             if (z->state == SPARP__INFLATE_DATA && in->size == 0)
                 return SPARP__INFLATE_MORE;
@@ -3604,7 +3610,7 @@ static bool sparp__request_add_basic(sparp__env *env, sparp__buf *b, sparp__str 
     return ok && sparp__buf_text(env, b, "\r\n");
 }
 
-/* Method and target. A proxy for http wants the whole url (RFC 9112 §3.2.2), and its credentials. */
+/* Method and target. A proxy for http wants the whole url (RFC 9112 §3.2.2), and credentials. */
 static bool sparp__request_add_start(sparp__env *env, sparp__buf *b, const sparp_request *in,
                                      const sparp__url *url, const sparp__proxy *proxy) {
     return sparp__buf_text(env, b, in->method) && sparp__buf_byte(env, b, ' ')
@@ -7284,7 +7290,7 @@ static void sparp__task_take_times(sparp__task *t, const sparp__conn *c, int64_t
     t->phase_ns[SPARP_PHASE_BODY] = now - first_at;
 }
 
-#define SPARP__UPLOAD_SIZE (32 * 1024)  /* bytes that read_body is asked for at a time */
+#define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
 /* Frames what read_body wrote behind CHUNK_ROOM bytes (RFC 9112 §7.1), and says where it is. */
@@ -8461,6 +8467,7 @@ static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) 
     bool follows = sparp__sched_turn_to_hop(run, t);
     t->body_complete = t->http.state == SPARP__HTTP_DONE
         && t->body_seen <= (uint64_t)run->options.max_body_bytes;
+    t->truncated = !t->body_complete;   /* of a refused one, which is the result */
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 
@@ -8529,13 +8536,14 @@ static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) 
 
 #if SPARP__ZLIB
 
-/* False: out of memory. */
+/* False: out of memory. A decoder may outlive the worker that it was made for: not its memory. */
 static bool sparp__sched_begin_inflating(sparp *run, sparp__task *t, const char *encoding) {
+    sparp *boss = run->worker != NULL ? run->worker->boss : run;
     t->inflate = run->inflaters;
     if (t->inflate != NULL)
         run->inflaters = t->inflate->next;
     else
-        t->inflate = sparp__inflate_new(&run->env);
+        t->inflate = sparp__inflate_new(&boss->env);
     return t->inflate != NULL && sparp__inflate_start(t->inflate, sparp__str_of(encoding));
 }
 
@@ -8758,7 +8766,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
         return NULL;
     }
     t->fault = c->fault;
-    if (t->http.has_head && (t->skip_body || t->redirecting)) {     /* only the rest is lost that nobody wanted */
+    if (t->http.has_head && (t->skip_body || t->redirecting)) {     /* nobody wanted the rest */
         sparp__fault_clear(&t->fault);
         sparp__sched_on_response(run, t, false);
         return NULL;
@@ -10517,6 +10525,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__NOSIGNAL
 #undef SPARP__SYS_SOCKET
 #undef SPARP__SYS_CONNECT
+#undef SPARP__SYS_BIND
 #undef SPARP__SYS_SEND
 #undef SPARP__SYS_RECV
 #undef SPARP__SYS_CLOSE
@@ -10540,6 +10549,12 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
 #undef SPARP__FOLLOW_NS
+#undef SPARP__ASK_NS
+#undef SPARP__GIVE_MAX
+#undef SPARP__TUNNEL_HEAD_MAX
+#undef SPARP__EXPECT_MIN
+#undef SPARP__UPLOAD_SIZE
+#undef SPARP__CHUNK_ROOM
 #undef SPARP__WORKERS_MAX
 #undef SPARP__PASSES_MAX
 #undef SPARP__TIDE_MAX

@@ -4603,7 +4603,7 @@ static void run_options(app *a, sparp_options *o) {
         o->parse = on_body_end;
     }
     o->on_retry = on_retry;
-    o->logger.func = c->verbose ? on_log : NULL;
+    o->logger.func = c->quiet ? NULL : on_log;
     o->logger.max_level = SPARP_LOG_WARN;
     o->user_data = a;
 }
@@ -4618,7 +4618,8 @@ static void provide_descriptors(const config *c, sparp_options *o) {
     rlim_t extra = DESCRIPTORS_EXTRA;
     rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
                    : c->max_at_once == SPARP_AUTO ? 1000 : 100;
-    if (c->workers > 1) extra += (rlim_t)c->workers * DESCRIPTORS_WORKER;
+    int64_t workers = c->workers == SPARP_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
+    if (workers > 1) extra += (rlim_t)workers * DESCRIPTORS_WORKER;
     rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;

@@ -94,7 +94,7 @@ if has nginx && launch_nginx nginx_servers; then
     [ -z "$PKI" ] || secure=localhost:$port2
 fi
 modules=/usr/lib/apache2/modules
-if has apache2 && launch apache apache_server apache2 -X -f "$dir/apache.conf"; then
+if has apache2 && launch apache apache_server apache2 -DFOREGROUND -f "$dir/apache.conf"; then
     apache=127.0.0.1:$port
 fi
 if has lighttpd && launch lighttpd lighttpd_server lighttpd -D -f "$dir/lighttpd.conf"; then
@@ -155,14 +155,18 @@ if [ $zlib = yes ]; then
     for kind in gzip x-gzip upper deflate raw multi identity 'gzip?chunked' 'multi?chunked'; do
         echo "http://$world/pack/$kind text" >>"$dir/sources"
     done
+    grep -v 'large$' "$dir/sources" >"$dir/some"
+    mv "$dir/some" "$dir/sources"
     cut -d ' ' -f 1 "$dir/sources" >"$dir/urls"
     forget nginx
     # shellcheck disable=SC2086
     check '--compressed' ask -c 5 -R 0 $trust --compressed --headers content-encoding \
         --body-dir "$dir/bodies" "$dir/urls"
     check '--compressed: each in its file' same_files
-    check '--compressed: it was' records 'map(select(.headers["content-encoding"] == ["gzip"] and
-        (.url | endswith("/text.txt")) and .bytes.in < 200000)) | length >= 1'
+    [ -z "$plain" ] ||
+        check '--compressed: it was' records 'map(select(.bytes.in < 200000 and
+            .headers["content-encoding"] == ["gzip"] and (.url | endswith("/text.txt")))) |
+            length >= 1'
     rm -rf "$dir/bodies"
 fi
 
@@ -216,7 +220,7 @@ check 'nobody was asked for it' log world 'map(select(.headers["x-id"] != null a
     all(.headers["accept-encoding"] == null)'
 if [ $zlib = yes ]; then
     cat tests/e2e/downloads_packed.txt >"$dir/packed.table"
-    run_table packed 1 -R 1 --compressed --headers all --max-body 80M
+    run_table packed 1 -R 1 --compressed --headers all --max-body 1M
     check 'who is asked is told what may come' log world 'map(select(.headers["x-id"] != null and
         (.headers["x-id"][0] | startswith("packed")))) | length > 5 and
         all(.headers["accept-encoding"][0] | test("gzip") and test("deflate") and

@@ -104,7 +104,7 @@ if has nginx && launch_nginx nginx_servers; then
     [ -z "$PKI" ] || server SECURE "$secure"
 fi
 modules=/usr/lib/apache2/modules
-if has apache2 && launch apache apache_server apache2 -X -f "$dir/apache.conf"; then
+if has apache2 && launch apache apache_server apache2 -DFOREGROUND -f "$dir/apache.conf"; then
     server APACHE "127.0.0.1:$port"
 fi
 if has lighttpd && launch lighttpd lighttpd_server lighttpd -D -f "$dir/lighttpd.conf"; then

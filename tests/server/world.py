@@ -155,7 +155,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # --- answers -------------------------------------------------------------------------------
 
     def say(self, status, body=b'', fields=()):
-        self.note(status=status)
+        if not self.noted:
+            self.note(status=status)
         head = 'HTTP/1.1 %d Said\r\n' % status
         for name, value in fields:
             head += '%s: %s\r\n' % (name, value)
@@ -178,6 +179,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.say(302, b'again', [('Location', '/loop')])
 
     def on_nap(self, ms):
+        self.note(status=302)
+        self.noted = True
         time.sleep(int(ms) / 1000)
         self.on_to('302')
 
@@ -283,7 +286,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def parse_request(self):
         self.began, self.arrived = time.monotonic(), time.time()
-        self.size, self.sum, self.waited, self.expected = 0, hashlib.sha256(), 0.0, False
+        self.size, self.sum, self.waited = 0, hashlib.sha256(), 0.0
+        self.expected = self.noted = False
         return super().parse_request()
 
     def any(self):

@@ -235,7 +235,7 @@ static void run_and_wake(double wake_s) {
     seen_check_clean();
 }
 
-/* --- an answer with that body, framed one way or another --------------------------------------- */
+/* --- an answer with that body, framed one way or another ------------------------------------- */
 
 typedef enum framing { SIZED, CHUNKED, UNTIL_CLOSED, NUM_FRAMINGS } framing;
 
@@ -270,7 +270,7 @@ static void assert_sink(size_t size) {
     assert_memory_equal(sink.data, pattern, size);
 }
 
-/* --- on_body ----------------------------------------------------------------------------------- */
+/* --- on_body --------------------------------------------------------------------------------- */
 
 static void test_the_body_comes_in_order_and_is_not_kept(void **state) {
     (void)state;
@@ -974,7 +974,7 @@ static void test_bad_readers_are_refused(void **state) {
     }
 }
 
-/* --- an answer before all is sent --------------------------------------------------------------- */
+/* --- an answer before all is sent ------------------------------------------------------------ */
 
 #define NET_413 "HTTP/1.1 413 Large\r\nContent-Length: 3\r\n\r\nbig"
 
@@ -1256,7 +1256,7 @@ static void test_a_307_asks_again_at_its_goal(void **state) {
     assert_near(net_now(), 0.42, 0.002);
 }
 
-/* --- memory, and everything at once -------------------------------------------------------------- */
+/* --- memory, and everything at once ---------------------------------------------------------- */
 
 static void script_streams(void) {
     net_rule *rule = answer_with("/a", CHUNKED, 5000, 1000);

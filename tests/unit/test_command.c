@@ -766,7 +766,8 @@ static void test_network_flags(void **state) {
     assert_true(o.dns_timeout_s == 1 && o.tls_timeout_s == 2 && o.send_timeout_s == 3);
     assert_true(o.first_byte_timeout_s == 4 && o.idle_timeout_s == 0.5);
     assert_true(parse_words(c, "--max-redirs 7 --resolve a.org:443:10.0.0.1,::1 "
-                            "--resolve *:80:[fe80::2] --resolve [::1]:*:::2 --connect-to ::[::1]:8080 "
+                            "--resolve *:80:[fe80::2] --resolve [::1]:*:::2 "
+                            "--connect-to ::[::1]:8080 "
                             "--connect-to a:1:b:2 --connect-to :::"));
     net_options(c, &o);
     assert_int_equal(o.max_redirects, 7);
@@ -878,7 +879,8 @@ static void test_bad_proxies(void **state) {
         { "", "-x u:secret@h:0", "--proxy: proxy is not http://" },
         { "", "-x h:80:80", "--proxy: " }, { "", "-x :80", "--proxy: " },
         { "", "-x http://", "--proxy: " }, { "", "-x h/path", "--proxy: " },
-        { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " }, { "", "-x h,i", "--proxy: " },
+        { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " },
+        { "", "-x h,i", "--proxy: " },
         { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
         { "", "-x h --noproxy a/b", "--noproxy: 'a/b': no_proxy has an entry with a /" },
         { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", "no_proxy: 'a/b'" },
@@ -917,12 +919,14 @@ static void test_usage_errors(void **state) {
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
         "--resolve :80:10.0.0.1", "--resolve h:0:10.0.0.1", "--resolve h:65536:10.0.0.1",
         "--resolve h:x:10.0.0.1", "--resolve h:80:name", "--resolve h:80:10.0.0.1,",
-        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]", "--resolve=", "--resolve ,","--resolve h:80:1.2.3",
+        "--resolve h:80:10.0.0.1,x", "--resolve h:80:[10.0.0.1]",
+        "--resolve=", "--resolve ,","--resolve h:80:1.2.3",
         "--resolve [::1:80:::1", "--resolve a,b:80:10.0.0.1", "--connect-to h", "--connect-to :",
         "--connect-to ::", "--connect-to ::::", "--connect-to a:80:b:x", "--connect-to a:0:b:80",
         "--connect-to a:80:b:65536", "--connect-to a,b:80:c:80", "--connect-to a:80:[x]:80",
         "--unix-socket=", "--interface eth0", "--interface=", "--interface 10.0.0.300",
-        "--interface localhost", "--interface [::1]", "--interface ::1 -4", "--connect-to=", "--connect-to ,",
+        "--interface localhost", "--interface [::1]",
+        "--interface ::1 -4", "--connect-to=", "--connect-to ,",
         "--dns-timeout 0", "--dns-timeout x", "--tls-timeout 0",
         "--tls-timeout -1", "--send-timeout 0", "--send-timeout x", "--first-byte-timeout 0",
         "--first-byte-timeout 1d", "--idle-timeout 0", "--idle-timeout=", "--min-speed 0",

@@ -564,6 +564,22 @@ static void test_many_members(void **state) {
     free(one.data);
 }
 
+/* A body without a byte is no broken one, even if somebody feeds it. */
+static void test_nothing_came(void **state) {
+    (void)state;
+    for (int format = GZIP; format <= RAW; format++) {
+        unpacked u;
+        memset(&u, 0, sizeof u);
+        assert_true(sparp__inflate_start(z, sparp__str_of(codings[format])));
+        assert_null(sparp__inflate_end(z));
+        feed(&u, NULL, 0);
+        assert_int_equal(u.last, SPARP__INFLATE_MORE);
+        assert_null(sparp__inflate_end(z));
+        feed(&u, "\x1F", 1);
+        assert_non_null(sparp__inflate_end(z));
+    }
+}
+
 /* After an end, an error, or in the middle: it begins anew, in another format. */
 static void test_reused(void **state) {
     (void)state;
@@ -665,7 +681,7 @@ int main(void) {
         CASE(test_raw_that_looks_wrapped), CASE(test_truncated), CASE(test_flipped),
         CASE(test_checks), CASE(test_members), CASE(test_behind_deflate), CASE(test_mistaken),
         CASE(test_gzip_heads), CASE(test_dictionary), CASE(test_bomb), CASE(test_many_members),
-        CASE(test_reused), CASE(test_nonsense), CASE(test_without_memory),
+        CASE(test_nothing_came), CASE(test_reused), CASE(test_nonsense), CASE(test_without_memory),
     };
     return cmocka_run_group_tests_name("inflate", tests, NULL, NULL);
 }

@@ -286,7 +286,7 @@ static void test_nothing_strikes_in_time(void **state) {
     assert_outcome(0, SPARP_OUTCOME_SUCCESS);
 }
 
-/* --- our own queues eat nothing ---------------------------------------------------------------- */
+/* --- our own queues eat nothing -------------------------------------------------------------- */
 
 static void set_all_timers(double s) {
     options.timeout_s = options.connect_timeout_s = options.idle_timeout_s = s;
@@ -657,7 +657,7 @@ static void test_a_request_has_its_own_timeout(void **state) {
     assert_timeout(3, SPARP_PHASE_FIRST_BYTE, "", 2);
 }
 
-/* --- values that make no sense ------------------------------------------------------------------ */
+/* --- values that make no sense --------------------------------------------------------------- */
 
 static const struct {
     const char *name;
