@@ -4,7 +4,7 @@
    Input: SETTINGS bytes of options, two for each request, then the answers, in the order in which
    servers are asked (take_answer() says what they look like); afterwards everything is a 200. If
    the first byte is odd there is one request and nothing is tried again, and the response parser
-   says what must come of it. */
+   says what must come of it, and the limits (the second byte). */
 #define FUZZ_TLS
 #include "fuzz.h"
 #include "../fakenet.h"
@@ -139,7 +139,8 @@ static void expect(const net_rule *answer) {
     plain.allocator.user_data = &plain_memory;
     expected.asked = true;
     expected.answer = *answer;
-    sparp__http_start(&plain, &expected.http, strcmp(net.requests[0].method, "HEAD") == 0, 65536);
+    sparp__http_start(&plain, &expected.http, strcmp(net.requests[0].method, "HEAD") == 0,
+                      options.max_head_bytes > 0 ? (size_t)options.max_head_bytes : 65536);
     do {
         expected.event = sparp__http_feed(&plain, &expected.http, &in, &piece);
         expected.has_head = expected.has_head || expected.event == SPARP__HTTP_HEAD;
@@ -167,31 +168,49 @@ static void check_same(const sparp_result *r) {
           "%u bytes of body, not %u", (unsigned)r->body_size, (unsigned)expected.body.size);
 }
 
-/* The run knows what the parser knows, and what became of the connection; a length beyond
-   max_body_bytes it refuses before the body comes. */
-static void check_alone(const sparp_result *r) {
-    if (!expected.asked || r->error == SPARP_E_BODY_TOO_LARGE) {
-        CHECK(r->error != SPARP_E_OK, "success without an answer");
-        CHECK(!expected.asked || expected.event != SPARP__HTTP_COMPLETE, "too large?");
+static void check_too_long(const sparp_result *r, size_t max) {
+    if (!options.truncate_body) {
+        CHECK(r->error == SPARP_E_BODY_TOO_LARGE, "%s", r->detail);
         return;
     }
-    if (expected.event == SPARP__HTTP_COMPLETE) {
-        CHECK(r->error == SPARP_E_OK, "%s", r->detail);
-        check_same(r);
-    } else if (expected.event == SPARP__HTTP_FAILED) {
-        CHECK(r->error == expected.http.fault.error, "%s, not %s", r->detail,
-              expected.http.fault.detail);
-    } else if (expected.answer.then == NET_FIN) {
+    CHECK(r->error == SPARP_E_OK && r->truncated && r->body_size == max, "%s", r->detail);
+    CHECK(memcmp(r->body, expected.body.data, max) == 0, "another body");
+}
+
+/* All that came before the end of the connection, or before a timeout, was not enough. */
+static void check_unfinished(const sparp_result *r) {
+    if (expected.answer.then == NET_RST) {
+        CHECK(r->error == SPARP_E_RESET || r->error == SPARP_E_TRUNCATED, "%s", r->detail);
+        CHECK(r->error == SPARP_E_RESET || expected.has_head, "%s", r->detail);
+    } else if (expected.answer.then == NET_KEEP) {
+        CHECK(r->error == SPARP_E_TIMEOUT, "%s", r->detail);
+    } else {
         sparp__http_event event = sparp__http_feed_eof(&expected.http);
         CHECK(r->error == expected.http.fault.error, "%s, not %s", r->detail,
               expected.http.fault.detail);
         if (event == SPARP__HTTP_COMPLETE)
             check_same(r);
-    } else if (expected.answer.then == NET_RST) {
-        CHECK(r->error == SPARP_E_RESET || r->error == SPARP_E_TRUNCATED, "%s", r->detail);
-        CHECK(r->error == SPARP_E_RESET || expected.has_head, "%s", r->detail);
+    }
+}
+
+/* The run knows what the parser knows, and what became of the connection. */
+static void check_alone(const sparp_result *r) {
+    size_t max = options.max_body_bytes > 0 ? (size_t)options.max_body_bytes : 64 << 20;
+    const sparp__http *h = &expected.http;
+    if (!expected.asked) {
+        CHECK(r->error != SPARP_E_OK, "success without an answer");
+    } else if (expected.body.size > max) {
+        check_too_long(r, max);
+    } else if (expected.has_head && !h->chunked && h->has_length && !options.truncate_body
+               && expected.body.size + h->left > max) {
+        CHECK(r->error == SPARP_E_BODY_TOO_LARGE && r->body_size == 0, "%s", r->detail);
+    } else if (expected.event == SPARP__HTTP_COMPLETE) {
+        CHECK(r->error == SPARP_E_OK && !r->truncated, "%s", r->detail);
+        check_same(r);
+    } else if (expected.event == SPARP__HTTP_FAILED) {
+        CHECK(r->error == h->fault.error, "%s, not %s", r->detail, h->fault.detail);
     } else {
-        CHECK(r->error == SPARP_E_TIMEOUT, "%s", r->detail);
+        check_unfinished(r);
     }
 }
 
@@ -252,7 +271,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 
 /* From inside a callback, and now and then. */
 static void meddle(sparp *run) {
-    if (run == NULL || settings[1] % 8 < 5 || !one_in(12))
+    if (run == NULL || alone || settings[1] % 8 < 5 || !one_in(12))
         return;
     switch (test_random(&dice) % 8) {
     case 0: sparp_stop(run); break;
@@ -332,6 +351,8 @@ static void check_result(const sparp_result *r) {
           && within(r->timeout_retries, options.max_retries_by_timeout)
           && within(r->transport_retries, options.max_retries_by_transport), "%d attempts",
           r->attempts);
+    CHECK(within(r->redirects, options.max_redirects != 0 ? options.max_redirects : 10),
+          "%d redirects", r->redirects);
     CHECK(net.fail_at > 0 || settings[1] % 8 >= 5
           || (double)r->elapsed_us / 1e6 <= own_timeout(r) + 0.011, "%f s of %f",
           (double)r->elapsed_us / 1e6, own_timeout(r));
@@ -433,7 +454,8 @@ static double permit(const char *url, void *user_data) {
 static const char *resolve_host(const char *host, int port, void *user_data) {
     (void)user_data;
     CHECK(port > 0 && host[0] != '\0', "%s", host);
-    return strcmp(host, "one.test") == 0 ? "10.0.0.4,::1" : strcmp(host, "no.test") == 0 ? "" : NULL;
+    return strcmp(host, "one.test") == 0 ? "10.0.0.4,::1"
+        : strcmp(host, "no.test") == 0 ? "" : NULL;
 }
 
 static void set_ways(sparp_options *o, const uint8_t *s) {
@@ -460,6 +482,9 @@ static void set_options(void) {
         options.max_retries_by_soft_fail = options.max_retries_by_timeout = SPARP_NONE;
         options.max_retries_by_transport = options.max_redirects = SPARP_NONE;
         options.timeout_s = 30;
+        options.max_body_bytes = (settings[1] & 1) != 0 ? 20 : 0;
+        options.truncate_body = (settings[1] & 2) != 0;
+        options.max_head_bytes = (settings[1] & 4) != 0 ? 100 : 0;
     } else {
         set_pace(&options, settings + 4);
         set_rest(&options, settings + 11);

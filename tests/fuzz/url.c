@@ -156,6 +156,22 @@ static void check_wire(const sparp__request *r, const char *body, uint64_t lengt
     check_framing(cr + 2, head - (size_t)(cr + 2 - wire) - 2, length);
 }
 
+static bool has_control(const char *text) {
+    for (; text != NULL && *text != '\0'; text++)
+        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7F)
+            return true;
+    return false;
+}
+
+/* What was accepted could not have been more than one line anywhere. */
+static void check_accepted(const sparp_request *in) {
+    CHECK(!has_control(in->url) && strpbrk(in->url, " \t") == NULL, "'%s'", in->url);
+    CHECK(in->method == NULL || is_token(in->method, strlen(in->method)), "'%s'", in->method);
+    for (size_t i = 0; i < num_own; i++)
+        CHECK(is_token(own[i].name, strlen(own[i].name)) && !has_control(own[i].value), "'%s: %s'",
+              own[i].name, own[i].value);
+}
+
 static void check_host(const char *host) {
     size_t n = strlen(host);
     CHECK(n > 0 && n <= 253 && host[0] != '.', "'%s'", host);
@@ -269,6 +285,7 @@ static void check_build(sparp_request *in, size_t fail_at, bool keep_body) {
           fault.detail);
     CHECK(ok || fault.detail[0] != '\0', "refused without a reason");
     if (ok) {
+        check_accepted(in);
         check_wire(&r, body, length);
         check_host(r.host);
         check_names(&r);
