@@ -2,7 +2,8 @@
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
-# make bench        sparp beside wrk, libcurl and others; FULL=1 for all of it (installs them)
+# make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
+#                   all of it, and README's share of it anew
 # make examples     the programs of examples/, into build/examples/
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
 #                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)

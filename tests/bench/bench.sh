@@ -55,10 +55,12 @@ fi
 
 if [ "$FULL" = 1 ]; then
     rounds=5 size=100000 seconds=3 budget=520
-    curve_rounds=3 curve_size=20000 curve_limit=60000000 scale_size=300000 long_size=10000000
+    curve_rounds=3 curve_size=20000 curve_limit=60000000 growth_budget=780
+    scale_size=300000 long_size=10000000
 else
     rounds=3 size=40000 seconds=1 budget=55
-    curve_rounds=1 curve_size=5000 curve_limit=2500000 scale_size=100000 long_size=1000000
+    curve_rounds=1 curve_size=5000 curve_limit=1500000 growth_budget=100
+    scale_size=100000 long_size=1000000
 fi
 
 # build NAME SOURCE LIBRARIES...

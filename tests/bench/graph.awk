@@ -14,6 +14,7 @@ function at_y(y,    part) {
 
 # 10000 as 10,000
 function thousands(n,    s) {
+    n += 0
     s = n ""
     if (n < 1000 || n != int(n)) return s
     return thousands(int(n / 1000)) sprintf(",%03d", n % 1000)
@@ -23,11 +24,15 @@ function short(y) {
     return y >= 100 ? sprintf("%.0f", y) : y >= 10 ? sprintf("%.1f", y) : sprintf("%.2f", y)
 }
 
-function text(x, y, anchor, class, what) {
+function escaped(what) {
     gsub(/&/, "\\&amp;", what)
     gsub(/</, "\\&lt;", what)
+    return what
+}
+
+function text(x, y, anchor, class, what) {
     printf "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\">%s</text>\n", \
-        x, y, anchor, class, what
+        x, y, anchor, class, escaped(what)
 }
 
 function line(x1, y1, x2, y2, class) {
@@ -43,11 +48,11 @@ function style(    i, light, dark) {
     print ".paper { fill: #ffffff } .grid { stroke: #d8dde3 } .axis { stroke: #59636e }"
     for (i = 1; i <= 4; i++)
         print ".l" i " { fill: none; stroke: " light[i] "; stroke-width: 2.5 }" \
-            " .m" i " { fill: " light[i] " }"
+            " .m" i ", .v" i " { fill: " light[i] " }"
     print "@media (prefers-color-scheme: dark) {"
     print "text { fill: #e6edf3 } .paper { fill: #0d1117 } .grid { stroke: #30363d } .axis { stroke: #9198a1 }"
     for (i = 1; i <= 4; i++)
-        print ".l" i " { stroke: " dark[i] " } .m" i " { fill: " dark[i] " }"
+        print ".l" i " { stroke: " dark[i] " } .m" i ", .v" i " { fill: " dark[i] " }"
     print "}"
     print "</style>"
 }
@@ -101,7 +106,22 @@ function series(i,    p, path, x, y) {
         mark(i, x, y)
         print "</g>"
     }
-    text(x + 9, y + 4, "start", "value", short(ys[i, count[i]]))
+    label_x[i] = x + 9
+    label_y[i] = y + 4
+}
+
+# Behind the last point of each series its value; from the lowest up, none over another.
+function labels(    i, k, lowest, last, done) {
+    last = 1e9
+    for (k = 1; k <= num_series; k++) {
+        lowest = 0
+        for (i = 1; i <= num_series; i++)
+            if (!(i in done) && (!lowest || label_y[i] > label_y[lowest])) lowest = i
+        done[lowest] = 1
+        if (label_y[lowest] > last - 14) label_y[lowest] = last - 14
+        last = label_y[lowest]
+        text(label_x[lowest], last, "start", "v" lowest, short(ys[lowest, count[lowest]]))
+    }
 }
 
 {
@@ -133,12 +153,13 @@ END {
     } else {
         scale_y(most)
     }
+    title = escaped(title)
     print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 740 440\" width=\"740\"" \
         " height=\"440\" role=\"img\" aria-label=\"" title "\">"
     print "<title>" title "</title>"
     style()
     print "<rect width=\"740\" height=\"440\" class=\"paper\"/>"
-    text(16, 28, "start", "title", title)
+    print "<text x=\"16\" y=\"28\" class=\"title\">" title "</text>"
     text(16, 62, "start", "name", y_title)
     grid()
     for (x in ticks) {
@@ -152,5 +173,6 @@ END {
         mark(i, 250 + (i - 1) * 160, 57)
         text(260 + (i - 1) * 160, 62, "start", "name", name[i])
     }
+    labels()
     print "</svg>"
 }

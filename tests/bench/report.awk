@@ -159,6 +159,7 @@ function rest_table(    i, j, kinds, scenario, c, kib) {
 
 # 10000 as 10,000
 function thousands(n) {
+    n += 0
     return n < 1000 ? n "" : thousands(int(n / 1000)) sprintf(",%03d", n % 1000)
 }
 
@@ -266,7 +267,7 @@ function quote(    i, j, c, s, file, line) {
     print "" >file
     print about["date"] ". " about["machine"] ". " about["versions"] ". Loopback, nginx on one core," >file
     print "the client on another, 120 bytes of JSON, connections kept; user and system time, medians of" >file
-    print rounds " rounds." >file
+    print rounds (rounds == 1 ? " round." : " rounds.") >file
     print "" >file
 }
 

@@ -81,8 +81,10 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
         make_url(i % scale.n, "close");
     else if (is("retries"))
         make_url(0, "fail");
+    else if (i < scale.n)
+        make_url(1, is("parked") ? "gate" : "fail");
     else
-        make_url(i < scale.n ? 1 : 0, i >= scale.n ? "items/12345" : is("parked") ? "gate" : "fail");
+        make_url(0, "items/12345");
     out->url = scale.url;
     return SPARP_INPUT_READY;
 }
