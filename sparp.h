@@ -4834,6 +4834,8 @@ typedef struct sparp__chain {           /* what the server sent, and what we ask
 
 static bool sparp__chain_parse(sparp__chain *chain) {
     size_t from = 0;
+    if (chain->bytes.size == 0)
+        return false;                   /* not one has a byte: nowhere to point */
     for (size_t i = 0; i < chain->count; from = chain->ends[i++]) {
         sparp__str der = sparp__str_make(chain->bytes.data + from, chain->ends[i] - from);
         if (sparp__cert_parse(der, &chain->certs[i]))
