@@ -26,9 +26,10 @@ first:g++:c++11:-O2
 first:clang++:c++11:-O0
 first:clang++:c++11:-O2'
     for cc in gcc clang; do
+        [ $cc = gcc ] && opt=-O1 || opt=-O0
         for what in after_everything twice static split no_stdio no_tls no_zlib no_threads poll \
             kqueue unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim; do
-            echo "$what:$cc:gnu99:-O1"
+            echo "$what:$cc:gnu99:$opt"
         done
     done
     echo 'twice:g++:c++11:-O0
