@@ -24,7 +24,7 @@ trap interrupted INT TERM HUP
 
 # Lines of "name seconds command...", several at a time.
 parallel() {
-    xargs -L 1 -P "$jobs" sh tests/step.sh
+    xargs -L 1 -P "$1" sh tests/step.sh
 }
 
 step() {
@@ -102,7 +102,8 @@ step build 120 "$MAKE" all build/plain build/rude build/peak
     build_sanitized
     units
     corpora
-} | parallel
+} | parallel "$jobs"
+# These wait more than they compute.
 {
     echo 'install 60 sh tests/install.sh'
     echo 'examples 120 sh tests/examples.sh'
@@ -110,10 +111,12 @@ step build 120 "$MAKE" all build/plain build/rude build/peak
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
     echo 'allocations 60 sh tests/bench/allocations.sh'
-} | parallel
+} | parallel $((jobs + 1))
 step e2e-nginx 240 sh tests/e2e/nginx.sh
-step e2e-rate 60 sh tests/e2e/rate.sh
-step e2e-redis 60 sh tests/e2e/redis.sh
+{
+    echo 'e2e-rate 60 sh tests/e2e/rate.sh'
+    echo 'e2e-redis 60 sh tests/e2e/redis.sh'
+} | parallel 2
 step e2e-origins 120 sh tests/e2e/origins.sh
 
 echo "$(($(date +%s) - begin)) s in all"
