@@ -1048,9 +1048,11 @@ static bool sparp__str_number(sparp__str s, uint64_t max, uint64_t *out) {
         if (!sparp__ascii_digit(s.data[i]))
             return false;
         uint64_t digit = (uint64_t)(s.data[i] - '0');
-        if (digit > max || n > (max - digit) / 10)
+        if (n > UINT64_MAX / 10 || digit > UINT64_MAX - n * 10)
             return false;
         n = n * 10 + digit;
+        if (n > max)
+            return false;
     }
     *out = n;
     return s.size > 0;
@@ -1311,10 +1313,7 @@ static void sparp__buf_reuse(sparp__env *env, sparp__buf *b) {
         sparp__buf_free(env, b);
 }
 
-/* Room for `more` bytes behind what is there. */
-static bool sparp__buf_reserve(sparp__env *env, sparp__buf *b, size_t more) {
-    if (more <= b->capacity - b->size)
-        return true;
+static bool sparp__buf_grow(sparp__env *env, sparp__buf *b, size_t more) {
     if (more > (size_t)PTRDIFF_MAX - b->size)
         return false;
     size_t wanted = b->size + more;
@@ -1327,6 +1326,11 @@ static bool sparp__buf_reserve(sparp__env *env, sparp__buf *b, size_t more) {
     b->data = data;
     b->capacity = capacity;
     return true;
+}
+
+/* Room for `more` bytes behind what is there. */
+static bool sparp__buf_reserve(sparp__env *env, sparp__buf *b, size_t more) {
+    return more <= b->capacity - b->size || sparp__buf_grow(env, b, more);
 }
 
 static bool sparp__buf_append(sparp__env *env, sparp__buf *b, const char *data, size_t size) {
@@ -1646,8 +1650,9 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     sparp__str host;                    /* without brackets, in whatever case it came */
     sparp__str path;                    /* path and query; may be empty */
     sparp__str fragment;                /* without the # */
+    sparp__str shown;                   /* host and port as they are written in Host */
     uint16_t port;
-    bool https, ipv6;
+    bool https, ipv6, plain;            /* plain: nothing in it has to be encoded */
 } sparp__url;
 
 /* What a byte may be in a url, one look-up each. */
@@ -1655,13 +1660,14 @@ enum {
     SPARP__URL_BAD = 1,                 /* blank or control: nowhere */
     SPARP__URL_ENCODE = 2,              /* see sparp__url_must_encode */
     SPARP__URL_HOST = 4,                /* in a host name */
-    SPARP__URL_END = 8                  /* ends the authority */
+    SPARP__URL_END = 8,                 /* ends the authority */
+    SPARP__URL_HASH = 16                /* "#" */
 };
 
 static const unsigned char sparp__url_class[256] = {
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    1, 0, 2, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8,
+    1, 0, 2, 24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8,
     4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 0, 2, 0, 2, 8,
     0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
     4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 0, 2, 0, 2, 4,
@@ -1736,52 +1742,74 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
     return host.data[0] == '.' ? "url has a host name that begins with a dot" : NULL;
 }
 
-static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
-    size_t at = authority.size;
-    while (at > 0 && authority.data[at - 1] != '@')
+/* Cuts "user:password@" off, which is there. */
+static const char *sparp__url_userinfo(sparp__str *authority, sparp__url *out) {
+    size_t at = authority->size;
+    while (authority->data[at - 1] != '@')
         at--;
-    if (at > 0) {
-        out->userinfo = sparp__str_make(authority.data, at - 1);
-        authority = sparp__str_skip(authority, at);
-    }
+    out->userinfo = sparp__str_make(authority->data, at - 1);
+    *authority = sparp__str_skip(*authority, at);
     for (size_t i = 0; i < out->userinfo.size; i++)     /* a browser would see another host */
         if (sparp__url_must_encode(out->userinfo.data[i]))
             return "url has a character in its user name that must be percent-encoded";
+    return NULL;
+}
+
+static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
+    const char *wrong = NULL;
+    if (memchr(authority.data, '@', authority.size) != NULL)
+        wrong = sparp__url_userinfo(&authority, out);
+    if (wrong != NULL)
+        return wrong;
     size_t colon = authority.size;
     for (size_t i = authority.size; i > 0 && authority.data[i - 1] != ']'; i--)
         if (authority.data[i - 1] == ':')
             colon = i - 1;
     out->port = out->https ? 443 : 80;
+    out->shown = sparp__str_make(authority.data, colon);
     if (colon + 1 < authority.size) {   /* "host:" without a number is legal: RFC 3986 §3.2.3 */
         uint64_t port;
         if (!sparp__str_number(sparp__str_skip(authority, colon + 1), 65535, &port) || port == 0)
             return "url has a port that is not 1 to 65535";
+        if (port != out->port)
+            out->shown = authority;
         out->port = (uint16_t)port;
     }
     return sparp__url_host(sparp__str_make(authority.data, colon), out);
 }
 
+/* Of the bytes that no url has, the first. */
+static const char *sparp__url_bad(sparp__str text) {
+    size_t i = 0;
+    while ((sparp__url_class[(unsigned char)text.data[i]] & SPARP__URL_BAD) == 0)
+        i++;
+    return text.data[i] == ' ' ? "url has a raw space: write %20" : "url has a control character";
+}
+
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
+    unsigned classes = 0;               /* of all bytes together */
+    size_t end = 0;
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < text.size; i++)
-        if ((sparp__url_class[(unsigned char)text.data[i]] & SPARP__URL_BAD) != 0)
-            return text.data[i] == ' ' ? "url has a raw space: write %20"
-                                       : "url has a control character";
-    sparp__str rest = text;
-    const char *wrong = sparp__url_scheme(&rest, out);
+        classes |= sparp__url_class[(unsigned char)text.data[i]];
+    if ((classes & SPARP__URL_BAD) != 0)
+        return sparp__url_bad(text);
+    out->plain = (classes & SPARP__URL_ENCODE) == 0;
+    const char *wrong = sparp__url_scheme(&text, out);
     if (wrong != NULL)
         return wrong;
-    size_t end = 0;
-    while (end < rest.size
-           && (sparp__url_class[(unsigned char)rest.data[end]] & SPARP__URL_END) == 0)
+    while (end < text.size
+           && (sparp__url_class[(unsigned char)text.data[end]] & SPARP__URL_END) == 0)
         end++;
-    const char *sharp = end < rest.size
-        ? (const char *)memchr(rest.data + end, '#', rest.size - end) : NULL;
-    size_t hash = sharp != NULL ? (size_t)(sharp - rest.data) : rest.size;
-    out->path = sparp__str_make(rest.data + end, hash - end);
-    out->fragment = sparp__str_skip(rest, hash < rest.size ? hash + 1 : hash);
-    return sparp__url_authority(sparp__str_make(rest.data, end), out);
+    sparp__str authority = sparp__str_make(text.data, end);
+    out->path = sparp__str_skip(text, end);
+    if ((classes & SPARP__URL_HASH) != 0) {
+        const char *hash = (const char *)memchr(text.data, '#', text.size);
+        out->path.size = (size_t)(hash - out->path.data);
+        out->fragment = sparp__str_make(hash + 1, (size_t)(text.data + text.size - hash - 1));
+    }
+    return sparp__url_authority(authority, out);
 }
 
 static bool sparp__url_unreserved(char c) {
@@ -1965,8 +1993,9 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     sparp__http_state state;
     sparp__buf   head;                  /* "name" NUL "value" NUL, again and again */
     sparp__buf   line;                  /* the part of a line that has come so far */
-    sparp_field *fields;                /* made when the head is complete; points into head */
+    sparp_field *fields;                /* point into head, surely once that is complete */
     size_t       num_fields, fields_capacity;
+    size_t       fields_room;           /* head's capacity when the first was added */
     size_t       max_head, head_bytes;  /* limit and count: status line, fields, 1xx included */
     size_t       overhead;              /* chunk extensions and trailers: the same limit */
     uint64_t     left;                  /* bytes still to come: of the body, or of this chunk */
@@ -2099,37 +2128,9 @@ static sparp__http_event sparp__http_on_fold(sparp__env *env, sparp__http *h, sp
     return SPARP__HTTP_GO_ON;
 }
 
-static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, sparp__str line) {
-    if (line.data[0] == ' ' || line.data[0] == '\t')
-        return sparp__http_on_fold(env, h, line);
-    const char *colon = (const char *)memchr(line.data, ':', line.size);
-    if (colon == NULL)
-        return sparp__http_bad(h, "a field without a colon");
-    if (h->num_fields >= SPARP__HTTP_MAX_LINES)
-        return sparp__http_too_large(h, "the number of fields (256)");
-    size_t name_size = (size_t)(colon - line.data);
-    sparp__str value = sparp__str_trim(sparp__str_skip(line, name_size + 1));
-    if (!sparp__http_value_ok(value))
-        return sparp__http_bad(h, "NUL or CR in a field value");
-    if (!sparp__buf_reserve(env, &h->head, line.size + 2))
-        return sparp__http_no_memory(h);
-    char *out = h->head.data + h->head.size;
-    for (size_t i = 0; i < name_size; i++)
-        if ((out[i] = sparp__token_fold[(unsigned char)line.data[i]]) == '\0')
-            return sparp__http_bad(h, "a character in a field name that no name has");
-    if (name_size == 0)
-        return sparp__http_bad(h, "a field without a name");
-    out[name_size] = '\0';
-    memcpy(out + name_size + 1, value.data, value.size);
-    out[name_size + 1 + value.size] = '\0';
-    h->head.size += name_size + value.size + 2;
-    h->num_fields++;
-    return SPARP__HTTP_GO_ON;
-}
-
-/* head cannot move any more: point into it. */
-static bool sparp__http_index_fields(sparp__env *env, sparp__http *h) {
-    if (h->num_fields > h->fields_capacity) {
+/* Room for one more of up to `size` bytes. */
+static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t size) {
+    if (h->num_fields == h->fields_capacity) {
         size_t capacity = h->num_fields + 8;
         void *fields = sparp__env_realloc(env, h->fields, h->fields_capacity * sizeof *h->fields,
                                           capacity * sizeof *h->fields);
@@ -2138,13 +2139,51 @@ static bool sparp__http_index_fields(sparp__env *env, sparp__http *h) {
         h->fields = (sparp_field *)fields;
         h->fields_capacity = capacity;
     }
+    return sparp__buf_reserve(env, &h->head, size + 2);
+}
+
+static sparp__http_event sparp__http_bad_name(sparp__http *h, sparp__str line) {
+    if (memchr(line.data, ':', line.size) == NULL)
+        return sparp__http_bad(h, "a field without a colon");
+    return sparp__http_bad(h, line.data[0] == ':' ? "a field without a name"
+                              : "a character in a field name that no name has");
+}
+
+static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, sparp__str line) {
+    if (line.data[0] == ' ' || line.data[0] == '\t')
+        return sparp__http_on_fold(env, h, line);
+    if (h->num_fields >= SPARP__HTTP_MAX_LINES)
+        return sparp__http_too_large(h, "the number of fields (256)");
+    if (!sparp__http_reserve_field(env, h, line.size))
+        return sparp__http_no_memory(h);
+    char *out = h->head.data + h->head.size;
+    size_t n = 0;                       /* of the name: up to the first byte that no name has */
+    while (n < line.size && (out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
+        n++;
+    if (n == 0 || n == line.size || line.data[n] != ':')
+        return sparp__http_bad_name(h, line);
+    sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
+    if (!sparp__http_value_ok(value))
+        return sparp__http_bad(h, "NUL or CR in a field value");
+    out[n] = '\0';
+    memcpy(out + n + 1, value.data, value.size);
+    out[n + 1 + value.size] = '\0';
+    h->head.size += n + value.size + 2;
+    h->fields[h->num_fields].name = out;
+    h->fields[h->num_fields].value = out + n + 1;
+    if (h->num_fields++ == 0)
+        h->fields_room = h->head.capacity;
+    return SPARP__HTTP_GO_ON;
+}
+
+/* head has grown since the first of them was added: point into it anew. */
+static void sparp__http_index_fields(sparp__http *h) {
     const char *at = h->head.data;
     for (size_t i = 0; i < h->num_fields; i++) {
         h->fields[i].name = at;
         h->fields[i].value = at += strlen(at) + 1;
         at += strlen(at) + 1;
     }
-    return true;
 }
 
 /* RFC 9112 §6.1: the one coding we take is "chunked", once. */
@@ -2202,16 +2241,16 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     bool close = false, keep = false;
     for (size_t i = 0; i < h->num_fields && event == SPARP__HTTP_GO_ON; i++) {
         const char *name = h->fields[i].name;
-        size_t length = (size_t)(h->fields[i].value - name) - 1;
-        sparp__str value = sparp__str_of(h->fields[i].value);
+        const char *value = h->fields[i].value;
+        size_t length = (size_t)(value - name) - 1;
         if (length == 14 && memcmp(name, "content-length", 14) == 0)
-            event = sparp__http_on_length(h, value);
+            event = sparp__http_on_length(h, sparp__str_of(value));
         else if (length == 17 && memcmp(name, "transfer-encoding", 17) == 0)
-            event = sparp__http_on_coding(h, value);
+            event = sparp__http_on_coding(h, sparp__str_of(value));
         else if (length == 10 && memcmp(name, "connection", 10) == 0)
-            sparp__http_on_connection(value, &close, &keep);
+            sparp__http_on_connection(sparp__str_of(value), &close, &keep);
         else if (length == 10 && memcmp(name, "keep-alive", 10) == 0)
-            sparp__http_on_keep_alive(h, value, &close);
+            sparp__http_on_keep_alive(h, sparp__str_of(value), &close);
     }
     h->keep_alive = !close && (keep || !h->http10);
     return event;
@@ -2237,7 +2276,7 @@ static void sparp__http_frame_body(sparp__http *h) {
     }
 }
 
-static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h) {
+static sparp__http_event sparp__http_on_head_end(sparp__http *h) {
     if (h->status == 101)
         return sparp__http_bad(h, "101 without an Upgrade request");
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
@@ -2248,8 +2287,8 @@ static sparp__http_event sparp__http_on_head_end(sparp__env *env, sparp__http *h
         h->state = SPARP__HTTP_STATUS;
         return SPARP__HTTP_GO_ON;
     }
-    if (!sparp__http_index_fields(env, h))
-        return sparp__http_no_memory(h);
+    if (h->fields_room != h->head.capacity)
+        sparp__http_index_fields(h);
     if (sparp__http_read_fields(h) == SPARP__HTTP_FAILED)
         return SPARP__HTTP_FAILED;
     h->has_head = true;
@@ -2275,7 +2314,7 @@ static sparp__http_event sparp__http_feed_line(sparp__env *env, sparp__http *h, 
     if (line.size > 0)                  /* trailers are bounded and dropped (RFC 9110 §6.5.1) */
         return trailer ? SPARP__HTTP_GO_ON : sparp__http_on_field(env, h, line);
     if (!trailer)
-        return sparp__http_on_head_end(env, h);
+        return sparp__http_on_head_end(h);
     h->state = SPARP__HTTP_DONE;
     return SPARP__HTTP_GO_ON;
 }
@@ -3446,6 +3485,17 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
     bool        expects;                /* the body waits for 100 Continue */
 } sparp__request;
 
+/* As new, but for the memory of its buffer. */
+static void sparp__request_reset(sparp__env *env, sparp__request *r) {
+    sparp__buf_reuse(env, &r->image);
+    r->head_size = r->wire_size = r->url_at = r->method_at = r->final_at = 0;
+    r->read_body = NULL;
+    r->body_size = 0;
+    r->host[0] = '\0';
+    r->port = 0;
+    r->https = r->replay_safe = r->is_head = r->expects = false;
+}
+
 typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
     const sparp_field *own;
     size_t             num_own;
@@ -3464,6 +3514,8 @@ static const sparp_field *sparp__fields_in(const sparp_field *list, size_t count
 }
 
 static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
+    if (fields->num_own + fields->num_run == 0)
+        return NULL;
     const sparp_field *own = sparp__fields_in(fields->own, fields->num_own, name);
     return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
 }
@@ -3546,28 +3598,19 @@ static bool sparp__request_add_encoded(sparp__env *env, sparp__buf *b, const cha
     return ok;
 }
 
-static bool sparp__request_add_host(sparp__env *env, sparp__buf *b, const sparp__url *url) {
-    bool ok = true;
-    if (url->ipv6)
-        ok = sparp__buf_byte(env, b, '[');
-    ok = ok && sparp__buf_add(env, b, url->host);
-    if (url->ipv6)
-        ok = ok && sparp__buf_byte(env, b, ']');
-    if (url->port != (url->https ? 443 : 80))
-        ok = ok && sparp__buf_byte(env, b, ':') && sparp__buf_number(env, b, url->port);
-    return ok;
-}
-
 /* The request target: path and query as given, then the parameters. */
-static bool sparp__request_add_target(sparp__env *env, sparp__buf *b, sparp__str path,
+static bool sparp__request_add_target(sparp__env *env, sparp__buf *b, const sparp__url *url,
                                       const sparp_request *in) {
+    sparp__str path = url->path;
     bool ok = path.size > 0 && path.data[0] == '/' ? true : sparp__buf_byte(env, b, '/');
-    for (size_t from = 0, i = 0; ok && i <= path.size; i++)
+    for (size_t from = 0, i = url->plain ? path.size : 0; ok && i <= path.size; i++)
         if (i == path.size || sparp__url_must_encode(path.data[i])) {
             ok = sparp__buf_append(env, b, path.data + from, i - from)
                 && (i == path.size || sparp__buf_percent(env, b, path.data[i]));
             from = i + 1;
         }
+    if (in->num_query == 0)
+        return ok;
     const char *separator = path.size == 0 || memchr(path.data, '?', path.size) == NULL ? "?"
         : strchr("?&", path.data[path.size - 1]) != NULL ? "" : "&";
     for (size_t i = 0; ok && i < in->num_query; i++) {
@@ -3620,8 +3663,8 @@ static bool sparp__request_add_start(sparp__env *env, sparp__buf *b, const sparp
                                      const sparp__url *url, const sparp__proxy *proxy) {
     return sparp__buf_text(env, b, in->method) && sparp__buf_byte(env, b, ' ')
         && (proxy == NULL || (sparp__buf_text(env, b, "http://")
-                              && sparp__request_add_host(env, b, url)))
-        && sparp__request_add_target(env, b, url->path, in)
+                              && sparp__buf_add(env, b, url->shown)))
+        && sparp__request_add_target(env, b, url, in)
         && sparp__buf_text(env, b, " HTTP/1.1\r\n");
 }
 
@@ -3649,14 +3692,36 @@ static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const spar
     return ok;
 }
 
+enum {                                  /* what there is to know of a method */
+    SPARP__METHOD_TWICE = 1,            /* safe to send twice: RFC 9110 §9.2.2 */
+    SPARP__METHOD_HEAD = 2,
+    SPARP__METHOD_BODY = 4              /* is expected to have a body */
+};
+
+static unsigned sparp__request_method_traits(const char *method) {
+    static const struct {
+        const char *name;
+        unsigned    traits;
+    } known[] = {
+        {"GET", SPARP__METHOD_TWICE}, {"POST", SPARP__METHOD_BODY},
+        {"HEAD", SPARP__METHOD_TWICE | SPARP__METHOD_HEAD},
+        {"PUT", SPARP__METHOD_TWICE | SPARP__METHOD_BODY}, {"PATCH", SPARP__METHOD_BODY},
+        {"DELETE", SPARP__METHOD_TWICE}, {"OPTIONS", SPARP__METHOD_TWICE},
+        {"TRACE", SPARP__METHOD_TWICE}
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(method, known[i].name) == 0)
+            return known[i].traits;
+    return 0;
+}
+
 /* The line that frames the body. A body-less POST says 0, so that no server waits for one
    (RFC 9110 §8.6). */
 static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
                                       uint64_t body_size) {
     if (body_size == UINT64_MAX)
         return sparp__buf_text(env, b, "Transfer-Encoding: chunked\r\n");
-    if (body_size == 0 && strcmp(method, "POST") != 0 && strcmp(method, "PUT") != 0
-        && strcmp(method, "PATCH") != 0)
+    if (body_size == 0 && (sparp__request_method_traits(method) & SPARP__METHOD_BODY) == 0)
         return true;
     return sparp__buf_text(env, b, "Content-Length: ") && sparp__buf_number(env, b, body_size)
         && sparp__buf_text(env, b, "\r\n");
@@ -3680,7 +3745,7 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
     if (ok && host != NULL && host->value != NULL)
         ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
     else
-        ok = ok && sparp__request_add_host(env, b, url);
+        ok = ok && sparp__buf_add(env, b, url->shown);
     ok = ok && sparp__buf_text(env, b, "\r\n")
         && sparp__request_add_default(env, b, fields, "User-Agent",
                                       "User-Agent: sparp/" SPARP_VERSION_STRING "\r\n")
@@ -3709,17 +3774,15 @@ static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_r
                                    const sparp__url *url) {
     return sparp__buf_text(env, b, url->https ? "https://" : "http://")
         && (url->userinfo.size == 0 || sparp__buf_text(env, b, "***@"))
-        && sparp__request_add_host(env, b, url)
-        && sparp__request_add_target(env, b, url->path, in);
+        && sparp__buf_add(env, b, url->shown)
+        && sparp__request_add_target(env, b, url, in);
 }
 
-/* Safe to send twice: RFC 9110 §9.2.2, or said to be. */
+/* Safe to send twice: by its method, or said to be. */
 static bool sparp__request_is_safe(const sparp_request *in, const sparp__fields *fields) {
-    static const char methods[] = " GET HEAD OPTIONS TRACE PUT DELETE ";
-    const char *at = strstr(methods, in->method);
     const sparp_field *key = sparp__fields_find(fields, "idempotency-key");
     return in->idempotent || (key != NULL && key->value != NULL)
-        || (at != NULL && at > methods && at[-1] == ' ' && at[strlen(in->method)] == ' ');
+        || (sparp__request_method_traits(in->method) & SPARP__METHOD_TWICE) != 0;
 }
 
 static void sparp__request_set_origin(sparp__request *r, const sparp__url *url) {
@@ -3811,7 +3874,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
         sparp__request_keep_names(env, r, "", "");
         return sparp__fault_memory(fault);
     }
-    r->is_head = strcmp(in.method, "HEAD") == 0;
+    r->is_head = (sparp__request_method_traits(in.method) & SPARP__METHOD_HEAD) != 0;
     r->replay_safe = sparp__request_is_safe(&in, &fields);
     if (url.https && !SPARP__TLS)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
@@ -3883,7 +3946,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     bool ok = sparp__request_add_start(env, b, &in, url, proxy)
         && sparp__request_add_proxy(env, b, proxy);
     if (!turn->same_origin)
-        ok = ok && sparp__buf_text(env, b, "Host: ") && sparp__request_add_host(env, b, url)
+        ok = ok && sparp__buf_text(env, b, "Host: ") && sparp__buf_add(env, b, url->shown)
             && sparp__buf_text(env, b, "\r\n");
     ok = ok && sparp__request_copy_lines(env, b, from, turn) && sparp__buf_text(env, b, "\r\n");
     r->head_size = b->size;
@@ -7114,7 +7177,7 @@ static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
 
 static const char *sparp__judge_header(const sparp__http *h, const char *name) {
     for (size_t i = 0; i < h->num_fields; i++)
-        if (strcmp(h->fields[i].name, name) == 0)
+        if (h->fields[i].name[0] == name[0] && strcmp(h->fields[i].name, name) == 0)
             return h->fields[i].value;
     return NULL;
 }
@@ -7167,8 +7230,6 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       paced;            /* in sparp.paced, while held_at is set; or PARKED */
     sparp__timer      timer;            /* while SLEEPING; later its index, if order matters */
     sparp__task_state state;
-    sparp__request    request;
-    sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
     bool              on_hop, redirecting;      /* ... the response at hand says where to go on */
     bool              pausing;          /* on_body has said so */
     int               redirects;        /* followed in this attempt */
@@ -7186,19 +7247,17 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     bool              cut_wanted;       /* guarded by the crew's lock */
     bool              is_parsed;
 
-    sparp__http       http;             /* the response, from here to `phase` */
-    sparp__buf        body;             /* with room for a NUL behind it */
-    sparp_verdict     verdict;
+    sparp_verdict     verdict;          /* on the response, from here to `phase` */
     bool              body_complete, skip_body, truncated, reused, replayed;
+    char             *lent;             /* the whole body, in the scratch; NULL: see body */
+    size_t            lent_size;
     uint64_t          body_seen;        /* bytes as they came, kept or not */
     uint64_t          body_taken;       /* bytes decoded, kept or given to on_body */
     struct sparp__inflate *inflate;     /* what decodes the body; NULL: nothing has to */
     sparp__str        unread;           /* of the last piece, while on_body pauses */
-    sparp__buf        upload;           /* what read_body gave last, framed */
     uint64_t          upload_at;        /* bytes it gave so far */
     int64_t           speed_at;         /* since when min_bytes_per_second is counted, */
     uint64_t          speed_bytes;      /* and how many bytes there had been then */
-    sparp__fault      fault;
     sparp_phase       phase;
     sparp_outcome     outcome;
     void             *parsed;
@@ -7214,6 +7273,13 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     bool              let_go;           /* by its origin; not started yet */
     int64_t           rate_mark;        /* see sparp.rate_blocked */
     int64_t           rate_parked, shut_mark;   /* the same, and its gate's, when it was parked */
+    /* What is here was large to clear, or has buffers: sparp__task_reset() does it one by one. */
+    sparp__request    request;
+    sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
+    sparp__http       http;             /* the response */
+    sparp__buf        body;             /* with room for a NUL behind it */
+    sparp__buf        upload;           /* what read_body gave last, framed */
+    sparp__fault      fault;
 } sparp__task;
 
 static void sparp__task_free(sparp__env *env, sparp__task *t) {
@@ -7233,20 +7299,14 @@ static void sparp__task_free(sparp__env *env, sparp__task *t) {
 
 /* As new, but for the memory of its buffers. */
 static void sparp__task_reset(sparp__env *env, sparp__task *t) {
-    sparp__buf image = t->request.image, body = t->body, upload = t->upload;
-    sparp__request *hop = t->hop;
-    sparp__http http = t->http;
-    memset(t, 0, sizeof *t);
-    sparp__buf_reuse(env, &image);
-    if ((t->hop = hop) != NULL)
-        sparp__buf_reuse(env, &hop->image);
-    sparp__buf_reuse(env, &body);
-    sparp__buf_reuse(env, &upload);
-    t->request.image = image;
-    t->body = body;
-    t->upload = upload;
-    t->http = http;
+    memset(t, 0, offsetof(sparp__task, request));
+    sparp__request_reset(env, &t->request);
+    if (t->hop != NULL)
+        sparp__request_reset(env, t->hop);
     sparp__http_start(env, &t->http, false, 0);
+    sparp__buf_reuse(env, &t->body);
+    sparp__buf_reuse(env, &t->upload);
+    sparp__fault_clear(&t->fault);
 }
 
 /* What goes over the wire now. */
@@ -7265,6 +7325,7 @@ static void sparp__task_begin_hop(sparp__env *env, sparp__task *t, size_t max_he
     t->redirecting = t->pausing = false;
     t->body_seen = t->body_taken = t->upload_at = 0;
     t->unread.size = 0;
+    t->lent = NULL;
 }
 
 static void sparp__task_begin_attempt(sparp__env *env, sparp__task *t, size_t max_head,
@@ -7343,10 +7404,11 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
         r->headers = t->http.fields;
         r->num_headers = t->http.num_fields;
     }
-    if (t->body.data != NULL)
-        t->body.data[t->body.size] = '\0';
-    r->body = t->body.data != NULL ? t->body.data : "";
-    r->body_size = t->body.size;
+    char *body = t->lent != NULL ? t->lent : t->body.data;
+    r->body = body != NULL ? body : "";
+    r->body_size = t->lent != NULL ? t->lent_size : t->body.size;
+    if (body != NULL)
+        body[r->body_size] = '\0';
     r->body_complete = t->body_complete;
     r->truncated = t->truncated;
     r->maybe_applied = t->unsure && !t->request.replay_safe
@@ -7846,12 +7908,15 @@ static sparp__conn *sparp__sched_new_conn(sparp *run) {
 }
 
 /* An idle connection that is still good. One that was idle when this turn's events were asked
-   for, and is not among them, is: neither EOF nor stray bytes have come. Only where that was not
-   said (too many events at once) the socket itself is asked, for one more system call. */
-static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *origin) {
+   for, and is not among them, is: neither EOF nor stray bytes have come. Where that was not said
+   (too many events at once) the socket itself is asked, for one more system call: unless it was in
+   use a moment ago, and what is to be sent may be sent again. */
+static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *origin,
+                                           bool replay_safe) {
     sparp__conn *c;
     while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
-        bool quiet = run->saw_all_events && c->idle_turn < run->turn;
+        bool quiet = (run->saw_all_events && c->idle_turn < run->turn)
+            || (replay_safe && c->idle_turn + 1 >= run->turn);
         if (c->timer.due > run->now && sparp__stream_wake(&c->stream)
             && (quiet || sparp__socket_is_quiet(c->stream.fd)))
             return c;
@@ -8512,6 +8577,22 @@ static bool sparp__sched_on_too_long(sparp *run, sparp__task *t) {
     return false;
 }
 
+/* A body that is here as a whole, when nothing but on_result() will look at it, is not copied: it
+   is shown where it was received. Nothing is received before that, and nothing stands behind it,
+   where its NUL goes. */
+static bool sparp__sched_lend(const sparp *run, sparp__task *t, sparp__str data) {
+    char *scratch = run->net.scratch;
+    uintptr_t at = (uintptr_t)data.data - (uintptr_t)scratch;
+    if (run->worker != NULL || run->keep || run->options.on_result == NULL || t->inflate != NULL
+        || (t->verdict != SPARP_SUCCESS && t->verdict != SPARP_HARD_FAIL)
+        || t->http.state != SPARP__HTTP_DONE || t->body.size > 0 || t->conn->in.size > 0
+        || at >= SPARP__SCRATCH_SIZE || data.size >= SPARP__SCRATCH_SIZE - at)
+        return false;
+    t->lent = scratch + at;
+    t->lent_size = data.size;
+    return true;
+}
+
 /* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
 static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) {
     const sparp_options *o = &run->options;
@@ -8526,7 +8607,7 @@ static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) 
         sparp_result head;
         sparp__task_result(t, run->now, &head);
         flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
-    } else if (o->on_body == NULL && !o->discard_body
+    } else if (o->on_body == NULL && !o->discard_body && (over || !sparp__sched_lend(run, t, data))
                && !sparp__task_add_body(&run->env, t, data)) {
         sparp__fault_memory(&t->fault);
     }
@@ -8713,7 +8794,8 @@ static sparp__conn_event sparp__sched_write(sparp *run, sparp__task *t) {
 /* Gives the task a connection. NULL: out of memory. */
 static sparp__conn *sparp__sched_connect(sparp *run, sparp__task *t, bool fresh,
                                          sparp__conn_event *event) {
-    sparp__conn *c = fresh ? NULL : sparp__sched_idle_conn(run, t->home);
+    sparp__conn *c = fresh ? NULL
+        : sparp__sched_idle_conn(run, t->home, sparp__task_wire(t)->replay_safe);
     t->reused = c != NULL;
     if (c == NULL && (c = sparp__sched_new_conn(run)) == NULL)
         return NULL;
