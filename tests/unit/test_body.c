@@ -2,6 +2,7 @@
    ../fakenet.h. */
 #define NET_FDS 24
 #define NET_REQUEST_SIZE (3 << 20)      /* whole bodies of requests are looked at */
+#define NET_IN_SIZE (320 << 10)         /* more than is received at a time */
 #include "../fakenet.h"
 #define SPARP_NO_TLS
 #define SPARP_IMPLEMENTATION
@@ -1313,8 +1314,115 @@ static void test_each_allocation_of_a_stream_fails(void **state) {
     }
 }
 
+/* --- bodies that are shown where they were received ----------------------------------------- */
+
+#define RECEIVED_AT_ONCE (256 * KIB)
+
+static struct whole {
+    bool   lent;
+    size_t size;
+    char   body[400 * KIB];
+} whole;
+
+static void see_whole(sparp *run, const sparp_result *r) {
+    keep_strings(run, r);
+    uintptr_t at = (uintptr_t)r->body - (uintptr_t)run->net.scratch;
+    whole.lent = at < RECEIVED_AT_ONCE;
+    whole.size = r->body_size;
+    assert_true(r->body_size < sizeof whole.body);
+    memcpy(whole.body, r->body, r->body_size);
+}
+
+static sparp_verdict want_body(const sparp_result *response, void *user_data) {
+    (void)user_data;
+    if (response->status == 503)
+        return SPARP_SOFT_FAIL;
+    return response->body_complete ? SPARP_SUCCESS : SPARP_NEED_BODY;
+}
+
+/* "HTTP/1.1 200 OK", its length, and a body such that all of it is `total` bytes. */
+static size_t put_response(char *out, size_t total) {
+    size_t body = total - strlen("HTTP/1.1 200 OK\r\nContent-Length: 000000\r\n\r\n");
+    int head = sprintf(out, "HTTP/1.1 200 OK\r\nContent-Length: %06lu\r\n\r\n",
+                       (unsigned long)body);
+    memcpy(out + head, pattern, body);
+    return body;
+}
+
+static const struct {
+    size_t total, piece;                /* bytes of the response; that come at a time */
+    int    more;                        /* stray bytes behind it */
+    bool   inspected, truncated, lent;
+} wholes[] = {
+    {100, 0, 0, false, false, true},
+    {5000, 0, 0, false, false, true},
+    {RECEIVED_AT_ONCE - 1, 0, 0, false, false, true},
+    {RECEIVED_AT_ONCE, 0, 0, false, false, false},      /* no room for the NUL */
+    {RECEIVED_AT_ONCE + 1, 0, 0, false, false, false},
+    {RECEIVED_AT_ONCE + 5000, 0, 0, false, false, false},
+    {5000, 4999, 0, false, false, false},
+    {5000, 0, 7, false, false, false},                  /* the NUL would be in their place */
+    {5000, 0, 0, true, false, false},                   /* it might be tried again */
+    {5000, 0, 0, false, true, false},
+};
+
+static void test_a_whole_body_is_not_copied(void **state) {
+    (void)state;
+    static char response[300 * KIB];
+    for (size_t i = 0; i < COUNT_OF(wholes); i++)
+        for (int soft = 0; soft < 2; soft++) {
+            again();
+            memset(&whole, 0, sizeof whole);
+            size_t body = put_response(response, wholes[i].total);
+            if (soft > 0)               /* what came before leaves nothing behind */
+                net_answer("/a", 0.01, NET_503);
+            net_rule *rule = net_answer_bytes("/a", 0.01, response,
+                                              wholes[i].total + (size_t)wholes[i].more);
+            rule->piece = wholes[i].piece;
+            rule->gap_s = 0.01;
+            memset(response + wholes[i].total, 'x', (size_t)wholes[i].more);
+            options.inspect = wholes[i].inspected ? want_body : NULL;
+            options.truncate_body = wholes[i].truncated;
+            options.max_body_bytes = wholes[i].truncated ? 100 : 0;
+            seen.on_result = see_whole;
+            get(A "/a");
+            run();
+            body = wholes[i].truncated ? 100 : body;
+            CHECK(seen.results[0].outcome == SPARP_OUTCOME_SUCCESS && whole.lent == wholes[i].lent
+                  && whole.size == body, "row %lu: %s, %lu bytes, %s", (unsigned long)i,
+                  details[0], (unsigned long)whole.size, whole.lent ? "lent" : "not");
+            assert_memory_equal(whole.body, pattern, body);
+        }
+}
+
+/* One that is kept until the run ends has to be. */
+static void test_a_body_that_is_kept_is_copied(void **state) {
+    (void)state;
+    static char response[2][6000];
+    size_t sizes[2];
+    for (size_t i = 0; i < 2; i++) {
+        sizes[i] = put_response(response[i], 5000 + i);
+        net_answer_bytes(i == 0 ? "/a" : "/b", 0.01 + 0.01 * (double)i, response[i], 5000 + i);
+        get(i == 0 ? A "/a" : A "/b");
+    }
+    options.requests = requests;
+    options.num_requests = num_requests;
+    seen_options(&options);
+    sparp_results results = sparp_run_all(&options);
+    assert_int_equal(results.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(results.items[i].body_size, sizes[i]);
+        assert_memory_equal(results.items[i].body, pattern, sizes[i]);
+        assert_int_equal(results.items[i].body[sizes[i]], '\0');
+    }
+    sparp_results_free(&results);
+    seen_check_clean();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        BODY(test_a_whole_body_is_not_copied),
+        BODY(test_a_body_that_is_kept_is_copied),
         BODY(test_the_body_comes_in_order_and_is_not_kept),
         BODY(test_no_body_no_call),
         BODY(test_what_is_tried_again_is_not_told),

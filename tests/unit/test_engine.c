@@ -1964,6 +1964,22 @@ static void test_a_connection_that_dies_while_idle_is_forgotten(void **state) {
     }
 }
 
+/* More answers than there is room for in one turn: those that may be sent again do not ask each
+   socket whether it is still good. */
+static void test_a_busy_connection_is_asked_for_a_post_alone(void **state) {
+    (void)state;
+    for (int post = 0; post < 2; post++) {
+        again();
+        net_answer("/a", 0, NET_200);
+        options.max_at_once = 400;
+        for (size_t i = 0; i < 1000; i++)
+            ask(post ? "POST" : "GET", H "/a");
+        assert_int_equal(run().success, 1000);
+        size_t asked = net.calls[NET_RECV] - 1000;
+        CHECK(post ? asked > 100 && asked <= 600 : asked == 0, "%lu", (unsigned long)asked);
+    }
+}
+
 static void test_bytes_out_of_turn_close_the_connection(void **state) {
     (void)state;
     static const char answer[] = NET_200 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
@@ -2734,6 +2750,7 @@ int main(void) {
         ENGINE(test_S27_the_last_used_connection_is_used_first),
         ENGINE(test_how_long_a_connection_is_kept),
         ENGINE(test_a_connection_that_dies_while_idle_is_forgotten),
+        ENGINE(test_a_busy_connection_is_asked_for_a_post_alone),
         ENGINE(test_bytes_out_of_turn_close_the_connection),
         ENGINE(test_Z13_one_lookup_per_name_for_all),
         ENGINE(test_S27_names_are_kept_for_a_minute),
