@@ -134,7 +134,7 @@ scenario() {
     case $1 in
         plain100)  who='library all command urls floor libcurl wrk h2load curl aiohttp' ;;
         tls100)    who='library command floor libcurl wrk h2load curl aiohttp' requests=100000 ;;
-        *10000)    at_once=10000 who='library floor' requests=$((size * 5)) ;;
+        *10000)    at_once=10000 who='library floor' requests=$((size * 15)) ;;
         tls1000)   at_once=1000 who='library floor wrk' ;;
         *1000)     at_once=1000 ;;
         *big)      requests=$((size / 5)) url=$base/big/ expect=100000 ;;
