@@ -37,7 +37,7 @@
    CONTENTS (search for the tag)
        this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
                      PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
-                     THREATS, MEMORY, THREADS AND SIGNALS, NOT DONE
+                     THREATS, MEMORY, COST, THREADS AND SIGNALS, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -270,6 +270,19 @@
    has paused. Buffers are used again: once warm, a
    request allocates nothing. Everything comes from sparp_options.allocator, but for name
    look-ups, which come from malloc because a helper thread may outlive the run.
+
+   COST
+   A request on a connection that is open takes a send, a recv, and its share of one wait for
+   many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
+   CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 1.0 is spent outside
+   the kernel. The library's part are 7,400 instructions: a third to build the request, a third
+   to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
+   is 6.6 us, with 10,000 8.4, because no cache holds them all, in the kernel least of all. A
+   hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.4.
+   100 KB take 15 us: what comes at once is shown to on_result() where it was received, the rest
+   is copied once. TLS adds 2 us to a small response and 42 to 100 KB; a full handshake takes
+   1.4 ms (ECDSA P-256) or 0.9 ms (RSA-2048). sparp_run_all() keeps 2.6 KB for each small result,
+   and takes 1.3 us more to do so. "make bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
