@@ -267,15 +267,14 @@
    21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
-   has paused. Buffers are used again: once warm, a
-   request allocates nothing. Everything comes from sparp_options.allocator, but for name
+   has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
    look-ups, which come from malloc because a helper thread may outlive the run.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
    many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
    CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 1.0 is spent outside
-   the kernel. The library's part are 7,400 instructions: a third to build the request, a third
+   the kernel. The library itself needs 7,400 instructions: a third to build the request, a third
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
    is 6.6 us, with 10,000 8.4, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.4.
