@@ -6937,6 +6937,7 @@ typedef struct sparp__origin {          /* scheme, host and port */
     sparp__gate gate;
     sparp__list parked;                 /* tasks that wait for the gate, by .paced */
     bool        letting;                /* one of them is on its way: the next one after it */
+    int64_t     let_at, let;            /* since when, and for how long before that: ns */
     sparp__timer timer;                 /* when the gate lets the next one through */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
@@ -7284,7 +7285,8 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int64_t           parked_at, parked;        /* since when; for how long since it was queued */
     bool              let_go;           /* by its origin; not started yet */
     int64_t           rate_mark;        /* see sparp.rate_blocked */
-    int64_t           rate_parked, shut_mark;   /* the same, and its gate's, when it was parked */
+    int64_t           rate_parked;      /* the same when it was parked, */
+    int64_t           shut_mark, let_mark;      /* and the gate's and the origin's then */
     /* What is here was large to clear, or has buffers: sparp__task_reset() does it one by one. */
     sparp__request    request;
     sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
@@ -7828,16 +7830,29 @@ static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
     t->queued_at = run->now;
 }
 
-/* Takes a parked request out of both its lists. */
+/* For how long one that this origin had let go has waited for a slot or a token, in all. */
+static int64_t sparp__sched_let(const sparp *run, const sparp__origin *o) {
+    return o->let + (o->letting ? run->now - o->let_at : 0);
+}
+
+/* Takes a parked request out of both its lists. Those behind one that was let go wait for what
+   that one waits for. */
 static void sparp__sched_unlink_parked(sparp *run, sparp__task *t) {
+    sparp__origin *o = t->origin;
     int64_t parked = run->now - t->parked_at;
+    int64_t blocked = sparp__sched_rate_blocked(run) - t->rate_parked;
     sparp__list_remove(&run->parked, &t->link);
-    sparp__list_remove(&t->origin->parked, &t->paced);
-    int64_t shut = sparp__min(parked, sparp__gate_shut(&t->origin->gate, run->now) - t->shut_mark);
+    sparp__list_remove(&o->parked, &t->paced);
+    int64_t behind = sparp__min(parked, sparp__sched_let(run, o) - t->let_mark);
+    int64_t by_rate = sparp__min(behind, blocked);
+    int64_t shut = sparp__min(parked - behind,
+                              sparp__gate_shut(&o->gate, run->now) - t->shut_mark);
     t->parked += parked;
-    t->rate_mark += sparp__sched_rate_blocked(run) - t->rate_parked;
+    t->rate_mark += blocked;
     sparp__sched_count_wait(run, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked - shut);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, behind - by_rate);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked - shut - behind);
 }
 
 /* The time in the queues, by what it was spent on: parked times have been counted, of the rest
@@ -8113,16 +8128,19 @@ static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
     sparp__sched_unlink_parked(run, t);
     t->state = SPARP__TASK_AGAIN;
     t->let_go = o->letting = true;
+    o->let_at = run->now;
     sparp__list_push_back(&run->again, &t->link);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
-static bool sparp__sched_unlink_queued(sparp__list *queue, sparp__task *t) {
+static bool sparp__sched_unlink_queued(sparp *run, sparp__list *queue, sparp__task *t) {
     bool let_go = t->let_go;
     sparp__list_remove(queue, &t->link);
     t->let_go = false;
-    if (let_go)
+    if (let_go) {
+        t->origin->let = sparp__sched_let(run, t->origin);
         t->origin->letting = false;
+    }
     return let_go;
 }
 
@@ -8132,6 +8150,7 @@ static void sparp__sched_park(sparp *run, sparp__task *t, bool first) {
     t->state = SPARP__TASK_PARKED;
     t->parked_at = run->now;
     t->shut_mark = sparp__gate_shut(&o->gate, run->now);
+    t->let_mark = sparp__sched_let(run, o);
     t->rate_parked = sparp__sched_rate_blocked(run);
     sparp__list_push_back(&run->parked, &t->link);
     if (first)
@@ -9316,7 +9335,7 @@ static void sparp__sched_cancel(sparp *run, uint64_t index) {
         if ((t = sparp__sched_find(lists[i], index)) != NULL) {
             sparp__origin *o = t->origin;
             o->users++;
-            sparp__sched_unlink_queued(lists[i], t);
+            sparp__sched_unlink_queued(run, lists[i], t);
             sparp__sched_give_up(run, t);
             sparp__sched_look_at_origin(run, o);        /* the turn it had is another's */
             sparp__sched_put_origin(run, o);
@@ -9377,7 +9396,7 @@ static void sparp__sched_check_stop(sparp *run) {
             if (run->draining && t->on_hop)
                 continue;
             o->users++;
-            sparp__sched_unlink_queued(&run->again, t);
+            sparp__sched_unlink_queued(run, &run->again, t);
             sparp__sched_give_up(run, t);
             sparp__sched_look_at_origin(run, o);        /* the turn it had is a hop's */
             sparp__sched_put_origin(run, o);
@@ -9455,7 +9474,7 @@ static void sparp__sched_admit(sparp *run) {
             || (queue == &run->fresh && o->parked.count > 0);       /* whose turn it is */
         if (!held && !sparp__sched_ask_permit(run, t))
             return;
-        bool let_go = sparp__sched_unlink_queued(queue, t);
+        bool let_go = sparp__sched_unlink_queued(run, queue, t);
         o->users++;                     /* ours, while the task comes and goes */
         if (held)
             sparp__sched_park(run, t, let_go);
@@ -9536,7 +9555,7 @@ static void sparp__sched_wake(sparp *run, sparp__task *t) {
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(run, t);
     else
-        sparp__sched_unlink_queued(&run->again, t);
+        sparp__sched_unlink_queued(run, &run->again, t);
     sparp__sched_count_queue(run, t);
     run->stats.waiting--;
     if (t->on_hop)

@@ -2615,6 +2615,28 @@ static void test_a_wait_for_an_origin_becomes_one_for_its_gate(void **state) {
     assert_waited(1, SPARP_WAIT_GATE, 10, 0.01);
 }
 
+/* All are parked when the gate closes; once it is open they come one after the other, but what
+   they wait for is not their origin. */
+static void test_behind_a_gate_that_opened_waits_count_for_what_they_are(void **state) {
+    (void)state;
+    for (int rate = 0; rate < 2; rate++) {
+        again();
+        net.server = town;
+        net_answer("/a", 0.01, BUSY("Retry-After: 1\r\n"));
+        net_answer("/a", rate ? 0.01 : 0.1, NET_200);
+        options.max_at_once = rate ? 100 : 1;
+        options.max_per_second = rate ? 10 : 0;
+        get_many(30, H "/a");
+        run_and_add_up();
+        for (size_t i = 1; i < 30; i++) {
+            assert_waited(i, SPARP_WAIT_GATE, 1, 0.111);
+            assert_waited(i, SPARP_WAIT_ORIGIN, 0, 0.011);
+            assert_waited(i, rate ? SPARP_WAIT_RATE : SPARP_WAIT_SLOT, 0.1 * (double)i, 0.201);
+        }
+        memset(&options, 0, sizeof options);
+    }
+}
+
 /* While 1 is parked the rate holds others back; then it waits for a slot. */
 static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
     (void)state;
@@ -2760,6 +2782,7 @@ int main(void) {
         PACE(test_waits_for_gate_backoff_and_budget),
         PACE(test_a_wait_for_a_permit_is_one_for_the_rate),
         PACE(test_a_wait_for_an_origin_becomes_one_for_its_gate),
+        PACE(test_behind_a_gate_that_opened_waits_count_for_what_they_are),
         PACE(test_what_the_rate_does_to_others_is_not_its_wait),
         PACE(test_waits_of_what_never_starts),
     };
