@@ -8576,7 +8576,6 @@ static void sparp__sched_on_redirect(sparp *run, sparp__task *t, bool reusable) 
     bool follows = sparp__sched_turn_to_hop(run, t);
     t->body_complete = t->http.state == SPARP__HTTP_DONE
         && t->body_seen <= (uint64_t)run->options.max_body_bytes;
-    t->truncated = !t->body_complete;   /* of a refused one, which is the result */
     sparp__sched_end_attempt(run, t, follows ? SPARP__ENDED_HOP : SPARP__ENDED_FAULT, reusable);
 }
 

@@ -301,8 +301,7 @@ static void check_response(const sparp_result *r) {
           "%u bytes of body", (unsigned)r->body_size);
     CHECK(r->body[r->body_size] == '\0' && r->detail != NULL && r->method != NULL
           && r->url != NULL, "NULL");
-    CHECK(!r->truncated || options.truncate_body || options.on_body != NULL
-          || r->error == SPARP_E_REDIRECT_REFUSED, "truncated");
+    CHECK(!r->truncated || options.truncate_body || options.on_body != NULL, "truncated");
     CHECK(strchr(r->url, '@') == NULL || strstr(r->url, "//***@") != NULL, "%s", r->url);
 }
 

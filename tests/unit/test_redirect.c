@@ -652,6 +652,7 @@ static void test_a_refused_redirect_with_a_large_body(void **state) {
     assert_outcome(0, SPARP_OUTCOME_LOCAL_FAILED);
     assert_int_equal(seen.results[0].error, SPARP_E_REDIRECT_REFUSED);
     assert_false(seen.results[0].body_complete);
+    assert_false(seen.results[0].truncated);            /* nobody asked for a part */
 }
 
 /* --- pace, gate, caps, clocks ---------------------------------------------------------------- */
@@ -792,7 +793,8 @@ static void test_a_deadline_passes_before_a_hop(void **state) {
     (void)state;
     for (int parked = 0; parked < 2; parked++) {
         again();
-        net_answer("/a", 0.01, MOVED("Location: " B "/b\r\n"));
+        net_answer("/a", 0.01, "HTTP/1.1 302 Moved\r\nLocation: " B "/b\r\n"
+                   "Content-Length: 70000\r\n\r\n");          /* of which none is read */
         net_answer("/b", 0.01, NET_200);
         options.max_per_second = parked ? 0 : 0.1;
         options.max_per_second_per_origin = parked ? 0.1 : 0;
@@ -808,6 +810,7 @@ static void test_a_deadline_passes_before_a_hop(void **state) {
         assert_int_equal(net_count("/a"), 1);
         assert_int_equal(seen.results[i].status, 0);    /* of the hop that was not made */
         assert_int_equal(seen.results[i].body_size, 0);
+        assert_false(seen.results[i].truncated);
         assert_int_equal(seen.results[i].attempts, 1);
     }
 }
