@@ -6078,20 +6078,41 @@ typedef enum sparp__conn_event {
 } sparp__conn_event;
 
 typedef struct sparp__conn {            /* zeroed: closed */
+    /* What every exchange touches stands together: with a thousand connections each piece of
+       memory that is looked at comes from far away. */
     sparp__timer timer;                 /* of whoever uses it: attempt, race or idle */
     sparp__conn_state state;
-    sparp__stream stream;               /* from SHAKING on */
     uint32_t     tag;                   /* index and generation: see >>reactor */
-    uint16_t     port;
+    sparp__stream stream;               /* from SHAKING on */
+    void        *user;                  /* the task that uses it, or NULL: see >>sched */
     bool         https, send_dead, wants_write, leads;
     bool         asks;                  /* `held` waits for 100 Continue, until race_due */
     bool         more;                  /* behind `out` and `held`, by sparp__conn_give */
     bool         muted, starved;        /* paused by the user: reading; writing, for want of more */
+    bool         answered;              /* a byte of the response has arrived */
+    uint16_t     port;
+    sparp__http *http;                  /* the response being read */
+    sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
+    sparp__str   out;                   /* what is left to send */
+    sparp__str   held;                  /* and what comes behind it */
     size_t       given;                 /* bytes sent since it had to wait */
+    uint64_t     bytes_out, bytes_in;   /* of this exchange */
+    int64_t      started_at, sent_at, first_at, active_at;
+    int64_t      free_at;               /* since when nothing of ours has held the peer up */
+    int64_t      race_due;              /* when the next address joins */
+    uint64_t     exchanges;             /* completed on this connection */
+    struct sparp__origin *origin;       /* see >>pool */
+    sparp__link  idle, idle_all;        /* in the pool */
+    uint64_t     idle_turn;             /* since when: see sparp.turn */
+    sparp__fault fault;
+
     const char  *host;                  /* somebody else's; lives as long as the connection */
     const sparp__way *way;              /* likewise; NULL: straight to host and port */
-    sparp__tunnel *tunnel;              /* while TUNNELING */
     sparp__session *session;            /* likewise: resumed, and replaced by a newer one */
+    sparp__tunnel *tunnel;              /* while TUNNELING */
+    sparp__buf   stash;                 /* while muted: what lay in the scratch */
+    sparp__link  paused;                /* in sparp.paused, while muted or starved */
+    int64_t      opened_at, resolved_at, connected_at, secured_at;
 
     sparp__lookup *lookup;              /* pinned while connecting by name */
     sparp__link    waiter;              /* in lookup->waiters while RESOLVING */
@@ -6103,26 +6124,6 @@ typedef struct sparp__conn {            /* zeroed: closed */
     int          racing[SPARP__RACE_MAX];       /* descriptors */
     size_t       racing_address[SPARP__RACE_MAX];
     size_t       num_racing;
-    int64_t      race_due;              /* when the next address joins */
-
-    sparp__str   out;                   /* what is left to send */
-    sparp__str   held;                  /* and what comes behind it */
-    sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
-    sparp__buf   stash;                 /* while muted: what lay in the scratch */
-    sparp__link  paused;                /* in sparp.paused, while muted or starved */
-    sparp__http *http;                  /* the response being read */
-    uint64_t     bytes_out, bytes_in;   /* of this exchange */
-    bool         answered;              /* a byte of the response has arrived */
-    uint64_t     exchanges;             /* completed on this connection */
-    int64_t      opened_at, resolved_at, connected_at, secured_at;
-    int64_t      started_at, sent_at, first_at, active_at;
-    int64_t      free_at;               /* since when nothing of ours has held the peer up */
-    sparp__fault fault;
-
-    void        *user;                  /* the task that uses it, or NULL: see >>sched */
-    struct sparp__origin *origin;       /* see >>pool */
-    sparp__link  idle, idle_all;        /* in the pool */
-    uint64_t     idle_turn;             /* since when: see sparp.turn */
 } sparp__conn;
 
 static sparp__conn_event sparp__conn_fail(sparp__conn *c, sparp_error error, int sys_error,
