@@ -949,8 +949,10 @@ SPARP_NO_TLS."
 
 #if defined(__GNUC__)
 #define SPARP__PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define SPARP__RARE __attribute__((noinline, cold))     /* its callers do without its registers */
 #else
 #define SPARP__PRINTF(text, first)
+#define SPARP__RARE
 #endif
 
 /* ============================================================================================ */
@@ -984,11 +986,12 @@ static sparp__str sparp__str_skip(sparp__str s, size_t n) {
 }
 
 static sparp__str sparp__str_trim(sparp__str s) {
-    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
-        s = sparp__str_skip(s, 1);
-    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
+    size_t n = 0;
+    while (n < s.size && (s.data[n] == ' ' || s.data[n] == '\t'))
+        n++;
+    while (s.size > n && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
         s.size--;
-    return s;
+    return n > 0 ? sparp__str_skip(s, n) : s;
 }
 
 static char sparp__ascii_lower(char c) {
@@ -1032,7 +1035,9 @@ static int sparp__hex_value(char c) {
 /* ASCII only, whatever the locale says: "I" has one lower-case form on the wire. */
 static bool sparp__str_same(sparp__str a, const char *text) {
     for (size_t i = 0; i < a.size; i++)
-        if (text[i] == '\0' || sparp__ascii_lower(a.data[i]) != sparp__ascii_lower(text[i]))
+        if (text[i] == '\0'
+            || (a.data[i] != text[i]
+                && sparp__ascii_lower(a.data[i]) != sparp__ascii_lower(text[i])))
             return false;
     return text[a.size] == '\0';
 }
@@ -1057,10 +1062,9 @@ static bool sparp__str_starts(sparp__str s, sparp__str prefix) {
 static bool sparp__str_number(sparp__str s, uint64_t max, uint64_t *out) {
     uint64_t n = 0;
     for (size_t i = 0; i < s.size; i++) {
-        if (!sparp__ascii_digit(s.data[i]))
-            return false;
-        uint64_t digit = (uint64_t)(s.data[i] - '0');
-        if (n > UINT64_MAX / 10 || digit > UINT64_MAX - n * 10)
+        unsigned digit = (unsigned char)s.data[i] - (unsigned)'0';
+        if (digit > 9 || n > UINT64_MAX / 10
+            || (n == UINT64_MAX / 10 && digit > UINT64_MAX % 10))
             return false;
         n = n * 10 + digit;
         if (n > max)
@@ -1325,7 +1329,7 @@ static void sparp__buf_reuse(sparp__env *env, sparp__buf *b) {
         sparp__buf_free(env, b);
 }
 
-static bool sparp__buf_grow(sparp__env *env, sparp__buf *b, size_t more) {
+SPARP__RARE static bool sparp__buf_grow(sparp__env *env, sparp__buf *b, size_t more) {
     if (more > (size_t)PTRDIFF_MAX - b->size)
         return false;
     size_t wanted = b->size + more;
@@ -1346,11 +1350,12 @@ static bool sparp__buf_reserve(sparp__env *env, sparp__buf *b, size_t more) {
 }
 
 static bool sparp__buf_append(sparp__env *env, sparp__buf *b, const char *data, size_t size) {
+    size_t at = b->size;
     if (!sparp__buf_reserve(env, b, size))
         return false;
+    b->size = at + size;
     if (size > 0)
-        memcpy(b->data + b->size, data, size);
-    b->size += size;
+        memcpy(b->data + at, data, size);
     return true;
 }
 
@@ -1533,6 +1538,8 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
 }
 
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
+    if (b->period == 0 && b->period_part == 0)
+        return;
     int64_t step = b->period < SPARP__NS_PER_MS ? SPARP__NS_PER_MS : 0;
     if (now - b->next > b->slack) {     /* the past is lost but for one step of 1 ms */
         b->next = now - step;
@@ -1798,30 +1805,75 @@ static const char *sparp__url_bad(sparp__str text) {
     return text.data[i] == ' ' ? "url has a raw space: write %20" : "url has a control character";
 }
 
-/* NULL, or the sentence that says what is wrong. */
-static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
-    unsigned classes = 0;               /* of all bytes together */
-    size_t end = 0;
-    memset(out, 0, sizeof *out);
+/* What all its bytes are, together. */
+static unsigned sparp__url_classes(sparp__str text) {
+    unsigned classes = 0;
     for (size_t i = 0; i < text.size; i++)
         classes |= sparp__url_class[(unsigned char)text.data[i]];
+    return classes;
+}
+
+/* What stands behind the authority. */
+static void sparp__url_tail(sparp__str tail, unsigned classes, sparp__url *out) {
+    out->plain = (classes & SPARP__URL_ENCODE) == 0;
+    out->path = tail;
+    if ((classes & SPARP__URL_HASH) == 0)
+        return;
+    const char *hash = (const char *)memchr(tail.data, '#', tail.size);
+    out->path.size = (size_t)(hash - tail.data);
+    out->fragment = sparp__str_skip(tail, out->path.size + 1);
+}
+
+/* NULL, or the sentence that says what is wrong. */
+static const char *sparp__url_parse(sparp__str text, sparp__url *out) {
+    unsigned classes = sparp__url_classes(text);
+    size_t end = 0;
+    memset(out, 0, sizeof *out);
     if ((classes & SPARP__URL_BAD) != 0)
         return sparp__url_bad(text);
-    out->plain = (classes & SPARP__URL_ENCODE) == 0;
     const char *wrong = sparp__url_scheme(&text, out);
     if (wrong != NULL)
         return wrong;
     while (end < text.size
            && (sparp__url_class[(unsigned char)text.data[end]] & SPARP__URL_END) == 0)
         end++;
-    sparp__str authority = sparp__str_make(text.data, end);
-    out->path = sparp__str_skip(text, end);
-    if ((classes & SPARP__URL_HASH) != 0) {
-        const char *hash = (const char *)memchr(text.data, '#', text.size);
-        out->path.size = (size_t)(hash - out->path.data);
-        out->fragment = sparp__str_make(hash + 1, (size_t)(text.data + text.size - hash - 1));
+    sparp__url_tail(sparp__str_skip(text, end), classes, out);
+    return sparp__url_authority(sparp__str_make(text.data, end), out);
+}
+
+/* Most urls of a run begin as the one before: that part is not looked at twice. */
+typedef struct sparp__url_memo {        /* zeroed: nothing yet */
+    char        text[96];               /* "http://host:port" */
+    size_t      size;
+    sparp__url  url;                    /* host and shown are slices of text */
+} sparp__url_memo;
+
+static void sparp__url_remember(sparp__url_memo *memo, sparp__str text, const sparp__url *url) {
+    size_t size = (size_t)(url->path.data - text.data);
+    if (size > sizeof memo->text || url->userinfo.data != NULL)
+        return;
+    memcpy(memo->text, text.data, size);
+    memo->size = size;
+    memo->url = *url;
+    memo->url.host.data = memo->text + (url->host.data - text.data);
+    memo->url.shown.data = memo->text + (url->shown.data - text.data);
+}
+
+/* The same as sparp__url_parse(), quicker. *out may point into the memo. */
+static const char *sparp__url_parse_next(sparp__url_memo *memo, sparp__str text, sparp__url *out) {
+    if (memo->size > 0 && text.size > memo->size && memcmp(text.data, memo->text, memo->size) == 0
+        && (sparp__url_class[(unsigned char)text.data[memo->size]] & SPARP__URL_END) != 0) {
+        sparp__str tail = sparp__str_skip(text, memo->size);
+        unsigned classes = sparp__url_classes(tail);
+        *out = memo->url;
+        out->fragment = sparp__str_make(NULL, 0);
+        sparp__url_tail(tail, classes, out);
+        return (classes & SPARP__URL_BAD) != 0 ? sparp__url_bad(tail) : NULL;
     }
-    return sparp__url_authority(authority, out);
+    const char *wrong = sparp__url_parse(text, out);
+    if (wrong == NULL)
+        sparp__url_remember(memo, text, out);
+    return wrong;
 }
 
 static bool sparp__url_unreserved(char c) {
@@ -2042,19 +2094,19 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     sparp__fault_clear(&h->fault);
 }
 
-static sparp__http_event sparp__http_bad(sparp__http *h, const char *what) {
+SPARP__RARE static sparp__http_event sparp__http_bad(sparp__http *h, const char *what) {
     h->state = SPARP__HTTP_BAD;
     sparp__fault_set(&h->fault, SPARP_E_PROTOCOL, 0, "not valid HTTP/1.1: %s", what);
     return SPARP__HTTP_FAILED;
 }
 
-static sparp__http_event sparp__http_no_memory(sparp__http *h) {
+SPARP__RARE static sparp__http_event sparp__http_no_memory(sparp__http *h) {
     h->state = SPARP__HTTP_BAD;
     sparp__fault_memory(&h->fault);
     return SPARP__HTTP_FAILED;
 }
 
-static sparp__http_event sparp__http_too_large(sparp__http *h, const char *what) {
+SPARP__RARE static sparp__http_event sparp__http_too_large(sparp__http *h, const char *what) {
     h->state = SPARP__HTTP_BAD;
     sparp__fault_set(&h->fault, SPARP_E_HEAD_TOO_LARGE, 0, "%s exceeds max_head_bytes (%lu)", what,
                      (unsigned long)h->max_head);
@@ -2065,6 +2117,8 @@ static sparp__http_event sparp__http_too_large(sparp__http *h, const char *what)
    to collect one. `in` is what comes next of it. */
 static sparp__http_event sparp__http_check_start(sparp__http *h, sparp__str in) {
     static const char start[] = "HTTP/1.";
+    if (h->line.size == 0 && in.size >= 7 && memcmp(in.data, start, 7) == 0)
+        return SPARP__HTTP_GO_ON;
     for (size_t i = h->line.size, k = 0; i < 7 && k < in.size; i++, k++) {
         if (in.data[k] == start[i])
             continue;
@@ -2169,9 +2223,9 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     if (!sparp__http_reserve_field(env, h, line.size))
         return sparp__http_no_memory(h);
     char *out = h->head.data + h->head.size;
-    size_t n = 0;                       /* of the name: up to the first byte that no name has */
-    while (n < line.size && (out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
-        n++;
+    size_t n = 0;                       /* of the name: up to the first byte that no name has, */
+    while ((out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
+        n++;                            /* such as the one that ends the line */
     if (n == 0 || n == line.size || line.data[n] != ':')
         return sparp__http_bad_name(h, line);
     sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
@@ -2229,6 +2283,10 @@ static sparp__http_event sparp__http_on_length(sparp__http *h, sparp__str value)
 /* RFC 9112 §9.3: 1.1 stays open unless it says close, 1.0 closes unless it says keep-alive. */
 static void sparp__http_on_connection(sparp__str value, bool *close, bool *keep) {
     sparp__str option;
+    if (value.size == 10 && memcmp(value.data, "keep-alive", 10) == 0) {
+        *keep = true;                   /* as most servers say it */
+        return;
+    }
     while (sparp__str_element(&value, &option)) {
         *close = *close || sparp__str_same(option, "close");
         *keep = *keep || sparp__str_same(option, "keep-alive");
@@ -2406,22 +2464,25 @@ static sparp__http_event sparp__http_on_chunk_byte(sparp__http *h, char c) {
     }
 }
 
+static bool sparp__http_wants(sparp__http_state state) {
+    return state != SPARP__HTTP_READY && state < SPARP__HTTP_DONE;
+}
+
 /* Eats from *in, at most up to the next event. A PIECE is a slice of what was given. */
 static sparp__http_event sparp__http_feed(sparp__env *env, sparp__http *h, sparp__str *in,
                                           sparp__str *piece) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
     while (event == SPARP__HTTP_GO_ON) {
-        if (h->state == SPARP__HTTP_DONE)
-            return SPARP__HTTP_COMPLETE;
-        if (h->state == SPARP__HTTP_BAD)
-            return SPARP__HTTP_FAILED;
-        if (h->state == SPARP__HTTP_READY) {
-            sparp__http_frame_body(h);
-            continue;
-        }
-        if (in->size == 0)
+        if (in->size == 0 && sparp__http_wants(h->state))
             return SPARP__HTTP_MORE;
         switch (h->state) {
+        case SPARP__HTTP_READY:
+            sparp__http_frame_body(h);
+            break;
+        case SPARP__HTTP_DONE:
+            return SPARP__HTTP_COMPLETE;
+        case SPARP__HTTP_BAD:
+            return SPARP__HTTP_FAILED;
         case SPARP__HTTP_STATUS:
         case SPARP__HTTP_FIELD:
         case SPARP__HTTP_TRAILER:
@@ -3525,11 +3586,13 @@ static const sparp_field *sparp__fields_in(const sparp_field *list, size_t count
     return NULL;
 }
 
-static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
-    if (fields->num_own + fields->num_run == 0)
-        return NULL;
+static const sparp_field *sparp__fields_search(const sparp__fields *fields, const char *name) {
     const sparp_field *own = sparp__fields_in(fields->own, fields->num_own, name);
     return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
+}
+
+static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
+    return fields->num_own + fields->num_run > 0 ? sparp__fields_search(fields, name) : NULL;
 }
 
 static const char *sparp__request_check_value(const char *value) {
@@ -3842,7 +3905,8 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
-                                 const sparp_options *o, sparp__fault *fault) {
+                                 const sparp_options *o, sparp__url_memo *memo,
+                                 sparp__fault *fault) {
     sparp__url url;
     sparp__fields fields;
     sparp_request in = *user;
@@ -3856,7 +3920,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
         in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
     if (!sparp__request_check(&in, framed, fault))
         wrong = fault->detail;
-    else if ((wrong = sparp__url_parse(sparp__str_of(in.url), &url)) != NULL)
+    else if ((wrong = sparp__url_parse_next(memo, sparp__str_of(in.url), &url)) != NULL)
         sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
     if (wrong != NULL) {
         bool secret = in.url != NULL && strchr(in.url, '@') != NULL;
@@ -7574,6 +7638,7 @@ struct sparp {
     int64_t       permit_at;            /* when permit() is to be asked again */
     uint64_t      next_in_order;
     struct sparp__inflate *inflaters;   /* not in use */
+    sparp__url_memo url_memo;
     sparp__request spare;               /* where the next hop of a request is made */
     sparp__buf    target;               /* and its url */
     sparp__task  *shown;                /* its result is in the user's hands */
@@ -8715,9 +8780,9 @@ static const char *sparp__sched_decoded(const sparp__task *t) {
 /* The head says that a body follows, which we want. False: no memory to decode it. */
 static bool sparp__sched_expect_body(sparp *run, sparp__task *t) {
 #if SPARP__ZLIB
-    const char *coding = sparp__judge_header(&t->http, "content-encoding");
-    if (run->options.compressed && coding != NULL
-        && sparp__inflate_wants(sparp__str_of(coding)))
+    const char *coding = run->options.compressed
+        ? sparp__judge_header(&t->http, "content-encoding") : NULL;
+    if (coding != NULL && sparp__inflate_wants(sparp__str_of(coding)))
         return sparp__sched_begin_inflating(run, t, coding);
 #else
     (void)run;
@@ -9226,7 +9291,8 @@ static void sparp__sched_accept(sparp *run, sparp__task *t, const sparp_request 
     t->deadline = SPARP__NEVER;
     t->pulled_at = t->queued_at = run->now;
     t->rate_mark = sparp__sched_rate_blocked(run);
-    bool ok = sparp__request_build(&run->env, &t->request, in, &run->options, &t->fault);
+    bool ok = sparp__request_build(&run->env, &t->request, in, &run->options, &run->url_memo,
+                                   &t->fault);
     if (ok) {
         t->origin = sparp__sched_get_origin(run, t->request.host, t->request.port,
                                             t->request.https);
@@ -9366,7 +9432,7 @@ static void sparp__sched_give_up_sleepers(sparp *run) {
 }
 
 /* Carries out what was asked for in callbacks. */
-static void sparp__sched_check_stop(sparp *run) {
+SPARP__RARE static void sparp__sched_obey(sparp *run) {
     sparp__link *link;
     while (run->cancels.size > 0) {
         uint64_t index;
@@ -9405,6 +9471,11 @@ static void sparp__sched_check_stop(sparp *run) {
         while ((link = sparp__list_pop_front(&run->fresh)) != NULL)
             sparp__sched_give_up(run, SPARP__OWNER(sparp__task, link, link));
     }
+}
+
+static void sparp__sched_check_stop(sparp *run) {
+    if (run->cancels.size > 0 || run->stop_pending)
+        sparp__sched_obey(run);
 }
 
 /* --- one turn -------------------------------------------------------------------------------- */
@@ -10674,6 +10745,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
+#undef SPARP__RARE
 #undef SPARP__FOLLOW_NS
 #undef SPARP__ASK_NS
 #undef SPARP__GIVE_MAX

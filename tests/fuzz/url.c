@@ -185,12 +185,14 @@ static void check_host(const char *host) {
 static void check_shown(const sparp__request *r, const char *shown, bool with_fragment) {
     static sparp__request again;
     sparp__fault fault;
+    sparp__url_memo memo;
     sparp_request plain;
+    memset(&memo, 0, sizeof memo);
     memset(&fault, 0, sizeof fault);
     memset(&plain, 0, sizeof plain);
     plain.url = shown;
     plain.method = sparp__request_method(r);
-    CHECK(sparp__request_build(&env, &again, &plain, &options, &fault), "%s: %s", shown,
+    CHECK(sparp__request_build(&env, &again, &plain, &options, &memo, &fault), "%s: %s", shown,
           fault.detail);
     CHECK(strcmp(with_fragment ? sparp__request_final_url(&again) : sparp__request_url(&again),
                  shown) == 0, "%s, then %s", shown, sparp__request_url(&again));
@@ -249,11 +251,38 @@ static bool within(sparp__str part, const char *text, size_t size) {
         : part.data >= text && part.data + part.size <= text + size;
 }
 
+static bool same(sparp__str a, sparp__str b) {
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* What came before makes no difference: a part of the same bytes, or all of them. */
+static void check_next(const char *text, size_t size, size_t before, const sparp__url *url,
+                       const char *wrong) {
+    sparp__url_memo memo;
+    memset(&memo, 0, sizeof memo);
+    for (int i = 0; i < 3; i++) {
+        sparp__url next;
+        size_t n = i == 0 ? before : size;
+        const char *again = sparp__url_parse_next(&memo, sparp__str_make(text, n), &next);
+        if (i == 0)
+            continue;
+        CHECK(again == wrong || (again != NULL && wrong != NULL && strcmp(again, wrong) == 0),
+              "%s, %s", again != NULL ? again : "taken", wrong != NULL ? wrong : "taken");
+        CHECK(wrong != NULL
+              || (same(next.userinfo, url->userinfo) && same(next.host, url->host)
+                  && same(next.path, url->path) && same(next.fragment, url->fragment)
+                  && same(next.shown, url->shown) && next.port == url->port
+                  && next.https == url->https && next.ipv6 == url->ipv6
+                  && next.plain == url->plain), "%.*s", (int)size, text);
+    }
+}
+
 /* Bytes of any kind, without a NUL behind them. */
 static void check_parser(const uint8_t *data, size_t size) {
     char *text = fuzz_copy(data, size);
     sparp__url url;
     const char *wrong = sparp__url_parse(sparp__str_make(text, size), &url);
+    check_next(text, size, size > 0 ? data[size / 2] % size : 0, &url, wrong);
     if (wrong != NULL) {
         CHECK(wrong[0] != '\0', "refused without a reason");
     } else {
@@ -270,13 +299,15 @@ static void check_parser(const uint8_t *data, size_t size) {
 static void check_build(sparp_request *in, size_t fail_at, bool keep_body) {
     static sparp__request r;
     sparp__fault fault;
+    sparp__url_memo memo;
     const char *body = in->json != NULL ? in->json : (const char *)in->body;
     uint64_t length = in->read_body != NULL && in->body_size == 0 ? UINT64_MAX
         : body != NULL ? strlen(body) : in->body_size;
+    memset(&memo, 0, sizeof memo);
     memset(&fault, 0, sizeof fault);
     memory.counted.calls = 0;
     memory.counted.fail_at = fail_at;
-    bool ok = sparp__request_build(&env, &r, in, &options, &fault);
+    bool ok = sparp__request_build(&env, &r, in, &options, &memo, &fault);
     memory.counted.fail_at = 0;
     CHECK(ok == (fault.error == SPARP_E_OK), "error %d", fault.error);
     CHECK(ok || fault.error == SPARP_E_BAD_REQUEST

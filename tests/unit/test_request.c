@@ -26,6 +26,7 @@ static sparp__env env;
 static test_memory memory;
 static sparp__request built;
 static sparp__fault fault;
+static sparp__url_memo memo;
 
 static int begin(void **state) {
     memset(&env, 0, sizeof env);
@@ -43,12 +44,37 @@ static int end(void **state) {
     return test_teardown(state);
 }
 
+/* The second url with the same beginning takes another way: nothing may differ. */
+static void check_the_same_again(const sparp_request *request, const sparp_options *options,
+                                 bool ok) {
+    sparp__request again;
+    sparp__fault second;
+    memset(&again, 0, sizeof again);
+    memset(&second, 0, sizeof second);
+    assert_int_equal(sparp__request_build(&env, &again, request, options, &memo, &second), ok);
+    if (!ok) {
+        assert_int_equal(second.error, fault.error);
+        assert_string_equal(second.detail, fault.detail);
+    } else {
+        assert_int_equal(again.image.size, built.image.size);
+        assert_memory_equal(again.image.data, built.image.data, built.image.size);
+        assert_string_equal(again.host, built.host);
+        assert_int_equal(again.port, built.port);
+        assert_int_equal(again.https, built.https);
+    }
+    sparp__buf_free(&env, &again.image);
+}
+
 static bool build_with(const sparp_request *request, const sparp_field *run, size_t num_run) {
     sparp_options options;
     memset(&options, 0, sizeof options);
     options.headers = run;
     options.num_headers = num_run;
-    return sparp__request_build(&env, &built, request, &options, &fault);
+    memset(&memo, 0, sizeof memo);
+    bool ok = sparp__request_build(&env, &built, request, &options, &memo, &fault);
+    if (memory.fail_at == 0)
+        check_the_same_again(request, &options, ok);
+    return ok;
 }
 
 static bool build(const sparp_request *request) {

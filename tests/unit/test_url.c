@@ -178,6 +178,51 @@ static void check_slice(sparp__str s, const char *text, const char *url) {
           "\"%s\": \"%.*s\", not \"%s\"", url, (int)s.size, s.size > 0 ? s.data : "", text);
 }
 
+static bool same_slice(sparp__str a, sparp__str b) {
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* As the library asks: after all the urls before, and after the same one. It makes no difference. */
+static const char *parse(sparp__str text, sparp__url *url) {
+    static sparp__url_memo memo;
+    const char *wrong = sparp__url_parse(text, url);
+    for (int i = 0; i < 2; i++) {
+        sparp__url next;
+        const char *again = sparp__url_parse_next(&memo, text, &next);
+        CHECK(again == wrong || (again != NULL && wrong != NULL && strcmp(again, wrong) == 0),
+              "%.*s: %s", (int)text.size, text.data, again != NULL ? again : "taken");
+        if (wrong != NULL)
+            continue;
+        CHECK(same_slice(next.userinfo, url->userinfo) && same_slice(next.host, url->host)
+              && same_slice(next.path, url->path) && same_slice(next.fragment, url->fragment)
+              && same_slice(next.shown, url->shown), "%.*s", (int)text.size, text.data);
+        CHECK((next.fragment.data == NULL) == (url->fragment.data == NULL), "%.*s",
+              (int)text.size, text.data);
+        CHECK(next.port == url->port && next.https == url->https && next.ipv6 == url->ipv6
+              && next.plain == url->plain, "%.*s", (int)text.size, text.data);
+    }
+    return wrong;
+}
+
+/* What begins in the same way is not the same yet. */
+static void test_one_after_the_other(void **state) {
+    (void)state;
+    static const char *const urls[] = {
+        "http://a.b", "http://a.bc", "http://a.b/c", "http://a.b?c", "http://a.b#c", "http://a.b/#",
+        "http://a.b:80/", "http://a.b:8", "http://a.b:80", "http://a.b:801/", "http://a.b:80x/",
+        "http://a.b@c/", "http://a.b:80@c/", "http://a.b\\c/", "https://a.b/", "http://a.b/ ",
+        "http://a.b/\x01", "http://a.b/\"", "HTTP://a.b/", "http://A.b/", "http://[::1]/",
+        "http://[::1]:8/", "http://[::1]8/", "http://[::1", "http://u@a.b/", "http://@a.b/",
+        "http://" FIFTY FIFTY TEN "/x", "http://a"
+    };
+    for (size_t i = 0; i < COUNT_OF(urls); i++)
+        for (size_t k = 0; k < COUNT_OF(urls); k++) {
+            sparp__url url;
+            parse(sparp__str_of(urls[i]), &url);
+            parse(sparp__str_of(urls[k]), &url);
+        }
+}
+
 static void test_taken(void **state) {
     (void)state;
     test_guard guard = test_guard_make(1000);
@@ -185,7 +230,7 @@ static void test_taken(void **state) {
         sparp__url url;
         size_t size = strlen(taken[i].url);
         const char *copy = test_guard_put(&guard, taken[i].url, size);
-        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        const char *wrong = parse(sparp__str_make(copy, size), &url);
         CHECK(wrong == NULL, "\"%s\": %s", taken[i].url, wrong);
         check_slice(url.userinfo, taken[i].userinfo, taken[i].url);
         check_slice(url.host, taken[i].host, taken[i].url);
@@ -204,7 +249,7 @@ static void test_refused(void **state) {
         sparp__url url;
         size_t size = strlen(refused[i].url);
         const char *copy = test_guard_put(&guard, refused[i].url, size);
-        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        const char *wrong = parse(sparp__str_make(copy, size), &url);
         CHECK(wrong != NULL && strcmp(wrong, refused[i].sentence) == 0, "\"%s\": %s",
               refused[i].url, wrong != NULL ? wrong : "taken");
     }
@@ -219,7 +264,7 @@ static void test_prefixes(void **state) {
         for (size_t size = 0; size <= strlen(taken[i].url); size++) {
             sparp__url url;
             const char *copy = test_guard_put(&guard, taken[i].url, size);
-            if (sparp__url_parse(sparp__str_make(copy, size), &url) != NULL)
+            if (parse(sparp__str_make(copy, size), &url) != NULL)
                 continue;
             CHECK(url.host.size > 0 && url.host.data >= copy
                   && url.host.data + url.host.size <= copy + size, "\"%s\"", taken[i].url);
@@ -262,7 +307,7 @@ static void test_host_bytes(void **state) {
             memmove(text + 7, text + 8, sizeof text - 8);
         size_t size = sizeof text - 1 - (first ? 1 : 0);
         const char *copy = test_guard_put(&guard, text, size);
-        const char *wrong = sparp__url_parse(sparp__str_make(copy, size), &url);
+        const char *wrong = parse(sparp__str_make(copy, size), &url);
         const char *wanted = host_verdict(byte, first);
         CHECK(wrong == wanted || (wrong != NULL && wanted != NULL && strcmp(wrong, wanted) == 0),
               "byte %d: %s, not %s", byte, wrong != NULL ? wrong : "taken",
@@ -281,7 +326,7 @@ static void test_path_bytes(void **state) {
         sparp__url url;
         text[9] = (char)byte;
         const char *copy = test_guard_put(&guard, text, sizeof text - 1);
-        const char *wrong = sparp__url_parse(sparp__str_make(copy, sizeof text - 1), &url);
+        const char *wrong = parse(sparp__str_make(copy, sizeof text - 1), &url);
         if (byte <= 0x20 || byte == 0x7F) {
             CHECK(wrong != NULL && strcmp(wrong, byte == ' ' ? SPACE : CONTROL) == 0, "%d", byte);
             continue;
@@ -312,7 +357,7 @@ static void test_ports(void **state) {
         char text[32];
         sparp__url url;
         snprintf(text, sizeof text, "http://a:%d/", port);
-        const char *wrong = sparp__url_parse(sparp__str_of(text), &url);
+        const char *wrong = parse(sparp__str_of(text), &url);
         CHECK((wrong == NULL) == (port >= 1 && port <= 65535), "%s", text);
         CHECK(wrong != NULL || url.port == port, "%s", text);
     }
@@ -621,7 +666,8 @@ static void test_resolved_without_memory(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        TEST(test_taken), TEST(test_refused), TEST(test_prefixes), TEST(test_host_bytes),
+        TEST(test_one_after_the_other), TEST(test_taken), TEST(test_refused),
+        TEST(test_prefixes), TEST(test_host_bytes),
         TEST(test_path_bytes), TEST(test_unreserved), TEST(test_ports), TEST(test_resolved),
         TEST(test_resolved_again), TEST(test_resolved_long), TEST(test_resolved_dice),
         TEST(test_resolved_without_memory),
