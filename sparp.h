@@ -4063,6 +4063,7 @@ static const char *sparp__request_method(const sparp__request *r) {
 #define SPARP__READABLE 1u
 #define SPARP__WRITABLE 2u
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
+#define SPARP__REACTOR_EVENTS 256       /* taken at once */
 
 /* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
 static int sparp__reactor_failure(void) {
@@ -4075,50 +4076,12 @@ typedef struct sparp__event {
     unsigned ready;                     /* SPARP__READABLE, ... */
 } sparp__event;
 
-#if SPARP__EPOLL || SPARP__KQUEUE
-
 #if SPARP__EPOLL
-typedef struct epoll_event sparp__kernel_event;
-#else
-typedef struct kevent sparp__kernel_event;
-#endif
 
 typedef struct sparp__reactor {         /* zeroed: closed */
-    int    fd;
-    bool   is_open;
-    sparp__kernel_event *events;        /* what a wait takes, as the kernel writes it */
-    size_t room;
+    int fd;
+    bool is_open;
 } sparp__reactor;
-
-/* Room for `count` events at once. */
-static bool sparp__reactor_reserve(sparp__env *env, sparp__reactor *r, size_t count) {
-    if (count <= r->room)
-        return true;
-    void *events = sparp__env_realloc(env, r->events, r->room * sizeof *r->events,
-                                      count * sizeof *r->events);
-    if (events == NULL)
-        return false;
-    r->events = (sparp__kernel_event *)events;
-    r->room = count;
-    return true;
-}
-
-static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
-    if (r->is_open)
-        SPARP__SYS_CLOSE(r->fd);
-    r->is_open = false;
-    sparp__env_free(env, r->events, r->room * sizeof *r->events);
-    r->events = NULL;
-    r->room = 0;
-}
-
-static int sparp__reactor_poll_fd(const sparp__reactor *r) {
-    return r->fd;
-}
-
-#endif
-
-#if SPARP__EPOLL
 
 static const char *sparp__reactor_name(void) {
     return "epoll";
@@ -4128,6 +4091,17 @@ static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
     (void)env;
     r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
     return r->is_open = r->fd >= 0;
+}
+
+static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    if (r->is_open)
+        SPARP__SYS_CLOSE(r->fd);
+    r->is_open = false;
+}
+
+static int sparp__reactor_poll_fd(const sparp__reactor *r) {
+    return r->fd;
 }
 
 static bool sparp__reactor_ctl(sparp__reactor *r, int how, int fd, uint32_t tag, unsigned want) {
@@ -4161,13 +4135,14 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
     sparp__reactor_ctl(r, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
-/* How many, of at most `max`, for which there is room; -1, with errno: it cannot work. */
+/* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    int n = SPARP__SYS_EPOLL_WAIT(r->fd, r->events, (int)max, timeout_ms);
+    struct epoll_event events[SPARP__REACTOR_EVENTS];
+    int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
     for (int i = 0; i < n; i++) {
-        uint32_t e = r->events[i].events;
-        out[i].fd = (int)(uint32_t)r->events[i].data.u64;
-        out[i].tag = (uint32_t)(r->events[i].data.u64 >> 32);
+        uint32_t e = events[i].events;
+        out[i].fd = (int)(uint32_t)events[i].data.u64;
+        out[i].tag = (uint32_t)(events[i].data.u64 >> 32);
         out[i].ready = (e & (uint32_t)EPOLLIN ? SPARP__READABLE : 0u)
             | (e & (uint32_t)EPOLLOUT ? SPARP__WRITABLE : 0u)
             | (e & (uint32_t)(EPOLLERR | EPOLLHUP) ? SPARP__HANGUP : 0u);
@@ -4177,6 +4152,11 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 
 #elif SPARP__KQUEUE
 
+typedef struct sparp__reactor {         /* zeroed: closed */
+    int fd;
+    bool is_open;
+} sparp__reactor;
+
 static const char *sparp__reactor_name(void) {
     return "kqueue";
 }
@@ -4185,6 +4165,17 @@ static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
     (void)env;
     r->fd = SPARP__SYS_KQUEUE();
     return r->is_open = r->fd >= 0;
+}
+
+static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    if (r->is_open)
+        SPARP__SYS_CLOSE(r->fd);
+    r->is_open = false;
+}
+
+static int sparp__reactor_poll_fd(const sparp__reactor *r) {
+    return r->fd;
 }
 
 /* One filter on or off. Room in the event list makes errors come back as events, so that one
@@ -4225,18 +4216,18 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
     sparp__reactor_remove(r, fd);
 }
 
-/* How many, of at most `max`, for which there is room; -1, with errno: it cannot work. */
+/* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
+    struct kevent events[SPARP__REACTOR_EVENTS];
     struct timespec t;
     t.tv_sec = timeout_ms / 1000;
     t.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
-    int n = SPARP__SYS_KEVENT(r->fd, NULL, 0, r->events, (int)max, timeout_ms < 0 ? NULL : &t);
+    int n = SPARP__SYS_KEVENT(r->fd, NULL, 0, events, (int)max, timeout_ms < 0 ? NULL : &t);
     for (int i = 0; i < n; i++) {
-        const struct kevent *e = &r->events[i];
-        out[i].fd = (int)e->ident;
-        out[i].tag = (uint32_t)(uintptr_t)e->udata;
-        out[i].ready = e->filter == EVFILT_WRITE ? SPARP__WRITABLE : SPARP__READABLE;
-        if ((e->flags & EV_EOF) != 0)
+        out[i].fd = (int)events[i].ident;
+        out[i].tag = (uint32_t)(uintptr_t)events[i].udata;
+        out[i].ready = events[i].filter == EVFILT_WRITE ? SPARP__WRITABLE : SPARP__READABLE;
+        if ((events[i].flags & EV_EOF) != 0)
             out[i].ready |= SPARP__HANGUP;
     }
     return n >= 0 ? n : sparp__reactor_failure();
@@ -4258,13 +4249,6 @@ static const char *sparp__reactor_name(void) {
 static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
     (void)env;
     (void)r;
-    return true;
-}
-
-static bool sparp__reactor_reserve(sparp__env *env, sparp__reactor *r, size_t count) {
-    (void)env;
-    (void)r;
-    (void)count;
     return true;
 }
 
@@ -7644,9 +7628,7 @@ struct sparp {
     sparp__heap   timers;               /* of connections */
     uint64_t      turn;                 /* counts sparp_step() */
     int           shakes;               /* handshake steps in this turn */
-    sparp__event *events;               /* of this turn; room for one of each connection, and more */
-    size_t        events_room;
-    bool          saw_all_events;       /* there was room for all of them */
+    bool          saw_all_events;       /* of this turn: there was room for all of them */
 
     sparp__list   fresh, again, parked, flying, paced, ready, kept, unused;     /* tasks */
     sparp__heap   sleeping, in_order;   /* tasks */
@@ -7988,31 +7970,9 @@ static bool sparp__sched_drop_oldest_idle(sparp *run) {
     return true;
 }
 
-#define SPARP__CONNS_MIN 64             /* places for connections, to begin with */
-
-/* So that one look tells of every connection: what it does not mention is still good. Those that
-   connect may have more than one socket each, hence half as many again. */
-static bool sparp__sched_reserve_events(sparp *run, size_t num_conns) {
-    size_t to = num_conns + num_conns / 2;
-    if (to <= run->events_room)
-        return true;
-    if (!sparp__reactor_reserve(&run->env, &run->net.reactor, to))
-        return false;
-    void *events = sparp__env_realloc(&run->env, run->events, run->events_room * sizeof *run->events,
-                                      to * sizeof *run->events);
-    if (events == NULL)
-        return false;
-    run->events = (sparp__event *)events;
-    run->events_room = to;
-    return true;
-}
-
 static sparp__conn *sparp__sched_grow_conns(sparp *run) {
     if (run->num_conns == run->conns_capacity) {
-        size_t to = run->conns_capacity * 2 < SPARP__CONNS_MIN ? SPARP__CONNS_MIN
-                                                               : run->conns_capacity * 2;
-        if (!sparp__sched_reserve_events(run, to))
-            return NULL;
+        size_t to = run->conns_capacity * 2 < 64 ? 64 : run->conns_capacity * 2;
         void *conns = sparp__env_realloc(&run->env, run->conns,
                                          run->conns_capacity * sizeof *run->conns,
                                          to * sizeof *run->conns);
@@ -8043,7 +8003,8 @@ static sparp__conn *sparp__sched_new_conn(sparp *run) {
 
 /* An idle connection that is still good. One that was idle when this turn's events were asked
    for, and is not among them, is: neither EOF nor stray bytes have come. Where that was not said
-   (it has become idle since, say) the socket itself is asked, for one more system call. */
+   (too many events at once, or it was a while ago) the socket itself is asked, for one more system
+   call. */
 static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *origin) {
     sparp__conn *c;
     while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
@@ -9874,39 +9835,39 @@ static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
 }
 
 /* Waits, and closes what went bad while idle. How many events there are; -1: it cannot work. */
-static int sparp__sched_look(sparp *run, int wait_ms) {
-    int n = sparp__reactor_wait(&run->net.reactor, wait_ms, run->events, run->events_room);
-    run->saw_all_events = n >= 0 && (size_t)n < run->events_room;
+static int sparp__sched_look(sparp *run, int wait_ms, sparp__event *events) {
+    int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
+    run->saw_all_events = n >= 0 && n < SPARP__REACTOR_EVENTS;
     run->now = sparp__env_now();
     for (int i = 0; i < n; i++)
-        sparp__sched_drop_if_idle(run, &run->events[i]);
+        sparp__sched_drop_if_idle(run, &events[i]);
     return n;
 }
 
 /* What has arrived, and the timers. */
-static void sparp__sched_handle(sparp *run, int num_events) {
+static void sparp__sched_handle(sparp *run, const sparp__event *events, int num_events) {
     run->shakes = 0;
     run->saw_all_events = false;        /* callbacks take their time: it was a while ago */
     for (int i = 0; i < num_events; i++) {
-        sparp__event e = run->events[i];        /* the array may grow meanwhile */
-        if (e.tag == SPARP__WAKE_TAG)
+        if (events[i].tag == SPARP__WAKE_TAG)
             sparp__sched_run_lookups(run);
         else
-            sparp__sched_on_event(run, &e);
+            sparp__sched_on_event(run, &events[i]);
     }
     sparp__sched_run_timers(run);
 }
 
 /* One turn: look; start what can be started, on connections now known to be good; then the rest. */
 static void sparp__sched_turn(sparp *run, int wait_ms) {
-    int n = sparp__sched_look(run, wait_ms);
+    sparp__event events[SPARP__REACTOR_EVENTS];
+    int n = sparp__sched_look(run, wait_ms, events);
     if (n < 0) {
         sparp__fault_set(&run->fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
                          strerror(errno));
         sparp__sched_fail(run);
     }
     sparp__sched_admit(run);
-    sparp__sched_handle(run, n);
+    sparp__sched_handle(run, events, n);
     run->over = run->input_done && !sparp__sched_work_left(run);
     sparp__sched_progress(run, run->over);
 }
@@ -9981,8 +9942,6 @@ static bool sparp__run_connect(sparp *run, sparp__fault *fault) {
     if (!sparp__reactor_open(&run->env, &run->net.reactor))
         return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
                                 strerror(errno));
-    if (!sparp__sched_reserve_events(run, SPARP__CONNS_MIN))
-        return sparp__fault_memory(fault);
     if (!sparp__resolver_open(&run->net.resolver, fault))
         return false;
     if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
@@ -10040,7 +9999,6 @@ static void sparp__run_free(sparp *run) {
     for (size_t i = 0; i < run->num_conns; i++)
         sparp__env_free(&env, run->conns[i], sizeof *run->conns[i]);
     sparp__env_free(&env, run->conns, run->conns_capacity * sizeof *run->conns);
-    sparp__env_free(&env, run->events, run->events_room * sizeof *run->events);
     sparp__run_free_origins(run);
     sparp__heap_free(&env, &run->timers);
     sparp__heap_free(&env, &run->sleeping);
@@ -10106,14 +10064,15 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
 static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp *run = w->run;
+    sparp__event events[SPARP__REACTOR_EVENTS];
     for (;;) {
         int wait_ms = sparp__sched_wait_ms(run, sparp__env_now());
         run->turn++;
-        int n = sparp__sched_look(run, wait_ms);
+        int n = sparp__sched_look(run, wait_ms, events);
         if (sparp__worker_take_messages(w))
             return NULL;
         sparp__sched_release_paced(run);
-        sparp__sched_handle(run, n);
+        sparp__sched_handle(run, events, n);
     }
 }
 
