@@ -6991,6 +6991,13 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
 #define SPARP__IDLE_NS (15 * SPARP__NS_PER_S)       /* if the server does not say */
 #define SPARP__IDLE_MAX_S 60                        /* if it does */
 
+/* Three clocks that run together, or how far each went: ns. */
+typedef struct sparp__spell {
+    int64_t time;
+    int64_t rate;                       /* ... while the rate held everybody back */
+    int64_t shut;                       /* ... while this origin's gate was closed */
+} sparp__spell;
+
 typedef struct sparp__origin {          /* scheme, host and port */
     struct sparp__origin *chain;
     sparp__list idle;                   /* of conns, the last used first */
@@ -7003,7 +7010,7 @@ typedef struct sparp__origin {          /* scheme, host and port */
     sparp__gate gate;
     sparp__list parked;                 /* tasks that wait for the gate, by .paced */
     bool        letting;                /* one of them is on its way: the next one after it */
-    int64_t     let_at, let;            /* since when, and for how long before that: ns */
+    sparp__spell let_at, let;           /* since when, and how much before that */
     sparp__timer timer;                 /* when the gate lets the next one through */
     char        host[SPARP__HOST_MAX + 1];
 } sparp__origin;
@@ -7348,11 +7355,10 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int64_t           phase_ns[SPARP_PHASE_COUNT];
     int64_t           pulled_at, queued_at, started_at, held_at, deadline, ended_at;
     int64_t           elapsed, waited[SPARP_WAIT_COUNT];
-    int64_t           parked_at, parked;        /* since when; for how long since it was queued */
+    int64_t           parked;           /* for how long since it was queued */
     bool              let_go;           /* by its origin; not started yet */
     int64_t           rate_mark;        /* see sparp.rate_blocked */
-    int64_t           rate_parked;      /* the same when it was parked, */
-    int64_t           shut_mark, let_mark;      /* and the gate's and the origin's then */
+    sparp__spell      parked_at, let_mark;      /* and, of its origin, let */
     /* What is here was large to clear, or has buffers: sparp__task_reset() does it one by one. */
     sparp__request    request;
     sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
@@ -7897,29 +7903,53 @@ static void sparp__sched_count_pause(sparp *run, sparp__task *t) {
     t->queued_at = run->now;
 }
 
-/* For how long one that this origin had let go has waited for a slot or a token, in all. */
-static int64_t sparp__sched_let(const sparp *run, const sparp__origin *o) {
-    return o->let + (o->letting ? run->now - o->let_at : 0);
+static sparp__spell sparp__sched_clocks(const sparp *run, const sparp__origin *o) {
+    sparp__spell s;
+    s.time = run->now;
+    s.rate = sparp__sched_rate_blocked(run);
+    s.shut = sparp__gate_shut(&o->gate, run->now);
+    return s;
+}
+
+static sparp__spell sparp__sched_since(const sparp *run, const sparp__origin *o,
+                                       sparp__spell then) {
+    sparp__spell s = sparp__sched_clocks(run, o);
+    s.time -= then.time;
+    s.rate -= then.rate;
+    s.shut -= then.shut;
+    return s;
+}
+
+/* How long those that this origin had let go have waited for a slot or a token, in all. */
+static sparp__spell sparp__sched_let(const sparp *run, const sparp__origin *o) {
+    sparp__spell let = o->let;
+    if (o->letting) {
+        sparp__spell now = sparp__sched_since(run, o, o->let_at);
+        let.time += now.time;
+        let.rate += now.rate;
+        let.shut += now.shut;
+    }
+    return let;
 }
 
 /* Takes a parked request out of both its lists. Those behind one that was let go wait for what
    that one waits for. */
 static void sparp__sched_unlink_parked(sparp *run, sparp__task *t) {
     sparp__origin *o = t->origin;
-    int64_t parked = run->now - t->parked_at;
-    int64_t blocked = sparp__sched_rate_blocked(run) - t->rate_parked;
+    sparp__spell parked = sparp__sched_since(run, o, t->parked_at);
+    sparp__spell let = sparp__sched_let(run, o);
     sparp__list_remove(&run->parked, &t->link);
     sparp__list_remove(&o->parked, &t->paced);
-    int64_t behind = sparp__min(parked, sparp__sched_let(run, o) - t->let_mark);
-    int64_t by_rate = sparp__min(behind, blocked);
-    int64_t shut = sparp__min(parked - behind,
-                              sparp__gate_shut(&o->gate, run->now) - t->shut_mark);
-    t->parked += parked;
-    t->rate_mark += blocked;
+    int64_t behind = sparp__min(parked.time, let.time - t->let_mark.time);
+    int64_t by_rate = sparp__min(behind, let.rate - t->let_mark.rate);
+    int64_t shut = sparp__min(parked.time - behind,
+                              parked.shut - (let.shut - t->let_mark.shut));
+    t->parked += parked.time;
+    t->rate_mark += parked.rate;
     sparp__sched_count_wait(run, t, SPARP_WAIT_GATE, shut);
     sparp__sched_count_wait(run, t, SPARP_WAIT_RATE, by_rate);
     sparp__sched_count_wait(run, t, SPARP_WAIT_SLOT, behind - by_rate);
-    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked - shut - behind);
+    sparp__sched_count_wait(run, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
 }
 
 /* The time in the queues, by what it was spent on: parked times have been counted, of the rest
@@ -8193,7 +8223,7 @@ static void sparp__sched_look_at_origin(sparp *run, sparp__origin *o) {
     sparp__sched_unlink_parked(run, t);
     t->state = SPARP__TASK_AGAIN;
     t->let_go = o->letting = true;
-    o->let_at = run->now;
+    o->let_at = sparp__sched_clocks(run, o);
     sparp__list_push_back(&run->again, &t->link);
 }
 
@@ -8213,10 +8243,8 @@ static bool sparp__sched_unlink_queued(sparp *run, sparp__list *queue, sparp__ta
 static void sparp__sched_park(sparp *run, sparp__task *t, bool first) {
     sparp__origin *o = t->origin;
     t->state = SPARP__TASK_PARKED;
-    t->parked_at = run->now;
-    t->shut_mark = sparp__gate_shut(&o->gate, run->now);
+    t->parked_at = sparp__sched_clocks(run, o);
     t->let_mark = sparp__sched_let(run, o);
-    t->rate_parked = sparp__sched_rate_blocked(run);
     sparp__list_push_back(&run->parked, &t->link);
     if (first)
         sparp__list_push_front(&o->parked, &t->paced);
@@ -9521,6 +9549,15 @@ static bool sparp__sched_ask_permit(sparp *run, const sparp__task *t) {
     return false;
 }
 
+/* A slot is free and somebody wants it: does the rate say no? Then the time counts as its own. */
+static bool sparp__sched_rate_blocks(sparp *run) {
+    if (sparp__sched_rate_wait(run) <= 0 && run->permit_at <= run->now)
+        return false;
+    if (run->rate_blocked_at == 0)
+        run->rate_blocked_at = run->now;
+    return true;
+}
+
 static void sparp__sched_admit(sparp *run) {
     if (run->rate_blocked_at != 0)
         run->rate_blocked += run->now - run->rate_blocked_at;
@@ -9532,10 +9569,8 @@ static void sparp__sched_admit(sparp *run) {
         sparp__sched_check_stop(run);
         if (!sparp__sched_may_start(run))
             return;
-        if (sparp__sched_rate_wait(run) > 0 || run->permit_at > run->now) {
-            run->rate_blocked_at = run->now;
+        if (sparp__sched_rate_blocks(run))
             return;
-        }
         sparp__list *queue = run->again.count > 0 ? &run->again : &run->fresh;
         sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
         sparp__origin *o = t->origin;
@@ -9868,6 +9903,8 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
     }
     sparp__sched_admit(run);
     sparp__sched_handle(run, events, n);
+    if (sparp__sched_may_start(run))    /* since now, not since the next turn */
+        sparp__sched_rate_blocks(run);
     run->over = run->input_done && !sparp__sched_work_left(run);
     sparp__sched_progress(run, run->over);
 }

@@ -2660,6 +2660,66 @@ static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
 }
 
 /* It has waited, also when it never starts. */
+/* The same for the one behind it in the same queue: what it waits for is what that one waits for,
+   from when it was let go, not from when it was parked. */
+static void test_nor_that_of_the_next(void **state) {
+    (void)state;
+    static const change one_slot[] = {{0.95, 1, 0}};
+    net.server = town;
+    net_answer("/a", 0.01, BUSY("Retry-After: 1\r\n"));
+    net_answer("/a", 0.01, NET_200);
+    net_answer("/b", 0.01, NET_200);
+    net_answer("/long", 3, NET_200);
+    options.max_at_once = 9;
+    options.max_per_second = 10;
+    get(H "/a");
+    get("http://10.0.0.2/b");
+    get_many(2, H "/a");                /* parked from 0.2 on */
+    for (int i = 0; i < 7; i++)
+        get("http://10.0.0.2/b");
+    get("http://10.0.0.3/long");        /* from 0.9 to 3.9, on what is the last slot then */
+    run_with_changes(one_slot, 1);
+    assert_waited(2, SPARP_WAIT_SLOT, 2.89, 0.011);
+    assert_waited(3, SPARP_WAIT_SLOT, 2.89, 0.021);     /* then the retry of 0 has its turn */
+    assert_waited(2, SPARP_WAIT_RATE, 0.2, 0.011);
+    assert_waited(3, SPARP_WAIT_RATE, 0.38, 0.021);
+}
+
+/* One at a time and ten a second: the slot is free again long before the rate lets the next one. */
+static void test_a_free_slot_is_not_waited_for(void **state) {
+    (void)state;
+    net_answer("/a", 0.01, NET_200);
+    options.max_at_once = 1;
+    options.max_per_second = 10;
+    get_many(10, H "/a");
+    run_and_add_up();
+    for (size_t i = 0; i < 10; i++) {
+        assert_waited(i, SPARP_WAIT_RATE, 0.09 * (double)i, 0.011);
+        assert_waited(i, SPARP_WAIT_SLOT, 0.01 * (double)i, 0.011);
+    }
+}
+
+/* While it reopens, the gate counts as closed, but not for what waits behind one that it has let
+   go; then that one's place does. */
+static void test_a_slot_in_a_gate_that_reopens(void **state) {
+    (void)state;
+    static const change one_slot[] = {{0.5, 1, 0}, {3.5, 2, 0}};
+    net.server = town;
+    net_answer("/a", 0.01, BUSY("Retry-After: 1\r\n"));
+    net_answer("/a", 0.1, NET_200);
+    net_answer("/long", 3, NET_200);
+    options.max_at_once = 2;
+    options.max_at_once_per_origin = 1;
+    get("http://10.0.0.3/long");
+    get_many(18, H "/a");
+    run_with_changes(one_slot, 2);
+    for (size_t i = 2; i < 19; i++) {
+        assert_waited(i, SPARP_WAIT_GATE, i < 9 ? 0.8 + 0.1 * (double)i : 1.7, 0.011);
+        assert_waited(i, SPARP_WAIT_ORIGIN, i < 9 ? 0 : 0.1 * (double)(i - 9), 0.011);
+        assert_waited(i, SPARP_WAIT_SLOT, 2.1, 0.111);
+    }
+}
+
 static void test_waits_of_what_never_starts(void **state) {
     (void)state;
     net_answer("/a", 3, NET_200);
@@ -2784,6 +2844,9 @@ int main(void) {
         PACE(test_a_wait_for_an_origin_becomes_one_for_its_gate),
         PACE(test_behind_a_gate_that_opened_waits_count_for_what_they_are),
         PACE(test_what_the_rate_does_to_others_is_not_its_wait),
+        PACE(test_nor_that_of_the_next),
+        PACE(test_a_free_slot_is_not_waited_for),
+        PACE(test_a_slot_in_a_gate_that_reopens),
         PACE(test_waits_of_what_never_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
