@@ -262,7 +262,8 @@
    nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
-   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer; 1.4 KB for each
+   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
+   more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
    request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
    21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
@@ -278,7 +279,7 @@
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
    is 6.6 us, with 10,000 8.4, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.4.
-   100 KB take 15 us: what comes at once is shown to on_result() where it was received, the rest
+   100 KB take 15 us: on_result() is shown them where they were received; what is kept for longer
    is copied once. TLS adds 2 us to a small response and 42 to 100 KB; a full handshake takes
    1.4 ms (ECDSA P-256) or 0.9 ms (RSA-2048). sparp_run_all() keeps 2.6 KB for each small result,
    and takes 1.3 us more to do so. "make bench" measures all of this.
@@ -720,17 +721,17 @@ SPARP_API sparp_results sparp_run_any(const sparp_options *options);
 /* Frees items and what they point at. Zeroed or already freed is fine. */
 SPARP_API void          sparp_results_free(sparp_results *results);
 
-/* --- results one by one, as they come ------------------------------------------------------ */
+/* --- results one by one, as they come; not in callbacks ------------------------------------ */
 
 /* NULL on failure, with the code in *error_or_null; on BAD_OPTIONS the logger gets the sentence,
    and sparp_check_options() returns it. Sends nothing yet. */
 SPARP_API sparp              *sparp_open(const sparp_options *options, sparp_error *error_or_null);
 /* Runs until a result is there and returns it; NULL: every request has been delivered. */
 SPARP_API const sparp_result *sparp_next(sparp *run);
-/* Ends the run at once, whatever is in flight, and frees it. NULL is fine; not in a callback. */
+/* Ends the run at once, whatever is in flight, and frees it. NULL is fine. */
 SPARP_API void                sparp_close(sparp *run);
 
-/* --- inside your own event loop ------------------------------------------------------------ */
+/* --- inside your own event loop; not in callbacks ------------------------------------------ */
 
 /* Readable: call sparp_step(). -1 with the poll backend, which has no such descriptor: then
    call sparp_step() as often as sparp_wait_ms() says. */
@@ -1670,7 +1671,7 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     sparp__str host;                    /* without brackets, in whatever case it came */
     sparp__str path;                    /* path and query; may be empty */
     sparp__str fragment;                /* without the # */
-    sparp__str shown;                   /* host and port as they are written in Host */
+    sparp__str shown;                   /* host and port as written, without a default port */
     uint16_t port;
     bool https, ipv6, plain;            /* plain: nothing in it has to be encoded */
 } sparp__url;
@@ -6080,6 +6081,7 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 /* ============================================================================================ */
 
 #define SPARP__SCRATCH_SIZE (256 * 1024)        /* one receive buffer for all connections */
+#define SPARP__SCRATCH_MAX 8                    /* the most of them, see sparp__conn_keep_scratch */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
 #define SPARP__FOLLOW_NS SPARP__NS_PER_S        /* longest wait for the first TLS handshake */
@@ -6088,6 +6090,11 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 #define SPARP__CONN_INDEX_BITS 20               /* of a tag; the rest is the generation */
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
+typedef struct sparp__scratch {         /* zeroed: not needed so far */
+    char *data;                         /* SPARP__SCRATCH_SIZE bytes */
+    bool  held;                         /* somebody needs what is in there */
+} sparp__scratch;
+
 typedef struct sparp__net {             /* what all connections of a run share */
     sparp__env     *env;
     sparp__reactor  reactor;
@@ -6095,7 +6102,8 @@ typedef struct sparp__net {             /* what all connections of a run share *
 #if SPARP__TLS
     sparp__trust    trust;
 #endif
-    char           *scratch;            /* SPARP__SCRATCH_SIZE bytes */
+    char           *scratch;            /* one of those below */
+    sparp__scratch  scratches[SPARP__SCRATCH_MAX];
     const sparp_options *options;       /* where to connect: see >>route */
     sparp__address  local;              /* to be bound to; size 0: any */
 } sparp__net;
@@ -6158,6 +6166,8 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint16_t     port;
     sparp__http *http;                  /* the response being read */
     sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
+    char        *rest;                  /* NULL, or where the rest of a body goes instead: */
+    size_t       rest_size;             /* so many bytes, and nothing behind them */
     sparp__str   out;                   /* what is left to send */
     sparp__str   held;                  /* and what comes behind it */
     size_t       given;                 /* bytes sent since it had to wait */
@@ -6905,12 +6915,45 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
     }
 }
 
+/* What is in the scratch now stays there, and the next bytes are received in another one, until
+   sparp__conn_free_scratch(). False: that cannot be. */
+static bool sparp__conn_keep_scratch(sparp__net *net) {
+    size_t mine = 0, other = 0;
+    while (net->scratches[mine].data != net->scratch)
+        mine++;
+    while (other < SPARP__SCRATCH_MAX && (other == mine || net->scratches[other].held))
+        other++;
+    if (other == SPARP__SCRATCH_MAX)
+        return false;
+    sparp__scratch *s = &net->scratches[other];
+    if (s->data == NULL)
+        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    if (s->data == NULL)
+        return false;
+    net->scratches[mine].held = true;
+    net->scratch = s->data;
+    return true;
+}
+
+/* The one in which `data` is. */
+static void sparp__conn_free_scratch(sparp__net *net, const char *data) {
+    for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
+        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP__SCRATCH_SIZE)
+            net->scratches[i].held = false;
+}
+
 /* A short read means that the socket is drained: no second call to hear EAGAIN. After a full
    one the reactor, which is level-triggered, comes back to it when the others had their turn. */
 static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64_t now,
                                           sparp__str *piece) {
     size_t got = 0;
-    sparp__io io = sparp__stream_recv(&c->stream, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    bool rest = c->rest_size > 0;
+    sparp__io io = sparp__stream_recv(&c->stream, rest ? c->rest : net->scratch,
+                                      rest ? c->rest_size : SPARP__SCRATCH_SIZE, &got);
+    if (rest) {
+        c->rest += got;
+        c->rest_size -= got;
+    }
     if (io == SPARP__IO_WAIT)
         return SPARP__CONN_BUSY;
     if (io == SPARP__IO_FAILED)
@@ -7333,9 +7376,9 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     bool              cut_wanted;       /* guarded by the crew's lock */
     bool              is_parsed;
 
-    sparp_verdict     verdict;          /* on the response, from here to `phase` */
+    sparp_verdict     verdict;          /* on the response; its body, from here to `phase` */
     bool              body_complete, skip_body, truncated, reused, replayed;
-    char             *lent;             /* the whole body, in the scratch; NULL: see body */
+    char             *lent;             /* the body so far, in a scratch; NULL: see body */
     size_t            lent_size;
     uint64_t          body_seen;        /* bytes as they came, kept or not */
     uint64_t          body_taken;       /* bytes decoded, kept or given to on_body */
@@ -8124,6 +8167,21 @@ static void sparp__sched_end_inflating(sparp *run, sparp__task *t) {
 #endif
 }
 
+/* The scratch is free again: until something is received, what is in there stays. Of a body that
+   did not come to its end, what there is is kept. */
+static void sparp__sched_end_lending(sparp *run, sparp__task *t) {
+    sparp__conn *c = t->conn;
+    if (c->rest == NULL)
+        return;
+    c->rest = NULL;
+    c->rest_size = 0;
+    sparp__conn_free_scratch(&run->net, t->lent);
+    if (t->http.state == SPARP__HTTP_DONE)
+        return;
+    sparp__task_add_body(&run->env, t, sparp__str_make(t->lent, t->lent_size));
+    t->lent = NULL;
+}
+
 /* The end of an attempt, as far as its connection goes. */
 static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
     sparp__conn *c = t->conn;
@@ -8131,6 +8189,7 @@ static void sparp__sched_detach(sparp *run, sparp__task *t, bool reusable) {
         ? sparp__pool_expiry(t->http.keep_alive_s, run->now) : 0;
     sparp__sched_unhold(run, t);
     sparp__sched_end_inflating(run, t);
+    sparp__sched_end_lending(run, t);
     sparp__task_take_times(t, c, run->now);
     sparp__sched_count_bytes(run, t, c);
     t->conn = NULL;
@@ -8700,20 +8759,38 @@ static bool sparp__sched_on_too_long(sparp *run, sparp__task *t) {
     return false;
 }
 
-/* A body that is here as a whole, when nothing but on_result() will look at it, is not copied: it
-   is shown where it was received. Nothing is received before that, and nothing stands behind it,
-   where its NUL goes. */
-static bool sparp__sched_lend(const sparp *run, sparp__task *t, sparp__str data) {
-    char *scratch = run->net.scratch;
-    uintptr_t at = (uintptr_t)data.data - (uintptr_t)scratch;
+/* A body that is here as a whole, when nothing but parse() and on_result() will look at it, is not
+   copied: it is shown where it was received. Nothing is received before that, and nothing stands
+   behind it, where its NUL goes. The same for a large one of which some is here, if the scratch
+   has room for it all: the scratch is its own until then, and the rest is received there. */
+static bool sparp__sched_lend(sparp *run, sparp__task *t, sparp__str data) {
+    sparp__conn *c = t->conn;
+    uintptr_t at = (uintptr_t)data.data - (uintptr_t)run->net.scratch;
+    uint64_t max = (uint64_t)run->options.max_body_bytes;
+    uint64_t left = t->http.state == SPARP__HTTP_DONE ? 0 : t->http.left;
     if (run->worker != NULL || run->keep || run->options.on_result == NULL || t->inflate != NULL
         || (t->verdict != SPARP_SUCCESS && t->verdict != SPARP_HARD_FAIL)
-        || t->http.state != SPARP__HTTP_DONE || t->body.size > 0 || t->conn->in.size > 0
-        || at >= SPARP__SCRATCH_SIZE || data.size >= SPARP__SCRATCH_SIZE - at)
+        || (t->http.state != SPARP__HTTP_DONE && t->http.state != SPARP__HTTP_LENGTH)
+        || t->body.size > 0 || c->in.size > 0
+        || at >= SPARP__SCRATCH_SIZE || data.size + left >= SPARP__SCRATCH_SIZE - at)
         return false;
-    t->lent = scratch + at;
+    if (left > 0 && (c->stream.tls != NULL || data.size + left <= SPARP__BUF_KEEP
+                     || data.size + left > max || !sparp__conn_keep_scratch(&run->net)))
+        return false;
+    t->lent = (char *)(uintptr_t)data.data;
     t->lent_size = data.size;
+    c->rest = left > 0 ? t->lent + data.size : NULL;
+    c->rest_size = (size_t)left;
     return true;
+}
+
+/* False: out of memory. */
+static bool sparp__sched_keep_body(sparp *run, sparp__task *t, sparp__str data, bool over) {
+    if (t->lent != NULL) {              /* received behind what there was */
+        t->lent_size += data.size;
+        return true;
+    }
+    return (!over && sparp__sched_lend(run, t, data)) || sparp__task_add_body(&run->env, t, data);
 }
 
 /* Decoded bytes of the body: kept, or given to on_body. False: the attempt is over. */
@@ -8730,8 +8807,8 @@ static bool sparp__sched_take_body(sparp *run, sparp__task *t, sparp__str data) 
         sparp_result head;
         sparp__task_result(t, run->now, &head);
         flow = o->on_body(&head, offset, data.data, data.size, o->user_data);
-    } else if (o->on_body == NULL && !o->discard_body && (over || !sparp__sched_lend(run, t, data))
-               && !sparp__task_add_body(&run->env, t, data)) {
+    } else if (o->on_body == NULL && !o->discard_body
+               && !sparp__sched_keep_body(run, t, data, over)) {
         sparp__fault_memory(&t->fault);
     }
     if (flow != SPARP_FLOW_ON && flow != SPARP_FLOW_PAUSE && flow != SPARP_FLOW_ENOUGH)
@@ -9976,6 +10053,7 @@ static bool sparp__run_connect(sparp *run, sparp__fault *fault) {
     run->net.scratch = (char *)sparp__env_realloc(&run->env, NULL, 0, SPARP__SCRATCH_SIZE);
     if (run->net.scratch == NULL)
         return sparp__fault_memory(fault);
+    run->net.scratches[0].data = run->net.scratch;
     if (!sparp__reactor_open(&run->env, &run->net.reactor))
         return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
                                 strerror(errno));
@@ -10051,7 +10129,8 @@ static void sparp__run_free(sparp *run) {
 #endif
     sparp__buf_free(&env, &run->spare.image);
     sparp__buf_free(&env, &run->target);
-    sparp__env_free(&env, run->net.scratch, SPARP__SCRATCH_SIZE);
+    for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
+        sparp__env_free(&env, run->net.scratches[i].data, SPARP__SCRATCH_SIZE);
     sparp__env_free(&env, run, sizeof *run);
 }
 
@@ -10825,6 +10904,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__WRITABLE
 #undef SPARP__HANGUP
 #undef SPARP__REACTOR_EVENTS
+#undef SPARP__SCRATCH_MAX
 #undef SPARP__SCRATCH_SIZE
 #undef SPARP__RACE_MAX
 #undef SPARP__RACE_STEP_NS

@@ -1317,6 +1317,7 @@ static void test_each_allocation_of_a_stream_fails(void **state) {
 /* --- bodies that are shown where they were received ----------------------------------------- */
 
 #define RECEIVED_AT_ONCE (256 * KIB)
+#define SCRATCHES 8
 
 static struct whole {
     bool   lent;
@@ -1324,10 +1325,16 @@ static struct whole {
     char   body[400 * KIB];
 } whole;
 
+static bool is_lent(const sparp *run, const sparp_result *r) {
+    for (size_t i = 0; i < COUNT_OF(run->net.scratches); i++)
+        if ((uintptr_t)r->body - (uintptr_t)run->net.scratches[i].data < RECEIVED_AT_ONCE)
+            return true;
+    return false;
+}
+
 static void see_whole(sparp *run, const sparp_result *r) {
     keep_strings(run, r);
-    uintptr_t at = (uintptr_t)r->body - (uintptr_t)run->net.scratch;
-    whole.lent = at < RECEIVED_AT_ONCE;
+    whole.lent = is_lent(run, r);
     whole.size = r->body_size;
     assert_true(r->body_size < sizeof whole.body);
     memcpy(whole.body, r->body, r->body_size);
@@ -1360,7 +1367,18 @@ static const struct {
     {RECEIVED_AT_ONCE, 0, 0, false, false, false},      /* no room for the NUL */
     {RECEIVED_AT_ONCE + 1, 0, 0, false, false, false},
     {RECEIVED_AT_ONCE + 5000, 0, 0, false, false, false},
-    {5000, 4999, 0, false, false, false},
+    {5000, 4999, 0, false, false, false},               /* of a small one, not worth it */
+    {17000, 100, 0, false, false, true},
+    {17000, 16999, 0, false, false, true},
+    {100000, 60000, 0, false, false, true},
+    {100000, 3000, 0, false, false, true},
+    {100000, 40, 0, false, false, true},
+    {RECEIVED_AT_ONCE - 1, 100000, 0, false, false, true},
+    {RECEIVED_AT_ONCE, 100000, 0, false, false, false},
+    {RECEIVED_AT_ONCE + 5000, 100000, 0, false, false, false},
+    {60000, 50000, 7, false, false, true},              /* they are not received with it */
+    {60000, 50000, 0, true, false, false},
+    {60000, 50000, 0, false, true, false},
     {5000, 0, 7, false, false, false},                  /* the NUL would be in their place */
     {5000, 0, 0, true, false, false},                   /* it might be tried again */
     {5000, 0, 0, false, true, false},
@@ -1395,6 +1413,134 @@ static void test_a_whole_body_is_not_copied(void **state) {
         }
 }
 
+static size_t num_lent;
+
+static void see_large(sparp *run, const sparp_result *r) {
+    keep_strings(run, r);
+    num_lent += is_lent(run, r);
+    if (r->body_size > 2)
+        assert_memory_equal(r->body, pattern, r->body_size);
+    assert_int_equal(r->body[r->body_size], '\0');
+}
+
+/* More at once than there are scratches: the others are copied. */
+static void test_large_bodies_in_turns(void **state) {
+    (void)state;
+    static char response[100000];
+    size_t body = put_response(response, sizeof response);
+    net_rule *rule = net_answer_bytes("/a", 0.01, response, sizeof response);
+    rule->piece = 30000;
+    rule->gap_s = 0.01;
+    seen.on_result = see_large;
+    num_lent = 0;
+    for (int i = 0; i < 12; i++)
+        get(A "/a");
+    assert_int_equal(run().success, 12);
+    assert_int_equal(num_lent, SCRATCHES - 1);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(seen.results[i].body_size, body);
+}
+
+/* What came of it is in the result, as of any other; and the scratch is free for the next. */
+static void test_a_large_body_that_breaks_off(void **state) {
+    (void)state;
+    static char response[100000];
+    size_t body = put_response(response, sizeof response);
+    static const net_then ends[] = {NET_FIN, NET_RST, NET_KEEP};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        again();
+        for (int k = 0; k < 2; k++) {
+            net_rule *rule = net_answer_bytes(k == 0 ? "/cut" : "/a", 0.01, response,
+                                              k == 0 ? 60000 : sizeof response);
+            rule->piece = 25000;
+            rule->gap_s = 0.01;
+            rule->then = k == 0 ? ends[i] : NET_KEEP;
+        }
+        options.timeout_s = 1;
+        options.max_at_once = 1;
+        seen.on_result = see_large;
+        num_lent = 0;
+        for (int k = 0; k < 6; k++) {
+            get(A "/cut");
+            get(A "/a");
+        }
+        run();
+        assert_int_equal(num_lent, 6);
+        for (int k = 0; k < 12; k++) {
+            const sparp_result *r = &seen.results[k];
+            bool cut = k % 2 == 0;
+            assert_int_equal(r->body_size, cut ? body - 40000 : body);
+            assert_int_equal(r->body_complete, !cut);
+            assert_int_equal(r->error, !cut ? SPARP_E_OK : ends[i] == NET_KEEP ? SPARP_E_TIMEOUT
+                                       : ends[i] == NET_RST ? SPARP_E_RESET : SPARP_E_TRUNCATED);
+        }
+    }
+}
+
+/* Cut by a cancel or a stop from another one's callback, or by the end of the run. */
+static void test_a_large_body_that_is_cut(void **state) {
+    (void)state;
+    static char response[100000];
+    put_response(response, sizeof response);
+    for (int how = 0; how < 3; how++) {
+        again();
+        net_rule *rule = net_answer_bytes("/a", 0.01, response, sizeof response);
+        rule->piece = 25000;
+        rule->gap_s = 0.01;
+        net_answer("/b", 0.025, NET_200);
+        seen.on_result = see_large;
+        options.requests = requests;
+        options.num_requests = 2;
+        get(A "/a");
+        get(A "/b");
+        seen_options(&options);
+        sparp *one = sparp_open(&options, NULL);
+        while (seen.count == 0)
+            sparp_step(one, -1);
+        if (how == 0)
+            sparp_cancel(one, 0);
+        else if (how == 1)
+            sparp_abort(one);
+        while (how < 2 && sparp_step(one, -1))
+            continue;
+        if (how < 2) {
+            assert_int_equal(seen.results[0].outcome, SPARP_OUTCOME_CANCELLED);
+            assert_true(seen.results[0].body_size > 16384);
+        }
+        sparp_close(one);
+        seen_check_clean();
+    }
+}
+
+/* Without memory for another scratch it is copied, as long as there is memory for that. */
+static void test_no_memory_for_another_scratch(void **state) {
+    (void)state;
+    static char response[100000];
+    size_t body = put_response(response, sizeof response);
+    bool reached = true;
+    for (size_t n = 1; reached; n++) {
+        again();
+        net_rule *rule = net_answer_bytes("/a", 0.01, response, sizeof response);
+        rule->piece = 50000;
+        rule->gap_s = 0.01;
+        seen.on_result = see_large;
+        options.requests = requests;
+        options.num_requests = 1;
+        get(A "/a");
+        seen_options(&options);
+        seen.memory.fail_at = n;
+        sparp *one = sparp_open(&options, NULL);
+        while (one != NULL && sparp_step(one, -1))
+            continue;
+        if (seen.count > 0 && seen.results[0].outcome == SPARP_OUTCOME_SUCCESS)
+            assert_int_equal(seen.results[0].body_size, body);
+        sparp_close(one);
+        reached = seen.memory.calls >= n;
+        seen.memory.fail_at = 0;
+        seen_check_clean();
+    }
+}
+
 /* One that is kept until the run ends has to be. */
 static void test_a_body_that_is_kept_is_copied(void **state) {
     (void)state;
@@ -1422,6 +1568,10 @@ static void test_a_body_that_is_kept_is_copied(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         BODY(test_a_whole_body_is_not_copied),
+        BODY(test_large_bodies_in_turns),
+        BODY(test_a_large_body_that_breaks_off),
+        BODY(test_a_large_body_that_is_cut),
+        BODY(test_no_memory_for_another_scratch),
         BODY(test_a_body_that_is_kept_is_copied),
         BODY(test_the_body_comes_in_order_and_is_not_kept),
         BODY(test_no_body_no_call),

@@ -182,7 +182,7 @@ static bool same_slice(sparp__str a, sparp__str b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* As the library asks: after all the urls before, and after the same one. It makes no difference. */
+/* As the library asks: after all the urls before, and after the same one: no difference. */
 static const char *parse(sparp__str text, sparp__url *url) {
     static sparp__url_memo memo;
     const char *wrong = sparp__url_parse(text, url);
