@@ -9956,16 +9956,19 @@ static int sparp__sched_look(sparp *run, int wait_ms, sparp__event *events) {
     return n;
 }
 
+static void sparp__sched_hear(sparp *run, const sparp__event *events, int num_events) {
+    for (int i = 0; i < num_events; i++)
+        if (events[i].tag == SPARP__WAKE_TAG)
+            sparp__sched_run_lookups(run);
+}
+
 /* What has arrived, and the timers. */
 static void sparp__sched_handle(sparp *run, const sparp__event *events, int num_events) {
     run->shakes = 0;
     run->saw_all_events = false;        /* callbacks take their time: it was a while ago */
-    for (int i = 0; i < num_events; i++) {
-        if (events[i].tag == SPARP__WAKE_TAG)
-            sparp__sched_run_lookups(run);
-        else
+    for (int i = 0; i < num_events; i++)
+        if (events[i].tag != SPARP__WAKE_TAG)
             sparp__sched_on_event(run, &events[i]);
-    }
     sparp__sched_run_timers(run);
 }
 
@@ -9979,6 +9982,7 @@ static void sparp__sched_turn(sparp *run, int wait_ms) {
         sparp__sched_fail(run);
     }
     sparp__sched_admit(run);
+    sparp__sched_hear(run, events, n);
     sparp__sched_handle(run, events, n);
     if (sparp__sched_may_start(run))    /* since now, not since the next turn */
         sparp__sched_rate_blocks(run);
@@ -10185,6 +10189,7 @@ static void *sparp__worker_main(void *argument) {
         int wait_ms = sparp__sched_wait_ms(run, sparp__env_now());
         run->turn++;
         int n = sparp__sched_look(run, wait_ms, events);
+        sparp__sched_hear(run, events, n);      /* first: a message after that wakes us again */
         if (sparp__worker_take_messages(w))
             return NULL;
         sparp__sched_release_paced(run);
