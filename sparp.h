@@ -269,7 +269,7 @@
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
    has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
-   look-ups, which come from malloc because a helper thread may outlive the run.
+   look-ups, which come from malloc because a helper thread may outlive the run; and 30 KB of stack.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
@@ -4064,7 +4064,7 @@ static const char *sparp__request_method(const sparp__request *r) {
 #define SPARP__READABLE 1u
 #define SPARP__WRITABLE 2u
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
-#define SPARP__REACTOR_EVENTS 256       /* taken at once */
+#define SPARP__REACTOR_EVENTS 1024      /* taken at once, at most */
 
 /* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
 static int sparp__reactor_failure(void) {
@@ -9946,10 +9946,14 @@ static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-/* Waits, and closes what went bad while idle. How many events there are; -1: it cannot work. */
+/* Waits, and closes what went bad while idle. How many events there are; -1: it cannot work. All
+   that there can be, so that what is not among them is known to be good; but where those would be
+   too many, only as many as are still in the cache when the next requests go out. */
 static int sparp__sched_look(sparp *run, int wait_ms, sparp__event *events) {
-    int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, SPARP__REACTOR_EVENTS);
-    run->saw_all_events = n >= 0 && n < SPARP__REACTOR_EVENTS;
+    int max = run->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
+                                                     : SPARP__REACTOR_EVENTS / 4;
+    int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, (size_t)max);
+    run->saw_all_events = n >= 0 && n < max;
     run->now = sparp__env_now();
     for (int i = 0; i < n; i++)
         sparp__sched_drop_if_idle(run, &events[i]);
