@@ -265,7 +265,8 @@
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
    more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
    request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
-   21 KB of buffers while it is in use, and 1.4 KB and the server's chain during the handshake;
+   21 KB of buffers during the handshake and while a record has come in part (64 of these are
+   kept for the next), and 1.4 KB and the server's chain during the handshake;
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
    has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
@@ -5222,7 +5223,7 @@ typedef struct sparp__tls {
     sparp__trust          *trust;
     br_ssl_client_context  client;
     sparp__verifier       *verifier;    /* NULL after the handshake */
-    unsigned char         *buffers;     /* in and out; NULL while idle */
+    unsigned char         *buffers;     /* in and out; NULL while it waits */
     char                   host[SPARP__HOST_MAX + 1];
     sparp__address         ip;
     bool                   is_ip, open, resumed, offered;
@@ -5824,7 +5825,7 @@ static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *sessi
     sparp__tls_drop_verifier(tls);
 }
 
-/* Between two exchanges an engine at rest has nothing in its buffers: others can use them. */
+/* Between two records an engine may have nothing in its buffers: others can use them. */
 static void sparp__tls_rest(sparp__tls *tls) {
     const br_ssl_engine_context *e = &tls->client.eng;
     if (tls->buffers != NULL && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
@@ -6046,7 +6047,8 @@ static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
     return true;
 }
 
-/* Idle connections lend their buffers to the others. */
+/* Connections that wait lend their buffers to the others. Nothing may be received or sent before
+   sparp__stream_wake(). */
 static void sparp__stream_rest(sparp__stream *s) {
 #if SPARP__TLS
     if (s->tls != NULL)
@@ -6753,6 +6755,8 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
                                                     || io == SPARP__IO_WAIT);
     if (!sparp__conn_want_write(net, c, want))
         return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
+    if (c->state == SPARP__CONN_READING)
+        sparp__stream_rest(&c->stream);
     return SPARP__CONN_BUSY;
 }
 
@@ -6905,8 +6909,11 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
             c->answered = true;
             continue;
         case SPARP__IO_WAIT:
-            return c->asks && c->http->told_continue ? sparp__conn_go_ahead(net, c, c->active_at)
-                                                     : SPARP__CONN_BUSY;
+            if (c->asks && c->http->told_continue)
+                return sparp__conn_go_ahead(net, c, c->active_at);
+            if (c->state == SPARP__CONN_READING)
+                sparp__stream_rest(&c->stream);
+            return SPARP__CONN_BUSY;
         case SPARP__IO_EOF:
             return sparp__conn_on_eof(c);
         default:
@@ -6948,6 +6955,10 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
                                           sparp__str *piece) {
     size_t got = 0;
     bool rest = c->rest_size > 0;
+    if (!sparp__stream_wake(&c->stream)) {
+        sparp__fault_memory(&c->fault);
+        return SPARP__CONN_FAILED;
+    }
     sparp__io io = sparp__stream_recv(&c->stream, rest ? c->rest : net->scratch,
                                       rest ? c->rest_size : SPARP__SCRATCH_SIZE, &got);
     if (rest) {

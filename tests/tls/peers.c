@@ -740,6 +740,36 @@ static void test_no_random(void **state) {
     assert_int_equal(seen("good").handshakes, 0);
 }
 
+/* Who waits for an answer needs no buffers: not even four have more than one pair among them. */
+static void test_waiting_lends_the_buffers(void **state) {
+    char url[128];
+    sparp_options o = options_for(4);
+    sparp_request q[12];
+    const sparp_result *r;
+    size_t waiting = 0, good = 0;
+    (void)state;
+    snprintf(url, sizeof url, "https://localhost:%d/", port_of("good"));
+    memset(q, 0, sizeof q);
+    for (size_t i = 0; i < COUNT_OF(q); i++)
+        q[i].url = url;
+    o.requests = q;
+    o.num_requests = COUNT_OF(q);
+    sparp *run = sparp_open(&o, NULL);
+    assert_non_null(run);
+    while (sparp_step(run, 1000)) {
+        for (size_t i = 0; i < run->num_conns; i++)
+            if (run->conns[i]->state == SPARP__CONN_READING) {
+                assert_null(run->conns[i]->stream.tls->buffers);
+                waiting++;
+            }
+        while ((r = sparp_ready(run)) != NULL)
+            good += r->outcome == SPARP_OUTCOME_SUCCESS;
+    }
+    sparp_close(run);
+    assert_int_equal(good, COUNT_OF(q));
+    assert_true(waiting > 0);
+}
+
 /* Each allocation fails once, and each from some point on: one result, nothing is lost. */
 static void test_memory_sweep(void **state) {
     char url[128];
@@ -1205,6 +1235,7 @@ static const struct { const char *name; CMUnitTestFunction function; } others[] 
     { "neighbours", test_neighbours },
     { "clock", test_wrong_clock },
     { "no random", test_no_random },
+    { "waiting", test_waiting_lends_the_buffers },
     { "memory sweep", test_memory_sweep },
     { "bundle: forms", test_bundle_forms },
     { "bundle: bad neighbours", test_bundle_bad_neighbours },
