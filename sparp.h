@@ -265,12 +265,13 @@
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
    more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
    request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
-   21 KB of buffers during the handshake and while a record has come in part (64 of these are
-   kept for the next), and 1.4 KB and the server's chain during the handshake;
+   21 KB of buffers during the handshake, and while a record has come, or gone, in part (64 of
+   these are kept for the next), and 1.4 KB and the server's chain during the handshake;
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
    has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
-   look-ups, which come from malloc because a helper thread may outlive the run; and 30 KB of stack.
+   look-ups, which come from malloc because a helper thread may outlive the run. The stack: 30 KB,
+   with kqueue 80.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
@@ -280,10 +281,10 @@
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
    is 6.6 us, with 10,000 8.4, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.4.
-   100 KB take 15 us: on_result() is shown them where they were received; what is kept for longer
-   is copied once. TLS adds 2 us to a small response and 42 to 100 KB; a full handshake takes
-   1.4 ms (ECDSA P-256) or 0.9 ms (RSA-2048). sparp_run_all() keeps 2.6 KB for each small result,
-   and takes 1.3 us more to do so. "make bench" measures all of this.
+   100 KB take 15 us: in the clear, and without workers, on_result() is shown them where they
+   were received; everything else is copied once. TLS adds 2 us to a small response and 42 to
+   100 KB; a full handshake takes 1.4 ms (ECDSA P-256) or 0.9 ms (RSA-2048). sparp_run_all() keeps
+   2.6 KB for each small result, and takes 1.3 us more to do so. "make bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
@@ -6082,7 +6083,7 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
 /*              Uses http, resolve, reactor, socket.                                             */
 /* ============================================================================================ */
 
-#define SPARP__SCRATCH_SIZE (256 * 1024)        /* one receive buffer for all connections */
+#define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
 #define SPARP__SCRATCH_MAX 8                    /* the most of them, see sparp__conn_keep_scratch */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
@@ -6167,7 +6168,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     bool         answered;              /* a byte of the response has arrived */
     uint16_t     port;
     sparp__http *http;                  /* the response being read */
-    sparp__str   in;                    /* received, not parsed yet: a slice of the scratch */
+    sparp__str   in;                    /* received, not parsed yet, wherever that was */
     char        *rest;                  /* NULL, or where the rest of a body goes instead: */
     size_t       rest_size;             /* so many bytes, and nothing behind them */
     sparp__str   out;                   /* what is left to send */
@@ -7049,7 +7050,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
 typedef struct sparp__spell {
     int64_t time;
     int64_t rate;                       /* ... while the rate held everybody back */
-    int64_t shut;                       /* ... while this origin's gate was closed */
+    int64_t shut;                       /* ... while this origin's gate was not all open */
 } sparp__spell;
 
 typedef struct sparp__origin {          /* scheme, host and port */
@@ -8087,8 +8088,8 @@ static sparp__conn *sparp__sched_new_conn(sparp *run) {
 
 /* An idle connection that is still good. One that was idle when this turn's events were asked
    for, and is not among them, is: neither EOF nor stray bytes have come. Where that was not said
-   (too many events at once, or it was a while ago) the socket itself is asked, for one more system
-   call. */
+   (too many events at once, or answers were dealt with since) the socket itself is asked, for one
+   more system call. */
 static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *origin) {
     sparp__conn *c;
     while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
@@ -9594,13 +9595,19 @@ static void sparp__sched_check_stop(sparp *run) {
 
 /* --- one turn -------------------------------------------------------------------------------- */
 
+/* The connection that it holds may have gone bad meanwhile, as an idle one may. */
+static sparp__conn_event sparp__sched_release(sparp *run, sparp__task *t) {
+    sparp__sched_unhold(run, t);
+    return sparp__socket_is_quiet(t->conn->stream.fd) ? sparp__sched_write(run, t)
+        : sparp__conn_fail(t->conn, SPARP_E_CLOSED, 0, "before the request was sent");
+}
+
 /* Those that hold an open connection and wait for their token alone, in their order. The wait
    is ours: it does not count against the attempt. */
 static void sparp__sched_release_paced(sparp *run) {
     sparp__task *t = NULL;
     while (sparp__sched_paced_wait(run, &t) == 0) {
-        sparp__sched_unhold(run, t);
-        sparp__sched_drive(run, t->conn, sparp__sched_write(run, t), sparp__str_make(NULL, 0));
+        sparp__sched_drive(run, t->conn, sparp__sched_release(run, t), sparp__str_make(NULL, 0));
         sparp__sched_check_stop(run);
     }
 }
@@ -9843,8 +9850,10 @@ static void sparp__sched_run_lookups(sparp *run) {
         n = SPARP__SYS_READ(run->net.resolver.shared->wake[0], drain, sizeof drain);
         by_user = by_user || (n > 0 && memchr(drain, 'u', (size_t)n) != NULL);
     }
-    if (by_user)
+    if (by_user) {
         sparp__sched_resume_paused(run);
+        run->saw_all_events = false;    /* callbacks take their time */
+    }
     run->input_later = false;
     if (run->permit_at == SPARP__NEVER)
         run->permit_at = 0;
@@ -9963,8 +9972,9 @@ static int sparp__sched_wait_ms(const sparp *run, int64_t now) {
 static int sparp__sched_look(sparp *run, int wait_ms, sparp__event *events) {
     int max = run->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
                                                      : SPARP__REACTOR_EVENTS / 4;
+    errno = 0;
     int n = sparp__reactor_wait(&run->net.reactor, wait_ms, events, (size_t)max);
-    run->saw_all_events = n >= 0 && n < max;
+    run->saw_all_events = n < max && (n > 0 || (n == 0 && errno == 0));     /* EINTR saw none */
     run->now = sparp__env_now();
     for (int i = 0; i < n; i++)
         sparp__sched_drop_if_idle(run, &events[i]);
@@ -9980,7 +9990,7 @@ static void sparp__sched_hear(sparp *run, const sparp__event *events, int num_ev
 /* What has arrived, and the timers. */
 static void sparp__sched_handle(sparp *run, const sparp__event *events, int num_events) {
     run->shakes = 0;
-    run->saw_all_events = false;        /* callbacks take their time: it was a while ago */
+    run->saw_all_events = false;        /* callbacks take their time */
     for (int i = 0; i < num_events; i++)
         if (events[i].tag != SPARP__WAKE_TAG)
             sparp__sched_on_event(run, &events[i]);

@@ -2659,7 +2659,6 @@ static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
     assert_waited(1, SPARP_WAIT_SLOT, 2.9, 0.11);
 }
 
-/* It has waited, also when it never starts. */
 /* The same for the one behind it in the same queue: what it waits for is what that one waits for,
    from when it was let go, not from when it was parked. */
 static void test_nor_that_of_the_next(void **state) {
@@ -2720,6 +2719,25 @@ static void test_a_slot_in_a_gate_that_reopens(void **state) {
     }
 }
 
+/* Stray bytes arrive on the connection that it holds, just when its token is due. */
+static void test_a_held_connection_goes_bad(void **state) {
+    (void)state;
+    static const char answer[] = NET_200 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    net_host("10.0.0.1", 0.25, 0);
+    net_rule *rule = net_answer("/a", 0.01, answer);
+    rule->piece = strlen(NET_200);
+    rule->gap_s = 0.09;
+    net_answer("/a", 0.01, NET_200);
+    options.max_at_once = 1;
+    options.max_per_second_per_origin = 10;
+    get_many(3, H "/a");
+    assert_int_equal(run().success, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(seen.bodies[i], "ok");
+    assert_int_equal(seen.results[1].replays, 1);
+}
+
+/* It has waited, also when it never starts. */
 static void test_waits_of_what_never_starts(void **state) {
     (void)state;
     net_answer("/a", 3, NET_200);
@@ -2847,6 +2865,7 @@ int main(void) {
         PACE(test_nor_that_of_the_next),
         PACE(test_a_free_slot_is_not_waited_for),
         PACE(test_a_slot_in_a_gate_that_reopens),
+        PACE(test_a_held_connection_goes_bad),
         PACE(test_waits_of_what_never_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
