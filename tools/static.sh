@@ -150,7 +150,7 @@ arch=${1:-$(this_machine)}
 output=build/static/sparp${1:+-$1}
 case $arch in
     x86_64)  debian=amd64 triple=x86_64-linux abi='' cpu='-fno-inline-functions-called-once
-        -fno-tree-switch-conversion -fno-jump-tables' ;;
+        -fno-tree-switch-conversion -fno-jump-tables -fno-expensive-optimizations' ;;
     aarch64) debian=arm64 triple=aarch64-linux abi='' cpu='-mno-outline-atomics -mcmodel=tiny
         -fno-tree-switch-conversion -fomit-frame-pointer' ;;
     armhf)   debian=armhf triple=arm-linux abi=eabihf cpu='' ;;
