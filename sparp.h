@@ -270,8 +270,8 @@
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
    has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
-   look-ups, which come from malloc because a helper thread may outlive the run. The stack: 30 KB,
-   with kqueue 80.
+   look-ups, which come from malloc because a helper thread may outlive the run. The stack: up to
+   30 KB, and more with kqueue.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
@@ -1821,6 +1821,7 @@ static unsigned sparp__url_classes(sparp__str text) {
 static void sparp__url_tail(sparp__str tail, unsigned classes, sparp__url *out) {
     out->plain = (classes & SPARP__URL_ENCODE) == 0;
     out->path = tail;
+    out->fragment = sparp__str_make(NULL, 0);
     if ((classes & SPARP__URL_HASH) == 0)
         return;
     const char *hash = (const char *)memchr(tail.data, '#', tail.size);
@@ -1870,7 +1871,6 @@ static const char *sparp__url_parse_next(sparp__url_memo *memo, sparp__str text,
         sparp__str tail = sparp__str_skip(text, memo->size);
         unsigned classes = sparp__url_classes(tail);
         *out = memo->url;
-        out->fragment = sparp__str_make(NULL, 0);
         sparp__url_tail(tail, classes, out);
         return (classes & SPARP__URL_BAD) != 0 ? sparp__url_bad(tail) : NULL;
     }

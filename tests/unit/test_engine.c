@@ -1992,13 +1992,18 @@ static void count_evil(sparp *run, const sparp_result *r) {
     test_now_ns += 1000;                /* a callback takes its time */
 }
 
-/* Bytes that come right behind an answer are not the next one, with however many at once. */
+/* An answer, and bytes that nobody asked for behind it. */
+static void answer_and_more(const char *target, double gap_s) {
+    static const char answer[] = NET_200 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    net_rule *rule = net_answer(target, 0.1, answer);
+    rule->piece = strlen(NET_200);
+    rule->gap_s = gap_s;
+}
+
+/* They are not the next answer, with however many at once. */
 static void test_stray_bytes_among_many(void **state) {
     (void)state;
-    static const char answer[] = NET_200 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
-    net_rule *rule = net_answer("/a", 0.1, answer);
-    rule->piece = strlen(NET_200);
-    rule->gap_s = 0.000256;
+    answer_and_more("/a", 0.000256);
     options.max_at_once = 1200;
     seen.on_result = count_evil;
     evils = 0;
@@ -2009,14 +2014,9 @@ static void test_stray_bytes_among_many(void **state) {
 
 static void test_bytes_out_of_turn_close_the_connection(void **state) {
     (void)state;
-    static const char answer[] = NET_200 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
-    net_rule *rule = net_answer("/a", 0.1, answer);
-    rule->piece = strlen(NET_200);
-    rule->gap_s = 0;
+    answer_and_more("/a", 0);
     options.max_at_once = 1;
-    get(H "/a");
-    get(H "/a");
-    get(H "/a");
+    get_many(3, H "/a");
     run();
     for (size_t i = 0; i < 3; i++)
         assert_string_equal(seen.bodies[i], "ok");
