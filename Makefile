@@ -21,7 +21,7 @@ COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
 all: sparp build/sparp.o
 
-sparp: tools/sparp.c sparp.h
+sparp: tools/sparp.c tools/sparp/*.h sparp.h
 	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
 
 build/sparp.o: tests/compile/sparp.c sparp.h
@@ -68,10 +68,11 @@ static: build/static/sparp
 static-aarch64: build/static/sparp-aarch64
 static-armhf: build/static/sparp-armhf
 
-build/static/sparp: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
+    tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 build/sparp.pc: tools/sparp.pc.in sparp.h
