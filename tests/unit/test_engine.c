@@ -2175,11 +2175,11 @@ static void test_wait_ms_is_exact(void **state) {
     assert_true(sparp_step(one, 0));
     assert_int_equal(sparp_wait_ms(one), 10);                   /* without a descriptor to watch */
     sparp_step(one, 0);
-    assert_int_equal(sparp__sched_wait_ms(one, test_now_ns), 7000);
+    assert_int_equal(sparp__run_wait_ms(one, test_now_ns), 7000);
     test_now_ns += NET_NS(0.0005);
-    assert_int_equal(sparp__sched_wait_ms(one, test_now_ns), 7000);     /* rounded up */
+    assert_int_equal(sparp__run_wait_ms(one, test_now_ns), 7000);     /* rounded up */
     test_now_ns += NET_NS(2.9995);
-    assert_int_equal(sparp__sched_wait_ms(one, test_now_ns), 4000);
+    assert_int_equal(sparp__run_wait_ms(one, test_now_ns), 4000);
     sparp_step(one, 0);
     assert_int_equal(sparp_wait_ms(one), 0);                    /* a result is there */
     seen_keep(sparp_ready(one));
@@ -2576,7 +2576,7 @@ static void test_hundreds_of_origins(void **state) {
 
 static void look_at_names(sparp *run, const sparp_result *result) {
     (void)result;
-    assert_true(run->net.resolver.ages.count <= 1024);
+    assert_true(run->engine.net.resolver.ages.count <= 1024);
 }
 
 static void test_more_names_than_are_kept(void **state) {
