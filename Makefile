@@ -2,6 +2,7 @@
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
 #                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
+# make lint         the rules of the house, and the largest sections, structs and functions
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
@@ -49,6 +50,9 @@ demo:
 check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
+
+lint:
+	@sh tests/lint.sh
 
 fuzz:
 	@FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/run.sh
@@ -99,5 +103,5 @@ uninstall:
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check fuzz bench examples static static-aarch64 static-armhf \
+.PHONY: all demo test check lint fuzz bench examples static static-aarch64 static-armhf \
     install uninstall clean

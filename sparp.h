@@ -960,6 +960,9 @@ SPARP_NO_TLS."
 
 /* ============================================================================================ */
 /* >>base       slices, ASCII classes, numbers, intrusive lists. Uses nothing.                   */
+/*                                                                                               */
+/* "Uses" names the sections above whose functions, types and macros a section uses itself; but  */
+/* for platform, base and texts, which every section may use.                                    */
 /* ============================================================================================ */
 
 #define SPARP__NEVER INT64_MAX          /* a time that does not come */
@@ -1663,7 +1666,7 @@ static void sparp__tide_flow(sparp__tide *tide, int64_t *fastest, int64_t ns, in
 
 /* ============================================================================================ */
 /* >>url        "http://user:password@host:port/path?query#fragment" (RFC 3986). Pure, but for   */
-/*              inet_pton. Uses base, buf.                                                       */
+/*              inet_pton. Uses env, buf.                                                        */
 /* ============================================================================================ */
 
 #define SPARP__HOST_MAX 253             /* bytes of a host name: RFC 1035 §2.3.4 */
@@ -2749,7 +2752,7 @@ static const char *sparp__inflate_end(const sparp__inflate *z) {
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
-/*              a cache. Literals need none of it. Uses buf, env.                                */
+/*              a cache. Literals need none of it. Uses env, url.                                */
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
@@ -4365,7 +4368,8 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 #endif
 
 /* ============================================================================================ */
-/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve.       */
+/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve,       */
+/*              reactor.                                                                         */
 /* ============================================================================================ */
 
 typedef enum sparp__io {
@@ -5168,7 +5172,7 @@ static bool sparp__chain_check_name(const sparp__chain *chain, const char *host,
 /* ============================================================================================ */
 /* >>tls        TLS 1.2 by BearSSL, without a descriptor: ciphertext in and out, plaintext in    */
 /*              and out, peek and acknowledge in four directions; the connection drives it.      */
-/*              Another implementation could stand here. Uses x509, buf, env.                    */
+/*              Another implementation could stand here. Uses env, buf, url, resolve, x509.      */
 /*                                                                                               */
 /* Rules of the engine that are not in its header: acknowledge only what the matching *_buf just */
 /* gave, and never 0 bytes (it would encrypt the address space); never push into a decoder that  */
@@ -5904,7 +5908,7 @@ static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
 
 /* ============================================================================================ */
 /* >>stream     bytes over a socket, in the clear or through TLS: an if, not a table. Uses       */
-/*              socket, tls.                                                                     */
+/*              reactor, socket, tls.                                                            */
 /* ============================================================================================ */
 
 #if !SPARP__TLS
@@ -10326,7 +10330,8 @@ static void sparp__workers_close(sparp *run) {
 #endif
 
 /* ============================================================================================ */
-/* >>public     the functions of the API: check the arguments, call the sections above.          */
+/* >>public     the functions of the API: check the arguments, call the sections above. Uses     */
+/*              everything above.                                                                */
 /* ============================================================================================ */
 
 /* A number of seconds that is neither the default, nor none, nor sensible. NaN is caught by the
@@ -10799,7 +10804,7 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 }
 
 /* ============================================================================================ */
-/* >>extras     the progress bar. Uses public.                                                   */
+/* >>extras     the progress bar. Uses sched.                                                    */
 /* ============================================================================================ */
 
 #ifndef SPARP_NO_STDIO
