@@ -10334,89 +10334,69 @@ static void sparp__workers_close(sparp *run) {
 /*              everything above.                                                                */
 /* ============================================================================================ */
 
-/* A number of seconds that is neither the default, nor none, nor sensible. NaN is caught by the
-   way the comparisons are written. */
-static bool sparp__options_bad_s(double s, bool may_be_none) {
-    return !(s >= 0 && s <= 1e9) && !(may_be_none && s == SPARP_NONE);
+/* --- options: what may be in them, and what 0 stands for -------------------------------------- */
+
+/* One row for each number: what 0 stands for, what it may be besides (NONE, AUTO, or nothing ELSE)
+   and from where to where, and what is said of all other values. */
+#define SPARP__OPTIONS(X) \
+    X(input_buffer_size,         100, NONE, 1,    1000000, "must be 1 to 1000000 (0: 100)") \
+    X(max_at_once,               100, AUTO, 1,    SPARP__MAX_AT_ONCE, \
+      "must be 1 to 100000 (0: 100, SPARP_AUTO: found out)") \
+    X(max_per_second,            0,   NONE, 1e-6, 1e9, \
+      "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
+    X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
+    X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
+      "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
+      "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
+    X(timeout_s,                 30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(connect_timeout_s,         10,  NONE, 0,    1e9,     "must not be negative (0: 10 s)") \
+    X(idle_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: timeout_s)") \
+    X(dns_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(tls_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(send_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(first_byte_timeout_s,      0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(min_bytes_per_second,      0,   NONE, 0,    1e15,    "must not be negative (0: none)") \
+    X(min_speed_s,               30,  ELSE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(run_deadline_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(max_retries_by_soft_fail,  20,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 20, SPARP_NONE: none)") \
+    X(max_retries_by_timeout,    20,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 20, SPARP_NONE: none)") \
+    X(max_retries_by_transport,  5,   NONE, 0,    INT_MAX, \
+      "must not be negative (0: 5, SPARP_NONE: none)") \
+    X(backoff_s,                 0.5, NONE, 0,    1e9,     "must not be negative (0: 0.5 s)") \
+    X(backoff_max_s,             30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(retry_after_max_s,         120, NONE, 0,    1e9,     "must not be negative (0: 120 s)") \
+    X(retry_ratio,               0,   NONE, 0,    1e6,     "must not be negative (0: no budget)") \
+    X(stop_after_failures,       0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
+    X(stop_after_failure_ratio,  0,   NONE, 0,    1,       "must be 0 to 1 (0: none)") \
+    X(stop_after_successes,      0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
+    X(max_redirects,             10,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 10, SPARP_NONE: not followed)") \
+    X(max_head_bytes,            1 << 16, ELSE, 1,    1 << 30, "must be 1 to 1 GiB (0: 64 KiB)") \
+    X(max_body_bytes,            1 << 26, NONE, 1,    SPARP__BODY_MOST, \
+      "is out of range (0: 64 MiB, SPARP_NONE: no limit)") \
+    X(progress_every_s,          0.5, NONE, 0,    1e9,     "must not be negative (0: 0.5 s)")
+
+#define SPARP__BODY_MOST ((double)(SIZE_MAX / 4 - 1))
+#define SPARP__OR_ELSE 0                /* nothing else */
+#define SPARP__OR_NONE SPARP_NONE
+#define SPARP__OR_AUTO SPARP_AUTO
+
+/* NaN does not: no comparison with it is true. */
+static bool sparp__options_fits(double value, int or_else, double least, double most) {
+    return value == 0 || value == or_else || (value >= least && value <= most);
 }
 
-static bool sparp__options_bad_count(int64_t n) {
-    return n < SPARP_NONE;
-}
-
-static bool sparp__options_bad_rate(double rate) {
-    return rate != SPARP_NONE && rate != 0 && !(rate >= 1e-6 && rate <= 1e9);
-}
-
-static const char *sparp__options_check_input(const sparp_options *o) {
-    if (o->requests != NULL && o->next_request != NULL)
-        return "requests and next_request are both set";
-    if (o->requests == NULL && o->num_requests > 0)
-        return "requests is NULL, but num_requests is not 0";
-    if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
-        return "tls.client_cert_file and tls.client_key_file belong together";
-    if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
-        return "tls.ca_file and tls.ca_pem are both set";
-    if (o->headers == NULL && o->num_headers > 0)
-        return "headers is NULL, but num_headers is not 0";
-    sparp__fault ignored;
-    if (!sparp__request_check_fields(o->headers, o->num_headers, 0, &ignored))
-        return "headers has a line with a bad name or value";
+static const char *sparp__options_check_numbers(const sparp_options *o) {
+#define SPARP__X(field, fallback, or_else, least, most, words) \
+    if (!sparp__options_fits((double)o->field, SPARP__OR_##or_else, least, most)) \
+        return #field " " words;
+    SPARP__OPTIONS(SPARP__X)
+#undef SPARP__X
     return NULL;
-}
-
-typedef struct sparp__rule {
-    bool wrong;
-    const char *sentence;
-} sparp__rule;
-
-/* NULL: none is. */
-static const char *sparp__options_first_wrong(const sparp__rule *rules, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (rules[i].wrong)
-            return rules[i].sentence;
-    return NULL;
-}
-
-static const char *sparp__options_check_pace(const sparp_options *o) {
-    const sparp__rule rules[] = {
-        {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
-         "input_buffer_size must be 1 to 1000000 (0: 100)"},
-        {(o->max_at_once < 0 && o->max_at_once != SPARP_AUTO)
-             || o->max_at_once > SPARP__MAX_AT_ONCE,
-         "max_at_once must be 1 to 100000 (0: 100, SPARP_AUTO: found out)"},
-        {sparp__options_bad_rate(o->max_per_second),
-         "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
-        {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
-        {sparp__options_bad_count(o->max_at_once_per_origin),
-         "max_at_once_per_origin must not be negative (0: no limit)"},
-        {sparp__options_bad_rate(o->max_per_second_per_origin),
-         "max_per_second_per_origin must be 0.000001 to 1000000000 (0: no limit)"},
-        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
-         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
-        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
-        {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
-        {sparp__options_bad_s(o->connect_timeout_s, true),
-         "connect_timeout_s must not be negative (0: 10 s)"},
-        {sparp__options_bad_s(o->idle_timeout_s, true),
-         "idle_timeout_s must not be negative (0: timeout_s)"},
-        {sparp__options_bad_s(o->run_deadline_s, true),
-         "run_deadline_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->dns_timeout_s, true),
-         "dns_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->tls_timeout_s, true),
-         "tls_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->send_timeout_s, true),
-         "send_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->first_byte_timeout_s, true),
-         "first_byte_timeout_s must not be negative (0: none)"},
-        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
-             && o->min_bytes_per_second != SPARP_NONE,
-         "min_bytes_per_second must not be negative (0: none)"},
-        {sparp__options_bad_s(o->min_speed_s, false),
-         "min_speed_s must not be negative (0: 30 s)"},
-    };
-    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
 }
 
 /* Names of fields, with commas between. One that is written wrong would protect nothing. */
@@ -10428,107 +10408,59 @@ static bool sparp__options_bad_names(const char *list) {
     return false;
 }
 
-/* Judgement, retries, stop rules, HTTP, observation. */
 static const char *sparp__options_check_rest(const sparp_options *o) {
-    const sparp__rule rules[] = {
-        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
-         "retry_ratio must not be negative (0: no budget)"},
-        {sparp__options_bad_count(o->max_retries_by_soft_fail),
-         "max_retries_by_soft_fail must not be negative (0: 20, SPARP_NONE: none)"},
-        {sparp__options_bad_count(o->max_retries_by_timeout),
-         "max_retries_by_timeout must not be negative (0: 20, SPARP_NONE: none)"},
-        {sparp__options_bad_count(o->max_retries_by_transport),
-         "max_retries_by_transport must not be negative (0: 5, SPARP_NONE: none)"},
-        {sparp__options_bad_s(o->backoff_s, true), "backoff_s must not be negative (0: 0.5 s)"},
-        {sparp__options_bad_s(o->backoff_max_s, true),
-         "backoff_max_s must not be negative (0: 30 s)"},
-        {sparp__options_bad_s(o->retry_after_max_s, true),
-         "retry_after_max_s must not be negative (0: 120 s)"},
-        {o->retry_safe_only && o->retry_unsafe,
-         "retry_safe_only and retry_unsafe contradict each other"},
-        {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
-        {sparp__options_bad_count(o->stop_after_failures),
-         "stop_after_failures must not be negative (0: none)"},
-        {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
-             && o->stop_after_failure_ratio != SPARP_NONE,
-         "stop_after_failure_ratio must be 0 to 1 (0: none)"},
-        {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
-        {sparp__options_bad_count(o->max_redirects),
-         "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
-        {sparp__options_bad_names(o->sensitive_headers),
-         "sensitive_headers must be names of header lines with commas between"},
-        {sparp__options_bad_count(o->stop_after_successes),
-         "stop_after_successes must not be negative (0: none)"},
-        {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
-         "max_head_bytes must be 1 to 1 GiB (0: 64 KiB)"},
-        {o->max_body_bytes < SPARP_NONE || (uint64_t)(o->max_body_bytes + 1) > SIZE_MAX / 4,
-         "max_body_bytes is out of range (0: 64 MiB, SPARP_NONE: no limit)"},
-        {sparp__options_bad_s(o->progress_every_s, true),
-         "progress_every_s must not be negative (0: 0.5 s)"},
-        {o->logger.max_level > SPARP_LOG_TRACE, "logger.max_level is not a level"},
-    };
-    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+    sparp__fault ignored;
+    if (o->requests != NULL && o->next_request != NULL)
+        return "requests and next_request are both set";
+    if (o->requests == NULL && o->num_requests > 0)
+        return "requests is NULL, but num_requests is not 0";
+    if (o->workers > 1 && !SPARP__THREADS)
+        return "workers need a build without SPARP_NO_THREADS";
+    if (o->retry_safe_only && o->retry_unsafe)
+        return "retry_safe_only and retry_unsafe contradict each other";
+    if (o->stop_on >= 1u << 6)
+        return "stop_on has a bit that means nothing";
+    if (o->headers == NULL && o->num_headers > 0)
+        return "headers is NULL, but num_headers is not 0";
+    if (!sparp__request_check_fields(o->headers, o->num_headers, 0, &ignored))
+        return "headers has a line with a bad name or value";
+    if (sparp__options_bad_names(o->sensitive_headers))
+        return "sensitive_headers must be names of header lines with commas between";
+    if (o->compressed && !SPARP__ZLIB)
+        return "compressed needs a build with SPARP_ZLIB";
+    if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
+        return "tls.client_cert_file and tls.client_key_file belong together";
+    if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
+        return "tls.ca_file and tls.ca_pem are both set";
+    if (o->logger.max_level > SPARP_LOG_TRACE)
+        return "logger.max_level is not a level";
+    return NULL;
 }
 
 const char *sparp_check_options(const sparp_options *o) {
-    const char *wrong = sparp__options_check_pace(o);
+    const char *wrong = sparp__options_check_numbers(o);
     if (wrong == NULL)
         wrong = sparp__options_check_rest(o);
-    if (wrong == NULL)
-        wrong = sparp__options_check_input(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
     return wrong != NULL ? wrong : "";
 }
 
-static double sparp__options_or(double value, double fallback) {
-    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
-}
-
-static int sparp__options_or_count(int value, int fallback) {
-    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
-}
-
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
-    o->input_buffer_size = o->input_buffer_size == SPARP_NONE ? 1
-        : sparp__options_or_count(o->input_buffer_size, 100);
-    if (o->max_at_once != SPARP_AUTO)
-        o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
-    o->max_per_second = sparp__options_or(o->max_per_second, 0);
-    o->max_at_once_per_origin = sparp__options_or_count(o->max_at_once_per_origin, 0);
-    o->max_per_second_per_origin = sparp__options_or(o->max_per_second_per_origin, 0);
-    o->retry_ratio = sparp__options_or(o->retry_ratio, 0);
-    o->burst = sparp__options_or_count(o->burst, 1);
-    o->timeout_s = sparp__options_or(o->timeout_s, 30);
-    o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
-    o->idle_timeout_s = sparp__options_or(o->idle_timeout_s, 0);
-    o->run_deadline_s = sparp__options_or(o->run_deadline_s, 0);
-    o->dns_timeout_s = sparp__options_or(o->dns_timeout_s, 0);
-    o->tls_timeout_s = sparp__options_or(o->tls_timeout_s, 0);
-    o->send_timeout_s = sparp__options_or(o->send_timeout_s, 0);
-    o->first_byte_timeout_s = sparp__options_or(o->first_byte_timeout_s, 0);
-    o->min_bytes_per_second = sparp__options_or(o->min_bytes_per_second, 0);
-    o->min_speed_s = sparp__options_or(o->min_speed_s, 30);
+#define SPARP__X(field, fallback, or_else, least, most, words) \
+    if (o->field == 0) \
+        o->field = fallback; \
+    else if (o->field == SPARP_NONE) \
+        o->field = 0;
+    SPARP__OPTIONS(SPARP__X)
+#undef SPARP__X
+    if (o->input_buffer_size == 0)
+        o->input_buffer_size = 1;
+    if (o->max_body_bytes == 0)
+        o->max_body_bytes = PTRDIFF_MAX / 4;
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
-    o->max_retries_by_soft_fail = sparp__options_or_count(o->max_retries_by_soft_fail, 20);
-    o->max_retries_by_timeout = sparp__options_or_count(o->max_retries_by_timeout, 20);
-    o->max_retries_by_transport = sparp__options_or_count(o->max_retries_by_transport, 5);
-    o->backoff_s = sparp__options_or(o->backoff_s, 0.5);
-    o->backoff_max_s = sparp__options_or(o->backoff_max_s, 30);
-    o->retry_after_max_s = sparp__options_or(o->retry_after_max_s, 120);
-    o->stop_after_failures = sparp__options_or_count(o->stop_after_failures, 0);
-    o->stop_after_failure_ratio = sparp__options_or(o->stop_after_failure_ratio, 0);
-    o->stop_after_successes = sparp__options_or_count(o->stop_after_successes, 0);
-    o->max_redirects = sparp__options_or_count(o->max_redirects, 10);
-    if (o->max_head_bytes == 0)
-        o->max_head_bytes = 64 * 1024;
-    if (o->max_body_bytes == 0)
-        o->max_body_bytes = 64 * 1024 * 1024;
-    else if (o->max_body_bytes == SPARP_NONE)
-        o->max_body_bytes = PTRDIFF_MAX / 4;
-    o->progress_every_s = sparp__options_or(o->progress_every_s, 0.5);
     if (o->progress_every_results == 0)
         o->progress_every_results = 1;
     if (o->allocator.func == NULL)
@@ -10673,11 +10605,11 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
         run->options.max_at_once = run->limit = max_at_once;
         memset(&run->tide, 0, sizeof run->tide);
     }
-    if (max_per_second == 0 || sparp__options_bad_rate(max_per_second))
+    if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
     sparp__crew_lock(run->crew);
     sparp__bucket before = run->write;
-    run->options.max_per_second = sparp__options_or(max_per_second, 0);
+    run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(&run->admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0 && before.next > run->now) {     /* what was ahead still is, in starts */
         double ahead = (double)(before.next - run->now) / (double)before.period;
@@ -10953,6 +10885,11 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__DRAIN_MAX
 #undef SPARP__RATIO_AFTER
 #undef SPARP__STARVED_NS
+#undef SPARP__OPTIONS
+#undef SPARP__BODY_MOST
+#undef SPARP__OR_ELSE
+#undef SPARP__OR_NONE
+#undef SPARP__OR_AUTO
 #undef SPARP__BAR_EVERY_S
 
 #endif /* POSIX names */
