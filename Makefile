@@ -7,6 +7,7 @@
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
 # make examples     the programs of examples/, into build/examples/
+# make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
 #                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
@@ -69,6 +70,10 @@ examples: sparp.h
 	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
 	done
 
+shared:
+	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
+	    LDLIBS="$(LDLIBS)" sh tools/shared.sh
+
 static: build/static/sparp
 static-aarch64: build/static/sparp-aarch64
 static-armhf: build/static/sparp-armhf
@@ -103,5 +108,5 @@ uninstall:
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check lint fuzz bench examples static static-aarch64 static-armhf \
+.PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 static-armhf \
     install uninstall clean

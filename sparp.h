@@ -1,4 +1,5 @@
 /* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end
+   SPDX-License-Identifier: MIT
 
    DO THIS
        #define SPARP_IMPLEMENTATION
@@ -15,6 +16,9 @@
        SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
        SPARP_NO_STDIO      no sparp_progress_bar()
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
+       SPARP_API           what stands before each declaration (default: extern); for a shared
+                           library that hides the rest:
+                           extern __attribute__((visibility("default")))
 
    EXAMPLE
        static void print(sparp *run, const sparp_result *r, void *user_data) {
@@ -349,9 +353,14 @@ extern "C" {
 #endif
 
 /* In every number of an option struct: 0 means "the default", SPARP_NONE means "none at all". */
-#define SPARP_NONE (-1)
-#define SPARP_AUTO (-2)            /* only where a field's comment allows it */
-#define SPARP_LATER (-3)           /* likewise: nothing now, ask again after sparp_wake() */
+enum {
+    SPARP_NONE = -1,
+    SPARP_AUTO = -2,                    /* only where a field's comment allows it */
+    SPARP_LATER = -3                    /* likewise: nothing now, ask again after sparp_wake() */
+};
+#define SPARP_NONE ((int)SPARP_NONE)    /* C++20 compares no enum with a double */
+#define SPARP_AUTO ((int)SPARP_AUTO)
+#define SPARP_LATER ((int)SPARP_LATER)
 
 /* X(name, text): error codes and their texts live in one list. */
 #define SPARP_ERRORS(X) \
@@ -767,6 +776,10 @@ SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" 
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
 SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byte" */
 SPARP_API const char   *sparp_wait_name(sparp_wait wait);          /* "rate" */
+/* For bindings and shared libraries: SPARP_VERSION, and the size of a struct ("sparp_options"; 0:
+   there is none of that name), as they were when the implementation was compiled. */
+SPARP_API int           sparp_version(void);
+SPARP_API size_t        sparp_sizeof(const char *type);
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
 SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
 SPARP_API bool          sparp_has_zlib(void);                      /* built with SPARP_ZLIB */
@@ -10715,6 +10728,27 @@ void sparp_results_free(sparp_results *results) {
 }
 
 /* --- helpers --------------------------------------------------------------------------------- */
+
+int sparp_version(void) {
+    return SPARP_VERSION;
+}
+
+size_t sparp_sizeof(const char *type) {
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {
+#define SPARP__X(type) {#type, sizeof(type)},
+        SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
+        SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
+        SPARP__X(sparp_allocator) SPARP__X(sparp_logger)
+#undef SPARP__X
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, type) == 0)
+            return types[i].size;
+    return 0;
+}
 
 const char *sparp_backend(void) {
     return sparp__reactor_name();

@@ -23,6 +23,7 @@ first:clang:$std:-O2"
     done
     echo 'first:g++:c++11:-O0
 first:g++:c++11:-O2
+first:g++:c++20:-O0
 first:clang++:c++11:-O0
 first:clang++:c++11:-O2'
     for cc in gcc clang; do

@@ -113,6 +113,7 @@ computing() {
 waiting() {
     echo 'install 60 sh tests/install.sh'
     echo 'examples 120 sh tests/examples.sh'
+    echo 'shared 60 sh tests/shared.sh'
     e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
