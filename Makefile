@@ -10,8 +10,11 @@
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
 #                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
+# make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
 # make clean
+#
+# TLS=no builds without BearSSL, ZLIB=no without zlib; CC=arm-linux-gnueabihf-gcc for another machine.
 
 CC ?= cc
 CFLAGS ?= -O2
@@ -19,15 +22,22 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 LIBDIR ?= $(PREFIX)/lib
+COMMIT = HEAD
 LIBS = $$(sh tools/tls.sh) -lpthread $(LDLIBS)
 COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
 all: sparp build/sparp.o
 
-sparp: tools/sparp.c sparp.h
+# Changes when the flags do, so that `make TLS=no` after `make` builds again.
+build/flags: always
+	@mkdir -p build
+	@echo "$(COMPILE) $(LDFLAGS) $(LIBS)" >$@.new
+	@cmp -s $@ $@.new || cp $@.new $@
+
+sparp: tools/sparp.c sparp.h build/flags
 	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
 
-build/sparp.o: tests/compile/sparp.c sparp.h
+build/sparp.o: tests/compile/sparp.c sparp.h build/flags
 	@mkdir -p build
 	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c $$(sh tools/tls.sh)
 
@@ -84,29 +94,39 @@ build/static/sparp: tools/sparp.c sparp.h tools/static.sh
 build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
-build/sparp.pc: tools/sparp.pc.in sparp.h
-	@mkdir -p build
-	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
-	sed -e "s|@VERSION@|$$version|" -e 's|@PREFIX@|$(PREFIX)|' \
-	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' tools/sparp.pc.in > $@
+# What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
+build/sparp.pc: always
+	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
+	    PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)" sh tools/config.sh
 
-install: sparp
-	@rm -f build/sparp.pc
-	@$(MAKE) -s build/sparp.pc PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)"
-	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig"
+install: sparp build/sparp.pc
+	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" \
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/sparp"
 	cp sparp "$(DESTDIR)$(BINDIR)/sparp"
 	chmod 755 "$(DESTDIR)$(BINDIR)/sparp"
 	cp sparp.h "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
 	chmod 644 "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
 	cp build/sparp.pc "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
 	chmod 644 "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+	cp build/sparp-config.cmake build/sparp-config-version.cmake \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp"
+	chmod 644 "$(DESTDIR)$(LIBDIR)/cmake/sparp/"*.cmake
 
 uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/sparp" "$(DESTDIR)$(INCLUDEDIR)/sparp.h" \
-	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc" \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config.cmake" \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config-version.cmake"
+
+# The last commit as one file, the same bytes each time.
+dist:
+	@mkdir -p build
+	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
+	git archive --prefix="sparp-$$version/" $(COMMIT) | gzip -9n >"build/sparp-$$version.tar.gz" && \
+	echo "build/sparp-$$version.tar.gz"
 
 clean:
 	rm -rf build sparp
 
 .PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 static-armhf \
-    install uninstall clean
+    install uninstall dist clean always

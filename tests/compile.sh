@@ -145,8 +145,7 @@ CASE
         no_tls)        program -DSPARP_NO_TLS $src/first.c || return 1
                        nm "$bin" | grep ' br_' && return 1
                        return 0 ;;
-        no_zlib)       SPARP_ZLIB=no
-                       export SPARP_ZLIB
+        no_zlib)       export ZLIB=no
                        program $src/first.c || return 1
                        nm "$bin" | grep ' inflate' && return 1
                        return 0 ;;

@@ -170,7 +170,6 @@ macro() {
 }
 
 versions() {
-    rm -f build/sparp.pc
     make -s build/sparp.pc
     number=$(macro '')
     first=$(sed -n '1s/^\/\* sparp.h \([0-9.]*\) .*/\1/p' $library)
@@ -178,6 +177,7 @@ versions() {
         "SPARP_VERSION_STRING: $(macro _STRING)" \
         "SPARP_VERSION: $((number / 10000)).$((number / 100 % 100)).$((number % 100))" \
         "CHANGELOG.md: $(sed -n 's/^## \[\([0-9.]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" \
+        "meson.build: $(sed -n "/^project/s/[^.]*'\([0-9.]*\)'.*/\1/p" tools/meson/meson.build)" \
         "sparp.pc: $(sed -n 's/^Version: //p' build/sparp.pc)"; do
         [ "${one#*: }" = "$first" ] || echo "$one, but line 1 of sparp.h: $first"
     done

@@ -112,6 +112,7 @@ computing() {
 # These wait more than they compute.
 waiting() {
     echo 'install 60 sh tests/install.sh'
+    echo 'dist 60 sh tests/dist.sh'
     echo 'examples 120 sh tests/examples.sh'
     echo 'shared 60 sh tests/shared.sh'
     e2e
