@@ -34,7 +34,7 @@ build/flags: always
 	@echo "$(COMPILE) $(LDFLAGS) $(LIBS)" >$@.new
 	@cmp -s $@ $@.new || cp $@.new $@
 
-sparp: tools/sparp.c sparp.h build/flags
+sparp: tools/sparp.c tools/sparp/*.h sparp.h build/flags
 	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
 
 build/sparp.o: tests/compile/sparp.c sparp.h build/flags
@@ -88,10 +88,11 @@ static: build/static/sparp
 static-aarch64: build/static/sparp-aarch64
 static-armhf: build/static/sparp-armhf
 
-build/static/sparp: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
+    tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.

@@ -13,7 +13,7 @@ known='section:sched struct:sparp struct:sparp__conn struct:sparp__task
        uses:conn uses:pool uses:task uses:crew uses:run uses:workers'
 
 library=sparp.h
-programs=$(find tools tests/server examples -name '*.c' -o -path 'tests/server/*.h' | sort)
+programs=$(find tools tests/server examples \( -name '*.c' -o -name '*.h' \) | sort)
 tests=$(find tests \( -name '*.c' -o -name '*.h' \) ! -path 'tests/server/*' | sort)
 scripts=$(find tests tools examples -name '*.sh' | sort)
 [ -e .ci/run ] && scripts="$scripts .ci/run"

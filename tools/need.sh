@@ -8,8 +8,8 @@
 # SPARP_INSTALL=no: only looks.
 set -u
 
-# What has to be there (a command, a header, a module of Python, a runtime, a file), and the packages
-# of apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
+# What has to be there (a command, a header, a module of Python, a runtime, a file), and the
+# packages of apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
 list() {
     cat <<'LIST'
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
