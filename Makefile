@@ -11,6 +11,8 @@
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
 #                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
+# make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
+#                   is where that file will lie
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
 # make clean
 #
@@ -23,6 +25,8 @@ BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 LIBDIR ?= $(PREFIX)/lib
 COMMIT = HEAD
+OUTPUT = build
+URL = https://sparp.example
 LIBS = $$(sh tools/tls.sh) -lpthread $(LDLIBS)
 COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
@@ -121,13 +125,17 @@ uninstall:
 
 # The last commit as one file, the same bytes each time.
 dist:
-	@mkdir -p build
-	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
-	git archive --prefix="sparp-$$version/" $(COMMIT) | gzip -9n >"build/sparp-$$version.tar.gz" && \
-	echo "build/sparp-$$version.tar.gz"
+	@mkdir -p "$(OUTPUT)"
+	@name=sparp-$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
+	git archive --prefix="$$name/" $(COMMIT) | gzip -9n >"$(OUTPUT)/$$name.tar.gz" && \
+	echo "$(OUTPUT)/$$name.tar.gz"
+
+# ... and the recipes of tools/packaging for it.
+recipes: dist
+	@URL="$(URL)" sh tools/packaging/fill.sh
 
 clean:
 	rm -rf build sparp
 
 .PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 static-armhf \
-    install uninstall dist clean always
+    install uninstall dist recipes clean always

@@ -13,11 +13,11 @@ if ! git rev-parse HEAD >/dev/null 2>&1; then
 fi
 # As it is now: with what has not been committed, where git knows of it.
 commit=$(git stash create 2>/dev/null)
-"$make" -s dist COMMIT="${commit:-HEAD}" >"$dir/log" || exit 1
+"$make" -s dist COMMIT="${commit:-HEAD}" OUTPUT="$dir" >"$dir/log" || exit 1
 file=$(cat "$dir/log")
 cp "$file" "$dir/first"
 sleep 1
-"$make" -s dist COMMIT="${commit:-HEAD}" >"$dir/log"
+"$make" -s dist COMMIT="${commit:-HEAD}" OUTPUT="$dir" >"$dir/log"
 check 'the same bytes again' cmp "$file" "$dir/first"
 gzip -dc "$file" | (cd "$dir" && tar xf -)
 name=$(basename "$file" .tar.gz)

@@ -113,6 +113,7 @@ computing() {
 waiting() {
     echo 'install 60 sh tests/install.sh'
     echo 'dist 60 sh tests/dist.sh'
+    echo 'packaging 240 sh tests/packaging.sh'
     echo 'examples 120 sh tests/examples.sh'
     echo 'shared 60 sh tests/shared.sh'
     e2e

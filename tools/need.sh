@@ -44,6 +44,10 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:codespell    codespell          codespell      codespell          codespell       codespell
 ?cmd:cmake        cmake              cmake          cmake              cmake           cmake
 ?cmd:meson        meson,pkgconf      meson          meson              meson           meson
+?cmd:dh           debhelper          -              -                  -               -
+?cmd:lintian      lintian            -              -                  -               -
+?cmd:ruby         ruby               ruby           ruby               -               ruby
+?cmd:nix-instantiate nix-bin         -              -                  -               -
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
