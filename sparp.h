@@ -1,4 +1,5 @@
 /* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end
+   SPDX-License-Identifier: MIT
 
    DO THIS
        #define SPARP_IMPLEMENTATION
@@ -15,6 +16,9 @@
        SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
        SPARP_NO_STDIO      no sparp_progress_bar()
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
+       SPARP_API           what stands before each declaration (default: extern); for a shared
+                           library that hides the rest:
+                           extern __attribute__((visibility("default")))
 
    EXAMPLE
        static void print(sparp *run, const sparp_result *r, void *user_data) {
@@ -351,9 +355,14 @@ extern "C" {
 #endif
 
 /* In every number of an option struct: 0 means "the default", SPARP_NONE means "none at all". */
-#define SPARP_NONE (-1)
-#define SPARP_AUTO (-2)            /* only where a field's comment allows it */
-#define SPARP_LATER (-3)           /* likewise: nothing now, ask again after sparp_wake() */
+enum {
+    SPARP_NONE = -1,
+    SPARP_AUTO = -2,                    /* only where a field's comment allows it */
+    SPARP_LATER = -3                    /* likewise: nothing now, ask again after sparp_wake() */
+};
+#define SPARP_NONE ((int)SPARP_NONE)    /* C++20 compares no enum with a double */
+#define SPARP_AUTO ((int)SPARP_AUTO)
+#define SPARP_LATER ((int)SPARP_LATER)
 
 /* X(name, text): error codes and their texts live in one list. */
 #define SPARP_ERRORS(X) \
@@ -769,6 +778,10 @@ SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" 
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
 SPARP_API const char   *sparp_phase_name(sparp_phase phase);       /* "first_byte" */
 SPARP_API const char   *sparp_wait_name(sparp_wait wait);          /* "rate" */
+/* For bindings and shared libraries: SPARP_VERSION, and the size of a struct ("sparp_options"; 0:
+   there is none of that name), as they were when the implementation was compiled. */
+SPARP_API int           sparp_version(void);
+SPARP_API size_t        sparp_sizeof(const char *type);
 SPARP_API const char   *sparp_backend(void);                       /* "epoll", "kqueue" or "poll" */
 SPARP_API const char   *sparp_tls_library(void);                   /* "BearSSL", or "none" */
 SPARP_API bool          sparp_has_zlib(void);                      /* built with SPARP_ZLIB */
@@ -965,6 +978,9 @@ SPARP_NO_TLS."
 
 /* ============================================================================================ */
 /* >>base       slices, ASCII classes, numbers, intrusive lists. Uses nothing.                   */
+/*                                                                                               */
+/* "Uses" names the sections above whose functions, types and macros a section uses itself; but  */
+/* for platform, base and texts, which every section may use.                                    */
 /* ============================================================================================ */
 
 #define SPARP__NEVER INT64_MAX          /* a time that does not come */
@@ -1742,7 +1758,7 @@ static void sparp__aimd_on_answer(sparp__aimd *found, int64_t *fastest, int64_t 
 
 /* ============================================================================================ */
 /* >>url        "http://user:password@host:port/path?query#fragment" (RFC 3986). Pure, but for   */
-/*              inet_pton. Uses base, buf.                                                       */
+/*              inet_pton. Uses env, buf.                                                        */
 /* ============================================================================================ */
 
 #define SPARP__HOST_MAX 253             /* bytes of a host name: RFC 1035 §2.3.4 */
@@ -2889,7 +2905,7 @@ static bool sparp__wake_drain(const sparp__wake *w) {
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
-/*              a cache. Literals need none of it. Uses buf, env.                                */
+/*              a cache. Literals need none of it. Uses env, url.                                */
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
@@ -4467,7 +4483,8 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 #endif
 
 /* ============================================================================================ */
-/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve.       */
+/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve,       */
+/*              reactor.                                                                         */
 /* ============================================================================================ */
 
 typedef enum sparp__io {
@@ -5270,7 +5287,8 @@ static bool sparp__chain_check_name(const sparp__chain *chain, const char *host,
 /* ============================================================================================ */
 /* >>tls        TLS 1.2 by BearSSL, without a descriptor: ciphertext in and out, plaintext in    */
 /*              and out, peek and acknowledge in four directions; the connection drives it.      */
-/*              Uses x509, buf, env. Nothing above knows BearSSL: another implementation gives   */
+/*              Uses env, buf, url, resolve, x509. Nothing above knows BearSSL: another          */
+/*              implementation gives                                                             */
 /*              sparp__trust (zeroed; .fault), sparp__trust_load, _free;                         */
 /*              sparp__tls_session (zeroed), sparp__tls_session_clear;                           */
 /*              sparp__tls_new, _free, _status, _resumed, _awaits_session, _on_open, _say_why;   */
@@ -6068,7 +6086,7 @@ static bool sparp__tls_say_why(sparp__tls *tls, sparp__fault *fault) {
 
 /* ============================================================================================ */
 /* >>stream     bytes over a socket, in the clear or through TLS: an if, not a table. Uses       */
-/*              socket, tls.                                                                     */
+/*              env, buf, reactor, socket, tls.                                                  */
 /* ============================================================================================ */
 
 #if !SPARP__TLS
@@ -11601,92 +11619,73 @@ static void sparp__workers_close(sparp *run) {
 #endif
 
 /* ============================================================================================ */
-/* >>public     the functions of the API: check the arguments, call the sections above.          */
+/* >>public     the functions of the API: check the arguments, call the sections above. Uses     */
+/*              everything above.                                                                */
 /* ============================================================================================ */
 
-/* A number of seconds that is neither the default, nor none, nor sensible. NaN is caught by the
-   way the comparisons are written. */
-static bool sparp__options_bad_s(double s, bool may_be_none) {
-    return !(s >= 0 && s <= 1e9) && !(may_be_none && s == SPARP_NONE);
+/* --- options: what may be in them, and what 0 stands for -------------------------------------- */
+
+/* One row for each number: what 0 stands for, what it may be besides (NONE, AUTO, or nothing ELSE)
+   and from where to where, and what is said of all other values. */
+#define SPARP__OPTIONS(X) \
+    X(input_buffer_size,         100, NONE, 1,    1000000, "must be 1 to 1000000 (0: 100)") \
+    X(max_at_once,               100, AUTO, 1,    SPARP__MAX_AT_ONCE, \
+      "must be 1 to 100000 (0: 100, SPARP_AUTO: found out)") \
+    X(max_per_second,            0,   NONE, 1e-6, 1e9, \
+      "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
+    X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
+    X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
+      "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
+      "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
+    X(timeout_s,                 30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(connect_timeout_s,         10,  NONE, 0,    1e9,     "must not be negative (0: 10 s)") \
+    X(idle_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: timeout_s)") \
+    X(dns_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(tls_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(send_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(first_byte_timeout_s,      0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(min_bytes_per_second,      0,   NONE, 0,    1e15,    "must not be negative (0: none)") \
+    X(min_speed_s,               30,  ELSE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(run_deadline_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
+    X(max_retries_by_soft_fail,  20,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 20, SPARP_NONE: none)") \
+    X(max_retries_by_timeout,    20,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 20, SPARP_NONE: none)") \
+    X(max_retries_by_transport,  5,   NONE, 0,    INT_MAX, \
+      "must not be negative (0: 5, SPARP_NONE: none)") \
+    X(backoff_s,                 0.5, NONE, 0,    1e9,     "must not be negative (0: 0.5 s)") \
+    X(backoff_max_s,             30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
+    X(retry_after_max_s,         120, NONE, 0,    1e9,     "must not be negative (0: 120 s)") \
+    X(retry_ratio,               0,   NONE, 0,    1e6,     "must not be negative (0: no budget)") \
+    X(stop_after_failures,       0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
+    X(stop_after_failure_ratio,  0,   NONE, 0,    1,       "must be 0 to 1 (0: none)") \
+    X(stop_after_successes,      0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
+    X(max_redirects,             10,  NONE, 0,    INT_MAX, \
+      "must not be negative (0: 10, SPARP_NONE: not followed)") \
+    X(max_head_bytes,            1 << 16, ELSE, 1,    1 << 30, "must be 1 to 1 GiB (0: 64 KiB)") \
+    X(max_body_bytes,            1 << 26, NONE, 1,    SPARP__BODY_MOST, \
+      "is out of range (0: 64 MiB, SPARP_NONE: no limit)") \
+    X(progress_every_s,          0.5, NONE, 0,    1e9,     "must not be negative (0: 0.5 s)")
+
+#define SPARP__BODY_MOST ((double)(SIZE_MAX / 4 - 1))
+#define SPARP__OR_ELSE 0                /* nothing else */
+#define SPARP__OR_NONE SPARP_NONE
+#define SPARP__OR_AUTO SPARP_AUTO
+
+/* NaN does not: no comparison with it is true. */
+static bool sparp__options_fits(double value, int or_else, double least, double most) {
+    return value == 0 || value == or_else || (value >= least && value <= most);
 }
 
-static bool sparp__options_bad_count(int64_t n) {
-    return n < SPARP_NONE;
-}
-
-static bool sparp__options_bad_rate(double rate) {
-    return rate != SPARP_NONE && rate != 0 && !(rate >= 1e-6 && rate <= 1e9);
-}
-
-static const char *sparp__options_check_input(const sparp_options *o) {
-    if (o->requests != NULL && o->next_request != NULL)
-        return "requests and next_request are both set";
-    if (o->requests == NULL && o->num_requests > 0)
-        return "requests is NULL, but num_requests is not 0";
-    if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
-        return "tls.client_cert_file and tls.client_key_file belong together";
-    if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
-        return "tls.ca_file and tls.ca_pem are both set";
-    if (o->headers == NULL && o->num_headers > 0)
-        return "headers is NULL, but num_headers is not 0";
-    sparp__fault ignored;
-    if (!sparp__request_check_fields(o->headers, o->num_headers, 0, &ignored))
-        return "headers has a line with a bad name or value";
+static const char *sparp__options_check_numbers(const sparp_options *o) {
+#define SPARP__X(field, fallback, or_else, least, most, words) \
+    if (!sparp__options_fits((double)o->field, SPARP__OR_##or_else, least, most)) \
+        return #field " " words;
+    SPARP__OPTIONS(SPARP__X)
+#undef SPARP__X
     return NULL;
-}
-
-typedef struct sparp__rule {
-    bool wrong;
-    const char *sentence;
-} sparp__rule;
-
-/* NULL: none is. */
-static const char *sparp__options_first_wrong(const sparp__rule *rules, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (rules[i].wrong)
-            return rules[i].sentence;
-    return NULL;
-}
-
-static const char *sparp__options_check_pace(const sparp_options *o) {
-    const sparp__rule rules[] = {
-        {o->input_buffer_size < SPARP_NONE || o->input_buffer_size > 1000000,
-         "input_buffer_size must be 1 to 1000000 (0: 100)"},
-        {(o->max_at_once < 0 && o->max_at_once != SPARP_AUTO)
-             || o->max_at_once > SPARP__MAX_AT_ONCE,
-         "max_at_once must be 1 to 100000 (0: 100, SPARP_AUTO: found out)"},
-        {sparp__options_bad_rate(o->max_per_second),
-         "max_per_second must be 0.000001 to 1000000000 (0: no limit)"},
-        {o->burst < 0 || o->burst > 1000000000, "burst must be 1 to 1000000000 (0: 1)"},
-        {sparp__options_bad_count(o->max_at_once_per_origin),
-         "max_at_once_per_origin must not be negative (0: no limit)"},
-        {sparp__options_bad_rate(o->max_per_second_per_origin),
-         "max_per_second_per_origin must be 0.000001 to 1000000000 (0: no limit)"},
-        {(o->workers < 0 && o->workers != SPARP_AUTO) || o->workers > SPARP__WORKERS_MAX,
-         "workers must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)"},
-        {o->workers > 1 && !SPARP__THREADS, "workers need a build without SPARP_NO_THREADS"},
-        {sparp__options_bad_s(o->timeout_s, true), "timeout_s must not be negative (0: 30 s)"},
-        {sparp__options_bad_s(o->connect_timeout_s, true),
-         "connect_timeout_s must not be negative (0: 10 s)"},
-        {sparp__options_bad_s(o->idle_timeout_s, true),
-         "idle_timeout_s must not be negative (0: timeout_s)"},
-        {sparp__options_bad_s(o->run_deadline_s, true),
-         "run_deadline_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->dns_timeout_s, true),
-         "dns_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->tls_timeout_s, true),
-         "tls_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->send_timeout_s, true),
-         "send_timeout_s must not be negative (0: none)"},
-        {sparp__options_bad_s(o->first_byte_timeout_s, true),
-         "first_byte_timeout_s must not be negative (0: none)"},
-        {!(o->min_bytes_per_second >= 0 && o->min_bytes_per_second <= 1e15)
-             && o->min_bytes_per_second != SPARP_NONE,
-         "min_bytes_per_second must not be negative (0: none)"},
-        {sparp__options_bad_s(o->min_speed_s, false),
-         "min_speed_s must not be negative (0: 30 s)"},
-    };
-    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
 }
 
 /* Names of fields, with commas between. One that is written wrong would protect nothing. */
@@ -11698,107 +11697,59 @@ static bool sparp__options_bad_names(const char *list) {
     return false;
 }
 
-/* Judgement, retries, stop rules, HTTP, observation. */
 static const char *sparp__options_check_rest(const sparp_options *o) {
-    const sparp__rule rules[] = {
-        {!(o->retry_ratio >= 0 && o->retry_ratio <= 1e6) && o->retry_ratio != SPARP_NONE,
-         "retry_ratio must not be negative (0: no budget)"},
-        {sparp__options_bad_count(o->max_retries_by_soft_fail),
-         "max_retries_by_soft_fail must not be negative (0: 20, SPARP_NONE: none)"},
-        {sparp__options_bad_count(o->max_retries_by_timeout),
-         "max_retries_by_timeout must not be negative (0: 20, SPARP_NONE: none)"},
-        {sparp__options_bad_count(o->max_retries_by_transport),
-         "max_retries_by_transport must not be negative (0: 5, SPARP_NONE: none)"},
-        {sparp__options_bad_s(o->backoff_s, true), "backoff_s must not be negative (0: 0.5 s)"},
-        {sparp__options_bad_s(o->backoff_max_s, true),
-         "backoff_max_s must not be negative (0: 30 s)"},
-        {sparp__options_bad_s(o->retry_after_max_s, true),
-         "retry_after_max_s must not be negative (0: 120 s)"},
-        {o->retry_safe_only && o->retry_unsafe,
-         "retry_safe_only and retry_unsafe contradict each other"},
-        {o->stop_on >= 1u << 6, "stop_on has a bit that means nothing"},
-        {sparp__options_bad_count(o->stop_after_failures),
-         "stop_after_failures must not be negative (0: none)"},
-        {!(o->stop_after_failure_ratio >= 0 && o->stop_after_failure_ratio <= 1)
-             && o->stop_after_failure_ratio != SPARP_NONE,
-         "stop_after_failure_ratio must be 0 to 1 (0: none)"},
-        {o->compressed && !SPARP__ZLIB, "compressed needs a build with SPARP_ZLIB"},
-        {sparp__options_bad_count(o->max_redirects),
-         "max_redirects must not be negative (0: 10, SPARP_NONE: not followed)"},
-        {sparp__options_bad_names(o->sensitive_headers),
-         "sensitive_headers must be names of header lines with commas between"},
-        {sparp__options_bad_count(o->stop_after_successes),
-         "stop_after_successes must not be negative (0: none)"},
-        {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
-         "max_head_bytes must be 1 to 1 GiB (0: 64 KiB)"},
-        {o->max_body_bytes < SPARP_NONE || (uint64_t)(o->max_body_bytes + 1) > SIZE_MAX / 4,
-         "max_body_bytes is out of range (0: 64 MiB, SPARP_NONE: no limit)"},
-        {sparp__options_bad_s(o->progress_every_s, true),
-         "progress_every_s must not be negative (0: 0.5 s)"},
-        {o->logger.max_level > SPARP_LOG_TRACE, "logger.max_level is not a level"},
-    };
-    return sparp__options_first_wrong(rules, sizeof rules / sizeof *rules);
+    sparp__fault ignored;
+    if (o->requests != NULL && o->next_request != NULL)
+        return "requests and next_request are both set";
+    if (o->requests == NULL && o->num_requests > 0)
+        return "requests is NULL, but num_requests is not 0";
+    if (o->workers > 1 && !SPARP__THREADS)
+        return "workers need a build without SPARP_NO_THREADS";
+    if (o->retry_safe_only && o->retry_unsafe)
+        return "retry_safe_only and retry_unsafe contradict each other";
+    if (o->stop_on >= 1u << 6)
+        return "stop_on has a bit that means nothing";
+    if (o->headers == NULL && o->num_headers > 0)
+        return "headers is NULL, but num_headers is not 0";
+    if (!sparp__request_check_fields(o->headers, o->num_headers, 0, &ignored))
+        return "headers has a line with a bad name or value";
+    if (sparp__options_bad_names(o->sensitive_headers))
+        return "sensitive_headers must be names of header lines with commas between";
+    if (o->compressed && !SPARP__ZLIB)
+        return "compressed needs a build with SPARP_ZLIB";
+    if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
+        return "tls.client_cert_file and tls.client_key_file belong together";
+    if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
+        return "tls.ca_file and tls.ca_pem are both set";
+    if (o->logger.max_level > SPARP_LOG_TRACE)
+        return "logger.max_level is not a level";
+    return NULL;
 }
 
 const char *sparp_check_options(const sparp_options *o) {
-    const char *wrong = sparp__options_check_pace(o);
+    const char *wrong = sparp__options_check_numbers(o);
     if (wrong == NULL)
         wrong = sparp__options_check_rest(o);
-    if (wrong == NULL)
-        wrong = sparp__options_check_input(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
     return wrong != NULL ? wrong : "";
 }
 
-static double sparp__options_or(double value, double fallback) {
-    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
-}
-
-static int sparp__options_or_count(int value, int fallback) {
-    return value == 0 ? fallback : value == SPARP_NONE ? 0 : value;
-}
-
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
-    o->input_buffer_size = o->input_buffer_size == SPARP_NONE ? 1
-        : sparp__options_or_count(o->input_buffer_size, 100);
-    if (o->max_at_once != SPARP_AUTO)
-        o->max_at_once = sparp__options_or_count(o->max_at_once, 100);
-    o->max_per_second = sparp__options_or(o->max_per_second, 0);
-    o->max_at_once_per_origin = sparp__options_or_count(o->max_at_once_per_origin, 0);
-    o->max_per_second_per_origin = sparp__options_or(o->max_per_second_per_origin, 0);
-    o->retry_ratio = sparp__options_or(o->retry_ratio, 0);
-    o->burst = sparp__options_or_count(o->burst, 1);
-    o->timeout_s = sparp__options_or(o->timeout_s, 30);
-    o->connect_timeout_s = sparp__options_or(o->connect_timeout_s, 10);
-    o->idle_timeout_s = sparp__options_or(o->idle_timeout_s, 0);
-    o->run_deadline_s = sparp__options_or(o->run_deadline_s, 0);
-    o->dns_timeout_s = sparp__options_or(o->dns_timeout_s, 0);
-    o->tls_timeout_s = sparp__options_or(o->tls_timeout_s, 0);
-    o->send_timeout_s = sparp__options_or(o->send_timeout_s, 0);
-    o->first_byte_timeout_s = sparp__options_or(o->first_byte_timeout_s, 0);
-    o->min_bytes_per_second = sparp__options_or(o->min_bytes_per_second, 0);
-    o->min_speed_s = sparp__options_or(o->min_speed_s, 30);
+#define SPARP__X(field, fallback, or_else, least, most, words) \
+    if (o->field == 0) \
+        o->field = fallback; \
+    else if (o->field == SPARP_NONE) \
+        o->field = 0;
+    SPARP__OPTIONS(SPARP__X)
+#undef SPARP__X
+    if (o->input_buffer_size == 0)
+        o->input_buffer_size = 1;
+    if (o->max_body_bytes == 0)
+        o->max_body_bytes = PTRDIFF_MAX / 4;
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
-    o->max_retries_by_soft_fail = sparp__options_or_count(o->max_retries_by_soft_fail, 20);
-    o->max_retries_by_timeout = sparp__options_or_count(o->max_retries_by_timeout, 20);
-    o->max_retries_by_transport = sparp__options_or_count(o->max_retries_by_transport, 5);
-    o->backoff_s = sparp__options_or(o->backoff_s, 0.5);
-    o->backoff_max_s = sparp__options_or(o->backoff_max_s, 30);
-    o->retry_after_max_s = sparp__options_or(o->retry_after_max_s, 120);
-    o->stop_after_failures = sparp__options_or_count(o->stop_after_failures, 0);
-    o->stop_after_failure_ratio = sparp__options_or(o->stop_after_failure_ratio, 0);
-    o->stop_after_successes = sparp__options_or_count(o->stop_after_successes, 0);
-    o->max_redirects = sparp__options_or_count(o->max_redirects, 10);
-    if (o->max_head_bytes == 0)
-        o->max_head_bytes = 64 * 1024;
-    if (o->max_body_bytes == 0)
-        o->max_body_bytes = 64 * 1024 * 1024;
-    else if (o->max_body_bytes == SPARP_NONE)
-        o->max_body_bytes = PTRDIFF_MAX / 4;
-    o->progress_every_s = sparp__options_or(o->progress_every_s, 0.5);
     if (o->progress_every_results == 0)
         o->progress_every_results = 1;
     if (o->allocator.func == NULL)
@@ -11942,12 +11893,12 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
         run->engine.max_conns = (size_t)max_at_once;
         memset(&s->slots.found, 0, sizeof s->slots.found);
     }
-    if (max_per_second == 0 || sparp__options_bad_rate(max_per_second))
+    if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
     sparp__bucket *admit = &s->rate.admit;
     sparp__pace_lock(s->pace);
     sparp__bucket before = s->pace->all;
-    run->options.max_per_second = sparp__options_or(max_per_second, 0);
+    run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0 && before.next > s->now) {   /* what was ahead still is, in starts */
         double ahead = (double)(before.next - s->now) / (double)before.period;
@@ -12037,6 +11988,27 @@ void sparp_results_free(sparp_results *results) {
 
 /* --- helpers --------------------------------------------------------------------------------- */
 
+int sparp_version(void) {
+    return SPARP_VERSION;
+}
+
+size_t sparp_sizeof(const char *type) {
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {
+#define SPARP__X(type) {#type, sizeof(type)},
+        SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
+        SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
+        SPARP__X(sparp_allocator) SPARP__X(sparp_logger)
+#undef SPARP__X
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, type) == 0)
+            return types[i].size;
+    return 0;
+}
+
 const char *sparp_backend(void) {
     return sparp__reactor_name();
 }
@@ -12057,7 +12029,7 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 }
 
 /* ============================================================================================ */
-/* >>extras     the progress bar. Uses public.                                                   */
+/* >>extras     the progress bar. Uses sched.                                                    */
 /* ============================================================================================ */
 
 #ifndef SPARP_NO_STDIO
@@ -12211,6 +12183,11 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__DRAIN_MAX
 #undef SPARP__RATIO_AFTER
 #undef SPARP__STARVED_NS
+#undef SPARP__OPTIONS
+#undef SPARP__BODY_MOST
+#undef SPARP__OR_ELSE
+#undef SPARP__OR_NONE
+#undef SPARP__OR_AUTO
 #undef SPARP__BAR_EVERY_S
 
 #endif /* POSIX names */

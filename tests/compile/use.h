@@ -24,7 +24,11 @@ static int use_sparp(const char *backend) {
     sparp_close(NULL);
     for (a = backend, b = sparp_backend(); a != NULL && (*a != 0 || *b != 0); a++, b++)
         if (*a != *b) return 6;
-    return sparp_error_text(SPARP_E_REFUSED)[0] == 'c' ? 0 : 7;
+    if (sparp_version() != SPARP_VERSION) return 7;
+    if (sparp_sizeof("sparp_options") != sizeof options || sparp_sizeof("sparp") != 0) return 8;
+    options.timeout_s = SPARP_NONE;
+    if (options.timeout_s != SPARP_NONE) return 9;
+    return sparp_error_text(SPARP_E_REFUSED)[0] == 'c' ? 0 : 10;
 }
 
 #endif
