@@ -251,10 +251,11 @@
    chunk extensions and trailers; 256 fields; 32 interim responses; max_body_bytes (64 MiB).
    Memory is not reserved on its word. What RFC 9112 calls an error is one, at once: a
    Content-Length that is no number or differs from another, an unknown transfer coding, a bad
-   chunk, NUL or bare CR, a field without a colon. A response that ends early is TRUNCATED or
-   CLOSED, never a success. Transfer-Encoding beside Content-Length: the former counts and the
-   connection is not used again. Bytes behind a response close its connection. A server that
-   drips is bounded by timeout_s.
+   chunk, NUL or bare CR, a field without a colon. A field with a blank in its name, or behind it,
+   is dropped and logged; if it could say where the body ends, it is an error, too. A response
+   that ends early is TRUNCATED or CLOSED, never a success. Transfer-Encoding beside
+   Content-Length: the former counts and the connection is not used again. Bytes behind a response
+   close its connection. A server that drips is bounded by timeout_s.
    From you nothing passes unchecked either: CR, LF, NUL and controls in url, method, field names
    and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
    that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
@@ -2077,6 +2078,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         has_head;              /* status and fields are complete and stay so */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
 } sparp__http;
 
@@ -2099,7 +2101,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->keep_alive_s = -1;
     h->is_head_request = is_head_request;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = false;
+    h->told_continue = h->dropped = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -2175,6 +2177,7 @@ static sparp__http_event sparp__http_on_status(sparp__http *h, sparp__str line) 
             return sparp__http_bad(h, "NUL or CR in the status line");
     h->http10 = line.data[7] == '0';
     h->status = (int)status;
+    h->dropped = false;
     h->state = SPARP__HTTP_FIELD;
     return SPARP__HTTP_GO_ON;
 }
@@ -2189,11 +2192,11 @@ static bool sparp__http_value_ok(sparp__str value) {
    agent must take it as a space (RFC 9112 §5.2). */
 static sparp__http_event sparp__http_on_fold(sparp__env *env, sparp__http *h, sparp__str line) {
     sparp__str more = sparp__str_trim(line);
-    if (h->num_fields == 0)
+    if (h->num_fields == 0 && !h->dropped)
         return sparp__http_bad(h, "a blank before the first field");
     if (!sparp__http_value_ok(more))
         return sparp__http_bad(h, "NUL or CR in a field value");
-    if (more.size == 0)
+    if (more.size == 0 || h->dropped)
         return SPARP__HTTP_GO_ON;
     h->head.size--;                     /* the NUL behind the value */
     bool empty = h->head.data[h->head.size - 1] == '\0';
@@ -2217,11 +2220,45 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-static sparp__http_event sparp__http_bad_name(sparp__http *h, sparp__str line) {
-    if (memchr(line.data, ':', line.size) == NULL)
+/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
+   what stands for a dash do not count, nor what else is in it. */
+static bool sparp__http_like_framing(sparp__str name) {
+    static const char *const words[] = {"contentlength", "transferencoding"};
+    for (int k = 0; k < 2; k++)
+        for (size_t from = 0; from < name.size; from++) {
+            size_t n = 0;
+            for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
+                if (sparp__ascii_lower(name.data[i]) == words[k][n])
+                    n++;
+                else if (strchr(" \t_-", name.data[i]) == NULL)
+                    break;
+            if (words[k][n] == '\0')
+                return true;
+        }
+    return false;
+}
+
+/* A blank in a name or behind it, as some servers send: nobody can tell which field is meant, so
+   the line is dropped, unless it may be about framing (RFC 9112 §5.1). */
+SPARP__RARE static sparp__http_event sparp__http_on_bad_name(sparp__env *env, sparp__http *h,
+                                                             sparp__str line) {
+    const char *colon = (const char *)memchr(line.data, ':', line.size);
+    if (colon == NULL)
         return sparp__http_bad(h, "a field without a colon");
-    return sparp__http_bad(h, line.data[0] == ':' ? "a field without a name"
-                              : "a character in a field name that no name has");
+    if (colon == line.data)
+        return sparp__http_bad(h, "a field without a name");
+    sparp__str name = sparp__str_make(line.data, (size_t)(colon - line.data));
+    for (size_t i = 0; i < name.size; i++)
+        if (!sparp__ascii_token(name.data[i]) && name.data[i] != ' ' && name.data[i] != '\t')
+            return sparp__http_bad(h, "a character in a field name that no name has");
+    if (sparp__http_like_framing(name))
+        return sparp__http_bad(h, "a blank in the name of a field that frames the body");
+    if (!sparp__http_value_ok(sparp__str_skip(line, name.size)))
+        return sparp__http_bad(h, "NUL or CR in a field value");
+    sparp__env_log(env, SPARP_LOG_INFO, "a field line is dropped, its name has a blank: \"%.*s\"",
+                   name.size < 60 ? (int)name.size : 60, name.data);
+    h->dropped = true;
+    return SPARP__HTTP_GO_ON;
 }
 
 static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, sparp__str line) {
@@ -2236,7 +2273,7 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     while ((out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
         n++;                            /* such as the one that ends the line */
     if (n == 0 || n == line.size || line.data[n] != ':')
-        return sparp__http_bad_name(h, line);
+        return sparp__http_on_bad_name(env, h, line);
     sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
     if (!sparp__http_value_ok(value))
         return sparp__http_bad(h, "NUL or CR in a field value");
@@ -2246,6 +2283,7 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     h->head.size += n + value.size + 2;
     h->fields[h->num_fields].name = out;
     h->fields[h->num_fields].value = out + n + 1;
+    h->dropped = false;
     if (h->num_fields++ == 0)
         h->fields_room = h->head.capacity;
     return SPARP__HTTP_GO_ON;
@@ -2272,21 +2310,24 @@ static sparp__http_event sparp__http_on_coding(sparp__http *h, sparp__str value)
     return h->chunked ? SPARP__HTTP_GO_ON : sparp__http_bad(h, "an empty transfer coding");
 }
 
-/* RFC 9112 §6.3 rule 5: a list of equal lengths is one length. */
+/* RFC 9112 §6.3 rule 5: a list of equal lengths is one length. Here no element may be empty. */
 static sparp__http_event sparp__http_on_length(sparp__http *h, sparp__str value) {
-    sparp__str element;
     uint64_t length;
     if (value.size == 0)
         return sparp__http_bad(h, "an empty Content-Length");
-    while (sparp__str_element(&value, &element)) {
-        if (!sparp__str_number(element, INT64_MAX, &length))
+    for (const char *comma = value.data; comma != NULL;) {
+        comma = (const char *)memchr(value.data, ',', value.size);
+        size_t n = comma != NULL ? (size_t)(comma - value.data) : value.size;
+        if (!sparp__str_number(sparp__str_trim(sparp__str_make(value.data, n)), INT64_MAX,
+                               &length))
             return sparp__http_bad(h, "a Content-Length that is not a number");
         if (h->has_length && length != h->left)
             return sparp__http_bad(h, "two different Content-Lengths");
         h->left = length;
         h->has_length = true;
+        value = sparp__str_skip(value, comma != NULL ? n + 1 : n);
     }
-    return h->has_length ? SPARP__HTTP_GO_ON : sparp__http_bad(h, "an empty Content-Length");
+    return SPARP__HTTP_GO_ON;
 }
 
 /* RFC 9112 §9.3: 1.1 stays open unless it says close, 1.0 closes unless it says keep-alive. */
