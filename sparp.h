@@ -247,8 +247,8 @@
 
    LIMITS AND THREATS
    The server is taken to be hostile. Every length it sends is checked against a limit before it
-   is used: max_head_bytes (64 KiB) for status line, fields and interim responses, and again for
-   chunk extensions and trailers; 256 fields; 32 interim responses; max_body_bytes (64 MiB).
+   is used: max_head_bytes (64 KiB) for status line, fields and all interim responses together,
+   and again for chunk extensions and trailers; 256 fields; max_body_bytes (64 MiB).
    Memory is not reserved on its word. What RFC 9112 calls an error is one, at once: a
    Content-Length that is no number or differs from another, an unknown transfer coding, a bad
    chunk, NUL or bare CR, a field without a colon. A field with a blank in its name, or behind it,
@@ -2028,7 +2028,6 @@ static bool sparp__url_resolve(sparp__env *env, sparp__buf *out, sparp__str base
 /* ============================================================================================ */
 
 #define SPARP__HTTP_MAX_LINES 256       /* field lines of one head */
-#define SPARP__HTTP_MAX_INTERIM 32      /* 1xx responses before the final one */
 
 /*   STATUS --line--> FIELD --empty line--> READY --> LENGTH --> DONE
        ^                |                      |----> UNTIL_EOF --peer closes--> DONE
@@ -2073,10 +2072,11 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     size_t       max_head, head_bytes;  /* limit and count: status line, fields, 1xx included */
     size_t       overhead;              /* chunk extensions and trailers: the same limit */
     uint64_t     left;                  /* bytes still to come: of the body, or of this chunk */
-    int          status, interim, digits;
+    int          status, digits;
     int          keep_alive_s;          /* what Keep-Alive: timeout= said; -1: nothing */
     bool         has_head;              /* status and fields are complete and stay so */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
+    bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
@@ -2097,9 +2097,10 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->num_fields = h->head_bytes = h->overhead = 0;
     h->max_head = max_head;
     h->left = 0;
-    h->status = h->interim = h->digits = 0;
+    h->status = h->digits = 0;
     h->keep_alive_s = -1;
     h->is_head_request = is_head_request;
+    h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
     h->told_continue = h->dropped = false;
     sparp__fault_clear(&h->fault);
@@ -2238,6 +2239,11 @@ static bool sparp__http_like_framing(sparp__str name) {
     return false;
 }
 
+/* RFC 9110 §9.3.6: a 2xx to CONNECT has no body, whatever its fields say of one. */
+static bool sparp__http_opens_tunnel(const sparp__http *h) {
+    return h->is_connect_request && h->status >= 200 && h->status < 300;
+}
+
 /* A blank in a name or behind it, as some servers send: nobody can tell which field is meant, so
    the line is dropped, unless it may be about framing (RFC 9112 §5.1). */
 SPARP__RARE static sparp__http_event sparp__http_on_bad_name(sparp__env *env, sparp__http *h,
@@ -2251,7 +2257,7 @@ SPARP__RARE static sparp__http_event sparp__http_on_bad_name(sparp__env *env, sp
     for (size_t i = 0; i < name.size; i++)
         if (!sparp__ascii_token(name.data[i]) && name.data[i] != ' ' && name.data[i] != '\t')
             return sparp__http_bad(h, "a character in a field name that no name has");
-    if (sparp__http_like_framing(name))
+    if (!sparp__http_opens_tunnel(h) && sparp__http_like_framing(name))
         return sparp__http_bad(h, "a blank in the name of a field that frames the body");
     if (!sparp__http_value_ok(sparp__str_skip(line, name.size)))
         return sparp__http_bad(h, "NUL or CR in a field value");
@@ -2358,14 +2364,14 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
-    bool close = false, keep = false;
+    bool close = false, keep = false, frames = !sparp__http_opens_tunnel(h);
     for (size_t i = 0; i < h->num_fields && event == SPARP__HTTP_GO_ON; i++) {
         const char *name = h->fields[i].name;
         const char *value = h->fields[i].value;
         size_t length = (size_t)(value - name) - 1;
-        if (length == 14 && memcmp(name, "content-length", 14) == 0)
+        if (frames && length == 14 && memcmp(name, "content-length", 14) == 0)
             event = sparp__http_on_length(h, sparp__str_of(value));
-        else if (length == 17 && memcmp(name, "transfer-encoding", 17) == 0)
+        else if (frames && length == 17 && memcmp(name, "transfer-encoding", 17) == 0)
             event = sparp__http_on_coding(h, sparp__str_of(value));
         else if (length == 10 && memcmp(name, "connection", 10) == 0)
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
@@ -2378,6 +2384,10 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
 
 /* RFC 9112 §6.3, in its order. */
 static void sparp__http_frame_body(sparp__http *h) {
+    if (sparp__http_opens_tunnel(h)) {
+        h->state = SPARP__HTTP_DONE;
+        return;
+    }
     if (h->chunked && (h->has_length || h->http10))
         h->keep_alive = false;          /* §6.1: somebody on the way may read it otherwise */
     if (h->status == 204 && (h->chunked || h->left > 0))
@@ -2400,8 +2410,6 @@ static sparp__http_event sparp__http_on_head_end(sparp__http *h) {
     if (h->status == 101)
         return sparp__http_bad(h, "101 without an Upgrade request");
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
-        if (++h->interim > SPARP__HTTP_MAX_INTERIM)
-            return sparp__http_bad(h, "more than 32 interim responses");
         h->told_continue = h->told_continue || h->status == 100;
         h->head.size = h->num_fields = 0;
         h->state = SPARP__HTTP_STATUS;
@@ -6510,11 +6518,11 @@ static sparp__conn_event sparp__conn_begin_tunnel(sparp__net *net, sparp__conn *
         return SPARP__CONN_FAILED;
     }
     sparp__http_start(net->env, &c->tunnel->http, false, SPARP__TUNNEL_HEAD_MAX);
+    c->tunnel->http.is_connect_request = true;
     return sparp__conn_flush_tunnel(net, c);
 }
 
-/* The head of the proxy's answer is there. Only its status counts: a length or a coding in a 2xx
-   means nothing (RFC 9110 §9.3.6). */
+/* The head of the proxy's answer is there. Only its status counts. */
 static sparp__conn_event sparp__conn_on_tunnel(sparp__net *net, sparp__conn *c, size_t unread,
                                                int64_t now) {
     int status = c->tunnel->http.status;
