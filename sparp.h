@@ -5222,7 +5222,11 @@ static bool sparp__chain_check_name(const sparp__chain *chain, const char *host,
 /* ============================================================================================ */
 /* >>tls        TLS 1.2 by BearSSL, without a descriptor: ciphertext in and out, plaintext in    */
 /*              and out, peek and acknowledge in four directions; the connection drives it.      */
-/*              Another implementation could stand here. Uses x509, buf, env.                    */
+/*              Uses x509, buf, env. Nothing above knows BearSSL: another implementation gives   */
+/*              sparp__trust (zeroed; .fault), sparp__trust_load, _free;                         */
+/*              sparp__tls_session (zeroed), sparp__tls_session_clear;                           */
+/*              sparp__tls_new, _free, _status, _resumed, _awaits_session, _on_open, _say_why;   */
+/*              sparp__tls_push, _peek_out, _ack_out, _peek_in, _ack_in, _write; _rest, _wake.   */
 /*                                                                                               */
 /* Rules of the engine that are not in its header: acknowledge only what the matching *_buf just */
 /* gave, and never 0 bytes (it would encrypt the address space); never push into a decoder that  */
@@ -5253,6 +5257,7 @@ typedef struct sparp__trust {           /* zeroed: not loaded */
     unsigned char   pins[SPARP__TLS_PINS_MAX][32];
     size_t          num_pins;
     br_ssl_client_context prototype;    /* never reset, never seeded */
+    bool            may_rest;           /* see sparp__tls_rest */
     const char     *protocol;           /* the one we offer by ALPN */
     br_ec_impl      curves;             /* BearSSL's, without P-521: 19 ms a handshake */
     sparp__buf      chain_bytes, key_bytes;     /* our own certificate; key is wiped */
@@ -5273,9 +5278,22 @@ typedef struct sparp__verifier {
     br_x509_pkey         key;           /* points into chain.bytes */
 } sparp__verifier;
 
+/* What the connections of one origin can resume. Only this section looks inside. */
+typedef struct sparp__tls_session {     /* zeroed: none */
+    br_ssl_session_parameters parameters;
+} sparp__tls_session;
+
+typedef enum sparp__tls_state {
+    SPARP__TLS_SHAKING,                 /* more of the handshake is to come */
+    SPARP__TLS_OPEN,
+    SPARP__TLS_CLOSED,                  /* by the peer, who said so */
+    SPARP__TLS_FAILED                   /* see sparp__tls_say_why */
+} sparp__tls_state;
+
 typedef struct sparp__tls {
     sparp__env            *env;
     sparp__trust          *trust;
+    sparp__tls_session    *session;     /* the origin's: resumed, and replaced by a newer one */
     br_ssl_client_context  client;
     sparp__verifier       *verifier;    /* NULL after the handshake */
     unsigned char         *buffers;     /* in and out; NULL while it waits */
@@ -5555,12 +5573,28 @@ static void sparp__trust_make_prototype(sparp__trust *t) {
     e->rng_os_rand_done = 1;            /* we seed, with getrandom */
 }
 
+/* Whether an engine that was given buffers says so where sparp__tls_rest looks. */
+static bool sparp__trust_knows_engine(sparp__env *env, const sparp__trust *t) {
+    unsigned char in[1], out[1];        /* are not written to */
+    br_ssl_client_context *c = (br_ssl_client_context *)sparp__env_zalloc(env, sizeof *c);
+    if (c == NULL)
+        return false;
+    *c = t->prototype;
+    br_ssl_engine_set_buffers_bidi(&c->eng, in, SPARP__TLS_IN_SIZE, out, SPARP__TLS_OUT_SIZE);
+    bool known = c->eng.ibuf == in && c->eng.obuf == out && c->eng.iomode == 3
+        && c->eng.ixa == 0 && c->eng.ixb == 0 && c->eng.ixc == 5 && c->eng.oxa == c->eng.oxc
+        && c->eng.oxa < c->eng.oxb;
+    sparp__env_free(env, c, sizeof *c);
+    return known;
+}
+
 /* Once per run, when the first https request wants to connect. */
 static bool sparp__trust_load(sparp__env *env, sparp__trust *t) {
     if (t->loaded)
         return t->fault.error == SPARP_E_OK;
     t->loaded = true;
     sparp__trust_make_prototype(t);
+    t->may_rest = sparp__trust_knows_engine(env, t);
     return sparp__trust_load_anchors(env, t) && sparp__trust_load_pins(env, t)
         && sparp__trust_load_client(env, t);
 }
@@ -5712,6 +5746,14 @@ static const br_x509_class sparp__verifier_vtable = {
     sparp__verifier_get_pkey
 };
 
+/* --- sessions --------------------------------------------------------------------------------- */
+
+/* There is nothing to be resumed any more. */
+static void sparp__tls_session_clear(sparp__env *env, sparp__tls_session *session) {
+    (void)env;
+    sparp__wipe(session, sizeof *session);
+}
+
 /* --- one connection -------------------------------------------------------------------------- */
 
 static void sparp__tls_drop_verifier(sparp__tls *tls) {
@@ -5751,9 +5793,9 @@ static void sparp__tls_free(sparp__tls *tls) {
 /* The session to resume is of the same origin and the same run, so the same trust decided.
    NULL, with the fault. */
 static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const char *host,
-                                  const br_ssl_session_parameters *session,
-                                  sparp__fault *fault) {
+                                  sparp__tls_session *session, sparp__fault *fault) {
     unsigned char seed[32];
+    const br_ssl_session_parameters *old = &session->parameters;
     sparp__tls *tls = (sparp__tls *)sparp__env_zalloc(env, sizeof *tls);
     if (tls == NULL) {
         sparp__fault_memory(fault);
@@ -5761,6 +5803,7 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
     }
     tls->env = env;
     tls->trust = trust;
+    tls->session = session;
     tls->is_ip = sparp__address_parse(&tls->ip, host);
     memcpy(tls->host, host, strlen(host) + 1);
     tls->verifier = (sparp__verifier *)sparp__env_zalloc(env, sizeof *tls->verifier);
@@ -5793,10 +5836,10 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
                                     br_ecdsa_sign_asn1_get_default());
     br_ssl_engine_inject_entropy(e, seed, sizeof seed);
     sparp__wipe(seed, sizeof seed);
-    tls->offered = session != NULL && session->session_id_len == 32;
+    tls->offered = old->session_id_len == 32;
     if (tls->offered) {
-        memcpy(tls->offered_id, session->session_id, 32);
-        br_ssl_engine_set_session_parameters(e, session);
+        memcpy(tls->offered_id, old->session_id, 32);
+        br_ssl_engine_set_session_parameters(e, old);
     }
     if (!br_ssl_client_reset(&tls->client, tls->is_ip ? NULL : tls->host, tls->offered)) {
         sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, br_ssl_engine_last_error(e),
@@ -5807,8 +5850,24 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
     return tls;
 }
 
-static unsigned sparp__tls_state(const sparp__tls *tls) {
-    return br_ssl_engine_current_state(&tls->client.eng);
+static sparp__tls_state sparp__tls_status(const sparp__tls *tls) {
+    const br_ssl_engine_context *e = &tls->client.eng;
+    if ((br_ssl_engine_current_state(e) & BR_SSL_CLOSED) != 0)
+        return br_ssl_engine_last_error(e) == 0 && tls->open ? SPARP__TLS_CLOSED
+            : SPARP__TLS_FAILED;
+    return tls->open || (br_ssl_engine_current_state(e) & BR_SSL_SENDAPP) != 0 ? SPARP__TLS_OPEN
+        : SPARP__TLS_SHAKING;
+}
+
+/* Of an open one: it was a session that went on. */
+static bool sparp__tls_resumed(const sparp__tls *tls) {
+    return tls->resumed;
+}
+
+/* It is open, and what others could resume is still to come. */
+static bool sparp__tls_awaits_session(const sparp__tls *tls) {
+    (void)tls;
+    return false;
 }
 
 /* Eats ciphertext, as much as it has room for. */
@@ -5872,7 +5931,8 @@ static size_t sparp__tls_write(sparp__tls *tls, sparp__str plain) {
 }
 
 /* The handshake is over: note how it went; what only it needed goes. */
-static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *session) {
+static void sparp__tls_on_open(sparp__tls *tls) {
+    br_ssl_session_parameters *session = &tls->session->parameters;
     br_ssl_engine_get_session_parameters(&tls->client.eng, session);
     tls->open = true;
     tls->resumed = tls->offered && session->session_id_len == 32
@@ -5880,10 +5940,12 @@ static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *sessi
     sparp__tls_drop_verifier(tls);
 }
 
-/* Between two records an engine may have nothing in its buffers: others can use them. */
+/* Between two records an engine may have nothing in its buffers: others can use them. That is
+   known from fields that are the engine's own: only if they are what they were in BearSSL 0.6. */
 static void sparp__tls_rest(sparp__tls *tls) {
     const br_ssl_engine_context *e = &tls->client.eng;
-    if (tls->buffers != NULL && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
+    if (tls->trust->may_rest && tls->buffers != NULL
+        && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
         && e->oxa == e->oxc && e->oxa < e->oxb)
         sparp__tls_give_buffers(tls);
 }
@@ -5969,7 +6031,7 @@ typedef struct sparp__tls sparp__tls;   /* there are none */
    while the others wait a moment, so that they can resume it instead of computing it all anew. */
 typedef struct sparp__session {
 #if SPARP__TLS
-    br_ssl_session_parameters parameters;       /* to be resumed; zeroed: none */
+    sparp__tls_session tls;             /* to be resumed */
 #endif
     bool        leading, led;           /* one has begun; it has ended, well or badly */
     sparp__list followers;              /* connections that wait for it, by .waiter */
@@ -6003,11 +6065,11 @@ static sparp__io sparp__stream_flush(sparp__stream *s) {
 static sparp__io sparp__stream_shake(sparp__stream *s) {
     for (;;) {
         sparp__io io = sparp__stream_flush(s);
-        unsigned state = sparp__tls_state(s->tls);
-        if ((state & BR_SSL_CLOSED) != 0)
-            return SPARP__IO_FAILED;
-        if ((state & BR_SSL_SENDAPP) != 0)
+        sparp__tls_state status = sparp__tls_status(s->tls);
+        if (status == SPARP__TLS_OPEN)
             return SPARP__IO_OK;
+        if (status != SPARP__TLS_SHAKING)
+            return SPARP__IO_FAILED;
         if (io != SPARP__IO_OK || s->cipher.size == 0)
             return io == SPARP__IO_OK ? SPARP__IO_WAIT : io;
         size_t eaten = sparp__tls_push(s->tls, s->cipher);
@@ -6037,10 +6099,10 @@ static sparp__io sparp__stream_next_tls(sparp__stream *s, sparp__str *plain) {
         s->shown = plain->size;
         if (plain->size > 0)
             return SPARP__IO_OK;
-        if ((sparp__tls_state(s->tls) & BR_SSL_CLOSED) != 0) {
-            s->clean = br_ssl_engine_last_error(&s->tls->client.eng) == 0;
+        sparp__tls_state status = sparp__tls_status(s->tls);
+        s->clean = status == SPARP__TLS_CLOSED;
+        if (status != SPARP__TLS_OPEN)
             return s->clean ? SPARP__IO_EOF : SPARP__IO_FAILED;
-        }
         if (s->cipher.size == 0)
             return s->eof ? SPARP__IO_EOF : SPARP__IO_WAIT;
         size_t eaten = sparp__tls_push(s->tls, s->cipher);
@@ -6096,9 +6158,59 @@ static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
         sparp__tls_ack_in(s->tls, s->shown);
         s->shown = 0;
         return sparp__tls_peek_in(s->tls).size == 0
-            && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0;
+            && sparp__tls_status(s->tls) == SPARP__TLS_OPEN;
     }
 #endif
+    return true;
+}
+
+#if SPARP__TLS
+/* By what was said, not by the socket. */
+static bool sparp__stream_has_failed(const sparp__stream *s) {
+    return s->tls != NULL && sparp__tls_status(s->tls) == SPARP__TLS_FAILED;
+}
+#endif
+
+/* Nothing has come, and the peer is there: the state in which a request can be sent. */
+static bool sparp__stream_is_quiet(const sparp__stream *s) {
+    return sparp__socket_is_quiet(s->fd);
+}
+
+/* Its session is there for others to resume, or will not come. */
+static bool sparp__stream_has_session(const sparp__stream *s) {
+#if SPARP__TLS
+    return s->tls == NULL || !sparp__tls_awaits_session(s->tls);
+#else
+    (void)s;
+    return true;
+#endif
+}
+
+/* What was received, and is not used up, lies in a scratch that others will use: it moves to
+   `stash`. *in is plaintext that was not parsed yet; *rest, if any, stands before it. False: no
+   memory. */
+static bool sparp__stream_put_aside(sparp__env *env, sparp__stream *s, sparp__buf *stash,
+                                    sparp__str *in, sparp__str *rest) {
+    bool tls = s->tls != NULL;          /* its plaintext lies in its own buffer */
+    sparp__str all = tls ? s->cipher : *in;
+    if (!tls && rest->size > 0)
+        all = sparp__str_make(rest->data, (size_t)(in->data + in->size - rest->data));
+    bool stashed = stash->data != NULL && all.data >= stash->data
+        && all.data <= stash->data + stash->size;
+    if (stashed) {
+        memmove(stash->data, all.data, all.size);
+    } else {
+        stash->size = 0;
+        if (!sparp__buf_add(env, stash, all))
+            return false;
+    }
+    stash->size = all.size;
+    if (tls && all.size > 0) {
+        s->cipher.data = stash->data;
+    } else if (all.size > 0) {
+        rest->data = stash->data;
+        in->data = stash->data + (all.size - in->size);
+    }
     return true;
 }
 
@@ -6129,6 +6241,15 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
     sparp__tls_free(s->tls);
 #endif
     memset(s, 0, sizeof *s);
+}
+
+static void sparp__session_free(sparp__env *env, sparp__session *session) {
+#if SPARP__TLS
+    sparp__tls_session_clear(env, &session->tls);
+#else
+    (void)env;
+    (void)session;
+#endif
 }
 
 /* ============================================================================================ */
@@ -6319,6 +6440,13 @@ static void sparp__conn_drop_racer(sparp__net *net, sparp__conn *c, size_t i) {
     c->racing_address[i] = c->racing_address[c->num_racing];
 }
 
+/* Those that follow may go: what they can resume is there, or will not come. */
+static void sparp__conn_end_leading(sparp__conn *c) {
+    if (c->leads)
+        c->session->led = true;
+    c->leads = false;
+}
+
 static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     sparp__conn_forget_lookup(net, c);
     sparp__conn_end_tunnel(net, c);
@@ -6326,9 +6454,7 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
         sparp__conn_drop_racer(net, c, 0);
     if (c->state == SPARP__CONN_FOLLOWING)
         sparp__list_remove(&c->session->followers, &c->waiter);
-    if (c->leads)
-        c->session->led = true;
-    c->leads = false;
+    sparp__conn_end_leading(c);
     if (c->state >= SPARP__CONN_TUNNELING)
         sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
@@ -6395,18 +6521,18 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
     sparp__io io = sparp__stream_shake(s);
     int error = errno;
     if (io == SPARP__IO_OK) {
-        sparp__tls_on_open(s->tls, &c->session->parameters);
-        c->session->led = true;
-        c->leads = false;
+        sparp__tls_on_open(s->tls);
+        if (sparp__stream_has_session(s))
+            sparp__conn_end_leading(c);
         return sparp__conn_on_open(c, now);
     }
-    if (io == SPARP__IO_FAILED && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0) {
+    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s)) {
         sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake: %s",
                          strerror(error));
         return SPARP__CONN_FAILED;
     }
     if (io == SPARP__IO_FAILED) {
-        memset(&c->session->parameters, 0, sizeof c->session->parameters);      /* not again */
+        sparp__tls_session_clear(net->env, &c->session->tls);   /* not again */
         sparp__tls_say_why(s->tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -6415,8 +6541,7 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
                          "the server closed the connection in the TLS handshake");
         return SPARP__CONN_FAILED;
     }
-    bool want = (sparp__tls_state(s->tls) & BR_SSL_SENDREC) != 0;
-    if (!sparp__conn_want_write(net, c, want))
+    if (!sparp__conn_want_write(net, c, sparp__tls_peek_out(s->tls).size > 0))
         return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
     return SPARP__CONN_BUSY;
 }
@@ -6426,8 +6551,7 @@ static sparp__conn_event sparp__conn_begin_shaking(sparp__net *net, sparp__conn 
     c->session->leading = true;
     c->race_due = SPARP__NEVER;
     c->state = SPARP__CONN_SHAKING;
-    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->parameters,
-                                   &c->fault);
+    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->tls, &c->fault);
     return c->stream.tls != NULL ? sparp__conn_shake(net, c, now) : SPARP__CONN_FAILED;
 }
 
@@ -6863,27 +6987,9 @@ static sparp__conn_event sparp__conn_starve(sparp__net *net, sparp__conn *c) {
 /* No reading for now. What lies in the scratch, which others use, is put aside; *rest is a part
    of what was handed out last, and may be in there, too. */
 static sparp__conn_event sparp__conn_mute(sparp__net *net, sparp__conn *c, sparp__str *rest) {
-    bool tls = c->stream.tls != NULL;
-    sparp__str all = tls ? c->stream.cipher : c->in;
-    if (!tls && rest->size > 0)         /* it stands before c->in */
-        all = sparp__str_make(rest->data, (size_t)(c->in.data + c->in.size - rest->data));
-    bool stashed = c->stash.data != NULL && all.data >= c->stash.data
-        && all.data <= c->stash.data + c->stash.size;
-    if (stashed) {
-        memmove(c->stash.data, all.data, all.size);
-    } else {
-        c->stash.size = 0;
-        if (!sparp__buf_add(net->env, &c->stash, all)) {
-            sparp__fault_memory(&c->fault);
-            return SPARP__CONN_FAILED;
-        }
-    }
-    c->stash.size = all.size;
-    if (tls && all.size > 0) {
-        c->stream.cipher.data = c->stash.data;
-    } else if (all.size > 0) {
-        rest->data = c->stash.data;
-        c->in.data = c->stash.data + (all.size - c->in.size);
+    if (!sparp__stream_put_aside(net->env, &c->stream, &c->stash, &c->in, rest)) {
+        sparp__fault_memory(&c->fault);
+        return SPARP__CONN_FAILED;
     }
     if (!c->muted)
         sparp__reactor_mute(&net->reactor, c->stream.fd);
@@ -6922,7 +7028,7 @@ static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
 static sparp__conn_event sparp__conn_on_read_error(sparp__conn *c, int error) {
     bool until_eof = c->http->state == SPARP__HTTP_UNTIL_EOF;
 #if SPARP__TLS
-    if (c->stream.tls != NULL && (sparp__tls_state(c->stream.tls) & BR_SSL_CLOSED) != 0) {
+    if (sparp__stream_has_failed(&c->stream)) {
         sparp__tls_say_why(c->stream.tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -6962,8 +7068,11 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
             if (!c->answered)
                 c->first_at = c->free_at = c->active_at;
             c->answered = true;
+            sparp__conn_end_leading(c);
             continue;
         case SPARP__IO_WAIT:
+            if (sparp__stream_has_session(&c->stream))
+                sparp__conn_end_leading(c);
             if (c->asks && c->http->told_continue)
                 return sparp__conn_go_ahead(net, c, c->active_at);
             if (c->state == SPARP__CONN_READING)
@@ -7188,6 +7297,7 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
 }
 
 static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    sparp__session_free(env, &o->session);
     if (o->way != NULL)
         sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
     sparp__env_free(env, o->way, sizeof *o->way);
@@ -8280,7 +8390,7 @@ static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *orig
     while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
         bool quiet = run->saw_all_events && c->idle_turn < run->turn;
         if (c->timer.due > run->now && sparp__stream_wake(&c->stream)
-            && (quiet || sparp__socket_is_quiet(c->stream.fd)))
+            && (quiet || sparp__stream_is_quiet(&c->stream)))
             return c;
         sparp__sched_drop_conn(run, c);
     }
@@ -9275,7 +9385,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
 static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
     run->stats.connects++;
 #if SPARP__TLS
-    if (c->stream.tls != NULL && c->stream.tls->resumed)
+    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
         run->stats.tls_resumed++;
     else if (c->stream.tls != NULL)
         run->stats.tls_full++;
@@ -9783,7 +9893,7 @@ static void sparp__sched_check_stop(sparp *run) {
 /* The connection that it holds may have gone bad meanwhile, as an idle one may. */
 static sparp__conn_event sparp__sched_release(sparp *run, sparp__task *t) {
     sparp__sched_unhold(run, t);
-    return sparp__socket_is_quiet(t->conn->stream.fd) ? sparp__sched_write(run, t)
+    return sparp__stream_is_quiet(&t->conn->stream) ? sparp__sched_write(run, t)
         : sparp__conn_fail(t->conn, SPARP_E_CLOSED, 0, "before the request was sent");
 }
 
@@ -10083,7 +10193,9 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
     if (c->state == SPARP__CONN_SHAKING && ++run->shakes > SPARP__SHAKES_A_TURN)
         return;
     sparp__conn_event event;
-    if (c->state == SPARP__CONN_OPEN)
+    if (c->state == SPARP__CONN_OPEN && sparp__stream_is_quiet(&c->stream))
+        event = SPARP__CONN_BUSY;       /* it was TLS's own business */
+    else if (c->state == SPARP__CONN_OPEN)
         event = sparp__conn_fail(c, SPARP_E_CLOSED, 0, "before the request was sent");
     else
         event = sparp__conn_advance(&run->net, c, e, run->now, &piece);
