@@ -192,7 +192,10 @@
    to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
    (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
    race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
-   minute (a failure: a second).
+   minute. A failure is kept for a second; who heard it tries again after that. Eight threads look
+   names up, more while their queue stands still, up to 64: a few dead names hold up nobody. What a
+   name waits for a thread is in no timeout. ip_version and local_address ask for their family
+   alone. A machine without IPv6 does not wait for IPv6 addresses, unless /etc/hosts has the name.
 
    ERRORS
    A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
@@ -839,6 +842,14 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__KQUEUE 0
 #endif
 
+#if !defined(__ANDROID__) && (defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) \
+    || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__))
+#define SPARP__IFADDRS 1
+#include <ifaddrs.h>
+#else
+#define SPARP__IFADDRS 0
+#endif
+
 #ifdef SPARP_NO_TLS
 #define SPARP__TLS 0
 #else
@@ -936,6 +947,15 @@ SPARP_NO_TLS."
 #endif
 #ifndef SPARP__SYS_FREEADDRINFO
 #define SPARP__SYS_FREEADDRINFO freeaddrinfo
+#endif
+#ifndef SPARP__SYS_GETIFADDRS
+#define SPARP__SYS_GETIFADDRS getifaddrs
+#endif
+#ifndef SPARP__SYS_FREEIFADDRS
+#define SPARP__SYS_FREEIFADDRS freeifaddrs
+#endif
+#ifndef SPARP__HOSTS_FILE
+#define SPARP__HOSTS_FILE "/etc/hosts"
 #endif
 #ifndef SPARP__SYS_THREAD
 #define SPARP__SYS_THREAD pthread_create
@@ -1233,6 +1253,7 @@ typedef struct sparp__env {
 typedef struct sparp__fault {           /* zeroed: nothing failed */
     sparp_error error;
     int         sys_error;
+    int64_t     until;                  /* it is known to stay so; sparp__fault_set() keeps it */
     char        detail[160];
 } sparp__fault;
 
@@ -1313,6 +1334,7 @@ static bool sparp__fault_memory(sparp__fault *fault) {
 static void sparp__fault_clear(sparp__fault *fault) {
     fault->error = SPARP_E_OK;
     fault->sys_error = 0;
+    fault->until = 0;
     fault->detail[0] = '\0';
 }
 
@@ -2807,10 +2829,15 @@ static const char *sparp__inflate_end(const sparp__inflate *z) {
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
-/* allocator.                                                                                    */
+/* allocator. A few names whose servers do not answer must not hold up the others: while the     */
+/* queue stands still there are more threads, and those that nobody waits for do not count.      */
 /* ============================================================================================ */
 
-#define SPARP__DNS_MAX_THREADS 8
+#define SPARP__DNS_THREADS 8            /* look names up at one time ... */
+#define SPARP__DNS_MAX_THREADS 64       /* ... and while the queue stands still: so many more, */
+#define SPARP__DNS_STEP 8               /*     after each */
+#define SPARP__DNS_STALL_NS (100 * SPARP__NS_PER_MS)
+#define SPARP__DNS_MAX_STUCK 192        /* whom nobody waits for: more of them count after all */
 #define SPARP__DNS_MAX_NAMES 1024       /* cached; names in use are kept above that */
 #define SPARP__DNS_MAX_ADDRESSES 64     /* of one name */
 #define SPARP__DNS_KEEP_NS (60 * SPARP__NS_PER_S)
@@ -2827,8 +2854,11 @@ typedef struct sparp__address {
 } sparp__address;
 
 typedef struct sparp__dns_job {         /* what goes to a thread and comes back */
-    struct sparp__dns_job *next;
-    struct sparp__lookup  *lookup;      /* not for the thread */
+    sparp__link     link;               /* in todo, or in done */
+    struct sparp__lookup *lookup;       /* not for the thread */
+    int64_t         started_at;         /* when a thread took it; NEVER: it is in todo */
+    bool            ended, unwanted;    /* is in done; is with a thread, but for nobody */
+    int             family;             /* AF_UNSPEC: whatever the machine has */
     int             error, sys_error;   /* EAI_*, and errno with EAI_SYSTEM */
     size_t          count;
     sparp__address  addresses[SPARP__DNS_MAX_ADDRESSES];
@@ -2839,8 +2869,9 @@ typedef struct sparp__dns_shared {
 #if SPARP__THREADS
     pthread_mutex_t lock;
 #endif
-    sparp__dns_job *todo, *todo_last, *done;
-    int             threads;
+    sparp__list     todo, done;         /* jobs */
+    int64_t         moved_at;           /* when the head of todo last changed */
+    int             threads, stuck;     /* all; those with an unwanted job */
     bool            closed;
     int             wake[2];            /* a pipe: [1] is written to wake the loop */
 } sparp__dns_shared;
@@ -2850,7 +2881,10 @@ typedef struct sparp__lookup {          /* one name */
     sparp__link     age;                /* in the list of all, oldest first */
     sparp__list     waiters;            /* who is to be told, see >>conn */
     size_t          users;              /* pinned while not 0 */
+    struct sparp__resolver *resolver;
+    sparp__dns_job *job;                /* while pending */
     bool            pending;
+    int64_t         started_at;         /* of the last: see sparp__resolver_started */
     int64_t         expires;
     sparp__fault    fault;              /* why there are no addresses */
     sparp__address *addresses;
@@ -2862,6 +2896,8 @@ typedef struct sparp__resolver {        /* zeroed: closed */
     sparp__dns_shared *shared;
     sparp__lookup     *table[SPARP__DNS_BUCKETS];
     sparp__list        ages;
+    int                family;          /* the one to be asked for; AF_UNSPEC: both */
+    size_t             pending;         /* lookups */
 } sparp__resolver;
 
 static uint32_t sparp__hash(const char *text, uint32_t seed) {
@@ -2887,17 +2923,15 @@ static void sparp__dns_unlock(sparp__dns_shared *shared) {
 #endif
 }
 
-static void sparp__dns_free_jobs(sparp__dns_job *job) {
-    while (job != NULL) {
-        sparp__dns_job *next = job->next;
-        SPARP__SYS_FREE(job);
-        job = next;
-    }
+static void sparp__dns_free_jobs(sparp__list *jobs) {
+    sparp__link *link;
+    while ((link = sparp__list_pop_front(jobs)) != NULL)
+        SPARP__SYS_FREE(SPARP__OWNER(sparp__dns_job, link, link));
 }
 
 static void sparp__dns_free_shared(sparp__dns_shared *shared) {
-    sparp__dns_free_jobs(shared->todo);
-    sparp__dns_free_jobs(shared->done);
+    sparp__dns_free_jobs(&shared->todo);
+    sparp__dns_free_jobs(&shared->done);
     SPARP__SYS_CLOSE(shared->wake[0]);
     SPARP__SYS_CLOSE(shared->wake[1]);
 #if SPARP__THREADS
@@ -2938,10 +2972,59 @@ static void sparp__dns_interleave(sparp__address *list, size_t count) {
     }
 }
 
-static void sparp__dns_run_job(sparp__dns_job *job) {
+/* An address of IPv6 by which more than this machine can be reached, as AI_ADDRCONFIG means it
+   (RFC 3493 §6.1). That flag itself will not do: glibc lets it hide what /etc/hosts says of ::1,
+   and takes a link-local address for IPv6; musl takes ::1 for it. */
+static bool sparp__dns_has_ipv6(void) {
+#if SPARP__IFADDRS
+    struct ifaddrs *all = NULL;
+    bool has = SPARP__SYS_GETIFADDRS(&all) != 0;        /* who knows */
+    for (const struct ifaddrs *i = all; i != NULL && !has; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET6)
+            continue;
+        struct sockaddr_in6 v6;
+        memcpy(&v6, i->ifa_addr, sizeof v6);
+        has = !IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) && !IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr);
+    }
+    if (all != NULL)
+        SPARP__SYS_FREEIFADDRS(all);
+    return has;
+#else
+    return true;
+#endif
+}
+
+/* Whether /etc/hosts knows the name: then both families cost no question to a server. */
+static bool sparp__dns_in_hosts(const char *host) {
+    char bytes[1024];
+    size_t at = 0, size = strlen(host);
+    bool comment = false, other = false, found = false;
+    int fd = open(SPARP__HOSTS_FILE, O_RDONLY | O_CLOEXEC);
+    for (ssize_t n = 1; fd >= 0 && !found && n > 0;) {
+        n = read(fd, bytes, sizeof bytes);
+        for (ssize_t i = 0; i < n && !found; i++) {
+            char c = bytes[i];
+            if (strchr(" \t\r\n#", c) != NULL) {
+                found = !comment && !other && at == size;
+                comment = c != '\n' && (comment || c == '#');
+                other = false;
+                at = 0;
+            } else if (at < size && sparp__ascii_lower(c) == sparp__ascii_lower(host[at])) {
+                at++;
+            } else {
+                other = true;
+            }
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    return found || (!comment && !other && at == size);
+}
+
+static void sparp__dns_ask(sparp__dns_job *job, int family) {
     struct addrinfo hints, *found = NULL;
     memset(&hints, 0, sizeof hints);
-    hints.ai_family = AF_UNSPEC;
+    hints.ai_family = family;
     hints.ai_socktype = SOCK_STREAM;
     job->error = SPARP__SYS_GETADDRINFO(job->host, NULL, &hints, &found);
     job->sys_error = job->error == EAI_SYSTEM ? errno : 0;
@@ -2960,18 +3043,43 @@ static void sparp__dns_run_job(sparp__dns_job *job) {
     sparp__dns_interleave(job->addresses, job->count);
 }
 
+/* There is no such name, or it has no address of that family. */
+static bool sparp__dns_absent(int error) {
+#if defined(__linux__)
+    if (error == -5 || error == -9)     /* EAI_NODATA, EAI_ADDRFAMILY: their names are hidden */
+        return true;
+#endif
+#ifdef EAI_NODATA
+    if (error == EAI_NODATA)
+        return true;
+#endif
+    return error == EAI_NONAME;
+}
+
+/* Where IPv6 leads nowhere a name's IPv6 addresses are not waited for: some servers never answer
+   that question. Only a name without any other address is asked for them, such as one for ::1. */
+static void sparp__dns_run_job(sparp__dns_job *job) {
+    bool alone = job->family == AF_UNSPEC && !sparp__dns_has_ipv6()
+        && !sparp__dns_in_hosts(job->host);
+    sparp__dns_ask(job, alone ? AF_INET : job->family);
+    if (alone && (sparp__dns_absent(job->error) || (job->error == 0 && job->count == 0)))
+        sparp__dns_ask(job, AF_INET6);
+}
+
 /* One thread: job after job, gone when there is none. Returns true if it has to free `shared`.
    Also called on the loop's own thread where there are no others. */
 static bool sparp__dns_work(sparp__dns_shared *shared) {
+    sparp__link *link;
     sparp__dns_lock(shared);
-    while (shared->todo != NULL && !shared->closed) {
-        sparp__dns_job *job = shared->todo;
-        shared->todo = job->next;
+    while (!shared->closed && (link = sparp__list_pop_front(&shared->todo)) != NULL) {
+        sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
+        job->started_at = shared->moved_at = sparp__env_now();
         sparp__dns_unlock(shared);
         sparp__dns_run_job(job);
         sparp__dns_lock(shared);
-        job->next = shared->done;
-        shared->done = job;
+        job->ended = true;
+        shared->stuck -= job->unwanted;
+        sparp__list_push_back(&shared->done, link);
         if (!shared->closed)
             sparp__dns_wake(shared);
     }
@@ -3011,18 +3119,42 @@ static int sparp__dns_start_thread(sparp__dns_shared *shared) {
 }
 #endif
 
+/* One more; 0, or why not. */
+static int sparp__dns_add_thread(sparp__dns_shared *shared) {
+    sparp__dns_lock(shared);
+    shared->threads++;
+    sparp__dns_unlock(shared);
+    int error = sparp__dns_start_thread(shared);
+    if (error == 0)
+        return 0;
+    sparp__dns_lock(shared);
+    shared->threads--;
+    sparp__dns_unlock(shared);
+    return error;
+}
+
+/* Those that are of use. The lock is held. */
+static int sparp__dns_busy(const sparp__dns_shared *shared) {
+    return shared->threads
+        - (shared->stuck < SPARP__DNS_MAX_STUCK ? shared->stuck : SPARP__DNS_MAX_STUCK);
+}
+
 static bool sparp__dns_set_nonblocking(int fd) {
     int flags = SPARP__SYS_FCNTL(fd, F_GETFL, 0);
     return flags >= 0 && SPARP__SYS_FCNTL(fd, F_SETFL, flags | O_NONBLOCK) == 0
         && SPARP__SYS_FCNTL(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static bool sparp__resolver_open(sparp__resolver *r, sparp__fault *fault) {
+/* `family`: the one to be asked for, or AF_UNSPEC. */
+static bool sparp__resolver_open(sparp__resolver *r, int family, sparp__fault *fault) {
     sparp__list_init(&r->ages);
+    r->family = family;
     sparp__dns_shared *shared = (sparp__dns_shared *)SPARP__SYS_REALLOC(NULL, sizeof *shared);
     if (shared == NULL)
         return sparp__fault_memory(fault);
     memset(shared, 0, sizeof *shared);
+    sparp__list_init(&shared->todo);
+    sparp__list_init(&shared->done);
     if (SPARP__SYS_PIPE(shared->wake) != 0) {
         SPARP__SYS_FREE(shared);
         return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "pipe: %s", strerror(errno));
@@ -3088,6 +3220,7 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     if (lookup == NULL)
         return NULL;
     memcpy(lookup->host, host, strlen(host) + 1);
+    lookup->resolver = r;
     sparp__list_init(&lookup->waiters);
     sparp__list_push_back(&r->ages, &lookup->age);
     sparp__lookup **bucket = &r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
@@ -3096,43 +3229,108 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     return lookup;
 }
 
-/* Hands the name to a thread. False: none could be had. */
-static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup) {
+/* It is pending no more; its job is the caller's. */
+static sparp__dns_job *sparp__resolver_end(sparp__lookup *lookup) {
+    sparp__dns_job *job = lookup->job;
+    lookup->started_at = job->started_at;
+    lookup->job = NULL;
+    lookup->pending = false;
+    lookup->resolver->pending--;
+    return job;
+}
+
+/* Into the queue. True: a thread has to be started. */
+static bool sparp__resolver_queue(sparp__resolver *r, sparp__lookup *lookup, int64_t now) {
     sparp__dns_shared *shared = r->shared;
+    lookup->pending = true;
+    r->pending++;
+    sparp__dns_lock(shared);
+    if (shared->todo.count == 0)
+        shared->moved_at = now;
+    sparp__list_push_back(&shared->todo, &lookup->job->link);
+    bool start = sparp__dns_busy(shared) < SPARP__DNS_THREADS;
+    sparp__dns_unlock(shared);
+    return start;
+}
+
+/* Takes it out of the queue, if it is still there. */
+static bool sparp__resolver_unqueue(sparp__resolver *r, sparp__lookup *lookup) {
+    sparp__dns_lock(r->shared);
+    bool waits = lookup->job->started_at == SPARP__NEVER;
+    if (waits)
+        sparp__list_remove(&r->shared->todo, &lookup->job->link);
+    sparp__dns_unlock(r->shared);
+    if (waits)
+        SPARP__SYS_FREE(sparp__resolver_end(lookup));
+    return waits;
+}
+
+/* Hands the name to a thread. False: none could be had. */
+static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int64_t now) {
     sparp__dns_job *job = (sparp__dns_job *)SPARP__SYS_REALLOC(NULL, sizeof *job);
     if (job == NULL)
         return sparp__fault_memory(&lookup->fault);
-    job->next = NULL;
+    memset(job, 0, offsetof(sparp__dns_job, addresses));
     job->lookup = lookup;
-    job->error = job->sys_error = 0;
-    job->count = 0;
+    job->started_at = SPARP__NEVER;
+    job->family = r->family;
     memcpy(job->host, lookup->host, sizeof job->host);
-    sparp__dns_lock(shared);
-    if (shared->todo == NULL)
-        shared->todo = job;
-    else
-        shared->todo_last->next = job;
-    shared->todo_last = job;
-    bool start = shared->threads < SPARP__DNS_MAX_THREADS;
-    if (start)
-        shared->threads++;
-    sparp__dns_unlock(shared);
-    lookup->pending = true;
-    int error = start ? sparp__dns_start_thread(shared) : 0;
+    lookup->job = job;
+    int error = sparp__resolver_queue(r, lookup, now) ? sparp__dns_add_thread(r->shared) : 0;
     if (error == 0)
         return true;
-    sparp__dns_lock(shared);
-    if (--shared->threads > 0)          /* the others will come to it */
-        error = 0;
-    else
-        shared->todo = NULL;            /* then it was alone in the queue */
-    sparp__dns_unlock(shared);
-    if (error == 0)
+    sparp__dns_lock(r->shared);
+    bool others = r->shared->threads > 0;       /* they will come to it */
+    sparp__dns_unlock(r->shared);
+    if (others || !sparp__resolver_unqueue(r, lookup))
         return true;
-    SPARP__SYS_FREE(job);
-    lookup->pending = false;
     return sparp__fault_set(&lookup->fault, SPARP_E_DNS_FAILED, error,
                             "no thread to look up %.60s: %s", lookup->host, strerror(error));
+}
+
+/* Since when a thread is at it; `now` while it waits in the queue for one. */
+static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
+    if (!lookup->pending)
+        return lookup->started_at;
+    sparp__dns_lock(lookup->resolver->shared);
+    int64_t at = lookup->job->started_at;
+    sparp__dns_unlock(lookup->resolver->shared);
+    return sparp__min(at, now);
+}
+
+/* When sparp__resolver_tend() is due if nothing happens before. */
+static int64_t sparp__resolver_due(const sparp__resolver *r) {
+    if (r->pending == 0)
+        return SPARP__NEVER;
+    sparp__dns_lock(r->shared);
+    int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
+        : sparp__time_after(r->shared->moved_at, SPARP__DNS_STALL_NS);
+    sparp__dns_unlock(r->shared);
+    return due;
+}
+
+/* More threads if the queue stands still. */
+static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
+    if (sparp__resolver_due(r) > now)
+        return;
+    sparp__dns_lock(r->shared);
+    int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
+    int64_t more = sparp__min(sparp__min(room, SPARP__DNS_STEP), (int64_t)r->shared->todo.count);
+    r->shared->moved_at = now;
+    sparp__dns_unlock(r->shared);
+    while (more-- > 0 && sparp__dns_add_thread(r->shared) == 0)
+        continue;
+}
+
+/* Somebody waits for a job, or nobody does any more. */
+static void sparp__resolver_want(sparp__lookup *lookup, bool wanted) {
+    sparp__dns_shared *shared = lookup->resolver->shared;
+    sparp__dns_lock(shared);
+    if (!lookup->job->ended && lookup->job->unwanted == wanted) {
+        lookup->job->unwanted = !wanted;
+        shared->stuck += wanted ? -1 : 1;
+    }
+    sparp__dns_unlock(shared);
 }
 
 /* The name's entry, pinned for the caller: pending, or with addresses, or with a fault.
@@ -3144,51 +3342,56 @@ static sparp__lookup *sparp__resolver_get(sparp__env *env, sparp__resolver *r, c
         lookup = sparp__resolver_add(env, r, host);
     if (lookup == NULL)
         return NULL;
-    lookup->users++;
+    if (lookup->users++ == 0 && lookup->pending)
+        sparp__resolver_want(lookup, true);
     if (lookup->pending || lookup->expires > now || lookup->users > 1)
         return lookup;
     sparp__env_free(env, lookup->addresses, lookup->count * sizeof *lookup->addresses);
     lookup->addresses = NULL;
     lookup->count = 0;
     sparp__fault_clear(&lookup->fault);
-    if (!sparp__resolver_start(r, lookup))
-        lookup->expires = sparp__time_after(now, SPARP__DNS_KEEP_FAILED_NS);
+    if (!sparp__resolver_start(r, lookup, now))
+        lookup->fault.until = lookup->expires = sparp__time_after(now, SPARP__DNS_KEEP_FAILED_NS);
     return lookup;
 }
 
+/* A job that nobody waits for any more is none, unless a thread is at it. */
 static void sparp__resolver_put(sparp__lookup *lookup) {
-    lookup->users--;
+    if (--lookup->users > 0 || !lookup->pending)
+        return;
+    if (sparp__resolver_unqueue(lookup->resolver, lookup))
+        lookup->expires = 0;
+    else
+        sparp__resolver_want(lookup, false);
 }
 
 static void sparp__resolver_take_error(sparp__lookup *lookup, const sparp__dns_job *job) {
-    bool absent = job->error == EAI_NONAME;
-#ifdef EAI_NODATA
-    absent = absent || job->error == EAI_NODATA;
-#endif
+    bool absent = sparp__dns_absent(job->error);
+    const char *family = job->family == AF_INET ? " by IPv4 alone"
+        : job->family == AF_INET6 ? " by IPv6 alone" : "";
     if (job->error != 0)
         sparp__fault_set(&lookup->fault, absent ? SPARP_E_DNS_NOT_FOUND : SPARP_E_DNS_FAILED,
                          job->sys_error != 0 ? job->sys_error : job->error,
-                         "looking up %.60s: %s", lookup->host,
+                         "looking up %.60s%s: %s", lookup->host, family,
                          job->sys_error != 0 ? strerror(job->sys_error)
                                              : gai_strerror(job->error));
     else
-        sparp__fault_set(&lookup->fault, SPARP_E_DNS_NOT_FOUND, 0, "%.60s has no address",
-                         lookup->host);
+        sparp__fault_set(&lookup->fault, SPARP_E_DNS_NOT_FOUND, 0, "looking up %.60s%s: it has "
+                         "no address", lookup->host, family);
 }
 
 /* The next lookup that has ended, now with addresses or a fault; NULL: no more. */
 static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *r, int64_t now) {
     sparp__dns_shared *shared = r->shared;
     sparp__dns_lock(shared);
-    sparp__dns_job *job = shared->done;
-    if (job != NULL)
-        shared->done = job->next;
+    sparp__link *link = sparp__list_pop_front(&shared->done);
     sparp__dns_unlock(shared);
-    if (job == NULL)
+    if (link == NULL)
         return NULL;
+    sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
     sparp__lookup *lookup = job->lookup;
     size_t size = job->count * sizeof *job->addresses;
-    lookup->pending = false;
+    sparp__resolver_end(lookup);
     if (job->count == 0) {
         sparp__resolver_take_error(lookup, job);
     } else if ((lookup->addresses = (sparp__address *)sparp__env_realloc(env, NULL, 0, size))
@@ -3200,6 +3403,8 @@ static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *
     }
     lookup->expires = sparp__time_after(now, lookup->count > 0 ? SPARP__DNS_KEEP_NS
                                                                : SPARP__DNS_KEEP_FAILED_NS);
+    if (lookup->count == 0)             /* who asks again before would only hear it again */
+        lookup->fault.until = lookup->expires;
     SPARP__SYS_FREE(job);
     return lookup;
 }
@@ -3594,6 +3799,15 @@ static const char *sparp__route_check(const sparp_options *o) {
         return "local_address is not an IPv4 or IPv6 address";
     return o->ip_version != 0 && (o->ip_version == 4) != (local.to.any.sa_family == AF_INET)
         ? "local_address is not of ip_version" : NULL;
+}
+
+/* The family that the user wants, or is bound to; AF_UNSPEC: both. */
+static int sparp__route_family(const sparp_options *o) {
+    sparp__address local;
+    if (o->ip_version != 0)
+        return o->ip_version == 4 ? AF_INET : AF_INET6;
+    return o->local_address != NULL && sparp__address_parse(&local, o->local_address)
+        ? local.to.any.sa_family : AF_UNSPEC;
 }
 
 /* ============================================================================================ */
@@ -6743,11 +6957,8 @@ static bool sparp__conn_start_racer(sparp__net *net, sparp__conn *c, size_t addr
 
 /* Of the family that the user wants, or is bound to. */
 static bool sparp__conn_may_use(const sparp__net *net, const sparp__address *address) {
-    int family = address->to.any.sa_family, version = net->options->ip_version;
-    if (net->options->unix_socket != NULL)
-        return true;
-    return (version == 0 || family == (version == 4 ? AF_INET : AF_INET6))
-        && (net->local.size == 0 || family == net->local.to.any.sa_family);
+    return net->options->unix_socket != NULL || net->resolver.family == AF_UNSPEC
+        || net->resolver.family == address->to.any.sa_family;
 }
 
 /* Lets the next address join, and the one after it if that fails at once. */
@@ -6857,6 +7068,18 @@ static sparp__conn_event sparp__conn_open(sparp__net *net, sparp__conn *c, int64
     c->state = SPARP__CONN_RESOLVING;
     sparp__list_push_back(&c->lookup->waiters, &c->waiter);
     return SPARP__CONN_BUSY;
+}
+
+/* How much of the time since it was last asked its name has waited in the queue for a thread. Our
+   queues eat no timeout: its own clocks are put forward here, the attempt's by the caller. */
+static int64_t sparp__conn_queued(sparp__conn *c, int64_t now) {
+    int64_t queued = c->lookup == NULL || c->state != SPARP__CONN_RESOLVING ? 0
+        : sparp__resolver_started(c->lookup, now) - c->opened_at;
+    if (queued <= 0)
+        return 0;
+    c->opened_at += queued;
+    c->active_at = sparp__max(c->active_at, c->opened_at);
+    return queued;
 }
 
 /* Its lookup has ended. */
@@ -8558,7 +8781,7 @@ static int64_t sparp__sched_pause(sparp *run, sparp__task *t, sparp__ending endi
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
         pause = asked + sparp__judge_backoff(&run->env, 0.25, 0.25, 0);
-    return sparp__time_from_s(pause);
+    return sparp__max(sparp__time_from_s(pause), t->fault.until - run->now);
 }
 
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
@@ -9994,6 +10217,7 @@ static bool sparp__sched_is_fast(sparp *run, sparp__task *t, const sparp__conn *
 /* Its alarm goes off. True: for nothing. */
 static bool sparp__sched_on_alarm(sparp *run, sparp__task *t) {
     const sparp__conn *c = t->conn;
+    t->started_at += sparp__conn_queued(t->conn, run->now);
     double s = (double)(run->now - t->started_at) / (double)SPARP__NS_PER_S;
     const char *what;
     bool due = sparp__sched_due(run, t, c, &what) <= run->now;
@@ -10086,6 +10310,7 @@ static void sparp__sched_on_timer(sparp *run, sparp__task *t) {
 
 static void sparp__sched_run_timers(sparp *run) {
     sparp__timer *timer;
+    sparp__resolver_tend(&run->net.resolver, run->now);
     while ((timer = sparp__heap_expire(&run->timers, run->now)) != NULL) {
         sparp__conn *c = SPARP__OWNER(sparp__conn, timer, timer);
         sparp__task *t = (sparp__task *)c->user;
@@ -10157,6 +10382,7 @@ static void sparp__sched_run_lookups(sparp *run) {
         lookup->users++;                /* ours, while its waiters come and go */
         while (lookup->waiters.count > 0) {
             sparp__conn *c = SPARP__OWNER(sparp__conn, waiter, lookup->waiters.ring.next);
+            ((sparp__task *)c->user)->started_at += sparp__conn_queued(c, run->now);
             sparp__sched_drive(run, c, sparp__conn_resume(&run->net, c, run->now),
                                sparp__str_make(NULL, 0));
             sparp__sched_check_stop(run);
@@ -10206,7 +10432,7 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
 /* When the run has to be woken if nothing happens before. */
 static int64_t sparp__sched_next_due(const sparp *run) {
     int64_t due = sparp__min(sparp__heap_next(&run->timers), sparp__heap_next(&run->sleeping));
-    due = sparp__min(due, run->deadline);
+    due = sparp__min(sparp__min(due, run->deadline), sparp__resolver_due(&run->net.resolver));
     sparp__task *first = NULL;
     due = sparp__min(due, sparp__time_after(run->now, sparp__sched_paced_wait(run, &first)));
     if (run->again.count + run->fresh.count > 0
@@ -10383,7 +10609,7 @@ static bool sparp__run_connect(sparp *run, sparp__fault *fault) {
     if (!sparp__reactor_open(&run->env, &run->net.reactor))
         return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "%s: %s", sparp__reactor_name(),
                                 strerror(errno));
-    if (!sparp__resolver_open(&run->net.resolver, fault))
+    if (!sparp__resolver_open(&run->net.resolver, sparp__route_family(&run->options), fault))
         return false;
     if (!sparp__reactor_add(&run->env, &run->net.reactor, run->net.resolver.shared->wake[0],
                             SPARP__WAKE_TAG, SPARP__READABLE))
@@ -11159,6 +11385,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
+#undef SPARP__IFADDRS
 #undef SPARP__NOSIGNAL
 #undef SPARP__SYS_SOCKET
 #undef SPARP__SYS_CONNECT
@@ -11180,6 +11407,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_POLL
 #undef SPARP__SYS_GETADDRINFO
 #undef SPARP__SYS_FREEADDRINFO
+#undef SPARP__SYS_GETIFADDRS
+#undef SPARP__SYS_FREEIFADDRS
+#undef SPARP__HOSTS_FILE
 #undef SPARP__SYS_THREAD
 #undef SPARP__SYS_CLOCK
 #undef SPARP__SYS_TIME
@@ -11221,8 +11451,11 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUF_KEEP
 #undef SPARP__HOST_MAX
 #undef SPARP__HTTP_MAX_LINES
-#undef SPARP__HTTP_MAX_INTERIM
+#undef SPARP__DNS_THREADS
 #undef SPARP__DNS_MAX_THREADS
+#undef SPARP__DNS_STEP
+#undef SPARP__DNS_STALL_NS
+#undef SPARP__DNS_MAX_STUCK
 #undef SPARP__DNS_MAX_NAMES
 #undef SPARP__DNS_MAX_ADDRESSES
 #undef SPARP__DNS_KEEP_NS
