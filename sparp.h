@@ -109,10 +109,11 @@
 
    PACE AND RETRIES
    At most max_at_once attempts are in flight, and as many connections open. At most
-   max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
-   have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
-   1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
+   max_per_second are written, evenly: in any W seconds no more than (W + 10 ms) * rate + burst.
+   (One second at 50 a second is 51, at 500 a second 506.) A write that comes late, because timers
+   are coarse and turns take time, is made up for, so that the rate is kept; but for 10 ms at the
+   most: what a longer stall has cost is lost. Every write takes a token: first tries, retries,
+   redirects, replays. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -1534,11 +1535,13 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
 /*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
 /*                                                                                               */
-/* With T = 1 s / rate, a start that comes a little late (half of T, but at least 1 ms, as timers */
-/* are that coarse, and at most 10) does not push the next one back; a later one does, so a stall */
-/* is never made up for. In any window W there are at most floor((W + slack) / T) + burst starts: */
-/* where W is a multiple of T, and T more than 2 ms, the slack changes nothing.                  */
+/* With T = 1 s / rate, a start that comes late does not push the next ones back: they catch up, */
+/* but for no more than the last 10 ms, so a stall is lost but for that. In any window W there    */
+/* are at most floor((W + 10 ms) / T) + burst starts, in any second at most 1.01 * rate + burst.  */
 /* ============================================================================================ */
+
+#define SPARP__BUCKET_SLACK (10 * SPARP__NS_PER_MS)     /* a timer, or a turn, may be so late */
+#define SPARP__BUCKET_NEW (INT64_MIN / 2)
 
 typedef struct sparp__bucket {          /* zeroed: no limit */
     int64_t  period;                    /* T: nanoseconds, and 2^-32 parts */
@@ -1546,7 +1549,6 @@ typedef struct sparp__bucket {          /* zeroed: no limit */
     int64_t  next;                      /* when the next start is due if there is no burst */
     uint32_t next_part;
     int64_t  ahead;                     /* (burst - 1) * T: how much earlier it may come */
-    int64_t  slack;                     /* how much later */
 } sparp__bucket;
 
 static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
@@ -1558,8 +1560,7 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
     b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
     double ahead = period * (double)(burst - 1);
     b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
-    b->slack = sparp__max(SPARP__NS_PER_MS, sparp__min(b->period / 2, 10 * SPARP__NS_PER_MS));
-    b->next = INT64_MIN / 2;            /* long ago: the first start is free */
+    b->next = SPARP__BUCKET_NEW;        /* long ago: the first start is free */
 }
 
 /* Nanoseconds until the next start is allowed; 0: now. */
@@ -1572,9 +1573,8 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     if (b->period == 0 && b->period_part == 0)
         return;
-    int64_t step = b->period < SPARP__NS_PER_MS ? SPARP__NS_PER_MS : 0;
-    if (now - b->next > b->slack) {     /* the past is lost but for one step of 1 ms */
-        b->next = now - step;
+    if (now - b->next > SPARP__BUCKET_SLACK) {
+        b->next = b->next == SPARP__BUCKET_NEW ? now : now - SPARP__BUCKET_SLACK;
         b->next_part = 0;
     }
     uint64_t part = (uint64_t)b->next_part + b->period_part;
@@ -11429,6 +11429,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__TIDE_MAX
 #undef SPARP__TIDE_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__BUCKET_SLACK
+#undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX
