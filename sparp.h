@@ -500,7 +500,8 @@ typedef struct sparp_field {     /* a header line, or a query parameter (encoded
    request is pulled from the array: nothing has to outlive that but the array itself. */
 typedef struct sparp_request {
     const char        *url;              /* "http://host[:port]/path?query" (required) */
-    const char        *method;           /* default: "GET"; "POST" with a body or json */
+    const char        *method;           /* default: "GET"; "POST" with a body or json. "get",
+                                            "post", "head", "put", "delete", "options" are raised */
     const sparp_field *query;            /* appended to the url, percent-encoded */
     size_t             num_query;
     const sparp_field *headers;
@@ -1776,7 +1777,7 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
         return "url has no host";
     if (host.data[0] == '[') {
         if (host.size < 3 || host.data[host.size - 1] != ']')
-            return "url has a bad IPv6 address";
+            return "url has a bad IPv6 address";        /* it has a ], see below */
         out->host = sparp__str_make(host.data + 1, host.size - 2);
         out->ipv6 = true;
         return sparp__url_ipv6(out->host);
@@ -1787,6 +1788,8 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
         unsigned char c = (unsigned char)host.data[i];
         if ((sparp__url_class[c] & SPARP__URL_HOST) != 0)
             continue;
+        if (c == ':' || c == ']')       /* where colons are no port, a ] follows */
+            return "url has a ] without its [";
         return c >= 0x80 ? "url has a host that is not ASCII: write its punycode form (xn--...)"
                          : "url has a character in its host that no host name has";
     }
@@ -1812,6 +1815,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
         wrong = sparp__url_userinfo(&authority, out);
     if (wrong != NULL)
         return wrong;
+    bool open = authority.size > 0 && authority.data[0] == '[';
+    if (open && memchr(authority.data, ']', authority.size) == NULL)
+        return "url has a [ without its ]";
     size_t colon = authority.size;
     for (size_t i = authority.size; i > 0 && authority.data[i - 1] != ']'; i--)
         if (authority.data[i - 1] == ':')
@@ -1821,7 +1827,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
     if (colon + 1 < authority.size) {   /* "host:" without a number is legal: RFC 3986 §3.2.3 */
         uint64_t port;
         if (!sparp__str_number(sparp__str_skip(authority, colon + 1), 65535, &port) || port == 0)
-            return "url has a port that is not 1 to 65535";
+            return !open && sparp__url_ipv6(authority) == NULL
+                ? "url has an IPv6 address that is not in [ ]"
+                : "url has a port that is not 1 to 65535";
         if (port != out->port)
             out->shown = authority;
         out->port = (uint16_t)port;
@@ -4062,6 +4070,15 @@ static unsigned sparp__request_method_traits(const char *method) {
     return 0;
 }
 
+/* These may be written in any case, as in fetch(); the others are what they are. */
+static const char *sparp__request_raise(const char *method) {
+    static const char *const names[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sparp__str_same(sparp__str_of(method), names[i]))
+            return names[i];
+    return method;
+}
+
 /* The line that frames the body. A body-less POST says 0, so that no server waits for one
    (RFC 9110 §8.6). */
 static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
@@ -4190,6 +4207,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     r->is_head = r->replay_safe = false;
     if (in.method == NULL)
         in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
+    in.method = sparp__request_raise(in.method);
     if (!sparp__request_check(&in, framed, fault))
         wrong = fault->detail;
     else if ((wrong = sparp__url_parse_next(memo, sparp__str_of(in.url), &url)) != NULL)
