@@ -113,10 +113,11 @@
 
    PACE AND RETRIES
    At most max_at_once attempts are in flight, and as many connections open. At most
-   max_per_second are written, evenly: in any W seconds no more than W * rate + burst. (W may
-   have to be read as a little more, because timers are coarse: by half of 1 / rate, but at least
-   1 ms and at most 10. One second at 50 a second is 51, exactly.) Every write takes a token:
-   first tries, retries, redirects, replays. A stall is not made up for. Slot and token are taken
+   max_per_second are written, evenly: in any W seconds no more than (W + 10 ms) * rate + burst.
+   (One second at 50 a second is 51, at 500 a second 506.) A write that comes late, because timers
+   are coarse and turns take time, is made up for, so that the rate is kept; but for 10 ms at the
+   most: what a longer stall has cost is lost. Every write takes a token: first tries, retries,
+   redirects, replays. Slot and token are taken
    together when a request starts; a request that must wait for a new connection is checked
    against the pace once more when it is written, so the server never sees a burst that a slow
    look-up has dammed up.
@@ -196,7 +197,10 @@
    to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
    (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
    race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
-   minute (a failure: a second).
+   minute. A failure is kept for a second; who heard it tries again after that. Eight threads look
+   names up, more while their queue stands still, up to 64: a few dead names hold up nobody. What a
+   name waits for a thread is in no timeout. ip_version and local_address ask for their family
+   alone. A machine without IPv6 does not wait for IPv6 addresses, unless /etc/hosts has the name.
 
    ERRORS
    A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
@@ -251,14 +255,15 @@
 
    LIMITS AND THREATS
    The server is taken to be hostile. Every length it sends is checked against a limit before it
-   is used: max_head_bytes (64 KiB) for status line, fields and interim responses, and again for
-   chunk extensions and trailers; 256 fields; 32 interim responses; max_body_bytes (64 MiB).
+   is used: max_head_bytes (64 KiB) for status line, fields and all interim responses together,
+   and again for chunk extensions and trailers; 256 fields; max_body_bytes (64 MiB).
    Memory is not reserved on its word. What RFC 9112 calls an error is one, at once: a
    Content-Length that is no number or differs from another, an unknown transfer coding, a bad
-   chunk, NUL or bare CR, a field without a colon. A response that ends early is TRUNCATED or
-   CLOSED, never a success. Transfer-Encoding beside Content-Length: the former counts and the
-   connection is not used again. Bytes behind a response close its connection. A server that
-   drips is bounded by timeout_s.
+   chunk, NUL or bare CR, a field without a colon. A field with a blank in its name, or behind it,
+   is dropped and logged; if it could say where the body ends, it is an error, too. A response
+   that ends early is TRUNCATED or CLOSED, never a success. Transfer-Encoding beside
+   Content-Length: the former counts and the connection is not used again. Bytes behind a response
+   close its connection. A server that drips is bounded by timeout_s.
    From you nothing passes unchecked either: CR, LF, NUL and controls in url, method, field names
    and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
    that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
@@ -504,7 +509,8 @@ typedef struct sparp_field {     /* a header line, or a query parameter (encoded
    request is pulled from the array: nothing has to outlive that but the array itself. */
 typedef struct sparp_request {
     const char        *url;              /* "http://host[:port]/path?query" (required) */
-    const char        *method;           /* default: "GET"; "POST" with a body or json */
+    const char        *method;           /* default: "GET"; "POST" with a body or json. "get",
+                                            "post", "head", "put", "delete", "options" are raised */
     const sparp_field *query;            /* appended to the url, percent-encoded */
     size_t             num_query;
     const sparp_field *headers;
@@ -851,6 +857,14 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__KQUEUE 0
 #endif
 
+#if !defined(__ANDROID__) && (defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) \
+    || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__))
+#define SPARP__IFADDRS 1
+#include <ifaddrs.h>
+#else
+#define SPARP__IFADDRS 0
+#endif
+
 #ifdef SPARP_NO_TLS
 #define SPARP__TLS 0
 #else
@@ -948,6 +962,15 @@ SPARP_NO_TLS."
 #endif
 #ifndef SPARP__SYS_FREEADDRINFO
 #define SPARP__SYS_FREEADDRINFO freeaddrinfo
+#endif
+#ifndef SPARP__SYS_GETIFADDRS
+#define SPARP__SYS_GETIFADDRS getifaddrs
+#endif
+#ifndef SPARP__SYS_FREEIFADDRS
+#define SPARP__SYS_FREEIFADDRS freeifaddrs
+#endif
+#ifndef SPARP__HOSTS_FILE
+#define SPARP__HOSTS_FILE "/etc/hosts"
 #endif
 #ifndef SPARP__SYS_THREAD
 #define SPARP__SYS_THREAD pthread_create
@@ -1267,6 +1290,7 @@ typedef struct sparp__env {
 typedef struct sparp__fault {           /* zeroed: nothing failed */
     sparp_error error;
     int         sys_error;
+    int64_t     until;                  /* it is known to stay so; sparp__fault_set() keeps it */
     char        detail[160];
 } sparp__fault;
 
@@ -1347,6 +1371,7 @@ static bool sparp__fault_memory(sparp__fault *fault) {
 static void sparp__fault_clear(sparp__fault *fault) {
     fault->error = SPARP_E_OK;
     fault->sys_error = 0;
+    fault->until = 0;
     fault->detail[0] = '\0';
 }
 
@@ -1546,11 +1571,13 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
 /*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
 /*                                                                                               */
-/* With T = 1 s / rate, a start that comes a little late (half of T, but at least 1 ms, as timers */
-/* are that coarse, and at most 10) does not push the next one back; a later one does, so a stall */
-/* is never made up for. In any window W there are at most floor((W + slack) / T) + burst starts: */
-/* where W is a multiple of T, and T more than 2 ms, the slack changes nothing.                  */
+/* With T = 1 s / rate, a start that comes late does not push the next ones back: they catch up, */
+/* but for no more than the last 10 ms, so a stall is lost but for that. In any window W there    */
+/* are at most floor((W + 10 ms) / T) + burst starts, in any second at most 1.01 * rate + burst.  */
 /* ============================================================================================ */
+
+#define SPARP__BUCKET_SLACK (10 * SPARP__NS_PER_MS)     /* a timer, or a turn, may be so late */
+#define SPARP__BUCKET_NEW (INT64_MIN / 2)
 
 typedef struct sparp__bucket {          /* zeroed: no limit */
     int64_t  period;                    /* T: nanoseconds, and 2^-32 parts */
@@ -1558,7 +1585,6 @@ typedef struct sparp__bucket {          /* zeroed: no limit */
     int64_t  next;                      /* when the next start is due if there is no burst */
     uint32_t next_part;
     int64_t  ahead;                     /* (burst - 1) * T: how much earlier it may come */
-    int64_t  slack;                     /* how much later */
 } sparp__bucket;
 
 static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
@@ -1570,8 +1596,7 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
     b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
     double ahead = period * (double)(burst - 1);
     b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
-    b->slack = sparp__max(SPARP__NS_PER_MS, sparp__min(b->period / 2, 10 * SPARP__NS_PER_MS));
-    b->next = INT64_MIN / 2;            /* long ago: the first start is free */
+    b->next = SPARP__BUCKET_NEW;        /* long ago: the first start is free */
 }
 
 /* Nanoseconds until the next start is allowed; 0: now. */
@@ -1584,9 +1609,8 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     if (b->period == 0 && b->period_part == 0)
         return;
-    int64_t step = b->period < SPARP__NS_PER_MS ? SPARP__NS_PER_MS : 0;
-    if (now - b->next > b->slack) {     /* the past is lost but for one step of 1 ms */
-        b->next = now - step;
+    if (now - b->next > SPARP__BUCKET_SLACK) {
+        b->next = b->next == SPARP__BUCKET_NEW ? now : now - SPARP__BUCKET_SLACK;
         b->next_part = 0;
     }
     uint64_t part = (uint64_t)b->next_part + b->period_part;
@@ -1843,7 +1867,7 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
         return "url has no host";
     if (host.data[0] == '[') {
         if (host.size < 3 || host.data[host.size - 1] != ']')
-            return "url has a bad IPv6 address";
+            return "url has a bad IPv6 address";        /* it has a ], see below */
         out->host = sparp__str_make(host.data + 1, host.size - 2);
         out->ipv6 = true;
         return sparp__url_ipv6(out->host);
@@ -1854,6 +1878,8 @@ static const char *sparp__url_host(sparp__str host, sparp__url *out) {
         unsigned char c = (unsigned char)host.data[i];
         if ((sparp__url_class[c] & SPARP__URL_HOST) != 0)
             continue;
+        if (c == ':' || c == ']')       /* where colons are no port, a ] follows */
+            return "url has a ] without its [";
         return c >= 0x80 ? "url has a host that is not ASCII: write its punycode form (xn--...)"
                          : "url has a character in its host that no host name has";
     }
@@ -1879,6 +1905,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
         wrong = sparp__url_userinfo(&authority, out);
     if (wrong != NULL)
         return wrong;
+    bool open = authority.size > 0 && authority.data[0] == '[';
+    if (open && memchr(authority.data, ']', authority.size) == NULL)
+        return "url has a [ without its ]";
     size_t colon = authority.size;
     for (size_t i = authority.size; i > 0 && authority.data[i - 1] != ']'; i--)
         if (authority.data[i - 1] == ':')
@@ -1888,7 +1917,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
     if (colon + 1 < authority.size) {   /* "host:" without a number is legal: RFC 3986 §3.2.3 */
         uint64_t port;
         if (!sparp__str_number(sparp__str_skip(authority, colon + 1), 65535, &port) || port == 0)
-            return "url has a port that is not 1 to 65535";
+            return !open && sparp__url_ipv6(authority) == NULL
+                ? "url has an IPv6 address that is not in [ ]"
+                : "url has a port that is not 1 to 65535";
         if (port != out->port)
             out->shown = authority;
         out->port = (uint16_t)port;
@@ -2117,7 +2148,6 @@ static bool sparp__url_resolve(sparp__env *env, sparp__buf *out, sparp__str base
 /* ============================================================================================ */
 
 #define SPARP__HTTP_MAX_LINES 256       /* field lines of one head */
-#define SPARP__HTTP_MAX_INTERIM 32      /* 1xx responses before the final one */
 
 /*   STATUS --line--> FIELD --empty line--> READY --> LENGTH --> DONE
        ^                |                      |----> UNTIL_EOF --peer closes--> DONE
@@ -2162,11 +2192,13 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     size_t       max_head, head_bytes;  /* limit and count: status line, fields, 1xx included */
     size_t       overhead;              /* chunk extensions and trailers: the same limit */
     uint64_t     left;                  /* bytes still to come: of the body, or of this chunk */
-    int          status, interim, digits;
+    int          status, digits;
     int          keep_alive_s;          /* what Keep-Alive: timeout= said; -1: nothing */
     bool         has_head;              /* status and fields are complete and stay so */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
+    bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
 } sparp__http;
 
@@ -2185,11 +2217,12 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->num_fields = h->head_bytes = h->overhead = 0;
     h->max_head = max_head;
     h->left = 0;
-    h->status = h->interim = h->digits = 0;
+    h->status = h->digits = 0;
     h->keep_alive_s = -1;
     h->is_head_request = is_head_request;
+    h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = false;
+    h->told_continue = h->dropped = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -2265,6 +2298,7 @@ static sparp__http_event sparp__http_on_status(sparp__http *h, sparp__str line) 
             return sparp__http_bad(h, "NUL or CR in the status line");
     h->http10 = line.data[7] == '0';
     h->status = (int)status;
+    h->dropped = false;
     h->state = SPARP__HTTP_FIELD;
     return SPARP__HTTP_GO_ON;
 }
@@ -2279,11 +2313,11 @@ static bool sparp__http_value_ok(sparp__str value) {
    agent must take it as a space (RFC 9112 §5.2). */
 static sparp__http_event sparp__http_on_fold(sparp__env *env, sparp__http *h, sparp__str line) {
     sparp__str more = sparp__str_trim(line);
-    if (h->num_fields == 0)
+    if (h->num_fields == 0 && !h->dropped)
         return sparp__http_bad(h, "a blank before the first field");
     if (!sparp__http_value_ok(more))
         return sparp__http_bad(h, "NUL or CR in a field value");
-    if (more.size == 0)
+    if (more.size == 0 || h->dropped)
         return SPARP__HTTP_GO_ON;
     h->head.size--;                     /* the NUL behind the value */
     bool empty = h->head.data[h->head.size - 1] == '\0';
@@ -2307,11 +2341,50 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-static sparp__http_event sparp__http_bad_name(sparp__http *h, sparp__str line) {
-    if (memchr(line.data, ':', line.size) == NULL)
+/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
+   what stands for a dash do not count, nor what else is in it. */
+static bool sparp__http_like_framing(sparp__str name) {
+    static const char *const words[] = {"contentlength", "transferencoding"};
+    for (int k = 0; k < 2; k++)
+        for (size_t from = 0; from < name.size; from++) {
+            size_t n = 0;
+            for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
+                if (sparp__ascii_lower(name.data[i]) == words[k][n])
+                    n++;
+                else if (strchr(" \t_-", name.data[i]) == NULL)
+                    break;
+            if (words[k][n] == '\0')
+                return true;
+        }
+    return false;
+}
+
+/* RFC 9110 §9.3.6: a 2xx to CONNECT has no body, whatever its fields say of one. */
+static bool sparp__http_opens_tunnel(const sparp__http *h) {
+    return h->is_connect_request && h->status >= 200 && h->status < 300;
+}
+
+/* A blank in a name or behind it, as some servers send: nobody can tell which field is meant, so
+   the line is dropped, unless it may be about framing (RFC 9112 §5.1). */
+SPARP__RARE static sparp__http_event sparp__http_on_bad_name(sparp__env *env, sparp__http *h,
+                                                             sparp__str line) {
+    const char *colon = (const char *)memchr(line.data, ':', line.size);
+    if (colon == NULL)
         return sparp__http_bad(h, "a field without a colon");
-    return sparp__http_bad(h, line.data[0] == ':' ? "a field without a name"
-                              : "a character in a field name that no name has");
+    if (colon == line.data)
+        return sparp__http_bad(h, "a field without a name");
+    sparp__str name = sparp__str_make(line.data, (size_t)(colon - line.data));
+    for (size_t i = 0; i < name.size; i++)
+        if (!sparp__ascii_token(name.data[i]) && name.data[i] != ' ' && name.data[i] != '\t')
+            return sparp__http_bad(h, "a character in a field name that no name has");
+    if (!sparp__http_opens_tunnel(h) && sparp__http_like_framing(name))
+        return sparp__http_bad(h, "a blank in the name of a field that frames the body");
+    if (!sparp__http_value_ok(sparp__str_skip(line, name.size)))
+        return sparp__http_bad(h, "NUL or CR in a field value");
+    sparp__env_log(env, SPARP_LOG_INFO, "a field line is dropped, its name has a blank: \"%.*s\"",
+                   name.size < 60 ? (int)name.size : 60, name.data);
+    h->dropped = true;
+    return SPARP__HTTP_GO_ON;
 }
 
 static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, sparp__str line) {
@@ -2326,7 +2399,7 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     while ((out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
         n++;                            /* such as the one that ends the line */
     if (n == 0 || n == line.size || line.data[n] != ':')
-        return sparp__http_bad_name(h, line);
+        return sparp__http_on_bad_name(env, h, line);
     sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
     if (!sparp__http_value_ok(value))
         return sparp__http_bad(h, "NUL or CR in a field value");
@@ -2336,6 +2409,7 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     h->head.size += n + value.size + 2;
     h->fields[h->num_fields].name = out;
     h->fields[h->num_fields].value = out + n + 1;
+    h->dropped = false;
     if (h->num_fields++ == 0)
         h->fields_room = h->head.capacity;
     return SPARP__HTTP_GO_ON;
@@ -2362,21 +2436,24 @@ static sparp__http_event sparp__http_on_coding(sparp__http *h, sparp__str value)
     return h->chunked ? SPARP__HTTP_GO_ON : sparp__http_bad(h, "an empty transfer coding");
 }
 
-/* RFC 9112 §6.3 rule 5: a list of equal lengths is one length. */
+/* RFC 9112 §6.3 rule 5: a list of equal lengths is one length. Here no element may be empty. */
 static sparp__http_event sparp__http_on_length(sparp__http *h, sparp__str value) {
-    sparp__str element;
     uint64_t length;
     if (value.size == 0)
         return sparp__http_bad(h, "an empty Content-Length");
-    while (sparp__str_element(&value, &element)) {
-        if (!sparp__str_number(element, INT64_MAX, &length))
+    for (const char *comma = value.data; comma != NULL;) {
+        comma = (const char *)memchr(value.data, ',', value.size);
+        size_t n = comma != NULL ? (size_t)(comma - value.data) : value.size;
+        if (!sparp__str_number(sparp__str_trim(sparp__str_make(value.data, n)), INT64_MAX,
+                               &length))
             return sparp__http_bad(h, "a Content-Length that is not a number");
         if (h->has_length && length != h->left)
             return sparp__http_bad(h, "two different Content-Lengths");
         h->left = length;
         h->has_length = true;
+        value = sparp__str_skip(value, comma != NULL ? n + 1 : n);
     }
-    return h->has_length ? SPARP__HTTP_GO_ON : sparp__http_bad(h, "an empty Content-Length");
+    return SPARP__HTTP_GO_ON;
 }
 
 /* RFC 9112 §9.3: 1.1 stays open unless it says close, 1.0 closes unless it says keep-alive. */
@@ -2407,14 +2484,14 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
-    bool close = false, keep = false;
+    bool close = false, keep = false, frames = !sparp__http_opens_tunnel(h);
     for (size_t i = 0; i < h->num_fields && event == SPARP__HTTP_GO_ON; i++) {
         const char *name = h->fields[i].name;
         const char *value = h->fields[i].value;
         size_t length = (size_t)(value - name) - 1;
-        if (length == 14 && memcmp(name, "content-length", 14) == 0)
+        if (frames && length == 14 && memcmp(name, "content-length", 14) == 0)
             event = sparp__http_on_length(h, sparp__str_of(value));
-        else if (length == 17 && memcmp(name, "transfer-encoding", 17) == 0)
+        else if (frames && length == 17 && memcmp(name, "transfer-encoding", 17) == 0)
             event = sparp__http_on_coding(h, sparp__str_of(value));
         else if (length == 10 && memcmp(name, "connection", 10) == 0)
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
@@ -2427,6 +2504,10 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
 
 /* RFC 9112 §6.3, in its order. */
 static void sparp__http_frame_body(sparp__http *h) {
+    if (sparp__http_opens_tunnel(h)) {
+        h->state = SPARP__HTTP_DONE;
+        return;
+    }
     if (h->chunked && (h->has_length || h->http10))
         h->keep_alive = false;          /* §6.1: somebody on the way may read it otherwise */
     if (h->status == 204 && (h->chunked || h->left > 0))
@@ -2449,8 +2530,6 @@ static sparp__http_event sparp__http_on_head_end(sparp__http *h) {
     if (h->status == 101)
         return sparp__http_bad(h, "101 without an Upgrade request");
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
-        if (++h->interim > SPARP__HTTP_MAX_INTERIM)
-            return sparp__http_bad(h, "more than 32 interim responses");
         h->told_continue = h->told_continue || h->status == 100;
         h->head.size = h->num_fields = 0;
         h->state = SPARP__HTTP_STATUS;
@@ -2909,10 +2988,15 @@ static bool sparp__wake_drain(const sparp__wake *w) {
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
-/* allocator.                                                                                    */
+/* allocator. A few names whose servers do not answer must not hold up the others: while the     */
+/* queue stands still there are more threads, and those that nobody waits for do not count.      */
 /* ============================================================================================ */
 
-#define SPARP__DNS_MAX_THREADS 8
+#define SPARP__DNS_THREADS 8            /* look names up at one time ... */
+#define SPARP__DNS_MAX_THREADS 64       /* ... and while the queue stands still: so many more, */
+#define SPARP__DNS_STEP 8               /*     after each */
+#define SPARP__DNS_STALL_NS (100 * SPARP__NS_PER_MS)
+#define SPARP__DNS_MAX_STUCK 192        /* whom nobody waits for: more of them count after all */
 #define SPARP__DNS_MAX_NAMES 1024       /* cached; names in use are kept above that */
 #define SPARP__DNS_MAX_ADDRESSES 64     /* of one name */
 #define SPARP__DNS_KEEP_NS (60 * SPARP__NS_PER_S)
@@ -2929,8 +3013,11 @@ typedef struct sparp__address {
 } sparp__address;
 
 typedef struct sparp__dns_job {         /* what goes to a thread and comes back */
-    struct sparp__dns_job *next;
-    struct sparp__lookup  *lookup;      /* not for the thread */
+    sparp__link     link;               /* in todo, or in done */
+    struct sparp__lookup *lookup;       /* not for the thread */
+    int64_t         started_at;         /* when a thread took it; NEVER: it is in todo */
+    bool            ended, unwanted;    /* is in done; is with a thread, but for nobody */
+    int             family;             /* AF_UNSPEC: whatever the machine has */
     int             error, sys_error;   /* EAI_*, and errno with EAI_SYSTEM */
     size_t          count;
     sparp__address  addresses[SPARP__DNS_MAX_ADDRESSES];
@@ -2941,8 +3028,9 @@ typedef struct sparp__dns_shared {
 #if SPARP__THREADS
     pthread_mutex_t lock;
 #endif
-    sparp__dns_job *todo, *todo_last, *done;
-    int             threads;
+    sparp__list     todo, done;         /* jobs */
+    int64_t         moved_at;           /* when the head of todo last changed */
+    int             threads, stuck;     /* all; those with an unwanted job */
     bool            closed;
     const sparp__wake *wake;            /* the loop's; not looked at once closed */
 } sparp__dns_shared;
@@ -2952,7 +3040,10 @@ typedef struct sparp__lookup {          /* one name */
     sparp__link     age;                /* in the list of all, oldest first */
     sparp__list     waiters;            /* who is to be told, see >>conn */
     size_t          users;              /* pinned while not 0 */
+    struct sparp__resolver *resolver;
+    sparp__dns_job *job;                /* while pending */
     bool            pending;
+    int64_t         started_at;         /* of the last: see sparp__resolver_started */
     int64_t         expires;
     sparp__fault    fault;              /* why there are no addresses */
     sparp__address *addresses;
@@ -2964,6 +3055,8 @@ typedef struct sparp__resolver {        /* zeroed: closed */
     sparp__dns_shared *shared;
     sparp__lookup     *table[SPARP__DNS_BUCKETS];
     sparp__list        ages;
+    int                family;          /* the one to be asked for; AF_UNSPEC: both */
+    size_t             pending;         /* lookups */
 } sparp__resolver;
 
 static void sparp__dns_lock(sparp__dns_shared *shared) {
@@ -2982,17 +3075,15 @@ static void sparp__dns_unlock(sparp__dns_shared *shared) {
 #endif
 }
 
-static void sparp__dns_free_jobs(sparp__dns_job *job) {
-    while (job != NULL) {
-        sparp__dns_job *next = job->next;
-        SPARP__SYS_FREE(job);
-        job = next;
-    }
+static void sparp__dns_free_jobs(sparp__list *jobs) {
+    sparp__link *link;
+    while ((link = sparp__list_pop_front(jobs)) != NULL)
+        SPARP__SYS_FREE(SPARP__OWNER(sparp__dns_job, link, link));
 }
 
 static void sparp__dns_free_shared(sparp__dns_shared *shared) {
-    sparp__dns_free_jobs(shared->todo);
-    sparp__dns_free_jobs(shared->done);
+    sparp__dns_free_jobs(&shared->todo);
+    sparp__dns_free_jobs(&shared->done);
 #if SPARP__THREADS
     pthread_mutex_destroy(&shared->lock);
 #endif
@@ -3014,10 +3105,59 @@ static void sparp__dns_interleave(sparp__address *list, size_t count) {
     }
 }
 
-static void sparp__dns_run_job(sparp__dns_job *job) {
+/* An address of IPv6 by which more than this machine can be reached, as AI_ADDRCONFIG means it
+   (RFC 3493 §6.1). That flag itself will not do: glibc lets it hide what /etc/hosts says of ::1,
+   and takes a link-local address for IPv6; musl takes ::1 for it. */
+static bool sparp__dns_has_ipv6(void) {
+#if SPARP__IFADDRS
+    struct ifaddrs *all = NULL;
+    bool has = SPARP__SYS_GETIFADDRS(&all) != 0;        /* who knows */
+    for (const struct ifaddrs *i = all; i != NULL && !has; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET6)
+            continue;
+        struct sockaddr_in6 v6;
+        memcpy(&v6, i->ifa_addr, sizeof v6);
+        has = !IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) && !IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr);
+    }
+    if (all != NULL)
+        SPARP__SYS_FREEIFADDRS(all);
+    return has;
+#else
+    return true;
+#endif
+}
+
+/* Whether /etc/hosts knows the name: then both families cost no question to a server. */
+static bool sparp__dns_in_hosts(const char *host) {
+    char bytes[1024];
+    size_t at = 0, size = strlen(host);
+    bool comment = false, other = false, found = false;
+    int fd = open(SPARP__HOSTS_FILE, O_RDONLY | O_CLOEXEC);
+    for (ssize_t n = 1; fd >= 0 && !found && n > 0;) {
+        n = read(fd, bytes, sizeof bytes);
+        for (ssize_t i = 0; i < n && !found; i++) {
+            char c = bytes[i];
+            if (strchr(" \t\r\n#", c) != NULL) {
+                found = !comment && !other && at == size;
+                comment = c != '\n' && (comment || c == '#');
+                other = false;
+                at = 0;
+            } else if (at < size && sparp__ascii_lower(c) == sparp__ascii_lower(host[at])) {
+                at++;
+            } else {
+                other = true;
+            }
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    return found || (!comment && !other && at == size);
+}
+
+static void sparp__dns_ask(sparp__dns_job *job, int family) {
     struct addrinfo hints, *found = NULL;
     memset(&hints, 0, sizeof hints);
-    hints.ai_family = AF_UNSPEC;
+    hints.ai_family = family;
     hints.ai_socktype = SOCK_STREAM;
     job->error = SPARP__SYS_GETADDRINFO(job->host, NULL, &hints, &found);
     job->sys_error = job->error == EAI_SYSTEM ? errno : 0;
@@ -3036,18 +3176,43 @@ static void sparp__dns_run_job(sparp__dns_job *job) {
     sparp__dns_interleave(job->addresses, job->count);
 }
 
+/* There is no such name, or it has no address of that family. */
+static bool sparp__dns_absent(int error) {
+#if defined(__linux__)
+    if (error == -5 || error == -9)     /* EAI_NODATA, EAI_ADDRFAMILY: their names are hidden */
+        return true;
+#endif
+#ifdef EAI_NODATA
+    if (error == EAI_NODATA)
+        return true;
+#endif
+    return error == EAI_NONAME;
+}
+
+/* Where IPv6 leads nowhere a name's IPv6 addresses are not waited for: some servers never answer
+   that question. Only a name without any other address is asked for them, such as one for ::1. */
+static void sparp__dns_run_job(sparp__dns_job *job) {
+    bool alone = job->family == AF_UNSPEC && !sparp__dns_has_ipv6()
+        && !sparp__dns_in_hosts(job->host);
+    sparp__dns_ask(job, alone ? AF_INET : job->family);
+    if (alone && (sparp__dns_absent(job->error) || (job->error == 0 && job->count == 0)))
+        sparp__dns_ask(job, AF_INET6);
+}
+
 /* One thread: job after job, gone when there is none. Returns true if it has to free `shared`.
    Also called on the loop's own thread where there are no others. */
 static bool sparp__dns_work(sparp__dns_shared *shared) {
+    sparp__link *link;
     sparp__dns_lock(shared);
-    while (shared->todo != NULL && !shared->closed) {
-        sparp__dns_job *job = shared->todo;
-        shared->todo = job->next;
+    while (!shared->closed && (link = sparp__list_pop_front(&shared->todo)) != NULL) {
+        sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
+        job->started_at = shared->moved_at = sparp__env_now();
         sparp__dns_unlock(shared);
         sparp__dns_run_job(job);
         sparp__dns_lock(shared);
-        job->next = shared->done;
-        shared->done = job;
+        job->ended = true;
+        shared->stuck -= job->unwanted;
+        sparp__list_push_back(&shared->done, link);
         if (!shared->closed)
             sparp__wake_send(shared->wake);
     }
@@ -3087,15 +3252,38 @@ static int sparp__dns_start_thread(sparp__dns_shared *shared) {
 }
 #endif
 
-/* `wake` must stay until it is closed. */
-static bool sparp__resolver_open(sparp__resolver *r, const sparp__wake *wake,
+/* One more; 0, or why not. */
+static int sparp__dns_add_thread(sparp__dns_shared *shared) {
+    sparp__dns_lock(shared);
+    shared->threads++;
+    sparp__dns_unlock(shared);
+    int error = sparp__dns_start_thread(shared);
+    if (error == 0)
+        return 0;
+    sparp__dns_lock(shared);
+    shared->threads--;
+    sparp__dns_unlock(shared);
+    return error;
+}
+
+/* Those that are of use. The lock is held. */
+static int sparp__dns_busy(const sparp__dns_shared *shared) {
+    return shared->threads
+        - (shared->stuck < SPARP__DNS_MAX_STUCK ? shared->stuck : SPARP__DNS_MAX_STUCK);
+}
+
+/* `family`: the one to be asked for, or AF_UNSPEC. `wake` must stay until it is closed. */
+static bool sparp__resolver_open(sparp__resolver *r, int family, const sparp__wake *wake,
                                  sparp__fault *fault) {
     sparp__list_init(&r->ages);
+    r->family = family;
     sparp__dns_shared *shared = (sparp__dns_shared *)SPARP__SYS_REALLOC(NULL, sizeof *shared);
     if (shared == NULL)
         return sparp__fault_memory(fault);
     memset(shared, 0, sizeof *shared);
     shared->wake = wake;
+    sparp__list_init(&shared->todo);
+    sparp__list_init(&shared->done);
 #if SPARP__THREADS
     if (pthread_mutex_init(&shared->lock, NULL) != 0) {
         SPARP__SYS_FREE(shared);
@@ -3152,6 +3340,7 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     if (lookup == NULL)
         return NULL;
     memcpy(lookup->host, host, strlen(host) + 1);
+    lookup->resolver = r;
     sparp__list_init(&lookup->waiters);
     sparp__list_push_back(&r->ages, &lookup->age);
     sparp__lookup **bucket = &r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
@@ -3160,43 +3349,108 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     return lookup;
 }
 
-/* Hands the name to a thread. False: none could be had. */
-static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup) {
+/* It is pending no more; its job is the caller's. */
+static sparp__dns_job *sparp__resolver_end(sparp__lookup *lookup) {
+    sparp__dns_job *job = lookup->job;
+    lookup->started_at = job->started_at;
+    lookup->job = NULL;
+    lookup->pending = false;
+    lookup->resolver->pending--;
+    return job;
+}
+
+/* Into the queue. True: a thread has to be started. */
+static bool sparp__resolver_queue(sparp__resolver *r, sparp__lookup *lookup, int64_t now) {
     sparp__dns_shared *shared = r->shared;
+    lookup->pending = true;
+    r->pending++;
+    sparp__dns_lock(shared);
+    if (shared->todo.count == 0)
+        shared->moved_at = now;
+    sparp__list_push_back(&shared->todo, &lookup->job->link);
+    bool start = sparp__dns_busy(shared) < SPARP__DNS_THREADS;
+    sparp__dns_unlock(shared);
+    return start;
+}
+
+/* Takes it out of the queue, if it is still there. */
+static bool sparp__resolver_unqueue(sparp__resolver *r, sparp__lookup *lookup) {
+    sparp__dns_lock(r->shared);
+    bool waits = lookup->job->started_at == SPARP__NEVER;
+    if (waits)
+        sparp__list_remove(&r->shared->todo, &lookup->job->link);
+    sparp__dns_unlock(r->shared);
+    if (waits)
+        SPARP__SYS_FREE(sparp__resolver_end(lookup));
+    return waits;
+}
+
+/* Hands the name to a thread. False: none could be had. */
+static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int64_t now) {
     sparp__dns_job *job = (sparp__dns_job *)SPARP__SYS_REALLOC(NULL, sizeof *job);
     if (job == NULL)
         return sparp__fault_memory(&lookup->fault);
-    job->next = NULL;
+    memset(job, 0, offsetof(sparp__dns_job, addresses));
     job->lookup = lookup;
-    job->error = job->sys_error = 0;
-    job->count = 0;
+    job->started_at = SPARP__NEVER;
+    job->family = r->family;
     memcpy(job->host, lookup->host, sizeof job->host);
-    sparp__dns_lock(shared);
-    if (shared->todo == NULL)
-        shared->todo = job;
-    else
-        shared->todo_last->next = job;
-    shared->todo_last = job;
-    bool start = shared->threads < SPARP__DNS_MAX_THREADS;
-    if (start)
-        shared->threads++;
-    sparp__dns_unlock(shared);
-    lookup->pending = true;
-    int error = start ? sparp__dns_start_thread(shared) : 0;
+    lookup->job = job;
+    int error = sparp__resolver_queue(r, lookup, now) ? sparp__dns_add_thread(r->shared) : 0;
     if (error == 0)
         return true;
-    sparp__dns_lock(shared);
-    if (--shared->threads > 0)          /* the others will come to it */
-        error = 0;
-    else
-        shared->todo = NULL;            /* then it was alone in the queue */
-    sparp__dns_unlock(shared);
-    if (error == 0)
+    sparp__dns_lock(r->shared);
+    bool others = r->shared->threads > 0;       /* they will come to it */
+    sparp__dns_unlock(r->shared);
+    if (others || !sparp__resolver_unqueue(r, lookup))
         return true;
-    SPARP__SYS_FREE(job);
-    lookup->pending = false;
     return sparp__fault_set(&lookup->fault, SPARP_E_DNS_FAILED, error,
                             "no thread to look up %.60s: %s", lookup->host, strerror(error));
+}
+
+/* Since when a thread is at it; `now` while it waits in the queue for one. */
+static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
+    if (!lookup->pending)
+        return lookup->started_at;
+    sparp__dns_lock(lookup->resolver->shared);
+    int64_t at = lookup->job->started_at;
+    sparp__dns_unlock(lookup->resolver->shared);
+    return sparp__min(at, now);
+}
+
+/* When sparp__resolver_tend() is due if nothing happens before. */
+static int64_t sparp__resolver_due(const sparp__resolver *r) {
+    if (r->pending == 0)
+        return SPARP__NEVER;
+    sparp__dns_lock(r->shared);
+    int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
+        : sparp__time_after(r->shared->moved_at, SPARP__DNS_STALL_NS);
+    sparp__dns_unlock(r->shared);
+    return due;
+}
+
+/* More threads if the queue stands still. */
+static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
+    if (sparp__resolver_due(r) > now)
+        return;
+    sparp__dns_lock(r->shared);
+    int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
+    int64_t more = sparp__min(sparp__min(room, SPARP__DNS_STEP), (int64_t)r->shared->todo.count);
+    r->shared->moved_at = now;
+    sparp__dns_unlock(r->shared);
+    while (more-- > 0 && sparp__dns_add_thread(r->shared) == 0)
+        continue;
+}
+
+/* Somebody waits for a job, or nobody does any more. */
+static void sparp__resolver_want(sparp__lookup *lookup, bool wanted) {
+    sparp__dns_shared *shared = lookup->resolver->shared;
+    sparp__dns_lock(shared);
+    if (!lookup->job->ended && lookup->job->unwanted == wanted) {
+        lookup->job->unwanted = !wanted;
+        shared->stuck += wanted ? -1 : 1;
+    }
+    sparp__dns_unlock(shared);
 }
 
 /* The name's entry, pinned for the caller: pending, or with addresses, or with a fault.
@@ -3208,51 +3462,56 @@ static sparp__lookup *sparp__resolver_get(sparp__env *env, sparp__resolver *r, c
         lookup = sparp__resolver_add(env, r, host);
     if (lookup == NULL)
         return NULL;
-    lookup->users++;
+    if (lookup->users++ == 0 && lookup->pending)
+        sparp__resolver_want(lookup, true);
     if (lookup->pending || lookup->expires > now || lookup->users > 1)
         return lookup;
     sparp__env_free(env, lookup->addresses, lookup->count * sizeof *lookup->addresses);
     lookup->addresses = NULL;
     lookup->count = 0;
     sparp__fault_clear(&lookup->fault);
-    if (!sparp__resolver_start(r, lookup))
-        lookup->expires = sparp__time_after(now, SPARP__DNS_KEEP_FAILED_NS);
+    if (!sparp__resolver_start(r, lookup, now))
+        lookup->fault.until = lookup->expires = sparp__time_after(now, SPARP__DNS_KEEP_FAILED_NS);
     return lookup;
 }
 
+/* A job that nobody waits for any more is none, unless a thread is at it. */
 static void sparp__resolver_put(sparp__lookup *lookup) {
-    lookup->users--;
+    if (--lookup->users > 0 || !lookup->pending)
+        return;
+    if (sparp__resolver_unqueue(lookup->resolver, lookup))
+        lookup->expires = 0;
+    else
+        sparp__resolver_want(lookup, false);
 }
 
 static void sparp__resolver_take_error(sparp__lookup *lookup, const sparp__dns_job *job) {
-    bool absent = job->error == EAI_NONAME;
-#ifdef EAI_NODATA
-    absent = absent || job->error == EAI_NODATA;
-#endif
+    bool absent = sparp__dns_absent(job->error);
+    const char *family = job->family == AF_INET ? " by IPv4 alone"
+        : job->family == AF_INET6 ? " by IPv6 alone" : "";
     if (job->error != 0)
         sparp__fault_set(&lookup->fault, absent ? SPARP_E_DNS_NOT_FOUND : SPARP_E_DNS_FAILED,
                          job->sys_error != 0 ? job->sys_error : job->error,
-                         "looking up %.60s: %s", lookup->host,
+                         "looking up %.60s%s: %s", lookup->host, family,
                          job->sys_error != 0 ? strerror(job->sys_error)
                                              : gai_strerror(job->error));
     else
-        sparp__fault_set(&lookup->fault, SPARP_E_DNS_NOT_FOUND, 0, "%.60s has no address",
-                         lookup->host);
+        sparp__fault_set(&lookup->fault, SPARP_E_DNS_NOT_FOUND, 0, "looking up %.60s%s: it has "
+                         "no address", lookup->host, family);
 }
 
 /* The next lookup that has ended, now with addresses or a fault; NULL: no more. */
 static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *r, int64_t now) {
     sparp__dns_shared *shared = r->shared;
     sparp__dns_lock(shared);
-    sparp__dns_job *job = shared->done;
-    if (job != NULL)
-        shared->done = job->next;
+    sparp__link *link = sparp__list_pop_front(&shared->done);
     sparp__dns_unlock(shared);
-    if (job == NULL)
+    if (link == NULL)
         return NULL;
+    sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
     sparp__lookup *lookup = job->lookup;
     size_t size = job->count * sizeof *job->addresses;
-    lookup->pending = false;
+    sparp__resolver_end(lookup);
     if (job->count == 0) {
         sparp__resolver_take_error(lookup, job);
     } else if ((lookup->addresses = (sparp__address *)sparp__env_realloc(env, NULL, 0, size))
@@ -3264,6 +3523,8 @@ static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *
     }
     lookup->expires = sparp__time_after(now, lookup->count > 0 ? SPARP__DNS_KEEP_NS
                                                                : SPARP__DNS_KEEP_FAILED_NS);
+    if (lookup->count == 0)             /* who asks again before would only hear it again */
+        lookup->fault.until = lookup->expires;
     SPARP__SYS_FREE(job);
     return lookup;
 }
@@ -3660,6 +3921,15 @@ static const char *sparp__route_check(const sparp_options *o) {
         ? "local_address is not of ip_version" : NULL;
 }
 
+/* The family that the user wants, or is bound to; AF_UNSPEC: both. */
+static int sparp__route_family(const sparp_options *o) {
+    sparp__address local;
+    if (o->ip_version != 0)
+        return o->ip_version == 4 ? AF_INET : AF_INET6;
+    return o->local_address != NULL && sparp__address_parse(&local, o->local_address)
+        ? local.to.any.sa_family : AF_UNSPEC;
+}
+
 /* ============================================================================================ */
 /* >>request    from the user's struct to the bytes on the wire, built once and sent as often as */
 /*              it takes. Nothing passes unchecked: CR, LF and NUL do not reach the wire.        */
@@ -3912,6 +4182,15 @@ static unsigned sparp__request_method_traits(const char *method) {
     return 0;
 }
 
+/* These may be written in any case, as in fetch(); the others are what they are. */
+static const char *sparp__request_raise(const char *method) {
+    static const char *const names[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sparp__str_same(sparp__str_of(method), names[i]))
+            return names[i];
+    return method;
+}
+
 /* The line that frames the body. A body-less POST says 0, so that no server waits for one
    (RFC 9110 §8.6). */
 static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
@@ -4040,6 +4319,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     r->is_head = r->replay_safe = false;
     if (in.method == NULL)
         in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
+    in.method = sparp__request_raise(in.method);
     if (!sparp__request_check(&in, framed, fault))
         wrong = fault->detail;
     else if ((wrong = sparp__url_parse_next(memo, sparp__str_of(in.url), &url)) != NULL)
@@ -6713,11 +6993,11 @@ static sparp__dial_event sparp__dial_begin_tunnel(sparp__net *net, sparp__dial *
         return SPARP__DIAL_FAILED;
     }
     sparp__http_start(net->env, &d->tunnel->http, false, SPARP__TUNNEL_HEAD_MAX);
+    d->tunnel->http.is_connect_request = true;
     return sparp__dial_flush_tunnel(net, d);
 }
 
-/* The head of the proxy's answer is there. Only its status counts: a length or a coding in a 2xx
-   means nothing (RFC 9110 §9.3.6). */
+/* The head of the proxy's answer is there. Only its status counts. */
 static sparp__dial_event sparp__dial_on_tunnel(sparp__net *net, sparp__dial *d, size_t unread,
                                                int64_t now) {
     int status = d->tunnel->http.status;
@@ -6814,11 +7094,8 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
 
 /* Of the family that the user wants, or is bound to. */
 static bool sparp__dial_may_use(const sparp__net *net, const sparp__address *address) {
-    int family = address->to.any.sa_family, version = net->options->ip_version;
-    if (net->options->unix_socket != NULL)
-        return true;
-    return (version == 0 || family == (version == 4 ? AF_INET : AF_INET6))
-        && (net->local.size == 0 || family == net->local.to.any.sa_family);
+    return net->options->unix_socket != NULL || net->resolver.family == AF_UNSPEC
+        || net->resolver.family == address->to.any.sa_family;
 }
 
 /* Lets the next address join, and the one after it if that fails at once. */
@@ -6929,6 +7206,18 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
     d->state = SPARP__DIAL_RESOLVING;
     sparp__list_push_back(&d->lookup->waiters, &d->waiter);
     return SPARP__DIAL_BUSY;
+}
+
+/* How much of the time since it was last asked its name has waited in the queue for a thread. Our
+   queues eat no timeout: its own clocks are put forward here, the attempt's by the caller. */
+static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
+    int64_t queued = d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
+        : sparp__resolver_started(d->lookup, now) - d->opened_at;
+    if (queued <= 0)
+        return 0;
+    d->opened_at += queued;
+    d->active_at = sparp__max(d->active_at, d->opened_at);
+    return queued;
 }
 
 /* Its lookup has ended. */
@@ -8125,7 +8414,7 @@ static const sparp__request *sparp__task_wire(const sparp__task *t) {
 
 /* Without memory even for saying what went wrong. */
 static bool sparp__task_blame_memory(sparp__task *t) {
-    static const sparp__fault fault = {SPARP_E_OUT_OF_MEMORY, ENOMEM, "out of memory"};
+    static const sparp__fault fault = {SPARP_E_OUT_OF_MEMORY, ENOMEM, 0, "out of memory"};
     t->fault = &fault;
     return false;
 }
@@ -9421,6 +9710,7 @@ static bool sparp__engine_is_fast(sparp__engine *e, sparp__conn *c) {
 /* Its alarm goes off. True: for nothing. */
 static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
+    t->fly.started_at += sparp__dial_queued(c->dial, e->now);
     double s = (double)(e->now - t->fly.started_at) / (double)SPARP__NS_PER_S;
     const char *what;
     bool due = sparp__engine_due(e, t, c, &what) <= e->now;
@@ -9499,9 +9789,10 @@ static bool sparp__engine_take_lookup(sparp__engine *e) {
     }
     sparp__dial *d = SPARP__OWNER(sparp__dial, waiter, e->lookup->waiters.ring.next);
     sparp__conn *c = (sparp__conn *)d->owner;
+    sparp__task *t = (sparp__task *)c->user;
     sparp__session *session = &d->peer->session;
-    sparp__engine_go_on(e, (sparp__task *)c->user,
-                        sparp__engine_on_dial(e, c, sparp__dial_resume(&e->net, d, e->now)));
+    t->fly.started_at += sparp__dial_queued(d, e->now);
+    sparp__engine_go_on(e, t, sparp__engine_on_dial(e, c, sparp__dial_resume(&e->net, d, e->now)));
     sparp__engine_release_followers(e, session);
     return true;
 }
@@ -9553,8 +9844,9 @@ static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event) 
 /* When it has to be woken if nothing happens before. */
 static int64_t sparp__engine_next_due(const sparp__engine *e) {
     sparp__task *first = NULL;
-    return sparp__min(sparp__heap_next(&e->timers),
-                      sparp__time_after(e->now, sparp__engine_held_wait(e, &first)));
+    int64_t due = sparp__min(sparp__heap_next(&e->timers),
+                             sparp__resolver_due(&e->net.resolver));
+    return sparp__min(due, sparp__time_after(e->now, sparp__engine_held_wait(e, &first)));
 }
 
 /* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. -1: no limit. */
@@ -9618,6 +9910,7 @@ static bool sparp__engine_step(sparp__engine *e) {
         sparp__engine_on_event(e, event);
         return true;
     }
+    sparp__resolver_tend(&e->net.resolver, e->now);
     sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
     if (timer == NULL)
         return false;
@@ -9676,7 +9969,8 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
     if (!sparp__pools_open(&e->env, &e->pools) || e->events == NULL)
         return sparp__fault_memory(fault);
     return sparp__wake_open(&e->wake, fault) && sparp__engine_open_reactor(e, fault)
-        && sparp__resolver_open(&e->net.resolver, &e->wake, fault);
+        && sparp__resolver_open(&e->net.resolver, sparp__route_family(options), &e->wake,
+                                fault);
 }
 
 static void sparp__engine_free_spares(sparp__engine *e) {
@@ -10534,7 +10828,8 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
         pause = asked + sparp__judge_backoff(s->env, 0.25, 0.25, 0);
-    return sparp__time_from_s(pause);
+    int64_t until = t->fault != NULL ? t->fault->until - s->now : 0;
+    return sparp__max(sparp__time_from_s(pause), until);
 }
 
 /* Its next attempt begins with the url it was given, and nothing is left of this one. */
@@ -12096,6 +12391,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
+#undef SPARP__IFADDRS
 #undef SPARP__NOSIGNAL
 #undef SPARP__SYS_SOCKET
 #undef SPARP__SYS_CONNECT
@@ -12117,6 +12413,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_POLL
 #undef SPARP__SYS_GETADDRINFO
 #undef SPARP__SYS_FREEADDRINFO
+#undef SPARP__SYS_GETIFADDRS
+#undef SPARP__SYS_FREEIFADDRS
+#undef SPARP__HOSTS_FILE
 #undef SPARP__SYS_THREAD
 #undef SPARP__SYS_CLOCK
 #undef SPARP__SYS_TIME
@@ -12136,6 +12435,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__BUCKET_SLACK
+#undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX
@@ -12158,8 +12459,11 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUF_KEEP
 #undef SPARP__HOST_MAX
 #undef SPARP__HTTP_MAX_LINES
-#undef SPARP__HTTP_MAX_INTERIM
+#undef SPARP__DNS_THREADS
 #undef SPARP__DNS_MAX_THREADS
+#undef SPARP__DNS_STEP
+#undef SPARP__DNS_STALL_NS
+#undef SPARP__DNS_MAX_STUCK
 #undef SPARP__DNS_MAX_NAMES
 #undef SPARP__DNS_MAX_ADDRESSES
 #undef SPARP__DNS_KEEP_NS

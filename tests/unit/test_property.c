@@ -354,16 +354,13 @@ static double allowed(double from, double to) {
     return sum;
 }
 
-static double lateness(double rate) {
-    double half = 0.5 / rate;
-    return half < 0.001 ? 0.001 : half > 0.01 ? 0.01 : half;
-}
+#define LATE 0.01                       /* seconds: as much is made up for, see >>bucket */
 
 /* In every window, from any start to any other; a start that came a little late, as timers do,
    does not put the next ones off. */
 static void check_rate(const sparp_options *o) {
     double burst = o->burst > 0 ? o->burst : 1;
-    double late = num_changes == 1 && o->max_per_second > 0 ? lateness(o->max_per_second) : 0.01;
+    double late = LATE;
     late += net.fail_at > 0 ? 0.002 : 0;        /* a send() that fails takes a millisecond */
     for (size_t i = 0; i < net.num_starts; i++)
         for (size_t j = i; j < net.num_starts; j++) {
@@ -382,7 +379,7 @@ static void check_origin_rates(const sparp_options *o) {
     double rate = o->max_per_second_per_origin, burst = o->burst > 0 ? o->burst : 1;
     if (rate <= 0 || races)
         return;
-    double late = lateness(rate) + (net.fail_at > 0 ? 0.002 : 0);
+    double late = LATE + (net.fail_at > 0 ? 0.002 : 0);
     for (size_t i = 0; i < net.num_requests; i++) {
         size_t count = 0;
         for (size_t j = i; j < net.num_requests; j++) {
