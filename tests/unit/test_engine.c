@@ -569,7 +569,7 @@ static const struct {
     {"POST", MUTE,  1, 0, 0, 1, 2, false}, {"PATCH", RESET, 0, 0, 0, 0, 1, true},
     {"PUT",  RESET, 0, 0, 0, 0, 2, false}, {"DELETE", RESET, 0, 0, 0, 0, 2, false},
     {"HEAD", RESET, 0, 0, 0, 0, 2, false}, {"OPTIONS", RESET, 0, 0, 0, 0, 2, false},
-    {"post", RESET, 0, 0, 0, 0, 1, true},  {"get", RESET, 0, 0, 0, 0, 1, true},
+    {"post", RESET, 0, 0, 0, 0, 1, true},  {"get", RESET, 0, 0, 0, 0, 2, false},
 };
 
 static void test_S13_what_may_be_sent_twice(void **state) {
