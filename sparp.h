@@ -507,7 +507,7 @@ typedef struct sparp_request {
     const sparp_field *headers;
     size_t             num_headers;
     const void        *body;
-    size_t             body_size;        /* bytes */
+    uint64_t           body_size;        /* bytes */
     const char        *json;             /* instead of body: text, sent as application/json */
     /* Instead of body: asked for its bytes from `offset` on, in order; each attempt and each hop
        begins at 0 again. Returns how many it wrote to `out`, 1 .. room; 0: that was all;
@@ -3927,6 +3927,8 @@ static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
         wrong = "read_body and body or json are both set";
     else if (in->body == NULL && in->body_size > 0 && in->read_body == NULL)
         wrong = "body is NULL, but body_size is not 0";
+    else if (in->body_size > (uint64_t)(in->read_body != NULL ? INT64_MAX : PTRDIFF_MAX))
+        wrong = "body_size is beyond all measure";
     else if (in->query == NULL && in->num_query > 0)
         wrong = "query is NULL, but num_query is not 0";
     else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
@@ -4200,7 +4202,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     sparp__fields fields;
     sparp_request in = *user;
     const void *body = in.json != NULL ? in.json : in.body;
-    size_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
+    uint64_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
     uint64_t framed = in.read_body != NULL && in.body_size == 0 ? UINT64_MAX : body_size;
     const char *wrong = NULL;
     r->host[0] = '\0';
@@ -4235,7 +4237,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
     if (in.read_body == NULL)
-        ok = ok && sparp__buf_append(env, &r->image, (const char *)body, body_size);
+        ok = ok && sparp__buf_append(env, &r->image, (const char *)body, (size_t)body_size);
     if (!ok || !sparp__request_add_names(env, r, &in, &url)) {
         sparp__request_keep_names(env, r, "", "");
         return sparp__fault_memory(fault);
@@ -10997,7 +10999,7 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
          "stop_after_successes must not be negative (0: none)"},
         {o->max_head_bytes < 0 || o->max_head_bytes > INT64_C(1) << 30,
          "max_head_bytes must be 1 to 1 GiB (0: 64 KiB)"},
-        {o->max_body_bytes < SPARP_NONE || (uint64_t)(o->max_body_bytes + 1) > SIZE_MAX / 4,
+        {o->max_body_bytes < SPARP_NONE || o->max_body_bytes > INT64_MAX / 4,
          "max_body_bytes is out of range (0: 64 MiB, SPARP_NONE: no limit)"},
         {sparp__options_bad_s(o->progress_every_s, true),
          "progress_every_s must not be negative (0: 0.5 s)"},
@@ -11063,7 +11065,7 @@ static void sparp__options_fill(sparp_options *o) {
     if (o->max_body_bytes == 0)
         o->max_body_bytes = 64 * 1024 * 1024;
     else if (o->max_body_bytes == SPARP_NONE)
-        o->max_body_bytes = PTRDIFF_MAX / 4;
+        o->max_body_bytes = INT64_MAX / 4;      /* also where memory has less: it may stream */
     o->progress_every_s = sparp__options_or(o->progress_every_s, 0.5);
     if (o->progress_every_results == 0)
         o->progress_every_results = 1;

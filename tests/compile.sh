@@ -36,7 +36,9 @@ first:clang++:c++11:-O2'
 after_everything:g++:c++11:-O0
 kqueue:g++:c++11:-O0
 macros:g++:c++11:-O0
-first:tcc:c99:-O0'
+first:tcc:c99:-O0
+large:gcc:gnu99:-O1
+large:arm-linux-gnueabihf-gcc:gnu99:-O1'
 }
 
 skip() {
@@ -123,6 +125,17 @@ check_hidden() {
     return 1
 }
 
+# Bodies that no size_t of 32 bits can count; for another machine under qemu.
+check_large() {
+    run=''
+    case $cc in
+        arm-*) run=$(command -v qemu-arm-static) || skip 'no qemu-arm-static' ;;
+    esac
+    # shellcheck disable=SC2086
+    "$cc" -std="$std" $opt $warn -I. -static $src/large.c -o "$bin" -lpthread &&
+        timeout 60 $run "$bin"
+}
+
 one() {
     IFS=: read -r what cc std opt <<CASE
 $1
@@ -161,6 +174,7 @@ CASE
         m32)           echo 'int main(void) { return 0; }' > "$bin.c"
                        "$cc" -m32 -o "$bin" "$bin.c" 2>/dev/null || skip "no -m32 for $cc"
                        program -m32 $src/first.c ;;
+        large)         check_large ;;
         hidden)        check_hidden ;;
         declarations)  check_declarations ;;
         macros)        check_macros ;;
