@@ -113,10 +113,9 @@
    (One second at 50 a second is 51, at 500 a second 506.) A write that comes late, because timers
    are coarse and turns take time, is made up for, so that the rate is kept; but for 10 ms at the
    most: what a longer stall has cost is lost. Every write takes a token: first tries, retries,
-   redirects, replays. Slot and token are taken
-   together when a request starts; a request that must wait for a new connection is checked
-   against the pace once more when it is written, so the server never sees a burst that a slow
-   look-up has dammed up.
+   redirects, replays. Slot and token are taken together when a request starts; a request that
+   must wait for a new connection is checked against the pace once more when it is written, so the
+   server never sees a burst that a slow look-up has dammed up.
    An origin is scheme, host and port. max_at_once_per_origin and max_per_second_per_origin (with
    the same burst) hold for each of them. Who must wait for its origin waits there, without a
    slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
@@ -835,7 +834,7 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__EPOLL 0
 #define SPARP__KQUEUE 1
 #include <sys/event.h>
-#elif defined(__linux__)
+#elif defined(__linux__) && !defined(__TINYC__)        /* tcc does not pack an epoll_event */
 #define SPARP__EPOLL 1
 #define SPARP__KQUEUE 0
 #include <sys/epoll.h>

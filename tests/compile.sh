@@ -105,12 +105,13 @@ check_symbols() {
 
 # The declarations need three headers and nothing else.
 check_declarations() {
-    "$cc" -std=c99 -I. -H -fsyntax-only $src/user.c 2>"$bin.h" || return 1
+    printf '#include "sparp.h"\n' > "$bin.c"
+    "$cc" -std=c99 -I. -H -fsyntax-only "$bin.c" 2>"$bin.h" || return 1
+    grep -q '^\.\. ' "$bin.h" || return 1
     if sed -n 's/^\.\. .*\///p' "$bin.h" | grep -vxE 'stdbool\.h|stddef\.h|stdint\.h'; then
         echo '^ included by the declarations'
         return 1
     fi
-    printf '#include "sparp.h"\n' > "$bin.c"
     "$cc" -std=gnu99 -O2 -I. -DSPARP_STATIC -c -o "$bin.o" "$bin.c" 2>"$bin.err" && return 1
     grep -q 'error: .*SPARP_IMPLEMENTATION belongs to it' "$bin.err"
 }
