@@ -117,10 +117,9 @@
    (One second at 50 a second is 51, at 500 a second 506.) A write that comes late, because timers
    are coarse and turns take time, is made up for, so that the rate is kept; but for 10 ms at the
    most: what a longer stall has cost is lost. Every write takes a token: first tries, retries,
-   redirects, replays. Slot and token are taken
-   together when a request starts; a request that must wait for a new connection is checked
-   against the pace once more when it is written, so the server never sees a burst that a slow
-   look-up has dammed up.
+   redirects, replays. Slot and token are taken together when a request starts; a request that
+   must wait for a new connection is checked against the pace once more when it is written, so the
+   server never sees a burst that a slow look-up has dammed up.
    An origin is scheme, host and port. max_at_once_per_origin and max_per_second_per_origin (with
    the same burst) hold for each of them. Who must wait for its origin waits there, without a
    slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
@@ -516,7 +515,7 @@ typedef struct sparp_request {
     const sparp_field *headers;
     size_t             num_headers;
     const void        *body;
-    size_t             body_size;        /* bytes */
+    uint64_t           body_size;        /* bytes */
     const char        *json;             /* instead of body: text, sent as application/json */
     /* Instead of body: asked for its bytes from `offset` on, in order; each attempt and each hop
        begins at 0 again. Returns how many it wrote to `out`, 1 .. room; 0: that was all;
@@ -848,7 +847,7 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__EPOLL 0
 #define SPARP__KQUEUE 1
 #include <sys/event.h>
-#elif defined(__linux__)
+#elif defined(__linux__) && !defined(__TINYC__)        /* tcc does not pack an epoll_event */
 #define SPARP__EPOLL 1
 #define SPARP__KQUEUE 0
 #include <sys/epoll.h>
@@ -1033,12 +1032,14 @@ static sparp__str sparp__str_skip(sparp__str s, size_t n) {
 }
 
 static sparp__str sparp__str_trim(sparp__str s) {
-    size_t n = 0;
-    while (n < s.size && (s.data[n] == ' ' || s.data[n] == '\t'))
-        n++;
-    while (s.size > n && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t'))
-        s.size--;
-    return n > 0 ? sparp__str_skip(s, n) : s;
+    if (s.size == 0)
+        return s;
+    const char *from = s.data, *end = s.data + s.size;
+    while (from < end && (*from == ' ' || *from == '\t'))
+        from++;
+    while (end > from && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return sparp__str_make(from, (size_t)(end - from));
 }
 
 static char sparp__ascii_lower(char c) {
@@ -1431,9 +1432,16 @@ static bool sparp__buf_add(sparp__env *env, sparp__buf *b, sparp__str s) {
     return sparp__buf_append(env, b, s.data, s.size);
 }
 
-/* inline: the length of a literal is known when it is compiled. */
+/* inline: the length of a literal is known when it is compiled, and its bytes are copied by a few
+   moves. A tenth fewer instructions to build a request. */
 static inline bool sparp__buf_text(sparp__env *env, sparp__buf *b, const char *text) {
-    return sparp__buf_append(env, b, text, strlen(text));
+    size_t size = strlen(text);
+    if (size > b->capacity - b->size)
+        return sparp__buf_append(env, b, text, size);
+    if (size > 0)
+        memcpy(b->data + b->size, text, size);
+    b->size += size;
+    return true;
 }
 
 static bool sparp__buf_byte(sparp__env *env, sparp__buf *b, char c) {
@@ -2394,10 +2402,11 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
         return sparp__http_too_large(h, "the number of fields (256)");
     if (!sparp__http_reserve_field(env, h, line.size))
         return sparp__http_no_memory(h);
-    char *out = h->head.data + h->head.size;
-    size_t n = 0;                       /* of the name: up to the first byte that no name has, */
-    while ((out[n] = sparp__token_fold[(unsigned char)line.data[n]]) != '\0')
-        n++;                            /* such as the one that ends the line */
+    char *out = h->head.data + h->head.size, *end = out;
+    const char *at = line.data;         /* up to the first byte that no name has, such as the one */
+    while ((*end = sparp__token_fold[(unsigned char)*at++]) != '\0')    /* that ends the line */
+        end++;
+    size_t n = (size_t)(end - out);
     if (n == 0 || n == line.size || line.data[n] != ':')
         return sparp__http_on_bad_name(env, h, line);
     sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
@@ -4039,6 +4048,8 @@ static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
         wrong = "read_body and body or json are both set";
     else if (in->body == NULL && in->body_size > 0 && in->read_body == NULL)
         wrong = "body is NULL, but body_size is not 0";
+    else if (in->body_size > (uint64_t)(in->read_body != NULL ? INT64_MAX : PTRDIFF_MAX))
+        wrong = "body_size is beyond all measure";
     else if (in->query == NULL && in->num_query > 0)
         wrong = "query is NULL, but num_query is not 0";
     else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
@@ -4248,7 +4259,13 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
 /* The url for people: with the parameters, without fragment and password. */
 static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_request *in,
                                    const sparp__url *url) {
-    return sparp__buf_text(env, b, url->https ? "https://" : "http://")
+    const char *scheme = url->https ? "https://" : "http://";
+    size_t size = strlen(scheme) + url->shown.size + url->path.size;
+    if (in->url != NULL && in->num_query == 0 && url->plain && url->path.size > 0
+        && url->path.data == in->url + size - url->path.size
+        && memcmp(in->url, scheme, strlen(scheme)) == 0 && url->path.data[0] == '/')
+        return sparp__buf_append(env, b, in->url, size);        /* it is there already */
+    return sparp__buf_text(env, b, scheme)
         && (url->userinfo.size == 0 || sparp__buf_text(env, b, "***@"))
         && sparp__buf_add(env, b, url->shown)
         && sparp__request_add_target(env, b, url, in);
@@ -4312,7 +4329,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     sparp__fields fields;
     sparp_request in = *user;
     const void *body = in.json != NULL ? in.json : in.body;
-    size_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
+    uint64_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
     uint64_t framed = in.read_body != NULL && in.body_size == 0 ? UINT64_MAX : body_size;
     const char *wrong = NULL;
     r->host[0] = '\0';
@@ -4347,7 +4364,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
     if (in.read_body == NULL)
-        ok = ok && sparp__buf_append(env, &r->image, (const char *)body, body_size);
+        ok = ok && sparp__buf_append(env, &r->image, (const char *)body, (size_t)body_size);
     if (!ok || !sparp__request_add_names(env, r, &in, &url)) {
         sparp__request_keep_names(env, r, "", "");
         return sparp__fault_memory(fault);
@@ -9064,7 +9081,8 @@ static void sparp__engine_on_response(sparp__engine *e, sparp__task *t, bool reu
         return;
     }
     f->body_complete = !f->skip_body;
-    sparp__task_take_times(t, f->answer, e->now);
+    if (e->options->parse != NULL || f->verdict == SPARP_NEED_BODY)
+        sparp__task_take_times(t, f->answer, e->now);
     if (f->verdict == SPARP_NEED_BODY)
         f->verdict = sparp__engine_ask(e, t);
     if (f->verdict != SPARP_SOFT_FAIL)  /* which may come again, whatever else happens */
@@ -11964,7 +11982,7 @@ static void sparp__workers_close(sparp *run) {
       "is out of range (0: 64 MiB, SPARP_NONE: no limit)") \
     X(progress_every_s,          0.5, NONE, 0,    1e9,     "must not be negative (0: 0.5 s)")
 
-#define SPARP__BODY_MOST ((double)(SIZE_MAX / 4 - 1))
+#define SPARP__BODY_MOST ((double)(INT64_MAX / 4))
 #define SPARP__OR_ELSE 0                /* nothing else */
 #define SPARP__OR_NONE SPARP_NONE
 #define SPARP__OR_AUTO SPARP_AUTO
@@ -12042,7 +12060,7 @@ static void sparp__options_fill(sparp_options *o) {
     if (o->input_buffer_size == 0)
         o->input_buffer_size = 1;
     if (o->max_body_bytes == 0)
-        o->max_body_bytes = PTRDIFF_MAX / 4;
+        o->max_body_bytes = INT64_MAX / 4;      /* also where memory has less: it may stream */
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
     if (o->progress_every_results == 0)
