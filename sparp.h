@@ -2409,7 +2409,11 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     size_t n = (size_t)(end - out);
     if (n == 0 || n == line.size || line.data[n] != ':')
         return sparp__http_on_bad_name(env, h, line);
-    sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
+    sparp__str value = sparp__str_skip(line, n + 1);
+    if (value.size > 0 && *value.data == ' ')
+        value = sparp__str_skip(value, 1);      /* as nearly all have it */
+    if (value.size > 0 && (*value.data <= ' ' || value.data[value.size - 1] <= ' '))
+        value = sparp__str_trim(value);
     if (!sparp__http_value_ok(value))
         return sparp__http_bad(h, "NUL or CR in a field value");
     out[n] = '\0';
@@ -3948,26 +3952,25 @@ static int sparp__route_family(const sparp_options *o) {
 #define SPARP__EXPECT_MIN (1024 * 1024) /* bytes of a body that asks before it comes */
 
 typedef struct sparp__request {         /* zeroed: empty; its buffer is reused */
-    /* Head and body, then url, method, and the url with its fragment if it has one. */
+    /* Head and body as they go over the wire; then, each with its NUL, the url, its host (lower
+       case, no brackets, no last dot), the method, and the url with its fragment if it has one. */
     sparp__buf  image;
-    size_t      head_size, wire_size, url_at, method_at, final_at;
-    int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
-    uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
-    char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
+    size_t      head_size, wire_size;   /* the url begins where the wire's bytes end; from there: */
+    uint32_t    host_at, method_at, final_at;
     uint16_t    port;
     bool        https, replay_safe, is_head;
     bool        expects;                /* the body waits for 100 Continue */
+    int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
+    uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
 } sparp__request;
 
 /* As new, but for the memory of its buffer. */
 static void sparp__request_reset(sparp__env *env, sparp__request *r) {
+    sparp__buf image;
     sparp__buf_reuse(env, &r->image);
-    r->head_size = r->wire_size = r->url_at = r->method_at = r->final_at = 0;
-    r->read_body = NULL;
-    r->body_size = 0;
-    r->host[0] = '\0';
-    r->port = 0;
-    r->https = r->replay_safe = r->is_head = r->expects = false;
+    image = r->image;
+    memset(r, 0, sizeof *r);
+    r->image = image;
 }
 
 typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
@@ -3992,7 +3995,7 @@ static const sparp_field *sparp__fields_search(const sparp__fields *fields, cons
     return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
 }
 
-static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
+static inline const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
     return fields->num_own + fields->num_run > 0 ? sparp__fields_search(fields, name) : NULL;
 }
 
@@ -4037,7 +4040,38 @@ static bool sparp__request_check_fields(const sparp_field *fields, size_t count,
     return true;
 }
 
-static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
+enum {                                  /* what there is to know of a method */
+    SPARP__METHOD_TWICE = 1,            /* safe to send twice: RFC 9110 §9.2.2 */
+    SPARP__METHOD_HEAD = 2,
+    SPARP__METHOD_BODY = 4,             /* is expected to have a body */
+    SPARP__METHOD_RAISED = 8            /* may be written in any case, as in fetch() */
+};
+
+/* All that, and *method as it has to be written; 0: nothing is known of it. */
+static unsigned sparp__request_know_method(const char **method) {
+    static const struct {
+        const char *name;
+        unsigned    traits;
+    } known[] = {
+        {"GET", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"POST", SPARP__METHOD_BODY | SPARP__METHOD_RAISED},
+        {"HEAD", SPARP__METHOD_TWICE | SPARP__METHOD_HEAD | SPARP__METHOD_RAISED},
+        {"PUT", SPARP__METHOD_TWICE | SPARP__METHOD_BODY | SPARP__METHOD_RAISED},
+        {"DELETE", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"OPTIONS", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"PATCH", SPARP__METHOD_BODY}, {"TRACE", SPARP__METHOD_TWICE}
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(*method, known[i].name) == 0
+            || ((known[i].traits & SPARP__METHOD_RAISED) != 0
+                && sparp__str_same(sparp__str_of(*method), known[i].name))) {
+            *method = known[i].name;
+            return known[i].traits;
+        }
+    return 0;
+}
+
+static bool sparp__request_check(const sparp_request *in, unsigned traits, uint64_t body_size,
                                  sparp__fault *fault) {
     const char *wrong = NULL;
     if (in->url == NULL)
@@ -4052,9 +4086,9 @@ static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
         wrong = "body_size is beyond all measure";
     else if (in->query == NULL && in->num_query > 0)
         wrong = "query is NULL, but num_query is not 0";
-    else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
+    else if (traits == 0 && !sparp__str_token(sparp__str_of(in->method)))
         wrong = "method is not a token";
-    else if (in->method != NULL && strcmp(in->method, "CONNECT") == 0)
+    else if (traits == 0 && strcmp(in->method, "CONNECT") == 0)
         wrong = "method CONNECT is for proxies";
     else if (!(in->timeout_s >= 0 || in->timeout_s == SPARP_NONE))
         wrong = "timeout_s is negative";
@@ -4170,45 +4204,13 @@ static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const spar
     return ok;
 }
 
-enum {                                  /* what there is to know of a method */
-    SPARP__METHOD_TWICE = 1,            /* safe to send twice: RFC 9110 §9.2.2 */
-    SPARP__METHOD_HEAD = 2,
-    SPARP__METHOD_BODY = 4              /* is expected to have a body */
-};
-
-static unsigned sparp__request_method_traits(const char *method) {
-    static const struct {
-        const char *name;
-        unsigned    traits;
-    } known[] = {
-        {"GET", SPARP__METHOD_TWICE}, {"POST", SPARP__METHOD_BODY},
-        {"HEAD", SPARP__METHOD_TWICE | SPARP__METHOD_HEAD},
-        {"PUT", SPARP__METHOD_TWICE | SPARP__METHOD_BODY}, {"PATCH", SPARP__METHOD_BODY},
-        {"DELETE", SPARP__METHOD_TWICE}, {"OPTIONS", SPARP__METHOD_TWICE},
-        {"TRACE", SPARP__METHOD_TWICE}
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(method, known[i].name) == 0)
-            return known[i].traits;
-    return 0;
-}
-
-/* These may be written in any case, as in fetch(); the others are what they are. */
-static const char *sparp__request_raise(const char *method) {
-    static const char *const names[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (sparp__str_same(sparp__str_of(method), names[i]))
-            return names[i];
-    return method;
-}
-
 /* The line that frames the body. A body-less POST says 0, so that no server waits for one
    (RFC 9110 §8.6). */
-static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
+static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, unsigned traits,
                                       uint64_t body_size) {
     if (body_size == UINT64_MAX)
         return sparp__buf_text(env, b, "Transfer-Encoding: chunked\r\n");
-    if (body_size == 0 && (sparp__request_method_traits(method) & SPARP__METHOD_BODY) == 0)
+    if (body_size == 0 && (traits & SPARP__METHOD_BODY) == 0)
         return true;
     return sparp__buf_text(env, b, "Content-Length: ") && sparp__buf_number(env, b, body_size)
         && sparp__buf_text(env, b, "\r\n");
@@ -4223,12 +4225,12 @@ static bool sparp__request_expects(const sparp__fields *fields, uint64_t body_si
         && sparp__str_same(sparp__str_trim(sparp__str_of(own->value)), "100-continue");
 }
 
-static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_request *in,
-                                    const sparp__url *url, const sparp__fields *fields,
-                                    uint64_t body_size, const sparp__proxy *proxy) {
+/* From Host to the lines of the user, all but those that depend on the body. */
+static bool sparp__request_add_lines(sparp__env *env, sparp__buf *b, const sparp_request *in,
+                                     const sparp__url *url, const sparp__fields *fields,
+                                     bool asks, const sparp__proxy *proxy) {
     const sparp_field *host = sparp__fields_find(fields, "host");
-    bool ok = sparp__request_add_start(env, b, in, url, proxy)
-        && sparp__buf_text(env, b, "Host: ");
+    bool ok = sparp__buf_text(env, b, "Host: ");
     if (ok && host != NULL && host->value != NULL)
         ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
     else
@@ -4245,14 +4247,75 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
                                                "Content-Type: application/json\r\n");
     if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
         ok = ok && sparp__request_add_basic(env, b, url->userinfo);
-    if (body_size >= SPARP__EXPECT_MIN)
+    if (asks)
         ok = ok && sparp__request_add_default(env, b, fields, "Expect",
                                                "Expect: 100-continue\r\n");
     return ok && sparp__request_add_proxy(env, b, proxy)
         && sparp__request_add_fields(env, b, fields->run, fields->num_run,
                                      fields->own, fields->num_own)
-        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0)
-        && sparp__request_add_length(env, b, in->method, body_size)
+        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0);
+}
+
+/* In the form in which hosts are compared; with its NUL. */
+static void sparp__request_fold_host(sparp__str host, char *out) {
+    if (host.size > 1 && host.data[host.size - 1] == '.')
+        host.size--;
+    for (size_t i = 0; i < host.size; i++)
+        out[i] = sparp__ascii_lower(host.data[i]);
+    out[host.size] = '\0';
+}
+
+/* What the request before had in common with this one. */
+typedef struct sparp__request_memo {    /* zeroed: nothing yet */
+    sparp__url_memo url;
+    char            host[SPARP__HOST_MAX + 1];  /* of that origin, folded; empty: not so far */
+    sparp__buf      lines;              /* of a request to it without fields of its own */
+    bool            json, asks;
+} sparp__request_memo;
+
+/* The folded host of this url; all that is remembered of another origin goes. */
+static const char *sparp__request_remember_host(sparp__request_memo *memo, const sparp__url *url,
+                                                char *room) {
+    bool known = url->shown.data == memo->url.url.shown.data;
+    char *host = known ? memo->host : room;
+    if (known && *host != '\0')
+        return host;
+    memo->lines.size = 0;
+    memo->host[0] = '\0';
+    sparp__request_fold_host(url->host, host);
+    return host;
+}
+
+/* The lines, from the request before if they are the same: a twentieth of all instructions that a
+   request takes. */
+static bool sparp__request_copy_or_add_lines(sparp__env *env, sparp__buf *b,
+                                             sparp__request_memo *memo, const sparp_request *in,
+                                             const sparp__url *url, const sparp__fields *fields,
+                                             bool asks, const sparp__proxy *proxy) {
+    bool json = in->json != NULL;
+    bool known = memo->host[0] != '\0'; /* the url is of the memo's origin */
+    if (known && fields->num_own == 0 && memo->lines.size > 0 && memo->json == json
+        && memo->asks == asks)
+        return sparp__buf_append(env, b, memo->lines.data, memo->lines.size);
+    size_t from = b->size;
+    if (!sparp__request_add_lines(env, b, in, url, fields, asks, proxy))
+        return false;
+    if (!known || fields->num_own > 0)
+        return true;
+    memo->json = json;
+    memo->asks = asks;
+    memo->lines.size = 0;
+    return sparp__buf_append(env, &memo->lines, b->data + from, b->size - from);
+}
+
+static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, sparp__request_memo *memo,
+                                    const sparp_request *in, const sparp__url *url,
+                                    const sparp__fields *fields, unsigned traits,
+                                    uint64_t body_size, const sparp__proxy *proxy) {
+    return sparp__request_add_start(env, b, in, url, proxy)
+        && sparp__request_copy_or_add_lines(env, b, memo, in, url, fields,
+                                            body_size >= SPARP__EXPECT_MIN, proxy)
+        && sparp__request_add_length(env, b, traits, body_size)
         && sparp__buf_text(env, b, "\r\n");
 }
 
@@ -4272,50 +4335,47 @@ static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_r
 }
 
 /* Safe to send twice: by its method, or said to be. */
-static bool sparp__request_is_safe(const sparp_request *in, const sparp__fields *fields) {
+static bool sparp__request_is_safe(const sparp_request *in, unsigned traits,
+                                   const sparp__fields *fields) {
     const sparp_field *key = sparp__fields_find(fields, "idempotency-key");
     return in->idempotent || (key != NULL && key->value != NULL)
-        || (sparp__request_method_traits(in->method) & SPARP__METHOD_TWICE) != 0;
-}
-
-static void sparp__request_set_origin(sparp__request *r, const sparp__url *url) {
-    size_t n = url->host.size;
-    if (n > 1 && url->host.data[n - 1] == '.')
-        n--;
-    for (size_t i = 0; i < n; i++)
-        r->host[i] = sparp__ascii_lower(url->host.data[i]);
-    r->host[n] = '\0';
-    r->port = url->port;
+        || (traits & SPARP__METHOD_TWICE) != 0;
 }
 
 /* The proxy that gets to see it in the clear; NULL: none. */
-static const sparp__proxy *sparp__request_proxy(const sparp__request *r, const sparp_options *o,
-                                                sparp__proxy *proxy) {
-    return !r->https && o->proxy != NULL && sparp__route_proxy(o, r->host, r->port, false, proxy)
+static const sparp__proxy *sparp__request_proxy(const sparp__url *url, const char *host,
+                                                const sparp_options *o, sparp__proxy *proxy) {
+    return !url->https && o->proxy != NULL && sparp__route_proxy(o, host, url->port, false, proxy)
         ? proxy : NULL;
 }
 
 /* The url and the method of a request that is refused, as far as they can be shown. */
 static bool sparp__request_keep_names(sparp__env *env, sparp__request *r, const char *url,
                                       const char *method) {
-    r->image.size = 0;
-    r->wire_size = r->url_at = r->final_at = 0;
-    r->method_at = strlen(url) + 1;
+    r->image.size = r->wire_size = 0;
+    r->final_at = 0;
+    r->host_at = (uint32_t)strlen(url);
+    r->method_at = r->host_at + 1;
     return sparp__buf_append(env, &r->image, url, strlen(url) + 1)
         && sparp__buf_append(env, &r->image, method, strlen(method) + 1);
 }
 
-/* What stands behind the wire image: the url for people, the method, the url with its fragment. */
+/* What stands behind the wire image. */
 static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const sparp_request *in,
-                                     const sparp__url *url) {
+                                     const sparp__url *url, const char *host) {
     sparp__buf *b = &r->image;
-    r->wire_size = r->url_at = r->final_at = b->size;
+    size_t from = r->wire_size = b->size;
+    r->port = url->port;
+    r->https = url->https;
+    r->final_at = 0;
     bool ok = sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '\0');
-    r->method_at = b->size;
+    r->host_at = (uint32_t)(b->size - from);
+    ok = ok && sparp__buf_append(env, b, host, strlen(host) + 1);
+    r->method_at = (uint32_t)(b->size - from);
     ok = ok && sparp__buf_append(env, b, in->method, strlen(in->method) + 1);
     if (!ok || url->fragment.size == 0)
         return ok;
-    r->final_at = b->size;
+    r->final_at = (uint32_t)(b->size - from);
     return sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '#')
         && sparp__buf_add(env, b, url->fragment) && sparp__buf_byte(env, b, '\0');
 }
@@ -4323,7 +4383,7 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
-                                 const sparp_options *o, sparp__url_memo *memo,
+                                 const sparp_options *o, sparp__request_memo *memo,
                                  sparp__fault *fault) {
     sparp__url url;
     sparp__fields fields;
@@ -4331,15 +4391,15 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     const void *body = in.json != NULL ? in.json : in.body;
     uint64_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
     uint64_t framed = in.read_body != NULL && in.body_size == 0 ? UINT64_MAX : body_size;
+    char room[SPARP__HOST_MAX + 1];
     const char *wrong = NULL;
-    r->host[0] = '\0';
     r->is_head = r->replay_safe = false;
     if (in.method == NULL)
         in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
-    in.method = sparp__request_raise(in.method);
-    if (!sparp__request_check(&in, framed, fault))
+    unsigned traits = sparp__request_know_method(&in.method);
+    if (!sparp__request_check(&in, traits, framed, fault))
         wrong = fault->detail;
-    else if ((wrong = sparp__url_parse_next(memo, sparp__str_of(in.url), &url)) != NULL)
+    else if ((wrong = sparp__url_parse_next(&memo->url, sparp__str_of(in.url), &url)) != NULL)
         sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
     if (wrong != NULL) {
         bool secret = in.url != NULL && strchr(in.url, '@') != NULL;
@@ -4354,23 +4414,22 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.num_run = o->num_headers;
     fields.compressed = o->compressed;
     r->image.size = 0;
-    sparp__request_set_origin(r, &url);
-    r->https = url.https;
+    const char *host = sparp__request_remember_host(memo, &url, room);
     sparp__proxy proxy;
-    bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, framed,
-                                      sparp__request_proxy(r, o, &proxy));
+    bool ok = sparp__request_add_head(env, &r->image, memo, &in, &url, &fields, traits, framed,
+                                      sparp__request_proxy(&url, host, o, &proxy));
     r->head_size = r->image.size;
     r->read_body = in.read_body;
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
     if (in.read_body == NULL)
         ok = ok && sparp__buf_append(env, &r->image, (const char *)body, (size_t)body_size);
-    if (!ok || !sparp__request_add_names(env, r, &in, &url)) {
+    if (!ok || !sparp__request_add_names(env, r, &in, &url, host)) {
         sparp__request_keep_names(env, r, "", "");
         return sparp__fault_memory(fault);
     }
-    r->is_head = (sparp__request_method_traits(in.method) & SPARP__METHOD_HEAD) != 0;
-    r->replay_safe = sparp__request_is_safe(&in, &fields);
+    r->is_head = (traits & SPARP__METHOD_HEAD) != 0;
+    r->replay_safe = sparp__request_is_safe(&in, traits, &fields);
     if (url.https && !SPARP__TLS)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
                                 "TLS");
@@ -4432,12 +4491,12 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     sparp_request in;
     sparp__buf *b = &r->image;
     sparp__proxy room;
+    char host[SPARP__HOST_MAX + 1];
     memset(&in, 0, sizeof in);
     in.method = turn->method;
     b->size = 0;
-    sparp__request_set_origin(r, url);
-    r->https = url->https;
-    const sparp__proxy *proxy = sparp__request_proxy(r, turn->options, &room);
+    sparp__request_fold_host(url->host, host);
+    const sparp__proxy *proxy = sparp__request_proxy(url, host, turn->options, &room);
     bool ok = sparp__request_add_start(env, b, &in, url, proxy)
         && sparp__request_add_proxy(env, b, proxy);
     if (!turn->same_origin)
@@ -4451,23 +4510,39 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     if (turn->keep_body)
         ok = ok && sparp__buf_append(env, b, from->image.data + from->head_size,
                                      from->wire_size - from->head_size);
-    ok = ok && sparp__request_add_names(env, r, &in, url);
+    ok = ok && sparp__request_add_names(env, r, &in, url, host);
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = from->replay_safe || !turn->keep_body;
     return ok;
 }
 
-/* Never NULL, also when there was no memory for them. */
+/* One of the names. Never NULL, also when there was no memory for them. */
+static const char *sparp__request_name(const sparp__request *r, uint32_t at) {
+    return r->wire_size + at < r->image.size ? r->image.data + r->wire_size + at : "";
+}
+
 static const char *sparp__request_url(const sparp__request *r) {
-    return r->url_at < r->image.size ? r->image.data + r->url_at : "";
+    return sparp__request_name(r, 0);
 }
 
 static const char *sparp__request_final_url(const sparp__request *r) {
-    return r->final_at < r->image.size ? r->image.data + r->final_at : "";
+    return sparp__request_name(r, r->final_at);
+}
+
+static const char *sparp__request_host(const sparp__request *r) {
+    return sparp__request_name(r, r->host_at);
 }
 
 static const char *sparp__request_method(const sparp__request *r) {
-    return r->method_at < r->image.size ? r->image.data + r->method_at : "";
+    return sparp__request_name(r, r->method_at);
+}
+
+/* Whether a url leads to the same scheme, host and port. */
+static bool sparp__request_same_origin(const sparp__request *r, const sparp__url *url) {
+    char host[SPARP__HOST_MAX + 1];
+    sparp__request_fold_host(url->host, host);
+    return url->port == r->port && url->https == r->https
+        && strcmp(host, sparp__request_host(r)) == 0;
 }
 
 /* ============================================================================================ */
@@ -8269,6 +8344,7 @@ typedef struct sparp__answer {          /* zeroed: empty; its buffers are reused
     sparp__str    unread;               /* of the last piece, while on_body has muted it */
     sparp_phase   phase;                /* where the attempt was when it ended */
     int64_t       phase_ns[SPARP_PHASE_COUNT], elapsed;
+    double        retry_at_s;           /* what the server asked for, if that is too long */
     sparp__fault  fault;                /* why it is not complete */
 } sparp__answer;
 
@@ -8334,7 +8410,6 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
-    double            retry_at_s;
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
     int64_t           waited[SPARP_WAIT_COUNT];
     sparp__flight     fly;
@@ -8381,6 +8456,7 @@ static sparp__answer *sparp__answers_get(sparp__env *env, sparp__answers *as, bo
     a->unread.size = 0;
     a->phase = SPARP_PHASE_DNS;
     a->elapsed = 0;
+    a->retry_at_s = 0;
     memset(a->phase_ns, 0, sizeof a->phase_ns);
     sparp__fault_clear(&a->fault);
     return a;
@@ -8540,6 +8616,7 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
+    r->retry_at_s = a->retry_at_s;
 }
 
 /* The user's view. It points into the task and its answer. */
@@ -8572,7 +8649,6 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->timeout_retries = t->retries[SPARP__CAUSE_TIMEOUT];
     r->transport_retries = t->retries[SPARP__CAUSE_TRANSPORT];
     r->replays = t->replays;
-    r->retry_at_s = t->retry_at_s;
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
@@ -8990,16 +9066,13 @@ static bool sparp__engine_build_hop(sparp__engine *e, const sparp__task *t,
                                     const sparp__url *url) {
     const sparp__request *from = sparp__task_wire(t);
     const char *method = sparp__request_method(from);
-    sparp__request there;
     sparp__turn turn;
     bool becomes_get = sparp__judge_becomes_get(t->status, method);
-    sparp__request_set_origin(&there, url);
     turn.method = becomes_get ? "GET" : method;
     turn.options = e->options;
     turn.keep_body = !becomes_get;
     turn.keep_expect = t->status != 417;
-    turn.same_origin = there.port == from->port && url->https == from->https
-        && strcmp(there.host, from->host) == 0;
+    turn.same_origin = sparp__request_same_origin(from, url);
     return sparp__request_build_hop(&e->env, &e->spares.hop, from, url, &turn);
 }
 
@@ -9643,12 +9716,13 @@ static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
 /* Where its connections are. NULL: out of memory. */
 static sparp__pool *sparp__engine_find_pool(sparp__engine *e, const sparp__request *r) {
     const sparp_options *o = e->options;
+    const char *host = sparp__request_host(r);
     sparp__proxy proxy;
     bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
-        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+        && sparp__route_proxy(o, host, r->port, r->https, &proxy);
     sparp__pool *pool = proxied && !r->https    /* one set of connections for all origins */
         ? sparp__pools_get(&e->env, &e->pools, proxy.host, proxy.port, false)
-        : sparp__pools_get(&e->env, &e->pools, r->host, r->port, r->https);
+        : sparp__pools_get(&e->env, &e->pools, host, r->port, r->https);
     if (pool == NULL || sparp__engine_find_way(e, &pool->peer, proxied ? &proxy : NULL))
         return pool;
     sparp__pools_put(&e->env, &e->pools, pool);
@@ -10370,7 +10444,8 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
                                         const sparp__request *r, const sparp_options *o) {
     if (!sparp__heap_reserve(env, timers, os->count + 1))
         return NULL;
-    sparp__origin *origin = sparp__origins_get(env, os, r->host, r->port, r->https);
+    sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
+                                               r->https);
     if (origin == NULL)
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
@@ -10426,7 +10501,7 @@ typedef struct sparp__rate {            /* how many per second, and what that co
 
 typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
-    sparp__url_memo url_memo;
+    sparp__request_memo memo;           /* of the one before */
 } sparp__input;
 
 typedef struct sparp__output {          /* where results go: see sparp__sched_deliver */
@@ -10841,7 +10916,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     double pause = sparp__judge_backoff(s->env, o->backoff_s * sparp__judge_kinds[cause].backoff,
                                         o->backoff_max_s, t->retries[cause]);
     if (asked > 0 && asked > o->retry_after_max_s) {
-        t->retry_at_s = asked;
+        t->fly.answer->retry_at_s = asked;
         return -1;
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
@@ -11175,7 +11250,7 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->deadline = SPARP__NEVER;
     t->pulled_at = t->wait.since = s->now;
     t->wait.rate_mark = sparp__sched_rate_blocked(s);
-    if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.url_memo,
+    if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
                               &s->refusal)) {
         t->fault = &s->refusal;
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
@@ -11654,6 +11729,7 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__heap_free(s->env, &s->output.in_order);
     sparp__heap_free(s->env, &s->gates);
     sparp__buf_free(s->env, &s->cancels);
+    sparp__buf_free(s->env, &s->input.memo.lines);
 }
 
 /* ============================================================================================ */
