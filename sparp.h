@@ -49,12 +49,14 @@
        >>env         allocator, logger, clock, dice, faults
        >>buf         growing byte buffer
        >>heap        timers
-       >>bucket      starts per second
-       >>gate        what one origin allows
+       >>bucket      starts per second (GCRA)
+       >>pace        the token that every write takes
+       >>gate        what one origin allows (a circuit breaker for 429)
        >>aimd        how many at once is right
        >>url         "http://host:port/path?query"
        >>http        response parser
        >>inflate     gzip and deflate, with SPARP_ZLIB
+       >>wake        a pipe that wakes the loop
        >>resolve     names to addresses, on helper threads
        >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
@@ -63,14 +65,20 @@
        >>x509        certificates, and whom to trust
        >>tls         TLS 1.2 by BearSSL, without a descriptor
        >>stream      a socket, in the clear or through TLS
-       >>conn        one connection
-       >>pool        idle connections by origin
-       >>judge       verdicts, pauses, Retry-After
+       >>dial        from a host to an open stream (Happy Eyeballs, proxies, TLS)
+       >>conn        one exchange after another on a stream
+       >>origin      scheme, host and port, and what is found by them
+       >>pool        connections by origin
+       >>judge       verdicts, pauses, redirects, Retry-After
        >>task        one request from input to result
-       >>crew        messages between the scheduler and its workers
+       >>patience    when an attempt is given up
+       >>engine      one attempt after another
+       >>record      a result that nobody has seen yet
+       >>crew        the engines as the scheduler sees them
+       >>limits      what each origin allows, and who waits there
        >>sched       who starts, what an end means, who gets the result
-       >>run         one run's memory and descriptors
-       >>workers     threads for I/O
+       >>run         one run: scheduler, engines, memory; one turn
+       >>workers     engines on threads of their own
        >>public      the functions of the API
        >>extras      progress bar
        >>end         macros go, history, licence
@@ -1627,7 +1635,8 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
 }
 
 /* ============================================================================================ */
-/* >>pace       the token that a write takes, whichever engine it is written by. Uses bucket.    */
+/* >>pace       the token that a write takes, whichever engine it is written by. Uses env,       */
+/*              bucket.                                                                          */
 /* ============================================================================================ */
 
 typedef struct sparp__pace {            /* zeroed: one engine, no limit */
@@ -2997,7 +3006,7 @@ static bool sparp__wake_drain(const sparp__wake *w) {
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
-/*              a cache. Literals need none of it. Uses env, url.                                */
+/*              a cache. Literals need none of it. Uses env, url, wake.                          */
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
@@ -4855,7 +4864,7 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 #endif
 
 /* ============================================================================================ */
-/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve,       */
+/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses wake, resolve, */
 /*              reactor.                                                                         */
 /* ============================================================================================ */
 
@@ -6694,7 +6703,8 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 /* >>dial       from a host to an open stream: look-up, race of addresses (Happy Eyeballs, RFC   */
 /*              8305), CONNECT through a proxy, TLS handshake. Lives only while it connects. It   */
 /*              reports what happened and leaves every decision to its caller.                   */
-/*              Uses base, env, buf, http, resolve, route, request, reactor, socket, tls, stream. */
+/*              Uses base, env, buf, url, http, resolve, route, request, reactor, socket, tls,   */
+/*              stream.                                                                          */
 /* ============================================================================================ */
 
 #define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
@@ -7980,8 +7990,8 @@ static sparp__conn *sparp__pools_oldest(const sparp__pools *ps) {
 }
 
 /* ============================================================================================ */
-/* >>judge      what an answer or a failure means: verdicts, pauses, Retry-After. Pure.          */
-/*              Uses base, env, http.                                                            */
+/* >>judge      what an answer or a failure means: verdicts, pauses, redirects, Retry-After.     */
+/*              Pure. Uses base, env, url, http.                                                 */
 /* ============================================================================================ */
 
 typedef enum sparp__cause {             /* of a failed attempt; semantics of the retry limits */
@@ -8083,6 +8093,41 @@ static bool sparp__judge_redirects(int status) {
 static bool sparp__judge_becomes_get(int status, const char *method) {
     return status == 303 ? strcmp(method, "HEAD") != 0
         : (status == 301 || status == 302) && strcmp(method, "POST") == 0;
+}
+
+/* The one Location of the response; NULL: none, or *wrong says why it is none to follow. */
+static const char *sparp__judge_location(const sparp__http *h, const char **wrong) {
+    const char *location = NULL;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        if (strcmp(h->fields[i].name, "location") != 0)
+            continue;
+        if (location != NULL && strcmp(location, h->fields[i].value) != 0)
+            *wrong = "it has two different Location fields";
+        location = h->fields[i].value;
+    }
+    return location;
+}
+
+/* NULL: `target`, split into *url, may be followed. Else the reason why not. */
+static const char *sparp__judge_target(sparp__str target, bool from_https, sparp__url *url) {
+    static const char plain[] = "http://";
+    if (!sparp__str_starts(target, sparp__str_of(plain))
+        && !sparp__str_starts(target, sparp__str_of("https://")))
+        return "it leads to another scheme than http and https";
+    const char *wrong = sparp__url_parse(target, url);
+    if (wrong == NULL && url->userinfo.size > 0)
+        wrong = "it has credentials in it";
+    if (wrong == NULL && from_https && !url->https)
+        wrong = "it leads from https to http";
+    if (wrong == NULL && url->https && !SPARP__TLS)
+        wrong = "it leads to https, which needs a build of sparp with TLS";
+    return wrong;
+}
+
+/* Without what may be a password. */
+/* Without what may be a password. */
+static const char *sparp__judge_show(const char *location) {
+    return strchr(location, '@') != NULL ? "***" : location;
 }
 
 /* The k-th pause of its kind (0, 1, ...), in seconds: half of it sure, half of it by lot, so
@@ -8581,7 +8626,8 @@ static sparp__str sparp__task_frame_chunk(sparp__upload *u, size_t size) {
 }
 
 static bool sparp__task_add_body(sparp__env *env, sparp__answer *a, sparp__str piece) {
-    return sparp__buf_reserve(env, &a->body, piece.size + 1) && sparp__buf_add(env, &a->body, piece);
+    return sparp__buf_reserve(env, &a->body, piece.size + 1)
+        && sparp__buf_add(env, &a->body, piece);
 }
 
 /* RFC 9110 §9.2.2: what is not idempotent is safe to send again only if nothing of it was sent. */
@@ -8669,20 +8715,114 @@ static void sparp__task_parse(sparp__task *t, const sparp_options *o, int64_t no
 }
 
 /* ============================================================================================ */
-/* >>engine     one attempt after another: connect, send, head, body, hop, and the patience with */
-/*              each. Tasks come in by sparp__engine_start, and go out by the list `ended`. It   */
-/*              calls nobody above.                                                              */
+/* >>patience   how long each phase of an attempt may take, and when it is given up. Pure.       */
+/*              Uses base, dial, conn, task.                                                     */
+/* ============================================================================================ */
+
+typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
+    int64_t connect, idle, dns, tls, send, first_byte, speed;
+    double  speed_bytes;                /* so many at least in `speed` */
+} sparp__patience;
+
+static int64_t sparp__patience_time(double seconds) {
+    return seconds > 0 ? sparp__time_from_s(seconds) : SPARP__NEVER;
+}
+
+static void sparp__patience_set(sparp__patience *p, const sparp_options *o) {
+    p->connect = sparp__patience_time(o->connect_timeout_s);
+    p->idle = sparp__patience_time(o->idle_timeout_s);
+    p->dns = sparp__patience_time(o->dns_timeout_s);
+    p->tls = sparp__patience_time(o->tls_timeout_s);
+    p->send = sparp__patience_time(o->send_timeout_s);
+    p->first_byte = sparp__patience_time(o->first_byte_timeout_s);
+    p->speed = o->min_bytes_per_second > 0 ? sparp__patience_time(o->min_speed_s) : SPARP__NEVER;
+    p->speed_bytes = o->min_bytes_per_second * o->min_speed_s;
+}
+
+/* The nearer one of two ends of patience, and what it is called. */
+static void sparp__patience_nearer(int64_t from, int64_t patience, const char *name, int64_t *due,
+                                   const char **what) {
+    int64_t at = sparp__time_after(from, patience);
+    if (at >= *due)
+        return;
+    *due = at;
+    *what = name;
+}
+
+/* The same of a connection that is not open yet. */
+static void sparp__patience_nearer_dial(const sparp__patience *p, const sparp__dial *d,
+                                        int64_t *due, const char **what) {
+    bool resolving = d->state == SPARP__DIAL_RESOLVING;
+    sparp__patience_nearer(d->active_at, p->idle, "the connection was silent, after", due, what);
+    sparp__patience_nearer(d->opened_at, p->connect,
+                           resolving ? "no address after" : "no connection after", due, what);
+    if (resolving)
+        sparp__patience_nearer(d->opened_at, p->dns, "no address after", due, what);
+    else if (d->state == SPARP__DIAL_SHAKING || d->state == SPARP__DIAL_FOLLOWING)
+        sparp__patience_nearer(d->connected_at, p->tls, "no TLS connection after", due, what);
+}
+
+/* When an attempt has to do something, or is given up: then *what says why. */
+static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *t,
+                                   const sparp__conn *c, const char **what) {
+    int64_t due = t->deadline;
+    *what = "the request's deadline has passed, after";
+    if (t->fly.held_at != 0)
+        return due;
+    sparp__patience_nearer(t->fly.started_at, t->fly.timeout, "the attempt took more than", &due,
+                           what);
+    if (c->state == SPARP__CONN_DIALLING) {
+        sparp__patience_nearer_dial(p, c->dial, &due, what);
+        return due;
+    }
+    if (!c->muted && !c->unfed)
+        sparp__patience_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
+                               what);
+    if (c->state == SPARP__CONN_SENDING)
+        sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
+                               what);
+    else if (c->state == SPARP__CONN_READING && !c->answered)
+        sparp__patience_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
+    return due;
+}
+
+/* What it waits for besides; NEVER: nothing. */
+static int64_t sparp__patience_other_due(const sparp__conn *c) {
+    return c->dial != NULL ? c->dial->due : c->asks ? c->due : SPARP__NEVER;
+}
+
+/* When its connection has to be looked at again. */
+static int64_t sparp__patience_alarm(const sparp__patience *p, const sparp__task *t,
+                                     const sparp__conn *c) {
+    const char *what;
+    int64_t due = sparp__patience_due(p, t, c, &what);
+    if (t->fly.held_at == 0)
+        due = sparp__min(due, sparp__patience_other_due(c));
+    if (p->speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING)
+        due = sparp__min(due, sparp__time_after(c->speed_at, p->speed));
+    return due;
+}
+
+/* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
+   has not been the peer's turn to have any, for all that time. */
+static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, int64_t now) {
+    uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
+    c->speed_at = now;
+    c->speed_bytes = bytes;
+    return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= p->speed_bytes;
+}
+
+/* ============================================================================================ */
+/* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
+/*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, socket, tls, stream, dial, conn, pool, judge, task.     */
+/*              route, request, reactor, tls, stream, dial, conn, pool, judge, task, patience.   */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
-
-typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
-    int64_t connect, idle, dns, tls, send, first_byte, speed;
-} sparp__patience;
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
@@ -8819,73 +8959,6 @@ static sparp__dial *sparp__engine_new_dial(sparp__engine *e) {
         return (sparp__dial *)sparp__env_zalloc(&e->env, sizeof *d);
     e->spares.dials = d->next;
     return d;
-}
-
-/* --- patience --------------------------------------------------------------------------------- */
-
-/* The nearer one of two ends of patience, and what it is called. */
-/* The nearer one of two ends of patience, and what it is called. */
-static void sparp__engine_nearer(int64_t from, int64_t patience, const char *name, int64_t *due,
-                                const char **what) {
-    int64_t at = sparp__time_after(from, patience);
-    if (at >= *due)
-        return;
-    *due = at;
-    *what = name;
-}
-
-/* The same of a connection that is not open yet. */
-static void sparp__engine_nearer_dial(const sparp__patience *p, const sparp__dial *d, int64_t *due,
-                                      const char **what) {
-    bool resolving = d->state == SPARP__DIAL_RESOLVING;
-    sparp__engine_nearer(d->active_at, p->idle, "the connection was silent, after", due, what);
-    sparp__engine_nearer(d->opened_at, p->connect,
-                         resolving ? "no address after" : "no connection after", due, what);
-    if (resolving)
-        sparp__engine_nearer(d->opened_at, p->dns, "no address after", due, what);
-    else if (d->state == SPARP__DIAL_SHAKING || d->state == SPARP__DIAL_FOLLOWING)
-        sparp__engine_nearer(d->connected_at, p->tls, "no TLS connection after", due, what);
-}
-
-/* When an attempt has to do something, or is given up: then *what says why. */
-static int64_t sparp__engine_due(const sparp__engine *e, const sparp__task *t,
-                                 const sparp__conn *c, const char **what) {
-    const sparp__patience *p = &e->patience;
-    int64_t due = t->deadline;
-    *what = "the request's deadline has passed, after";
-    if (t->fly.held_at != 0)
-        return due;
-    sparp__engine_nearer(t->fly.started_at, t->fly.timeout, "the attempt took more than", &due,
-                         what);
-    if (c->state == SPARP__CONN_DIALLING) {
-        sparp__engine_nearer_dial(p, c->dial, &due, what);
-        return due;
-    }
-    if (!c->muted && !c->unfed)
-        sparp__engine_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
-                             what);
-    if (c->state == SPARP__CONN_SENDING)
-        sparp__engine_nearer(c->started_at, p->send, "the request was not sent after", &due, what);
-    else if (c->state == SPARP__CONN_READING && !c->answered)
-        sparp__engine_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
-    return due;
-}
-
-/* What it waits for besides; NEVER: nothing. */
-static int64_t sparp__engine_other_due(const sparp__conn *c) {
-    return c->dial != NULL ? c->dial->due : c->asks ? c->due : SPARP__NEVER;
-}
-
-/* When its connection has to be looked at again. */
-static int64_t sparp__engine_alarm(const sparp__engine *e, const sparp__task *t,
-                                   const sparp__conn *c) {
-    const char *what;
-    int64_t due = sparp__engine_due(e, t, c, &what);
-    if (t->fly.held_at == 0)
-        due = sparp__min(due, sparp__engine_other_due(c));
-    if (e->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING)
-        due = sparp__min(due, sparp__time_after(c->speed_at, e->patience.speed));
-    return due;
 }
 
 /* --- the end of an attempt -------------------------------------------------------------------- */
@@ -9031,36 +9104,6 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
 
 /* --- redirects -------------------------------------------------------------------------------- */
 
-/* The one Location of the response; NULL: none, or *wrong says why it is none to follow. */
-static const char *sparp__engine_location(const sparp__http *h, const char **wrong) {
-    const char *location = NULL;
-    for (size_t i = 0; i < h->num_fields; i++) {
-        if (strcmp(h->fields[i].name, "location") != 0)
-            continue;
-        if (location != NULL && strcmp(location, h->fields[i].value) != 0)
-            *wrong = "it has two different Location fields";
-        location = h->fields[i].value;
-    }
-    return location;
-}
-
-/* NULL: `target`, split into *url, may be followed. Else the reason why not. */
-static const char *sparp__engine_check_target(sparp__str target, bool from_https,
-                                              sparp__url *url) {
-    static const char plain[] = "http://";
-    if (!sparp__str_starts(target, sparp__str_of(plain))
-        && !sparp__str_starts(target, sparp__str_of("https://")))
-        return "it leads to another scheme than http and https";
-    const char *wrong = sparp__url_parse(target, url);
-    if (wrong == NULL && url->userinfo.size > 0)
-        wrong = "it has credentials in it";
-    if (wrong == NULL && from_https && !url->https)
-        wrong = "it leads from https to http";
-    if (wrong == NULL && url->https && !SPARP__TLS)
-        wrong = "it leads to https, which needs a build of sparp with TLS";
-    return wrong;
-}
-
 /* Makes spares.hop the next hop. False: out of memory. */
 static bool sparp__engine_build_hop(sparp__engine *e, const sparp__task *t,
                                     const sparp__url *url) {
@@ -9094,34 +9137,28 @@ static bool sparp__engine_resolve(sparp__engine *e, const sparp__task *t, const 
     return ok;
 }
 
-/* Without what may be a password. */
-/* Without what may be a password. */
-static const char *sparp__engine_show(const char *location) {
-    return strchr(location, '@') != NULL ? "***" : location;
-}
-
 /* The response at hand is a redirect, and complete: what follows from it? On false the attempt
    ends with the fault that is set. */
 static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
     sparp__url url;
     const char *wrong = NULL;
     bool again = t->status == 417;      /* the same, without asking first */
-    const char *location = sparp__engine_location(&t->fly.answer->http, &wrong);
+    const char *location = sparp__judge_location(&t->fly.answer->http, &wrong);
     if (again)
         location = "";
     if (wrong == NULL && !again && t->redirects >= e->options->max_redirects)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
                                 "more than %d redirects, the next one to %.80s",
-                                e->options->max_redirects, sparp__engine_show(location));
+                                e->options->max_redirects, sparp__judge_show(location));
     if (wrong == NULL && !sparp__engine_resolve(e, t, location))
         return sparp__task_blame_memory(t);
     if (wrong == NULL)
-        wrong = sparp__engine_check_target(sparp__str_make(e->spares.target.data,
+        wrong = sparp__judge_target(sparp__str_make(e->spares.target.data,
                                                            e->spares.target.size),
                                            sparp__task_wire(t)->https, &url);
     if (wrong != NULL)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
-                                "redirect to %.60s refused: %s", sparp__engine_show(location),
+                                "redirect to %.60s refused: %s", sparp__judge_show(location),
                                 wrong);
     if (t->hop == NULL)
         t->hop = (sparp__request *)sparp__env_zalloc(&e->env, sizeof *t->hop);
@@ -9622,7 +9659,7 @@ static void sparp__engine_follow(sparp__engine *e, sparp__task *t, sparp__conn_e
         sparp__conn *c = t->fly.conn;
         switch (event) {
         case SPARP__CONN_BUSY:
-            sparp__heap_set(&e->timers, &c->timer, sparp__engine_alarm(e, t, c));
+            sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
             return;
         case SPARP__CONN_CONNECTED:
             event = sparp__engine_write(e, t);
@@ -9788,27 +9825,16 @@ static bool sparp__engine_release(sparp__engine *e) {
     return true;
 }
 
-/* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
-   has not been the peer's turn to have any, for all that time. */
-static bool sparp__engine_is_fast(sparp__engine *e, sparp__conn *c) {
-    uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
-    double wanted = e->options->min_bytes_per_second * e->options->min_speed_s;
-    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
-    c->speed_at = e->now;
-    c->speed_bytes = bytes;
-    return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= wanted;
-}
-
 /* Its alarm goes off. True: for nothing. */
 static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
     t->fly.started_at += sparp__dial_queued(c->dial, e->now);
     double s = (double)(e->now - t->fly.started_at) / (double)SPARP__NS_PER_S;
     const char *what;
-    bool due = sparp__engine_due(e, t, c, &what) <= e->now;
+    bool due = sparp__patience_due(&e->patience, t, c, &what) <= e->now;
     bool counted = e->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING
         && sparp__time_after(c->speed_at, e->patience.speed) <= e->now;
-    if (!due && (!counted || sparp__engine_is_fast(e, c)))
+    if (!due && (!counted || sparp__patience_is_fast(&e->patience, c, e->now)))
         return true;
     if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
         sparp__engine_on_response(e, t, false);
@@ -9822,10 +9848,11 @@ static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
     return sparp__engine_end_faulty(e, t, false);
 }
 
-/* It is neither the dial nor the attempt that has to be given up: it waits for something else. */
+/* Nothing has to be given up: what it waited for besides has come. */
 static sparp__conn_event sparp__engine_on_other_due(sparp__engine *e, sparp__conn *c) {
-    return c->dial != NULL ? sparp__engine_on_dial(e, c, sparp__dial_on_due(&e->net, c->dial, e->now))
-        : sparp__conn_go_ahead(&e->net, c, e->now);
+    if (c->dial == NULL)
+        return sparp__conn_go_ahead(&e->net, c, e->now);
+    return sparp__engine_on_dial(e, c, sparp__dial_on_due(&e->net, c->dial, e->now));
 }
 
 static void sparp__engine_on_timer(sparp__engine *e, sparp__conn *c) {
@@ -9835,10 +9862,10 @@ static void sparp__engine_on_timer(sparp__engine *e, sparp__conn *c) {
         return;
     }
     sparp__session *session = &c->peer->session;
-    if (sparp__engine_other_due(c) <= e->now)
+    if (sparp__patience_other_due(c) <= e->now)
         sparp__engine_go_on(e, t, sparp__engine_on_other_due(e, c));
     else if (sparp__engine_on_alarm(e, t))
-        sparp__heap_set(&e->timers, &c->timer, sparp__engine_alarm(e, t, c));
+        sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
     sparp__engine_release_followers(e, session);
 }
 
@@ -10012,20 +10039,6 @@ static bool sparp__engine_step(sparp__engine *e) {
 
 /* --- opening and closing ---------------------------------------------------------------------- */
 
-static int64_t sparp__engine_time(double seconds) {
-    return seconds > 0 ? sparp__time_from_s(seconds) : SPARP__NEVER;
-}
-
-static void sparp__engine_set_patience(sparp__patience *p, const sparp_options *o) {
-    p->connect = sparp__engine_time(o->connect_timeout_s);
-    p->idle = sparp__engine_time(o->idle_timeout_s);
-    p->dns = sparp__engine_time(o->dns_timeout_s);
-    p->tls = sparp__engine_time(o->tls_timeout_s);
-    p->send = sparp__engine_time(o->send_timeout_s);
-    p->first_byte = sparp__engine_time(o->first_byte_timeout_s);
-    p->speed = o->min_bytes_per_second > 0 ? sparp__engine_time(o->min_speed_s) : SPARP__NEVER;
-}
-
 static bool sparp__engine_open_reactor(sparp__engine *e, sparp__fault *fault) {
     return (sparp__reactor_open(&e->env, &e->net.reactor)
             && sparp__reactor_add(&e->env, &e->net.reactor, e->wake.fd[0], SPARP__WAKE_TAG,
@@ -10047,7 +10060,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
     sparp__list_init(&e->held);
     sparp__list_init(&e->suspended);
     sparp__list_init(&e->ended);
-    sparp__engine_set_patience(&e->patience, options);
+    sparp__patience_set(&e->patience, options);
     e->net.env = &e->env;
     e->net.options = options;
 #if SPARP__TLS
@@ -10127,7 +10140,7 @@ static void sparp__engine_close(sparp__engine *e) {
 
 /* ============================================================================================ */
 /* >>record     a result that nobody has seen yet: only what it is, in one block.                */
-/*              Uses base, env, heap, task.                                                      */
+/*              Uses base, env, heap.                                                            */
 /* ============================================================================================ */
 
 #define SPARP__RECORD_ROUND 256         /* sizes go by so many bytes: a block fits the next one */
@@ -10237,7 +10250,7 @@ static void sparp__record_forget(sparp_result *r) {
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
-/*              Uses base, env, wake, pace, task, engine.                                        */
+/*              Uses base, wake, bucket, task, engine.                                           */
 /* ============================================================================================ */
 
 typedef struct sparp__worker {          /* an engine on a thread of its own */
@@ -10426,7 +10439,7 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, origin, task.                                                      */
+/*              bucket, gate, request, origin, task.                                             */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -10468,8 +10481,8 @@ static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now
 /* ============================================================================================ */
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
-/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, url, origin, http,   */
-/*              request, judge, task, record, crew, limits.                                      */
+/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
+/*              judge, task, record, crew, limits.                                               */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
@@ -11734,7 +11747,7 @@ static void sparp__sched_free(sparp__sched *s) {
 
 /* ============================================================================================ */
 /* >>run        one run: its scheduler, its engines, its memory; and one turn of them all.       */
-/*              Uses env, heap, reactor, engine, crew, sched.                                    */
+/*              Uses env, pace, reactor, engine, crew, sched.                                    */
 /* ============================================================================================ */
 
 struct sparp {
@@ -11815,7 +11828,7 @@ static void sparp__run_close(sparp *run) {
 /* ============================================================================================ */
 /* >>workers    engines on threads of their own: tasks come in by `to_do`, and what became of an */
 /*              attempt goes back by the crew's `ended`. With one worker there is none of this.  */
-/*              Uses base, env, wake, pace, task, engine, crew, sched, run.                      */
+/*              Uses base, env, wake, task, engine, crew, sched.                                 */
 /* ============================================================================================ */
 
 #define SPARP__WORKERS_MAX 256
@@ -12465,8 +12478,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
     size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
     if (terminal && strlen(line) > width - 1)
         line[width - 1] = '\0';
-    fprintf(stderr, terminal && !run->sched.over ? "\r%s\033[K" : terminal ? "\r%s\033[K\n" : "%s\n",
-            line);
+    const char *end = terminal && !run->sched.over ? "" : "\n";
+    fprintf(stderr, terminal ? "\r%s\033[K%s" : "%s%s", line, end);
 }
 
 #endif

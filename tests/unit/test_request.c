@@ -255,7 +255,8 @@ static void test_images(void **state) {
         size_t method = strcspn(c->wire, " ");
         CHECK(strlen(sparp__request_method(&built)) == method
               && memcmp(sparp__request_method(&built), c->wire, method) == 0, "%s", c->name);
-        CHECK(strcmp(sparp__request_host(&built), c->host) == 0, "%s: %s", c->name, sparp__request_host(&built));
+        CHECK(strcmp(sparp__request_host(&built), c->host) == 0, "%s: %s", c->name,
+              sparp__request_host(&built));
         CHECK(built.port == c->port, "%s: %d", c->name, built.port);
         CHECK(built.is_head == (strncmp(c->wire, "HEAD ", 5) == 0), "%s", c->name);
     }
