@@ -1565,18 +1565,24 @@ static void sparp__heap_set(sparp__heap *h, sparp__timer *timer, int64_t due) {
     sparp__heap_up(h, at, timer);
 }
 
-/* Takes one timer that is due at `now` out of the heap; NULL: none is. */
-static sparp__timer *sparp__heap_expire(sparp__heap *h, int64_t now) {
+/* The timer that is due at `now`; NULL: none is. */
+static sparp__timer *sparp__heap_due(sparp__heap *h, int64_t now) {
     while (h->count > 0 && h->items[0]->key <= now) {
         sparp__timer *timer = h->items[0];
-        if (timer->due <= now) {
-            sparp__heap_remove(h, timer);
+        if (timer->due <= now)
             return timer;
-        }
         timer->key = timer->due;
         sparp__heap_down(h, 0, timer);
     }
     return NULL;
+}
+
+/* The same, and takes it out of the heap. */
+static sparp__timer *sparp__heap_expire(sparp__heap *h, int64_t now) {
+    sparp__timer *timer = sparp__heap_due(h, now);
+    if (timer != NULL)
+        sparp__heap_remove(h, timer);
+    return timer;
 }
 
 static int64_t sparp__heap_next(const sparp__heap *h) {
@@ -7370,6 +7376,15 @@ static sparp__dial_event sparp__dial_on_due(sparp__net *net, sparp__dial *d, int
     return d->state == SPARP__DIAL_CONNECTING ? sparp__dial_race(net, d, now) : SPARP__DIAL_BUSY;
 }
 
+/* Moves all that it measures its time from. */
+static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
+    d->opened_at += ns;
+    d->resolved_at += ns;
+    d->connected_at += ns;
+    d->active_at += ns;
+    d->due = sparp__time_after(d->due, ns);
+}
+
 static sparp_phase sparp__dial_phase(const sparp__dial *d) {
     switch (d->state) {
     case SPARP__DIAL_CLOSED:
@@ -8607,6 +8622,22 @@ static void sparp__task_take_times(const sparp__task *t, sparp__answer *a, int64
     a->phase_ns[SPARP_PHASE_BODY] = now - first_at;
 }
 
+/* Moves all that an attempt measures its time from. */
+static void sparp__task_postpone(sparp__task *t, int64_t ns) {
+    sparp__conn *c = t->fly.conn;
+    int64_t *marks[] = {&c->started_at, &c->sent_at, &c->first_at, &t->fly.held_at};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (*marks[i] != 0)
+            *marks[i] += ns;
+    t->fly.started_at += ns;
+    c->active_at += ns;
+    c->free_at += ns;
+    c->speed_at += ns;
+    c->due = sparp__time_after(c->due, ns);
+    if (c->dial != NULL)
+        sparp__dial_postpone(c->dial, ns);
+}
+
 #define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
@@ -8823,6 +8854,7 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
+#define SPARP__STALL_NS (20 * SPARP__NS_PER_MS)         /* a turn that takes no longer is none */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
@@ -8863,8 +8895,8 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
     int            shakes;              /* handshake steps in this turn */
-    bool           saw_all;             /* of this look: there was room for all events */
-    bool           saw_idle;            /* ... and nothing has happened since */
+    size_t         unseen;              /* looks that it takes to have seen every event; 0: have */
+    bool           saw_idle;            /* all that is idle was seen, and nothing has happened since */
     bool           woken, news;         /* by the pipe; by the user */
     sparp__spares  spares;
 } sparp__engine;
@@ -9983,32 +10015,60 @@ static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *eve
         sparp__engine_drop_idle(e, c);
 }
 
-/* Begins a turn: waits, and closes what went bad while idle. False, with errno: it cannot work.
-   All events that there can be, so that what is not among them is known to be good; but where
-   those would be too many, only as many as are still in the cache when the next requests go out. */
-static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
-    int max = e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
-                                                   : SPARP__REACTOR_EVENTS / 4;
+/* How many events are taken at once: all that there can be, so that what is not among them is known
+   to be good; but where those would be too many, only as many as are still in the cache when the
+   next requests go out. */
+static size_t sparp__engine_max_events(const sparp__engine *e) {
+    return e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
+                                                : SPARP__REACTOR_EVENTS / 4;
+}
+
+/* Takes events, and closes what went bad while idle. True: all that had happened was seen. */
+static bool sparp__engine_take_events(sparp__engine *e, int wait_ms) {
+    size_t max = sparp__engine_max_events(e);
     errno = 0;
-    int n = sparp__reactor_wait(&e->net.reactor, wait_ms, e->events, (size_t)max);
+    e->num_events = sparp__reactor_wait(&e->net.reactor, wait_ms, e->events, max);
+    e->next_event = 0;
+    for (int i = 0; i < e->num_events; i++)
+        if (e->events[i].tag != SPARP__WAKE_TAG)
+            sparp__engine_drop_if_idle(e, &e->events[i]);
+    return e->num_events > 0 ? (size_t)e->num_events < max : errno == 0;     /* EINTR saw none */
+}
+
+/* Time in which we did not look, because a callback or whoever takes the results blocked, is not
+   the server's: what is in flight gets it back. */
+static void sparp__engine_forgive(sparp__engine *e, int64_t now) {
+    int64_t stall = now - e->now;
+    e->now = sparp__max(e->now, now);
+    if (stall < SPARP__STALL_NS)
+        return;
+    for (size_t i = 0; i < e->num_conns; i++) {
+        sparp__conn *c = e->conns[i];
+        sparp__task *t = (sparp__task *)c->user;
+        if (t == NULL)
+            continue;
+        sparp__task_postpone(t, stall);
+        sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
+    }
+}
+
+/* Begins a turn: waits. False, with errno: it cannot work. */
+static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
+    e->saw_idle = sparp__engine_take_events(e, wait_ms);
     int error = errno;
-    e->saw_all = e->saw_idle = n < max && (n > 0 || (n == 0 && error == 0));   /* EINTR saw none */
+    e->unseen = 1 + e->num_conns / sparp__engine_max_events(e);
     e->now = sparp__env_now();
     e->turn++;
-    e->num_events = n > 0 ? n : 0;
-    e->next_event = e->shakes = 0;
+    e->shakes = 0;
     e->woken = e->news = false;
-    for (int i = 0; i < n; i++) {
-        if (e->events[i].tag != SPARP__WAKE_TAG) {
-            sparp__engine_drop_if_idle(e, &e->events[i]);
-            continue;
+    for (int i = 0; i < e->num_events && !e->woken; i++)
+        if (e->events[i].tag == SPARP__WAKE_TAG) {
+            e->woken = true;
+            e->news = sparp__wake_drain(&e->wake);
         }
-        e->woken = true;
-        e->news = sparp__wake_drain(&e->wake);
-    }
     e->num_news = e->news ? e->suspended.count : 0;
     errno = error;
-    return n >= 0;
+    return e->num_events >= 0;
 }
 
 /* Does the next thing of this turn: `ended` may have become longer then. False: it is over. */
@@ -10030,9 +10090,15 @@ static bool sparp__engine_step(sparp__engine *e) {
         return true;
     }
     sparp__resolver_tend(&e->net.resolver, e->now);
-    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
-    if (timer == NULL)
+    if (sparp__heap_due(&e->timers, e->now) == NULL)
         return false;
+    /* Nobody is given up before his answer, if it has arrived by now, was read: the look of this
+       turn may have been too small, was interrupted, or lies long back (a stopped process). */
+    if (e->unseen > 0) {
+        e->unseen = sparp__engine_take_events(e, 0) ? 0 : e->unseen - 1;
+        return true;
+    }
+    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
     sparp__engine_on_timer(e, SPARP__OWNER(sparp__conn, timer, timer));
     return true;
 }
@@ -10489,6 +10555,7 @@ static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now
 /* ============================================================================================ */
 
 #define SPARP__MAX_AT_ONCE 100000
+#define SPARP__STARTS_A_TURN 256        /* between two looks at what they bring */
 #define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__PASSES_MAX 20            /* 429s of one request that the closed gate explains */
@@ -11531,12 +11598,15 @@ static void sparp__sched_admit(sparp__sched *s) {
     if (s->rate.blocked_at != 0)
         s->rate.blocked += s->now - s->rate.blocked_at;
     s->rate.blocked_at = 0;
-    do {
+    for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
         while (sparp__sched_may_pull(s) && sparp__sched_pull(s))
             sparp__sched_check_stop(s);
         sparp__sched_check_stop(s);
-    } while (sparp__sched_admit_next(s));
+        if (!sparp__sched_admit_next(s))
+            break;
+    }
+    sparp__sched_catch_up(s);
     sparp__sched_check_stop(s);
 }
 
@@ -11800,6 +11870,7 @@ static void sparp__run_turn(sparp *run, int wait_ms) {
         sparp__sched_catch_up(s);
     sparp__sched_run_timers(s);
     sparp__sched_end_turn(s);
+    sparp__engine_forgive(e, sparp__env_now());
 }
 
 /* The run's options are set. False: *fault says why, and what was built so far is for
@@ -11896,7 +11967,8 @@ static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp__engine *e = &w->engine;
     for (;;) {
-        sparp__engine_look(e, sparp__engine_wait_ms(sparp__engine_next_due(e), sparp__env_now()));
+        sparp__engine_forgive(e, sparp__env_now());
+        sparp__engine_look(e, sparp__engine_wait_ms(sparp__engine_next_due(e), e->now));
         if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
             return NULL;
         while (sparp__engine_release(e))
@@ -12221,7 +12293,9 @@ bool sparp_step(sparp *run, int wait_ms) {
     if (s->over)
         return sparp__sched_has_ready(s);
     if (wait_ms != 0) {
-        int ours = sparp__run_wait_ms(run, sparp__env_now());
+        int64_t now = sparp__env_now();
+        int ours = sparp__run_wait_ms(run, now);
+        sparp__engine_forgive(&run->engine, now);       /* else it was waited for elsewhere */
         wait_ms = wait_ms < 0 || (ours >= 0 && ours < wait_ms) ? ours : wait_ms;
     }
     if (run->engine.turn == 0) {
@@ -12545,6 +12619,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUCKET_SLACK
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
+#undef SPARP__STALL_NS
+#undef SPARP__STARTS_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX
 #undef SPARP__TLS_VERDICT_S
