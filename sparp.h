@@ -132,8 +132,10 @@
    the same burst) hold for each of them. Who must wait for its origin waits there, without a
    slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
    The gate: 429, or 503 with Retry-After, closes its origin for that long; a 429 that names no
-   time, for a pause as below that doubles until a success. The latest end counts; longer than
-   retry_after_max_s closes nothing. While it is closed nothing starts there, and others go on.
+   time, for a pause as below that doubles until a success. The latest end counts. While it is
+   closed nothing starts there, and others go on. If it is asked for longer than
+   retry_after_max_s, the requests that would have to wait for it end at once as SOFT_EXHAUSTED,
+   unsent, with retry_at_s set.
    What was in flight then may be told 429, too: that costs no retry, up to 20 times a request.
    Afterwards one request tries; with each answer that is no soft fail twice as many may be there
    at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
@@ -226,6 +228,16 @@
    NOT_STARTED; next_request() is not asked again. sparp_stats.stopped says why. sparp_cancel()
    ends one request. All of them may be called from any callback; they take effect when it has
    returned.
+   Ctrl-C, also while nothing ends: on_progress is called when the run begins, every
+   progress_every_s, and after each sparp_wake(), which a signal handler may call:
+       static sparp *volatile running;
+       static volatile sig_atomic_t stop;
+       static void on_signal(int number) { stop = number; if (running) sparp_wake(running); }
+       static void on_progress(sparp *run, const sparp_stats *stats, void *user_data) {
+           running = run;
+           if (stop)
+               sparp_stop(run);
+       }
 
    EVENT LOOP
        watch sparp_poll_fd(run) for reading, and your own descriptors
@@ -554,6 +566,7 @@ typedef struct sparp_result {
     size_t             num_headers;
     const char        *body;             /* never NULL; body[body_size] == 0 */
     size_t             body_size;        /* bytes */
+    uint64_t           body_bytes;       /* decoded so far, kept or not: see discard_body, on_body */
     bool               body_complete;    /* false while inspect() looks at the head alone */
     bool               truncated;        /* cut by truncate_body, or on_body had enough */
     bool               maybe_applied;    /* unsafe request whose effect is unknown */
@@ -688,7 +701,7 @@ typedef struct sparp_options {
     int64_t     max_head_bytes;          /* (default: 64 KiB) */
     int64_t     max_body_bytes;          /* as sent and as decoded (default: 64 MiB) */
     bool        truncate_body;           /* a longer body is cut there and is no failure */
-    bool        discard_body;            /* read and counted, not kept */
+    bool        discard_body;            /* read and counted in body_bytes, not kept */
     /* Takes the body as it comes; none is kept then. `head` is the response without its body;
        `offset` counts what came before, and is 0 again in another attempt. Not called for an
        empty body, nor for a response that is known to be tried again. */
@@ -715,8 +728,9 @@ typedef struct sparp_options {
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
     void (*on_retry)(sparp *run, const sparp_result *attempt, double wait_s, void *user_data);
     void (*on_progress)(sparp *run, const sparp_stats *stats, void *user_data);
-    double   progress_every_s;           /* (default: 0.5) */
-    uint64_t progress_every_results;     /* (default: 1) */
+    double   progress_every_s;           /* on_progress; and when sparp_wake() was called
+                                            (default: 0.5; NONE: by results alone) */
+    uint64_t progress_every_results;     /* but not before so many more have ended (default: 0) */
 
     sparp_allocator allocator;           /* default: realloc and free */
     sparp_logger    logger;              /* default: silent */
@@ -1708,6 +1722,7 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     sparp__bucket write;                /* of writes, see sparp.write: guarded */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
+    int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
     int      width;                     /* while it reopens: this many at once; 0: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
@@ -8452,7 +8467,6 @@ typedef struct sparp__answer {          /* zeroed: empty; its buffers are reused
     sparp__str    unread;               /* of the last piece, while on_body has muted it */
     sparp_phase   phase;                /* where the attempt was when it ended */
     int64_t       phase_ns[SPARP_PHASE_COUNT], elapsed;
-    double        retry_at_s;           /* what the server asked for, if that is too long */
     sparp__fault  fault;                /* why it is not complete */
 } sparp__answer;
 
@@ -8565,7 +8579,6 @@ static sparp__answer *sparp__answers_get(sparp__env *env, sparp__answers *as, bo
     a->unread.size = 0;
     a->phase = SPARP_PHASE_DNS;
     a->elapsed = 0;
-    a->retry_at_s = 0;
     memset(a->phase_ns, 0, sizeof a->phase_ns);
     sparp__fault_clear(&a->fault);
     return a;
@@ -8738,11 +8751,11 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
         r->body_size = a->lent != NULL ? a->lent_size : a->body.size;
         body[r->body_size] = '\0';
     }
+    r->body_bytes = a->taken;
     r->phase = a->phase;
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
-    r->retry_at_s = a->retry_at_s;
 }
 
 /* The user's view. It points into the task and its answer. */
@@ -10391,6 +10404,7 @@ static void sparp__record_forget(sparp_result *r) {
     r->method = r->url = r->final_url = r->body = "";
     r->headers = NULL;
     r->num_headers = r->body_size = 0;
+    r->body_bytes = 0;
     r->body_complete = false;
 }
 
@@ -10675,6 +10689,7 @@ typedef struct sparp__output {          /* where results go: see sparp__sched_de
     size_t        items_capacity;
     sparp__slabs  slabs;                /* and what they point at */
     uint64_t      progress_results;     /* ended since on_progress was called */
+    bool          progress_asked;       /* by sparp_wake() */
     int64_t       progress_at;
 } sparp__output;
 
@@ -10688,6 +10703,7 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     int64_t        now, opened_at, deadline;
     sparp__fault   fault;               /* why the run itself failed */
     sparp__fault   refusal;             /* of the request that is being settled */
+    double         retry_at_s;          /* of the same */
 
     sparp__slots   slots;
     sparp__rate    rate;
@@ -10889,6 +10905,8 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
     t->wait.limits = t->wait.first_limits = NULL;
     sparp__task_parse(t, o, s->now);
     sparp__task_result(t, s->now, &result);
+    result.retry_at_s = s->retry_at_s;
+    s->retry_at_s = 0;
     if (s->output.keep)
         sparp__sched_keep(s, &result);
     else if (!s->output.discard && o->on_result == NULL)
@@ -11005,9 +11023,33 @@ static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
 
+/* Its origin has asked to be left alone for longer than anyone wants to wait. */
+static bool sparp__sched_is_barred(const sparp__sched *s, const sparp__limits *l) {
+    return l->gate.barred_until > s->now
+        && l->gate.barred_until - s->now > sparp__time_from_s(s->options->retry_after_max_s);
+}
+
+/* Then it ends at once, as those do that heard it themselves. It waits, and is in no list. */
+static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
+    const sparp__limits *l = t->wait.limits;
+    s->retry_at_s = (double)(l->gate.barred_until - s->now) / (double)SPARP__NS_PER_S;
+    sparp__sched_count_queue(s, t);
+    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    s->stats.waiting--;
+    t->fault = &s->refusal;
+    sparp__fault_set(&s->refusal, SPARP_E_NOT_STARTED, 0, "%.60s wants no request for %.0f s, "
+                     "longer than retry_after_max_s", l->origin.host, s->retry_at_s);
+    sparp__sched_settle(s, t, SPARP_OUTCOME_SOFT_EXHAUSTED);
+}
+
 /* Lets the next one go on that its origin held back, and sees to it that the origin is looked
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
+    while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__sched_unlink_parked(s, t);
+        sparp__sched_refuse(s, t);
+    }
     if (l->parked.count == 0 || l->letting)
         return;
     int64_t wait = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now);
@@ -11077,7 +11119,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     double pause = sparp__judge_backoff(s->env, o->backoff_s * sparp__judge_kinds[cause].backoff,
                                         o->backoff_max_s, t->retries[cause]);
     if (asked > 0 && asked > o->retry_after_max_s) {
-        t->fly.answer->retry_at_s = asked;
+        s->retry_at_s = asked;
         return -1;
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
@@ -11153,13 +11195,11 @@ static void sparp__sched_take_back(sparp__sched *s, sparp__task *t) {
 
 /* --- the end of an attempt ------------------------------------------------------------------- */
 
-/* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
-   closes nothing: each request ends by itself. */
+/* 429, or 503 with Retry-After: the origin has had enough. */
 static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double asked) {
     const sparp_options *o = s->options;
     sparp__gate *g = &t->wait.limits->gate;
-    if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0)))
-        || asked > o->retry_after_max_s)
+    if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
@@ -11167,8 +11207,11 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
         asked = sparp__judge_backoff(s->env, o->backoff_s, o->backoff_max_s, g->strikes);
     if (!(asked > 0))
         return;
-    sparp__gate_close(g, s->now, sparp__time_after(s->now, sparp__time_from_s(asked)));
+    int64_t until = sparp__time_after(s->now, sparp__time_from_s(asked));
+    sparp__gate_close(g, s->now, until);
     sparp__crew_recall(s->crew, &g->write);
+    if (asked > o->retry_after_max_s)
+        g->barred_until = sparp__max(g->barred_until, until);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -11662,6 +11705,11 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
     sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
     sparp__limits *l = t->wait.limits;
+    if (sparp__sched_is_barred(s, l)) {
+        sparp__sched_unlink_queued(s, queue, t);
+        sparp__sched_refuse(s, t);
+        return true;
+    }
     bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
         || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
@@ -11770,16 +11818,28 @@ static void sparp__sched_run_timers(sparp__sched *s) {
 }
 
 /* The user, a worker or a thread has woken the run: who said "later" is asked again. */
-static void sparp__sched_on_wake(sparp__sched *s) {
+static void sparp__sched_on_wake(sparp__sched *s, bool by_user) {
     s->input.later = false;
+    s->output.progress_asked = by_user;
     if (s->rate.permit_at == SPARP__NEVER)
         s->rate.permit_at = 0;
+}
+
+/* When on_progress is due; NEVER: not before something has ended, or at all. */
+static int64_t sparp__sched_progress_due(const sparp__sched *s) {
+    const sparp_options *o = s->options;
+    const sparp__output *out = &s->output;
+    bool by_time = o->progress_every_s > 0;
+    if (o->on_progress == NULL || out->progress_results < o->progress_every_results
+        || (!by_time && out->progress_results == 0))
+        return SPARP__NEVER;
+    return sparp__time_after(out->progress_at, sparp__time_from_s(o->progress_every_s));
 }
 
 /* When it has to be woken if nothing happens before. */
 static int64_t sparp__sched_next_due(const sparp__sched *s) {
     int64_t due = sparp__min(sparp__heap_next(&s->sleeping), sparp__heap_next(&s->gates));
-    due = sparp__min(due, s->deadline);
+    due = sparp__min(sparp__min(due, s->deadline), sparp__sched_progress_due(s));
     if (s->again.count + s->fresh.count > 0
         && s->stats.in_flight < (uint64_t)sparp__sched_limit(s))
         due = sparp__min(due, sparp__max(sparp__max(s->slots.starved_until, s->rate.permit_at),
@@ -11798,13 +11858,12 @@ static sparp_stats sparp__sched_stats(const sparp__sched *s) {
 static void sparp__sched_progress(sparp__sched *s) {
     const sparp_options *o = s->options;
     sparp__output *out = &s->output;
-    if (o->on_progress == NULL)
-        return;
-    if (!s->over && (out->progress_results < o->progress_every_results
-                     || s->now - out->progress_at < sparp__time_from_s(o->progress_every_s)))
+    bool asked = s->over || out->progress_asked;
+    if (o->on_progress == NULL || (!asked && sparp__sched_progress_due(s) > s->now))
         return;
     sparp_stats stats = sparp__sched_stats(s);
     out->progress_results = 0;
+    out->progress_asked = false;
     out->progress_at = s->now;
     o->on_progress(s->run, &stats, o->user_data);
 }
@@ -11925,7 +11984,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
 
 /* Somebody has written to the pipe. */
 static void sparp__run_on_wake(sparp *run) {
-    sparp__sched_on_wake(&run->sched);
+    sparp__sched_on_wake(&run->sched, run->engine.news);
     if (run->crew.size == 0)
         return;
     if (run->engine.news)
@@ -12308,8 +12367,6 @@ static void sparp__options_fill(sparp_options *o) {
         o->max_body_bytes = INT64_MAX / 4;      /* also where memory has less: it may stream */
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
-    if (o->progress_every_results == 0)
-        o->progress_every_results = 1;
     if (o->allocator.func == NULL)
         o->allocator.func = sparp__env_default_allocator;
     if (o->on_result != NULL)
