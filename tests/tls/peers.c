@@ -23,6 +23,7 @@ static time_t test_time(time_t *out);
 #define SPARP__SYS_RECV test_recv
 #define SPARP__SYS_SEND test_send
 #define SPARP__SYS_GETRANDOM test_getrandom
+#define SPARP__URANDOM (no_random ? "/dev/null" : "/dev/urandom")
 #define time(out) test_time(out)
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
