@@ -23,6 +23,7 @@ first:clang:$std:-O2"
     done
     echo 'first:g++:c++11:-O0
 first:g++:c++11:-O2
+first:g++:c++20:-O0
 first:clang++:c++11:-O0
 first:clang++:c++11:-O2'
     for cc in gcc clang; do
@@ -160,8 +161,7 @@ CASE
         no_tls)        program -DSPARP_NO_TLS $src/first.c || return 1
                        nm "$bin" | grep ' br_' && return 1
                        return 0 ;;
-        no_zlib)       SPARP_ZLIB=no
-                       export SPARP_ZLIB
+        no_zlib)       export ZLIB=no
                        program $src/first.c || return 1
                        nm "$bin" | grep ' inflate' && return 1
                        return 0 ;;

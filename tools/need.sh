@@ -8,8 +8,8 @@
 # SPARP_INSTALL=no: only looks.
 set -u
 
-# What has to be there (a command, a header, a module of Python, a runtime), and the packages of
-# apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
+# What has to be there (a command, a header, a module of Python, a runtime, a file), and the
+# packages of apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
 list() {
     cat <<'LIST'
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
@@ -38,9 +38,16 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
 ?cmd:tcc          tcc                tcc            tcc                -               tinycc
 ?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
+?cmd:git          git                git            git                git             git
 ?cmd:ctags        universal-ctags    ctags          ctags              universal-ctags ctags
 ?cmd:shellcheck   shellcheck         shellcheck     ShellCheck         shellcheck      hs-ShellCheck
 ?cmd:codespell    codespell          codespell      codespell          codespell       codespell
+?cmd:cmake        cmake              cmake          cmake              cmake           cmake
+?cmd:meson        meson,pkgconf      meson          meson              meson           meson
+?cmd:dh           debhelper          -              -                  -               -
+?cmd:lintian      lintian            -              -                  -               -
+?cmd:ruby         ruby               ruby           ruby               -               ruby
+?cmd:nix-instantiate nix-bin         -              -                  -               -
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
@@ -94,6 +101,7 @@ native         ?cmd:musl-gcc                musl-tools              - musl-gcc,m
 static-aarch64 ?cmd:aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   - -                         - -
 static-armhf   ?cmd:arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf - -                         - -
 test           ?cmd:qemu-arm-static         qemu-user-static        - -                         - -
+test           ?file:/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross - - - -
 LIST
 }
 
@@ -126,6 +134,7 @@ is_there() {
         *hdr:*) header_is_there "${1#*:}" ;;
         *py:*)  module_is_there "${1#*:}" ;;
         *rt:*)  sanitizer_is_there ;;
+        *file:*) [ -e "${1#*:}" ] ;;
     esac
 }
 

@@ -94,8 +94,12 @@ static int use_sparp(const char *backend) {
     sparp_close(NULL);
     for (a = backend, b = sparp_backend(); a != NULL && (*a != 0 || *b != 0); a++, b++)
         if (*a != *b) return 6;
-    if (sparp_error_text(SPARP_E_REFUSED)[0] != 'c') return 7;
-    return use_loopback() == 0 ? 0 : 8;
+    if (sparp_version() != SPARP_VERSION) return 7;
+    if (sparp_sizeof("sparp_options") != sizeof options || sparp_sizeof("sparp") != 0) return 8;
+    options.timeout_s = SPARP_NONE;
+    if (options.timeout_s != SPARP_NONE) return 9;
+    if (sparp_error_text(SPARP_E_REFUSED)[0] != 'c') return 10;
+    return use_loopback() == 0 ? 0 : 11;
 }
 
 #endif

@@ -18,7 +18,7 @@ end_all() {
 trap end_all EXIT
 
 PKI='' trust=''
-if [ "$(sh tools/tls.sh)" = -DSPARP_NO_TLS ]; then
+if ! has_tls; then
     skip 'no BearSSL'
 elif has openssl; then
     PKI=$(sh tests/tls/pki.sh) || exit 1

@@ -9,37 +9,21 @@
 
 #define NAMES 1000
 
-static sparp_options options;
-static sparp_request requests[NAMES];
 static char urls[NAMES][40];
-static size_t num_requests;
+static size_t num_urls;
 
-static int begin(void **state) {
-    test_setup(state);
-    net_begin();
-    seen_begin();
+static void prepare(void) {
     memset(&options, 0, sizeof options);
-    memset(requests, 0, sizeof requests);
-    num_requests = 0;
+    num_urls = 0;
     net_answer("/a", 0.01, NET_200);
     options.max_at_once = 600;
     options.max_retries_by_timeout = options.max_retries_by_transport = SPARP_NONE;
-    return 0;
 }
 
-#define LOOKUP(function) cmocka_unit_test_setup_teardown(function, begin, test_teardown)
-
-static void again(void) {
-    void *no_state = NULL;
-    begin(&no_state);
-}
-
-static sparp_request *get(const char *host) {
-    assert_true(num_requests < NAMES);
-    sparp_request *r = &requests[num_requests];
-    snprintf(urls[num_requests], sizeof urls[0], "http://%s/a", host);
-    r->url = urls[num_requests++];
-    return r;
+static sparp_request *get_host(const char *host) {
+    assert_true(num_urls < NAMES);
+    snprintf(urls[num_urls], sizeof urls[0], "http://%s/a", host);
+    return get(urls[num_urls++]);
 }
 
 /* "slow0.test", "slow1.test" ... */
@@ -47,19 +31,8 @@ static void get_names(const char *prefix, size_t count) {
     for (size_t i = 0; i < count; i++) {
         char host[32];
         snprintf(host, sizeof host, "%s%lu.test", prefix, (unsigned long)i);
-        get(host);
+        get_host(host);
     }
-}
-
-static sparp_stats run(void) {
-    options.requests = requests;
-    options.num_requests = num_requests;
-    return seen_run(&options);
-}
-
-static void assert_near(double seconds, double expected, double tolerance) {
-    CHECK(seconds >= expected - 1e-9 && seconds <= expected + tolerance, "%s: %f s instead of %f",
-          net.label, seconds, expected);
 }
 
 /* --- those that wait ------------------------------------------------------------------------ */
@@ -159,7 +132,7 @@ static void test_who_comes_later_has_his_own_clock(void **state) {
     options.max_at_once = 1;
     options.max_retries_by_timeout = 1;
     options.backoff_s = SPARP_NONE;
-    get("slow.test");
+    get_host("slow.test");
     run();
     assert_int_equal(seen.results[0].outcome, SPARP_OUTCOME_SUCCESS);
     assert_int_equal(seen.results[0].timeout_retries, 1);
@@ -172,7 +145,7 @@ static void test_a_deadline_counts_the_queue(void **state) {
     (void)state;
     net_lookup("slow*", "10.0.0.1", 0)->takes_s = 5;
     get_names("slow", 80);
-    get("last.test")->deadline_s = 1;
+    get_host("last.test")->deadline_s = 1;
     net_lookup("last*", "10.0.0.1", 0)->takes_s = 0.01;
     run();
     assert_near(seen.at[80], 1, 0.002);
@@ -201,7 +174,7 @@ static void test_a_stop_empties_the_queue(void **state) {
     (void)state;
     net_lookup("n*", "10.0.0.1", 0)->takes_s = 3;
     net_lookup("soon.test", "10.0.0.1", 0);
-    get("soon.test");
+    get_host("soon.test");
     get_names("n", 100);
     seen.on_result = stop_with_first;
     run();
@@ -216,8 +189,8 @@ static void test_a_dropped_name_comes_back(void **state) {
     net_lookup("back*", "10.0.0.1", 0)->takes_s = 0.01;
     options.max_at_once = 9;
     get_names("slow", 8);
-    get("back.test")->deadline_s = 0.05;
-    get("back.test");
+    get_host("back.test")->deadline_s = 0.05;
+    get_host("back.test");
     run();
     assert_int_equal(seen.results[8].outcome, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
     assert_int_equal(seen.results[9].outcome, SPARP_OUTCOME_SUCCESS);
@@ -235,7 +208,7 @@ static void test_a_failure_costs_one_retry(void **state) {
         net_lookup("bad.test", NULL, EAI_AGAIN)->takes_s = 0.1;
         options.max_retries_by_transport = 5;
         options.backoff_s = backoffs[i];
-        get("bad.test");
+        get_host("bad.test");
         run();
         assert_int_equal(seen.results[0].attempts, 6);
         CHECK(net.lookups == 6, "pause %g: %d look-ups", backoffs[i], net.lookups);
@@ -249,7 +222,7 @@ static void test_a_failure_is_told_to_all(void **state) {
     net_lookup("bad.test", NULL, EAI_AGAIN)->takes_s = 0.1;
     options.max_at_once = 1;
     for (int i = 0; i < 50; i++)
-        get("bad.test");
+        get_host("bad.test");
     sparp_stats s = run();
     assert_int_equal(s.transport_failed, 50);
     assert_int_equal(net.lookups, 1);
@@ -300,7 +273,7 @@ static void test_only_the_wanted_family_is_asked_for(void **state) {
         again();
         net_lookup("a.test", "2001:db8::1 10.0.0.1", 0);
         options.ip_version = rows[i].ip_version;
-        get("a.test");
+        get_host("a.test");
         run();
         assert_int_equal(seen.results[0].outcome, SPARP_OUTCOME_SUCCESS);
         check_families(rows[i].host, 1, rows[i].family, 0);
@@ -318,7 +291,7 @@ static void test_a_name_without_the_wanted_family(void **state) {
     net_lookup("a.test", "2001:db8::1", 0);
     options.ip_version = 4;
     options.max_retries_by_transport = 3;
-    get("a.test");
+    get_host("a.test");
     run();
     assert_int_equal(seen.results[0].error, SPARP_E_DNS_NOT_FOUND);
     assert_int_equal(seen.results[0].attempts, 1);
@@ -336,7 +309,7 @@ static void test_ipv6_is_not_waited_for_where_there_is_none(void **state) {
         net.aaaa_s = 5;
         net.no_ipv6 = rows[i].no_ipv6;
         options.ip_version = rows[i].ip_version;
-        get("a.test");
+        get_host("a.test");
         run();
         assert_int_equal(seen.results[0].outcome, SPARP_OUTCOME_SUCCESS);
         assert_near(seen.at[0], rows[i].at, 0.005);
@@ -368,7 +341,7 @@ static void test_loopback_alone_still_has_ipv6(void **state) {
         net.no_ipv6 = true;
         if (rows[i].addresses != NULL)
             net_lookup("*", rows[i].addresses, 0);
-        get(rows[i].name);
+        get_host(rows[i].name);
         run();
         CHECK(seen.results[0].outcome == SPARP_OUTCOME_SUCCESS, "%s", rows[i].name);
         assert_string_equal(net.requests[0].host, rows[i].host);
@@ -379,7 +352,7 @@ static void test_loopback_alone_still_has_ipv6(void **state) {
         again();
         net.no_ipv6 = true;
         net_lookup("bad.test", NULL, errors[i]);
-        get("bad.test");
+        get_host("bad.test");
         run();
         check_families("bad.test", errors[i] == EAI_NONAME ? 2 : 1, AF_INET, AF_INET6);
         assert_int_equal(seen.results[0].error, errors[i] == EAI_NONAME ? SPARP_E_DNS_NOT_FOUND
@@ -388,19 +361,20 @@ static void test_loopback_alone_still_has_ipv6(void **state) {
 }
 
 int main(void) {
+    seen_prepare = prepare;
     static const struct CMUnitTest tests[] = {
-        LOOKUP(test_slow_names_do_not_starve_good_ones),
-        LOOKUP(test_a_thread_that_nobody_waits_for_does_not_count),
-        LOOKUP(test_threads_are_bounded), LOOKUP(test_a_queue_that_moves_needs_eight),
-        LOOKUP(test_the_clock_starts_with_the_thread),
-        LOOKUP(test_who_comes_later_has_his_own_clock),
-        LOOKUP(test_a_deadline_counts_the_queue), LOOKUP(test_who_has_gone_is_not_looked_up),
-        LOOKUP(test_a_stop_empties_the_queue), LOOKUP(test_a_dropped_name_comes_back),
-        LOOKUP(test_a_failure_costs_one_retry), LOOKUP(test_a_failure_is_told_to_all),
-        LOOKUP(test_no_thread_to_be_had), LOOKUP(test_only_the_wanted_family_is_asked_for),
-        LOOKUP(test_a_name_without_the_wanted_family),
-        LOOKUP(test_ipv6_is_not_waited_for_where_there_is_none),
-        LOOKUP(test_loopback_alone_still_has_ipv6),
+        SEEN_TEST(test_slow_names_do_not_starve_good_ones),
+        SEEN_TEST(test_a_thread_that_nobody_waits_for_does_not_count),
+        SEEN_TEST(test_threads_are_bounded), SEEN_TEST(test_a_queue_that_moves_needs_eight),
+        SEEN_TEST(test_the_clock_starts_with_the_thread),
+        SEEN_TEST(test_who_comes_later_has_his_own_clock),
+        SEEN_TEST(test_a_deadline_counts_the_queue), SEEN_TEST(test_who_has_gone_is_not_looked_up),
+        SEEN_TEST(test_a_stop_empties_the_queue), SEEN_TEST(test_a_dropped_name_comes_back),
+        SEEN_TEST(test_a_failure_costs_one_retry), SEEN_TEST(test_a_failure_is_told_to_all),
+        SEEN_TEST(test_no_thread_to_be_had), SEEN_TEST(test_only_the_wanted_family_is_asked_for),
+        SEEN_TEST(test_a_name_without_the_wanted_family),
+        SEEN_TEST(test_ipv6_is_not_waited_for_where_there_is_none),
+        SEEN_TEST(test_loopback_alone_still_has_ipv6),
     };
     return cmocka_run_group_tests_name("look-ups", tests, NULL, NULL);
 }
