@@ -51,12 +51,14 @@
        >>env         allocator, logger, clock, dice, faults
        >>buf         growing byte buffer
        >>heap        timers
-       >>bucket      starts per second
-       >>gate        what one origin allows
+       >>bucket      starts per second (GCRA)
+       >>pace        the token that every write takes
+       >>gate        what one origin allows (a circuit breaker for 429)
        >>aimd        how many at once is right
        >>url         "http://host:port/path?query"
        >>http        response parser
        >>inflate     gzip and deflate, with SPARP_ZLIB
+       >>wake        a pipe that wakes the loop
        >>resolve     names to addresses, on helper threads
        >>route       where to connect: proxies, resolve, connect_to
        >>request     from the user's struct to the bytes on the wire
@@ -65,14 +67,20 @@
        >>x509        certificates, and whom to trust
        >>tls         TLS 1.2 by BearSSL, without a descriptor
        >>stream      a socket, in the clear or through TLS
-       >>conn        one connection
-       >>pool        idle connections by origin
-       >>judge       verdicts, pauses, Retry-After
+       >>dial        from a host to an open stream (Happy Eyeballs, proxies, TLS)
+       >>conn        one exchange after another on a stream
+       >>origin      scheme, host and port, and what is found by them
+       >>pool        connections by origin
+       >>judge       verdicts, pauses, redirects, Retry-After
        >>task        one request from input to result
-       >>crew        messages between the scheduler and its workers
+       >>patience    when an attempt is given up
+       >>engine      one attempt after another
+       >>record      a result that nobody has seen yet
+       >>crew        the engines as the scheduler sees them
+       >>limits      what each origin allows, and who waits there
        >>sched       who starts, what an end means, who gets the result
-       >>run         one run's memory and descriptors
-       >>workers     threads for I/O
+       >>run         one run: scheduler, engines, memory; one turn
+       >>workers     engines on threads of their own
        >>public      the functions of the API
        >>extras      progress bar
        >>end         macros go, history, licence
@@ -1621,18 +1629,24 @@ static void sparp__heap_set(sparp__heap *h, sparp__timer *timer, int64_t due) {
     sparp__heap_up(h, at, timer);
 }
 
-/* Takes one timer that is due at `now` out of the heap; NULL: none is. */
-static sparp__timer *sparp__heap_expire(sparp__heap *h, int64_t now) {
+/* The timer that is due at `now`; NULL: none is. */
+static sparp__timer *sparp__heap_due(sparp__heap *h, int64_t now) {
     while (h->count > 0 && h->items[0]->key <= now) {
         sparp__timer *timer = h->items[0];
-        if (timer->due <= now) {
-            sparp__heap_remove(h, timer);
+        if (timer->due <= now)
             return timer;
-        }
         timer->key = timer->due;
         sparp__heap_down(h, 0, timer);
     }
     return NULL;
+}
+
+/* The same, and takes it out of the heap. */
+static sparp__timer *sparp__heap_expire(sparp__heap *h, int64_t now) {
+    sparp__timer *timer = sparp__heap_due(h, now);
+    if (timer != NULL)
+        sparp__heap_remove(h, timer);
+    return timer;
 }
 
 static int64_t sparp__heap_next(const sparp__heap *h) {
@@ -1691,7 +1705,8 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
 }
 
 /* ============================================================================================ */
-/* >>pace       the token that a write takes, whichever engine it is written by. Uses bucket.    */
+/* >>pace       the token that a write takes, whichever engine it is written by. Uses env,       */
+/*              bucket.                                                                          */
 /* ============================================================================================ */
 
 typedef struct sparp__pace {            /* zeroed: one engine, no limit */
@@ -2473,7 +2488,11 @@ static sparp__http_event sparp__http_on_field(sparp__env *env, sparp__http *h, s
     size_t n = (size_t)(end - out);
     if (n == 0 || n == line.size || line.data[n] != ':')
         return sparp__http_on_bad_name(env, h, line);
-    sparp__str value = sparp__str_trim(sparp__str_skip(line, n + 1));
+    sparp__str value = sparp__str_skip(line, n + 1);
+    if (value.size > 0 && *value.data == ' ')
+        value = sparp__str_skip(value, 1);      /* as nearly all have it */
+    if (value.size > 0 && (*value.data <= ' ' || value.data[value.size - 1] <= ' '))
+        value = sparp__str_trim(value);
     if (!sparp__http_value_ok(value))
         return sparp__http_bad(h, "NUL or CR in a field value");
     out[n] = '\0';
@@ -3057,7 +3076,7 @@ static bool sparp__wake_drain(const sparp__wake *w) {
 
 /* ============================================================================================ */
 /* >>resolve    names to addresses: getaddrinfo on helper threads, one lookup per name at a time, */
-/*              a cache. Literals need none of it. Uses env, url.                                */
+/*              a cache. Literals need none of it. Uses env, url, wake.                          */
 /*                                                                                               */
 /* getaddrinfo cannot be interrupted. What a thread touches therefore lives in `shared`, which   */
 /* the last one to leave frees, and comes from malloc: a thread may outlive the run and its      */
@@ -4012,26 +4031,25 @@ static int sparp__route_family(const sparp_options *o) {
 #define SPARP__EXPECT_MIN (1024 * 1024) /* bytes of a body that asks before it comes */
 
 typedef struct sparp__request {         /* zeroed: empty; its buffer is reused */
-    /* Head and body, then url, method, and the url with its fragment if it has one. */
+    /* Head and body as they go over the wire; then, each with its NUL, the url, its host (lower
+       case, no brackets, no last dot), the method, and the url with its fragment if it has one. */
     sparp__buf  image;
-    size_t      head_size, wire_size, url_at, method_at, final_at;
-    int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
-    uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
-    char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
+    size_t      head_size, wire_size;   /* the url begins where the wire's bytes end; from there: */
+    uint32_t    host_at, method_at, final_at;
     uint16_t    port;
     bool        https, replay_safe, is_head;
     bool        expects;                /* the body waits for 100 Continue */
+    int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
+    uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
 } sparp__request;
 
 /* As new, but for the memory of its buffer. */
 static void sparp__request_reset(sparp__env *env, sparp__request *r) {
+    sparp__buf image;
     sparp__buf_reuse(env, &r->image);
-    r->head_size = r->wire_size = r->url_at = r->method_at = r->final_at = 0;
-    r->read_body = NULL;
-    r->body_size = 0;
-    r->host[0] = '\0';
-    r->port = 0;
-    r->https = r->replay_safe = r->is_head = r->expects = false;
+    image = r->image;
+    memset(r, 0, sizeof *r);
+    r->image = image;
 }
 
 typedef struct sparp__fields {          /* a request's own lines, and the run's below them */
@@ -4056,7 +4074,7 @@ static const sparp_field *sparp__fields_search(const sparp__fields *fields, cons
     return own != NULL ? own : sparp__fields_in(fields->run, fields->num_run, name);
 }
 
-static const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
+static inline const sparp_field *sparp__fields_find(const sparp__fields *fields, const char *name) {
     return fields->num_own + fields->num_run > 0 ? sparp__fields_search(fields, name) : NULL;
 }
 
@@ -4101,7 +4119,38 @@ static bool sparp__request_check_fields(const sparp_field *fields, size_t count,
     return true;
 }
 
-static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
+enum {                                  /* what there is to know of a method */
+    SPARP__METHOD_TWICE = 1,            /* safe to send twice: RFC 9110 §9.2.2 */
+    SPARP__METHOD_HEAD = 2,
+    SPARP__METHOD_BODY = 4,             /* is expected to have a body */
+    SPARP__METHOD_RAISED = 8            /* may be written in any case, as in fetch() */
+};
+
+/* All that, and *method as it has to be written; 0: nothing is known of it. */
+static unsigned sparp__request_know_method(const char **method) {
+    static const struct {
+        const char *name;
+        unsigned    traits;
+    } known[] = {
+        {"GET", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"POST", SPARP__METHOD_BODY | SPARP__METHOD_RAISED},
+        {"HEAD", SPARP__METHOD_TWICE | SPARP__METHOD_HEAD | SPARP__METHOD_RAISED},
+        {"PUT", SPARP__METHOD_TWICE | SPARP__METHOD_BODY | SPARP__METHOD_RAISED},
+        {"DELETE", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"OPTIONS", SPARP__METHOD_TWICE | SPARP__METHOD_RAISED},
+        {"PATCH", SPARP__METHOD_BODY}, {"TRACE", SPARP__METHOD_TWICE}
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(*method, known[i].name) == 0
+            || ((known[i].traits & SPARP__METHOD_RAISED) != 0
+                && sparp__str_same(sparp__str_of(*method), known[i].name))) {
+            *method = known[i].name;
+            return known[i].traits;
+        }
+    return 0;
+}
+
+static bool sparp__request_check(const sparp_request *in, unsigned traits, uint64_t body_size,
                                  sparp__fault *fault) {
     const char *wrong = NULL;
     if (in->url == NULL)
@@ -4116,9 +4165,9 @@ static bool sparp__request_check(const sparp_request *in, uint64_t body_size,
         wrong = "body_size is beyond all measure";
     else if (in->query == NULL && in->num_query > 0)
         wrong = "query is NULL, but num_query is not 0";
-    else if (in->method != NULL && !sparp__str_token(sparp__str_of(in->method)))
+    else if (traits == 0 && !sparp__str_token(sparp__str_of(in->method)))
         wrong = "method is not a token";
-    else if (in->method != NULL && strcmp(in->method, "CONNECT") == 0)
+    else if (traits == 0 && strcmp(in->method, "CONNECT") == 0)
         wrong = "method CONNECT is for proxies";
     else if (!(in->timeout_s >= 0 || in->timeout_s == SPARP_NONE))
         wrong = "timeout_s is negative";
@@ -4234,45 +4283,13 @@ static bool sparp__request_add_fields(sparp__env *env, sparp__buf *b, const spar
     return ok;
 }
 
-enum {                                  /* what there is to know of a method */
-    SPARP__METHOD_TWICE = 1,            /* safe to send twice: RFC 9110 §9.2.2 */
-    SPARP__METHOD_HEAD = 2,
-    SPARP__METHOD_BODY = 4              /* is expected to have a body */
-};
-
-static unsigned sparp__request_method_traits(const char *method) {
-    static const struct {
-        const char *name;
-        unsigned    traits;
-    } known[] = {
-        {"GET", SPARP__METHOD_TWICE}, {"POST", SPARP__METHOD_BODY},
-        {"HEAD", SPARP__METHOD_TWICE | SPARP__METHOD_HEAD},
-        {"PUT", SPARP__METHOD_TWICE | SPARP__METHOD_BODY}, {"PATCH", SPARP__METHOD_BODY},
-        {"DELETE", SPARP__METHOD_TWICE}, {"OPTIONS", SPARP__METHOD_TWICE},
-        {"TRACE", SPARP__METHOD_TWICE}
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(method, known[i].name) == 0)
-            return known[i].traits;
-    return 0;
-}
-
-/* These may be written in any case, as in fetch(); the others are what they are. */
-static const char *sparp__request_raise(const char *method) {
-    static const char *const names[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (sparp__str_same(sparp__str_of(method), names[i]))
-            return names[i];
-    return method;
-}
-
 /* The line that frames the body. A body-less POST says 0, so that no server waits for one
    (RFC 9110 §8.6). */
-static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, const char *method,
+static bool sparp__request_add_length(sparp__env *env, sparp__buf *b, unsigned traits,
                                       uint64_t body_size) {
     if (body_size == UINT64_MAX)
         return sparp__buf_text(env, b, "Transfer-Encoding: chunked\r\n");
-    if (body_size == 0 && (sparp__request_method_traits(method) & SPARP__METHOD_BODY) == 0)
+    if (body_size == 0 && (traits & SPARP__METHOD_BODY) == 0)
         return true;
     return sparp__buf_text(env, b, "Content-Length: ") && sparp__buf_number(env, b, body_size)
         && sparp__buf_text(env, b, "\r\n");
@@ -4287,12 +4304,12 @@ static bool sparp__request_expects(const sparp__fields *fields, uint64_t body_si
         && sparp__str_same(sparp__str_trim(sparp__str_of(own->value)), "100-continue");
 }
 
-static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_request *in,
-                                    const sparp__url *url, const sparp__fields *fields,
-                                    uint64_t body_size, const sparp__proxy *proxy) {
+/* From Host to the lines of the user, all but those that depend on the body. */
+static bool sparp__request_add_lines(sparp__env *env, sparp__buf *b, const sparp_request *in,
+                                     const sparp__url *url, const sparp__fields *fields,
+                                     bool asks, const sparp__proxy *proxy) {
     const sparp_field *host = sparp__fields_find(fields, "host");
-    bool ok = sparp__request_add_start(env, b, in, url, proxy)
-        && sparp__buf_text(env, b, "Host: ");
+    bool ok = sparp__buf_text(env, b, "Host: ");
     if (ok && host != NULL && host->value != NULL)
         ok = sparp__buf_add(env, b, sparp__str_trim(sparp__str_of(host->value)));
     else
@@ -4309,14 +4326,75 @@ static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, const sparp_
                                                "Content-Type: application/json\r\n");
     if (url->userinfo.size > 0 && sparp__fields_find(fields, "authorization") == NULL)
         ok = ok && sparp__request_add_basic(env, b, url->userinfo);
-    if (body_size >= SPARP__EXPECT_MIN)
+    if (asks)
         ok = ok && sparp__request_add_default(env, b, fields, "Expect",
                                                "Expect: 100-continue\r\n");
     return ok && sparp__request_add_proxy(env, b, proxy)
         && sparp__request_add_fields(env, b, fields->run, fields->num_run,
                                      fields->own, fields->num_own)
-        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0)
-        && sparp__request_add_length(env, b, in->method, body_size)
+        && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0);
+}
+
+/* In the form in which hosts are compared; with its NUL. */
+static void sparp__request_fold_host(sparp__str host, char *out) {
+    if (host.size > 1 && host.data[host.size - 1] == '.')
+        host.size--;
+    for (size_t i = 0; i < host.size; i++)
+        out[i] = sparp__ascii_lower(host.data[i]);
+    out[host.size] = '\0';
+}
+
+/* What the request before had in common with this one. */
+typedef struct sparp__request_memo {    /* zeroed: nothing yet */
+    sparp__url_memo url;
+    char            host[SPARP__HOST_MAX + 1];  /* of that origin, folded; empty: not so far */
+    sparp__buf      lines;              /* of a request to it without fields of its own */
+    bool            json, asks;
+} sparp__request_memo;
+
+/* The folded host of this url; all that is remembered of another origin goes. */
+static const char *sparp__request_remember_host(sparp__request_memo *memo, const sparp__url *url,
+                                                char *room) {
+    bool known = url->shown.data == memo->url.url.shown.data;
+    char *host = known ? memo->host : room;
+    if (known && *host != '\0')
+        return host;
+    memo->lines.size = 0;
+    memo->host[0] = '\0';
+    sparp__request_fold_host(url->host, host);
+    return host;
+}
+
+/* The lines, from the request before if they are the same: a twentieth of all instructions that a
+   request takes. */
+static bool sparp__request_copy_or_add_lines(sparp__env *env, sparp__buf *b,
+                                             sparp__request_memo *memo, const sparp_request *in,
+                                             const sparp__url *url, const sparp__fields *fields,
+                                             bool asks, const sparp__proxy *proxy) {
+    bool json = in->json != NULL;
+    bool known = memo->host[0] != '\0'; /* the url is of the memo's origin */
+    if (known && fields->num_own == 0 && memo->lines.size > 0 && memo->json == json
+        && memo->asks == asks)
+        return sparp__buf_append(env, b, memo->lines.data, memo->lines.size);
+    size_t from = b->size;
+    if (!sparp__request_add_lines(env, b, in, url, fields, asks, proxy))
+        return false;
+    if (!known || fields->num_own > 0)
+        return true;
+    memo->json = json;
+    memo->asks = asks;
+    memo->lines.size = 0;
+    return sparp__buf_append(env, &memo->lines, b->data + from, b->size - from);
+}
+
+static bool sparp__request_add_head(sparp__env *env, sparp__buf *b, sparp__request_memo *memo,
+                                    const sparp_request *in, const sparp__url *url,
+                                    const sparp__fields *fields, unsigned traits,
+                                    uint64_t body_size, const sparp__proxy *proxy) {
+    return sparp__request_add_start(env, b, in, url, proxy)
+        && sparp__request_copy_or_add_lines(env, b, memo, in, url, fields,
+                                            body_size >= SPARP__EXPECT_MIN, proxy)
+        && sparp__request_add_length(env, b, traits, body_size)
         && sparp__buf_text(env, b, "\r\n");
 }
 
@@ -4336,50 +4414,47 @@ static bool sparp__request_add_url(sparp__env *env, sparp__buf *b, const sparp_r
 }
 
 /* Safe to send twice: by its method, or said to be. */
-static bool sparp__request_is_safe(const sparp_request *in, const sparp__fields *fields) {
+static bool sparp__request_is_safe(const sparp_request *in, unsigned traits,
+                                   const sparp__fields *fields) {
     const sparp_field *key = sparp__fields_find(fields, "idempotency-key");
     return in->idempotent || (key != NULL && key->value != NULL)
-        || (sparp__request_method_traits(in->method) & SPARP__METHOD_TWICE) != 0;
-}
-
-static void sparp__request_set_origin(sparp__request *r, const sparp__url *url) {
-    size_t n = url->host.size;
-    if (n > 1 && url->host.data[n - 1] == '.')
-        n--;
-    for (size_t i = 0; i < n; i++)
-        r->host[i] = sparp__ascii_lower(url->host.data[i]);
-    r->host[n] = '\0';
-    r->port = url->port;
+        || (traits & SPARP__METHOD_TWICE) != 0;
 }
 
 /* The proxy that gets to see it in the clear; NULL: none. */
-static const sparp__proxy *sparp__request_proxy(const sparp__request *r, const sparp_options *o,
-                                                sparp__proxy *proxy) {
-    return !r->https && o->proxy != NULL && sparp__route_proxy(o, r->host, r->port, false, proxy)
+static const sparp__proxy *sparp__request_proxy(const sparp__url *url, const char *host,
+                                                const sparp_options *o, sparp__proxy *proxy) {
+    return !url->https && o->proxy != NULL && sparp__route_proxy(o, host, url->port, false, proxy)
         ? proxy : NULL;
 }
 
 /* The url and the method of a request that is refused, as far as they can be shown. */
 static bool sparp__request_keep_names(sparp__env *env, sparp__request *r, const char *url,
                                       const char *method) {
-    r->image.size = 0;
-    r->wire_size = r->url_at = r->final_at = 0;
-    r->method_at = strlen(url) + 1;
+    r->image.size = r->wire_size = 0;
+    r->final_at = 0;
+    r->host_at = (uint32_t)strlen(url);
+    r->method_at = r->host_at + 1;
     return sparp__buf_append(env, &r->image, url, strlen(url) + 1)
         && sparp__buf_append(env, &r->image, method, strlen(method) + 1);
 }
 
-/* What stands behind the wire image: the url for people, the method, the url with its fragment. */
+/* What stands behind the wire image. */
 static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const sparp_request *in,
-                                     const sparp__url *url) {
+                                     const sparp__url *url, const char *host) {
     sparp__buf *b = &r->image;
-    r->wire_size = r->url_at = r->final_at = b->size;
+    size_t from = r->wire_size = b->size;
+    r->port = url->port;
+    r->https = url->https;
+    r->final_at = 0;
     bool ok = sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '\0');
-    r->method_at = b->size;
+    r->host_at = (uint32_t)(b->size - from);
+    ok = ok && sparp__buf_append(env, b, host, strlen(host) + 1);
+    r->method_at = (uint32_t)(b->size - from);
     ok = ok && sparp__buf_append(env, b, in->method, strlen(in->method) + 1);
     if (!ok || url->fragment.size == 0)
         return ok;
-    r->final_at = b->size;
+    r->final_at = (uint32_t)(b->size - from);
     return sparp__request_add_url(env, b, in, url) && sparp__buf_byte(env, b, '#')
         && sparp__buf_add(env, b, url->fragment) && sparp__buf_byte(env, b, '\0');
 }
@@ -4387,7 +4462,7 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
-                                 const sparp_options *o, sparp__url_memo *memo,
+                                 const sparp_options *o, sparp__request_memo *memo,
                                  sparp__fault *fault) {
     sparp__url url;
     sparp__fields fields;
@@ -4395,15 +4470,15 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     const void *body = in.json != NULL ? in.json : in.body;
     uint64_t body_size = in.json != NULL ? strlen(in.json) : in.body_size;
     uint64_t framed = in.read_body != NULL && in.body_size == 0 ? UINT64_MAX : body_size;
+    char room[SPARP__HOST_MAX + 1];
     const char *wrong = NULL;
-    r->host[0] = '\0';
     r->is_head = r->replay_safe = false;
     if (in.method == NULL)
         in.method = body != NULL || in.read_body != NULL ? "POST" : "GET";
-    in.method = sparp__request_raise(in.method);
-    if (!sparp__request_check(&in, framed, fault))
+    unsigned traits = sparp__request_know_method(&in.method);
+    if (!sparp__request_check(&in, traits, framed, fault))
         wrong = fault->detail;
-    else if ((wrong = sparp__url_parse_next(memo, sparp__str_of(in.url), &url)) != NULL)
+    else if ((wrong = sparp__url_parse_next(&memo->url, sparp__str_of(in.url), &url)) != NULL)
         sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
     if (wrong != NULL) {
         bool secret = in.url != NULL && strchr(in.url, '@') != NULL;
@@ -4418,23 +4493,22 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.num_run = o->num_headers;
     fields.compressed = o->compressed;
     r->image.size = 0;
-    sparp__request_set_origin(r, &url);
-    r->https = url.https;
+    const char *host = sparp__request_remember_host(memo, &url, room);
     sparp__proxy proxy;
-    bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, framed,
-                                      sparp__request_proxy(r, o, &proxy));
+    bool ok = sparp__request_add_head(env, &r->image, memo, &in, &url, &fields, traits, framed,
+                                      sparp__request_proxy(&url, host, o, &proxy));
     r->head_size = r->image.size;
     r->read_body = in.read_body;
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
     if (in.read_body == NULL)
         ok = ok && sparp__buf_append(env, &r->image, (const char *)body, (size_t)body_size);
-    if (!ok || !sparp__request_add_names(env, r, &in, &url)) {
+    if (!ok || !sparp__request_add_names(env, r, &in, &url, host)) {
         sparp__request_keep_names(env, r, "", "");
         return sparp__fault_memory(fault);
     }
-    r->is_head = (sparp__request_method_traits(in.method) & SPARP__METHOD_HEAD) != 0;
-    r->replay_safe = sparp__request_is_safe(&in, &fields);
+    r->is_head = (traits & SPARP__METHOD_HEAD) != 0;
+    r->replay_safe = sparp__request_is_safe(&in, traits, &fields);
     if (url.https && !SPARP__TLS)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
                                 "TLS");
@@ -4496,12 +4570,12 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     sparp_request in;
     sparp__buf *b = &r->image;
     sparp__proxy room;
+    char host[SPARP__HOST_MAX + 1];
     memset(&in, 0, sizeof in);
     in.method = turn->method;
     b->size = 0;
-    sparp__request_set_origin(r, url);
-    r->https = url->https;
-    const sparp__proxy *proxy = sparp__request_proxy(r, turn->options, &room);
+    sparp__request_fold_host(url->host, host);
+    const sparp__proxy *proxy = sparp__request_proxy(url, host, turn->options, &room);
     bool ok = sparp__request_add_start(env, b, &in, url, proxy)
         && sparp__request_add_proxy(env, b, proxy);
     if (!turn->same_origin)
@@ -4515,23 +4589,39 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     if (turn->keep_body)
         ok = ok && sparp__buf_append(env, b, from->image.data + from->head_size,
                                      from->wire_size - from->head_size);
-    ok = ok && sparp__request_add_names(env, r, &in, url);
+    ok = ok && sparp__request_add_names(env, r, &in, url, host);
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = from->replay_safe || !turn->keep_body;
     return ok;
 }
 
-/* Never NULL, also when there was no memory for them. */
+/* One of the names. Never NULL, also when there was no memory for them. */
+static const char *sparp__request_name(const sparp__request *r, uint32_t at) {
+    return r->wire_size + at < r->image.size ? r->image.data + r->wire_size + at : "";
+}
+
 static const char *sparp__request_url(const sparp__request *r) {
-    return r->url_at < r->image.size ? r->image.data + r->url_at : "";
+    return sparp__request_name(r, 0);
 }
 
 static const char *sparp__request_final_url(const sparp__request *r) {
-    return r->final_at < r->image.size ? r->image.data + r->final_at : "";
+    return sparp__request_name(r, r->final_at);
+}
+
+static const char *sparp__request_host(const sparp__request *r) {
+    return sparp__request_name(r, r->host_at);
 }
 
 static const char *sparp__request_method(const sparp__request *r) {
-    return r->method_at < r->image.size ? r->image.data + r->method_at : "";
+    return sparp__request_name(r, r->method_at);
+}
+
+/* Whether a url leads to the same scheme, host and port. */
+static bool sparp__request_same_origin(const sparp__request *r, const sparp__url *url) {
+    char host[SPARP__HOST_MAX + 1];
+    sparp__request_fold_host(url->host, host);
+    return url->port == r->port && url->https == r->https
+        && strcmp(host, sparp__request_host(r)) == 0;
 }
 
 /* ============================================================================================ */
@@ -4840,7 +4930,7 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 #endif
 
 /* ============================================================================================ */
-/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses resolve,       */
+/* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses wake, resolve, */
 /*              reactor.                                                                         */
 /* ============================================================================================ */
 
@@ -6663,7 +6753,8 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 /* >>dial       from a host to an open stream: look-up, race of addresses (Happy Eyeballs, RFC   */
 /*              8305), CONNECT through a proxy, TLS handshake. Lives only while it connects. It   */
 /*              reports what happened and leaves every decision to its caller.                   */
-/*              Uses base, env, buf, http, resolve, route, request, reactor, socket, tls, stream. */
+/*              Uses base, env, buf, url, http, resolve, route, request, reactor, socket, tls,   */
+/*              stream.                                                                          */
 /* ============================================================================================ */
 
 #define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
@@ -7329,6 +7420,15 @@ static sparp__dial_event sparp__dial_on_due(sparp__net *net, sparp__dial *d, int
     return d->state == SPARP__DIAL_CONNECTING ? sparp__dial_race(net, d, now) : SPARP__DIAL_BUSY;
 }
 
+/* Moves all that it measures its time from. */
+static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
+    d->opened_at += ns;
+    d->resolved_at += ns;
+    d->connected_at += ns;
+    d->active_at += ns;
+    d->due = sparp__time_after(d->due, ns);
+}
+
 static sparp_phase sparp__dial_phase(const sparp__dial *d) {
     switch (d->state) {
     case SPARP__DIAL_CLOSED:
@@ -7949,8 +8049,8 @@ static sparp__conn *sparp__pools_oldest(const sparp__pools *ps) {
 }
 
 /* ============================================================================================ */
-/* >>judge      what an answer or a failure means: verdicts, pauses, Retry-After. Pure.          */
-/*              Uses base, env, http.                                                            */
+/* >>judge      what an answer or a failure means: verdicts, pauses, redirects, Retry-After.     */
+/*              Pure. Uses base, env, url, http.                                                 */
 /* ============================================================================================ */
 
 typedef enum sparp__cause {             /* of a failed attempt; semantics of the retry limits */
@@ -8052,6 +8152,41 @@ static bool sparp__judge_redirects(int status) {
 static bool sparp__judge_becomes_get(int status, const char *method) {
     return status == 303 ? strcmp(method, "HEAD") != 0
         : (status == 301 || status == 302) && strcmp(method, "POST") == 0;
+}
+
+/* The one Location of the response; NULL: none, or *wrong says why it is none to follow. */
+static const char *sparp__judge_location(const sparp__http *h, const char **wrong) {
+    const char *location = NULL;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        if (strcmp(h->fields[i].name, "location") != 0)
+            continue;
+        if (location != NULL && strcmp(location, h->fields[i].value) != 0)
+            *wrong = "it has two different Location fields";
+        location = h->fields[i].value;
+    }
+    return location;
+}
+
+/* NULL: `target`, split into *url, may be followed. Else the reason why not. */
+static const char *sparp__judge_target(sparp__str target, bool from_https, sparp__url *url) {
+    static const char plain[] = "http://";
+    if (!sparp__str_starts(target, sparp__str_of(plain))
+        && !sparp__str_starts(target, sparp__str_of("https://")))
+        return "it leads to another scheme than http and https";
+    const char *wrong = sparp__url_parse(target, url);
+    if (wrong == NULL && url->userinfo.size > 0)
+        wrong = "it has credentials in it";
+    if (wrong == NULL && from_https && !url->https)
+        wrong = "it leads from https to http";
+    if (wrong == NULL && url->https && !SPARP__TLS)
+        wrong = "it leads to https, which needs a build of sparp with TLS";
+    return wrong;
+}
+
+/* Without what may be a password. */
+/* Without what may be a password. */
+static const char *sparp__judge_show(const char *location) {
+    return strchr(location, '@') != NULL ? "***" : location;
 }
 
 /* The k-th pause of its kind (0, 1, ...), in seconds: half of it sure, half of it by lot, so
@@ -8313,6 +8448,7 @@ typedef struct sparp__answer {          /* zeroed: empty; its buffers are reused
     sparp__str    unread;               /* of the last piece, while on_body has muted it */
     sparp_phase   phase;                /* where the attempt was when it ended */
     int64_t       phase_ns[SPARP_PHASE_COUNT], elapsed;
+    double        retry_at_s;           /* what the server asked for, if that is too long */
     sparp__fault  fault;                /* why it is not complete */
 } sparp__answer;
 
@@ -8378,7 +8514,6 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
-    double            retry_at_s;
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
     int64_t           waited[SPARP_WAIT_COUNT];
     sparp__flight     fly;
@@ -8425,6 +8560,7 @@ static sparp__answer *sparp__answers_get(sparp__env *env, sparp__answers *as, bo
     a->unread.size = 0;
     a->phase = SPARP_PHASE_DNS;
     a->elapsed = 0;
+    a->retry_at_s = 0;
     memset(a->phase_ns, 0, sizeof a->phase_ns);
     sparp__fault_clear(&a->fault);
     return a;
@@ -8530,6 +8666,22 @@ static void sparp__task_take_times(const sparp__task *t, sparp__answer *a, int64
     a->phase_ns[SPARP_PHASE_BODY] = now - first_at;
 }
 
+/* Moves all that an attempt measures its time from. */
+static void sparp__task_postpone(sparp__task *t, int64_t ns) {
+    sparp__conn *c = t->fly.conn;
+    int64_t *marks[] = {&c->started_at, &c->sent_at, &c->first_at, &t->fly.held_at};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (*marks[i] != 0)
+            *marks[i] += ns;
+    t->fly.started_at += ns;
+    c->active_at += ns;
+    c->free_at += ns;
+    c->speed_at += ns;
+    c->due = sparp__time_after(c->due, ns);
+    if (c->dial != NULL)
+        sparp__dial_postpone(c->dial, ns);
+}
+
 #define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
@@ -8549,7 +8701,8 @@ static sparp__str sparp__task_frame_chunk(sparp__upload *u, size_t size) {
 }
 
 static bool sparp__task_add_body(sparp__env *env, sparp__answer *a, sparp__str piece) {
-    return sparp__buf_reserve(env, &a->body, piece.size + 1) && sparp__buf_add(env, &a->body, piece);
+    return sparp__buf_reserve(env, &a->body, piece.size + 1)
+        && sparp__buf_add(env, &a->body, piece);
 }
 
 /* RFC 9110 §9.2.2: what is not idempotent is safe to send again only if nothing of it was sent. */
@@ -8584,6 +8737,7 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
+    r->retry_at_s = a->retry_at_s;
 }
 
 /* The user's view. It points into the task and its answer. */
@@ -8616,7 +8770,6 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->timeout_retries = t->retries[SPARP__CAUSE_TIMEOUT];
     r->transport_retries = t->retries[SPARP__CAUSE_TRANSPORT];
     r->replays = t->replays;
-    r->retry_at_s = t->retry_at_s;
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
@@ -8637,20 +8790,115 @@ static void sparp__task_parse(sparp__task *t, const sparp_options *o, int64_t no
 }
 
 /* ============================================================================================ */
-/* >>engine     one attempt after another: connect, send, head, body, hop, and the patience with */
-/*              each. Tasks come in by sparp__engine_start, and go out by the list `ended`. It   */
-/*              calls nobody above.                                                              */
+/* >>patience   how long each phase of an attempt may take, and when it is given up. Pure.       */
+/*              Uses base, dial, conn, task.                                                     */
+/* ============================================================================================ */
+
+typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
+    int64_t connect, idle, dns, tls, send, first_byte, speed;
+    double  speed_bytes;                /* so many at least in `speed` */
+} sparp__patience;
+
+static int64_t sparp__patience_time(double seconds) {
+    return seconds > 0 ? sparp__time_from_s(seconds) : SPARP__NEVER;
+}
+
+static void sparp__patience_set(sparp__patience *p, const sparp_options *o) {
+    p->connect = sparp__patience_time(o->connect_timeout_s);
+    p->idle = sparp__patience_time(o->idle_timeout_s);
+    p->dns = sparp__patience_time(o->dns_timeout_s);
+    p->tls = sparp__patience_time(o->tls_timeout_s);
+    p->send = sparp__patience_time(o->send_timeout_s);
+    p->first_byte = sparp__patience_time(o->first_byte_timeout_s);
+    p->speed = o->min_bytes_per_second > 0 ? sparp__patience_time(o->min_speed_s) : SPARP__NEVER;
+    p->speed_bytes = o->min_bytes_per_second * o->min_speed_s;
+}
+
+/* The nearer one of two ends of patience, and what it is called. */
+static void sparp__patience_nearer(int64_t from, int64_t patience, const char *name, int64_t *due,
+                                   const char **what) {
+    int64_t at = sparp__time_after(from, patience);
+    if (at >= *due)
+        return;
+    *due = at;
+    *what = name;
+}
+
+/* The same of a connection that is not open yet. */
+static void sparp__patience_nearer_dial(const sparp__patience *p, const sparp__dial *d,
+                                        int64_t *due, const char **what) {
+    bool resolving = d->state == SPARP__DIAL_RESOLVING;
+    sparp__patience_nearer(d->active_at, p->idle, "the connection was silent, after", due, what);
+    sparp__patience_nearer(d->opened_at, p->connect,
+                           resolving ? "no address after" : "no connection after", due, what);
+    if (resolving)
+        sparp__patience_nearer(d->opened_at, p->dns, "no address after", due, what);
+    else if (d->state == SPARP__DIAL_SHAKING || d->state == SPARP__DIAL_FOLLOWING)
+        sparp__patience_nearer(d->connected_at, p->tls, "no TLS connection after", due, what);
+}
+
+/* When an attempt has to do something, or is given up: then *what says why. */
+static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *t,
+                                   const sparp__conn *c, const char **what) {
+    int64_t due = t->deadline;
+    *what = "the request's deadline has passed, after";
+    if (t->fly.held_at != 0)
+        return due;
+    sparp__patience_nearer(t->fly.started_at, t->fly.timeout, "the attempt took more than", &due,
+                           what);
+    if (c->state == SPARP__CONN_DIALLING) {
+        sparp__patience_nearer_dial(p, c->dial, &due, what);
+        return due;
+    }
+    if (!c->muted && !c->unfed)
+        sparp__patience_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
+                               what);
+    if (c->state == SPARP__CONN_SENDING)
+        sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
+                               what);
+    else if (c->state == SPARP__CONN_READING && !c->answered)
+        sparp__patience_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
+    return due;
+}
+
+/* What it waits for besides; NEVER: nothing. */
+static int64_t sparp__patience_other_due(const sparp__conn *c) {
+    return c->dial != NULL ? c->dial->due : c->asks ? c->due : SPARP__NEVER;
+}
+
+/* When its connection has to be looked at again. */
+static int64_t sparp__patience_alarm(const sparp__patience *p, const sparp__task *t,
+                                     const sparp__conn *c) {
+    const char *what;
+    int64_t due = sparp__patience_due(p, t, c, &what);
+    if (t->fly.held_at == 0)
+        due = sparp__min(due, sparp__patience_other_due(c));
+    if (p->speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING)
+        due = sparp__min(due, sparp__time_after(c->speed_at, p->speed));
+    return due;
+}
+
+/* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
+   has not been the peer's turn to have any, for all that time. */
+static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, int64_t now) {
+    uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
+    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
+    c->speed_at = now;
+    c->speed_bytes = bytes;
+    return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= p->speed_bytes;
+}
+
+/* ============================================================================================ */
+/* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
+/*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, socket, tls, stream, dial, conn, pool, judge, task.     */
+/*              route, request, reactor, tls, stream, dial, conn, pool, judge, task, patience.   */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
-
-typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
-    int64_t connect, idle, dns, tls, send, first_byte, speed;
-} sparp__patience;
+#define SPARP__STALL_NS (20 * SPARP__NS_PER_MS)         /* a turn that takes no longer is none */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
@@ -8691,8 +8939,8 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
     int            shakes;              /* handshake steps in this turn */
-    bool           saw_all;             /* of this look: there was room for all events */
-    bool           saw_idle;            /* ... and nothing has happened since */
+    size_t         unseen;              /* looks that it takes to have seen every event; 0: have */
+    bool           saw_idle;            /* all that is idle was seen, and nothing has happened since */
     bool           woken, news;         /* by the pipe; by the user */
     sparp__spares  spares;
 } sparp__engine;
@@ -8787,73 +9035,6 @@ static sparp__dial *sparp__engine_new_dial(sparp__engine *e) {
         return (sparp__dial *)sparp__env_zalloc(&e->env, sizeof *d);
     e->spares.dials = d->next;
     return d;
-}
-
-/* --- patience --------------------------------------------------------------------------------- */
-
-/* The nearer one of two ends of patience, and what it is called. */
-/* The nearer one of two ends of patience, and what it is called. */
-static void sparp__engine_nearer(int64_t from, int64_t patience, const char *name, int64_t *due,
-                                const char **what) {
-    int64_t at = sparp__time_after(from, patience);
-    if (at >= *due)
-        return;
-    *due = at;
-    *what = name;
-}
-
-/* The same of a connection that is not open yet. */
-static void sparp__engine_nearer_dial(const sparp__patience *p, const sparp__dial *d, int64_t *due,
-                                      const char **what) {
-    bool resolving = d->state == SPARP__DIAL_RESOLVING;
-    sparp__engine_nearer(d->active_at, p->idle, "the connection was silent, after", due, what);
-    sparp__engine_nearer(d->opened_at, p->connect,
-                         resolving ? "no address after" : "no connection after", due, what);
-    if (resolving)
-        sparp__engine_nearer(d->opened_at, p->dns, "no address after", due, what);
-    else if (d->state == SPARP__DIAL_SHAKING || d->state == SPARP__DIAL_FOLLOWING)
-        sparp__engine_nearer(d->connected_at, p->tls, "no TLS connection after", due, what);
-}
-
-/* When an attempt has to do something, or is given up: then *what says why. */
-static int64_t sparp__engine_due(const sparp__engine *e, const sparp__task *t,
-                                 const sparp__conn *c, const char **what) {
-    const sparp__patience *p = &e->patience;
-    int64_t due = t->deadline;
-    *what = "the request's deadline has passed, after";
-    if (t->fly.held_at != 0)
-        return due;
-    sparp__engine_nearer(t->fly.started_at, t->fly.timeout, "the attempt took more than", &due,
-                         what);
-    if (c->state == SPARP__CONN_DIALLING) {
-        sparp__engine_nearer_dial(p, c->dial, &due, what);
-        return due;
-    }
-    if (!c->muted && !c->unfed)
-        sparp__engine_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
-                             what);
-    if (c->state == SPARP__CONN_SENDING)
-        sparp__engine_nearer(c->started_at, p->send, "the request was not sent after", &due, what);
-    else if (c->state == SPARP__CONN_READING && !c->answered)
-        sparp__engine_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
-    return due;
-}
-
-/* What it waits for besides; NEVER: nothing. */
-static int64_t sparp__engine_other_due(const sparp__conn *c) {
-    return c->dial != NULL ? c->dial->due : c->asks ? c->due : SPARP__NEVER;
-}
-
-/* When its connection has to be looked at again. */
-static int64_t sparp__engine_alarm(const sparp__engine *e, const sparp__task *t,
-                                   const sparp__conn *c) {
-    const char *what;
-    int64_t due = sparp__engine_due(e, t, c, &what);
-    if (t->fly.held_at == 0)
-        due = sparp__min(due, sparp__engine_other_due(c));
-    if (e->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING)
-        due = sparp__min(due, sparp__time_after(c->speed_at, e->patience.speed));
-    return due;
 }
 
 /* --- the end of an attempt -------------------------------------------------------------------- */
@@ -8999,51 +9180,18 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
 
 /* --- redirects -------------------------------------------------------------------------------- */
 
-/* The one Location of the response; NULL: none, or *wrong says why it is none to follow. */
-static const char *sparp__engine_location(const sparp__http *h, const char **wrong) {
-    const char *location = NULL;
-    for (size_t i = 0; i < h->num_fields; i++) {
-        if (strcmp(h->fields[i].name, "location") != 0)
-            continue;
-        if (location != NULL && strcmp(location, h->fields[i].value) != 0)
-            *wrong = "it has two different Location fields";
-        location = h->fields[i].value;
-    }
-    return location;
-}
-
-/* NULL: `target`, split into *url, may be followed. Else the reason why not. */
-static const char *sparp__engine_check_target(sparp__str target, bool from_https,
-                                              sparp__url *url) {
-    static const char plain[] = "http://";
-    if (!sparp__str_starts(target, sparp__str_of(plain))
-        && !sparp__str_starts(target, sparp__str_of("https://")))
-        return "it leads to another scheme than http and https";
-    const char *wrong = sparp__url_parse(target, url);
-    if (wrong == NULL && url->userinfo.size > 0)
-        wrong = "it has credentials in it";
-    if (wrong == NULL && from_https && !url->https)
-        wrong = "it leads from https to http";
-    if (wrong == NULL && url->https && !SPARP__TLS)
-        wrong = "it leads to https, which needs a build of sparp with TLS";
-    return wrong;
-}
-
 /* Makes spares.hop the next hop. False: out of memory. */
 static bool sparp__engine_build_hop(sparp__engine *e, const sparp__task *t,
                                     const sparp__url *url) {
     const sparp__request *from = sparp__task_wire(t);
     const char *method = sparp__request_method(from);
-    sparp__request there;
     sparp__turn turn;
     bool becomes_get = sparp__judge_becomes_get(t->status, method);
-    sparp__request_set_origin(&there, url);
     turn.method = becomes_get ? "GET" : method;
     turn.options = e->options;
     turn.keep_body = !becomes_get;
     turn.keep_expect = t->status != 417;
-    turn.same_origin = there.port == from->port && url->https == from->https
-        && strcmp(there.host, from->host) == 0;
+    turn.same_origin = sparp__request_same_origin(from, url);
     return sparp__request_build_hop(&e->env, &e->spares.hop, from, url, &turn);
 }
 
@@ -9065,34 +9213,28 @@ static bool sparp__engine_resolve(sparp__engine *e, const sparp__task *t, const 
     return ok;
 }
 
-/* Without what may be a password. */
-/* Without what may be a password. */
-static const char *sparp__engine_show(const char *location) {
-    return strchr(location, '@') != NULL ? "***" : location;
-}
-
 /* The response at hand is a redirect, and complete: what follows from it? On false the attempt
    ends with the fault that is set. */
 static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
     sparp__url url;
     const char *wrong = NULL;
     bool again = t->status == 417;      /* the same, without asking first */
-    const char *location = sparp__engine_location(&t->fly.answer->http, &wrong);
+    const char *location = sparp__judge_location(&t->fly.answer->http, &wrong);
     if (again)
         location = "";
     if (wrong == NULL && !again && t->redirects >= e->options->max_redirects)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
                                 "more than %d redirects, the next one to %.80s",
-                                e->options->max_redirects, sparp__engine_show(location));
+                                e->options->max_redirects, sparp__judge_show(location));
     if (wrong == NULL && !sparp__engine_resolve(e, t, location))
         return sparp__task_blame_memory(t);
     if (wrong == NULL)
-        wrong = sparp__engine_check_target(sparp__str_make(e->spares.target.data,
+        wrong = sparp__judge_target(sparp__str_make(e->spares.target.data,
                                                            e->spares.target.size),
                                            sparp__task_wire(t)->https, &url);
     if (wrong != NULL)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
-                                "redirect to %.60s refused: %s", sparp__engine_show(location),
+                                "redirect to %.60s refused: %s", sparp__judge_show(location),
                                 wrong);
     if (t->hop == NULL)
         t->hop = (sparp__request *)sparp__env_zalloc(&e->env, sizeof *t->hop);
@@ -9593,7 +9735,7 @@ static void sparp__engine_follow(sparp__engine *e, sparp__task *t, sparp__conn_e
         sparp__conn *c = t->fly.conn;
         switch (event) {
         case SPARP__CONN_BUSY:
-            sparp__heap_set(&e->timers, &c->timer, sparp__engine_alarm(e, t, c));
+            sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
             return;
         case SPARP__CONN_CONNECTED:
             event = sparp__engine_write(e, t);
@@ -9687,12 +9829,13 @@ static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
 /* Where its connections are. NULL: out of memory. */
 static sparp__pool *sparp__engine_find_pool(sparp__engine *e, const sparp__request *r) {
     const sparp_options *o = e->options;
+    const char *host = sparp__request_host(r);
     sparp__proxy proxy;
     bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
-        && sparp__route_proxy(o, r->host, r->port, r->https, &proxy);
+        && sparp__route_proxy(o, host, r->port, r->https, &proxy);
     sparp__pool *pool = proxied && !r->https    /* one set of connections for all origins */
         ? sparp__pools_get(&e->env, &e->pools, proxy.host, proxy.port, false)
-        : sparp__pools_get(&e->env, &e->pools, r->host, r->port, r->https);
+        : sparp__pools_get(&e->env, &e->pools, host, r->port, r->https);
     if (pool == NULL || sparp__engine_find_way(e, &pool->peer, proxied ? &proxy : NULL))
         return pool;
     sparp__pools_put(&e->env, &e->pools, pool);
@@ -9758,27 +9901,16 @@ static bool sparp__engine_release(sparp__engine *e) {
     return true;
 }
 
-/* The time in which min_bytes_per_second is counted is over. True: there were enough bytes, or it
-   has not been the peer's turn to have any, for all that time. */
-static bool sparp__engine_is_fast(sparp__engine *e, sparp__conn *c) {
-    uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
-    double wanted = e->options->min_bytes_per_second * e->options->min_speed_s;
-    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
-    c->speed_at = e->now;
-    c->speed_bytes = bytes;
-    return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= wanted;
-}
-
 /* Its alarm goes off. True: for nothing. */
 static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
     t->fly.started_at += sparp__dial_queued(c->dial, e->now);
     double s = (double)(e->now - t->fly.started_at) / (double)SPARP__NS_PER_S;
     const char *what;
-    bool due = sparp__engine_due(e, t, c, &what) <= e->now;
+    bool due = sparp__patience_due(&e->patience, t, c, &what) <= e->now;
     bool counted = e->patience.speed != SPARP__NEVER && c->state >= SPARP__CONN_SENDING
         && sparp__time_after(c->speed_at, e->patience.speed) <= e->now;
-    if (!due && (!counted || sparp__engine_is_fast(e, c)))
+    if (!due && (!counted || sparp__patience_is_fast(&e->patience, c, e->now)))
         return true;
     if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
         sparp__engine_on_response(e, t, false);
@@ -9792,10 +9924,11 @@ static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
     return sparp__engine_end_faulty(e, t, false);
 }
 
-/* It is neither the dial nor the attempt that has to be given up: it waits for something else. */
+/* Nothing has to be given up: what it waited for besides has come. */
 static sparp__conn_event sparp__engine_on_other_due(sparp__engine *e, sparp__conn *c) {
-    return c->dial != NULL ? sparp__engine_on_dial(e, c, sparp__dial_on_due(&e->net, c->dial, e->now))
-        : sparp__conn_go_ahead(&e->net, c, e->now);
+    if (c->dial == NULL)
+        return sparp__conn_go_ahead(&e->net, c, e->now);
+    return sparp__engine_on_dial(e, c, sparp__dial_on_due(&e->net, c->dial, e->now));
 }
 
 static void sparp__engine_on_timer(sparp__engine *e, sparp__conn *c) {
@@ -9805,10 +9938,10 @@ static void sparp__engine_on_timer(sparp__engine *e, sparp__conn *c) {
         return;
     }
     sparp__session *session = &c->peer->session;
-    if (sparp__engine_other_due(c) <= e->now)
+    if (sparp__patience_other_due(c) <= e->now)
         sparp__engine_go_on(e, t, sparp__engine_on_other_due(e, c));
     else if (sparp__engine_on_alarm(e, t))
-        sparp__heap_set(&e->timers, &c->timer, sparp__engine_alarm(e, t, c));
+        sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
     sparp__engine_release_followers(e, session);
 }
 
@@ -9926,32 +10059,60 @@ static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *eve
         sparp__engine_drop_idle(e, c);
 }
 
-/* Begins a turn: waits, and closes what went bad while idle. False, with errno: it cannot work.
-   All events that there can be, so that what is not among them is known to be good; but where
-   those would be too many, only as many as are still in the cache when the next requests go out. */
-static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
-    int max = e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
-                                                   : SPARP__REACTOR_EVENTS / 4;
+/* How many events are taken at once: all that there can be, so that what is not among them is known
+   to be good; but where those would be too many, only as many as are still in the cache when the
+   next requests go out. */
+static size_t sparp__engine_max_events(const sparp__engine *e) {
+    return e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
+                                                : SPARP__REACTOR_EVENTS / 4;
+}
+
+/* Takes events, and closes what went bad while idle. True: all that had happened was seen. */
+static bool sparp__engine_take_events(sparp__engine *e, int wait_ms) {
+    size_t max = sparp__engine_max_events(e);
     errno = 0;
-    int n = sparp__reactor_wait(&e->net.reactor, wait_ms, e->events, (size_t)max);
+    e->num_events = sparp__reactor_wait(&e->net.reactor, wait_ms, e->events, max);
+    e->next_event = 0;
+    for (int i = 0; i < e->num_events; i++)
+        if (e->events[i].tag != SPARP__WAKE_TAG)
+            sparp__engine_drop_if_idle(e, &e->events[i]);
+    return e->num_events > 0 ? (size_t)e->num_events < max : errno == 0;     /* EINTR saw none */
+}
+
+/* Time in which we did not look, because a callback or whoever takes the results blocked, is not
+   the server's: what is in flight gets it back. */
+static void sparp__engine_forgive(sparp__engine *e, int64_t now) {
+    int64_t stall = now - e->now;
+    e->now = sparp__max(e->now, now);
+    if (stall < SPARP__STALL_NS)
+        return;
+    for (size_t i = 0; i < e->num_conns; i++) {
+        sparp__conn *c = e->conns[i];
+        sparp__task *t = (sparp__task *)c->user;
+        if (t == NULL)
+            continue;
+        sparp__task_postpone(t, stall);
+        sparp__heap_set(&e->timers, &c->timer, sparp__patience_alarm(&e->patience, t, c));
+    }
+}
+
+/* Begins a turn: waits. False, with errno: it cannot work. */
+static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
+    e->saw_idle = sparp__engine_take_events(e, wait_ms);
     int error = errno;
-    e->saw_all = e->saw_idle = n < max && (n > 0 || (n == 0 && error == 0));   /* EINTR saw none */
+    e->unseen = 1 + e->num_conns / sparp__engine_max_events(e);
     e->now = sparp__env_now();
     e->turn++;
-    e->num_events = n > 0 ? n : 0;
-    e->next_event = e->shakes = 0;
+    e->shakes = 0;
     e->woken = e->news = false;
-    for (int i = 0; i < n; i++) {
-        if (e->events[i].tag != SPARP__WAKE_TAG) {
-            sparp__engine_drop_if_idle(e, &e->events[i]);
-            continue;
+    for (int i = 0; i < e->num_events && !e->woken; i++)
+        if (e->events[i].tag == SPARP__WAKE_TAG) {
+            e->woken = true;
+            e->news = sparp__wake_drain(&e->wake);
         }
-        e->woken = true;
-        e->news = sparp__wake_drain(&e->wake);
-    }
     e->num_news = e->news ? e->suspended.count : 0;
     errno = error;
-    return n >= 0;
+    return e->num_events >= 0;
 }
 
 /* Does the next thing of this turn: `ended` may have become longer then. False: it is over. */
@@ -9973,28 +10134,20 @@ static bool sparp__engine_step(sparp__engine *e) {
         return true;
     }
     sparp__resolver_tend(&e->net.resolver, e->now);
-    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
-    if (timer == NULL)
+    if (sparp__heap_due(&e->timers, e->now) == NULL)
         return false;
+    /* Nobody is given up before his answer, if it has arrived by now, was read: the look of this
+       turn may have been too small, was interrupted, or lies long back (a stopped process). */
+    if (e->unseen > 0) {
+        e->unseen = sparp__engine_take_events(e, 0) ? 0 : e->unseen - 1;
+        return true;
+    }
+    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
     sparp__engine_on_timer(e, SPARP__OWNER(sparp__conn, timer, timer));
     return true;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
-
-static int64_t sparp__engine_time(double seconds) {
-    return seconds > 0 ? sparp__time_from_s(seconds) : SPARP__NEVER;
-}
-
-static void sparp__engine_set_patience(sparp__patience *p, const sparp_options *o) {
-    p->connect = sparp__engine_time(o->connect_timeout_s);
-    p->idle = sparp__engine_time(o->idle_timeout_s);
-    p->dns = sparp__engine_time(o->dns_timeout_s);
-    p->tls = sparp__engine_time(o->tls_timeout_s);
-    p->send = sparp__engine_time(o->send_timeout_s);
-    p->first_byte = sparp__engine_time(o->first_byte_timeout_s);
-    p->speed = o->min_bytes_per_second > 0 ? sparp__engine_time(o->min_speed_s) : SPARP__NEVER;
-}
 
 static bool sparp__engine_open_reactor(sparp__engine *e, sparp__fault *fault) {
     return (sparp__reactor_open(&e->env, &e->net.reactor)
@@ -10017,7 +10170,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
     sparp__list_init(&e->held);
     sparp__list_init(&e->suspended);
     sparp__list_init(&e->ended);
-    sparp__engine_set_patience(&e->patience, options);
+    sparp__patience_set(&e->patience, options);
     e->net.env = &e->env;
     e->net.options = options;
 #if SPARP__TLS
@@ -10097,7 +10250,7 @@ static void sparp__engine_close(sparp__engine *e) {
 
 /* ============================================================================================ */
 /* >>record     a result that nobody has seen yet: only what it is, in one block.                */
-/*              Uses base, env, heap, task.                                                      */
+/*              Uses base, env, heap.                                                            */
 /* ============================================================================================ */
 
 #define SPARP__RECORD_ROUND 256         /* sizes go by so many bytes: a block fits the next one */
@@ -10207,7 +10360,7 @@ static void sparp__record_forget(sparp_result *r) {
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
-/*              Uses base, env, wake, pace, task, engine.                                        */
+/*              Uses base, wake, bucket, task, engine.                                           */
 /* ============================================================================================ */
 
 typedef struct sparp__worker {          /* an engine on a thread of its own */
@@ -10396,7 +10549,7 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, origin, task.                                                      */
+/*              bucket, gate, request, origin, task.                                             */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -10414,7 +10567,8 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
                                         const sparp__request *r, const sparp_options *o) {
     if (!sparp__heap_reserve(env, timers, os->count + 1))
         return NULL;
-    sparp__origin *origin = sparp__origins_get(env, os, r->host, r->port, r->https);
+    sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
+                                               r->https);
     if (origin == NULL)
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
@@ -10437,14 +10591,15 @@ static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now
 /* ============================================================================================ */
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
-/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, url, origin, http,   */
-/*              request, judge, task, record, crew, limits.                                      */
+/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
+/*              judge, task, record, crew, limits.                                               */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
 /* ============================================================================================ */
 
 #define SPARP__MAX_AT_ONCE 100000
+#define SPARP__STARTS_A_TURN 256        /* between two looks at what they bring */
 #define SPARP__MAX_SLEEPING 10000       /* requests that pause before nothing new is pulled */
 #define SPARP__WINDOW 4                 /* times max_at_once: results not yet taken or in order */
 #define SPARP__PASSES_MAX 20            /* 429s of one request that the closed gate explains */
@@ -10470,7 +10625,7 @@ typedef struct sparp__rate {            /* how many per second, and what that co
 
 typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
-    sparp__url_memo url_memo;
+    sparp__request_memo memo;           /* of the one before */
 } sparp__input;
 
 typedef struct sparp__output {          /* where results go: see sparp__sched_deliver */
@@ -10885,7 +11040,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     double pause = sparp__judge_backoff(s->env, o->backoff_s * sparp__judge_kinds[cause].backoff,
                                         o->backoff_max_s, t->retries[cause]);
     if (asked > 0 && asked > o->retry_after_max_s) {
-        t->retry_at_s = asked;
+        t->fly.answer->retry_at_s = asked;
         return -1;
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
@@ -11219,7 +11374,7 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->deadline = SPARP__NEVER;
     t->pulled_at = t->wait.since = s->now;
     t->wait.rate_mark = sparp__sched_rate_blocked(s);
-    if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.url_memo,
+    if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
                               &s->refusal)) {
         t->fault = &s->refusal;
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
@@ -11487,12 +11642,15 @@ static void sparp__sched_admit(sparp__sched *s) {
     if (s->rate.blocked_at != 0)
         s->rate.blocked += s->now - s->rate.blocked_at;
     s->rate.blocked_at = 0;
-    do {
+    for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
         while (sparp__sched_may_pull(s) && sparp__sched_pull(s))
             sparp__sched_check_stop(s);
         sparp__sched_check_stop(s);
-    } while (sparp__sched_admit_next(s));
+        if (!sparp__sched_admit_next(s))
+            break;
+    }
+    sparp__sched_catch_up(s);
     sparp__sched_check_stop(s);
 }
 
@@ -11698,11 +11856,12 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__heap_free(s->env, &s->output.in_order);
     sparp__heap_free(s->env, &s->gates);
     sparp__buf_free(s->env, &s->cancels);
+    sparp__buf_free(s->env, &s->input.memo.lines);
 }
 
 /* ============================================================================================ */
 /* >>run        one run: its scheduler, its engines, its memory; and one turn of them all.       */
-/*              Uses env, heap, reactor, engine, crew, sched.                                    */
+/*              Uses env, pace, reactor, engine, crew, sched.                                    */
 /* ============================================================================================ */
 
 struct sparp {
@@ -11755,6 +11914,7 @@ static void sparp__run_turn(sparp *run, int wait_ms) {
         sparp__sched_catch_up(s);
     sparp__sched_run_timers(s);
     sparp__sched_end_turn(s);
+    sparp__engine_forgive(e, sparp__env_now());
 }
 
 /* The run's options are set. False: *fault says why, and what was built so far is for
@@ -11783,7 +11943,7 @@ static void sparp__run_close(sparp *run) {
 /* ============================================================================================ */
 /* >>workers    engines on threads of their own: tasks come in by `to_do`, and what became of an */
 /*              attempt goes back by the crew's `ended`. With one worker there is none of this.  */
-/*              Uses base, env, wake, pace, task, engine, crew, sched, run.                      */
+/*              Uses base, env, wake, task, engine, crew, sched.                                 */
 /* ============================================================================================ */
 
 #define SPARP__WORKERS_MAX 256
@@ -11851,7 +12011,8 @@ static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp__engine *e = &w->engine;
     for (;;) {
-        sparp__engine_look(e, sparp__engine_wait_ms(sparp__engine_next_due(e), sparp__env_now()));
+        sparp__engine_forgive(e, sparp__env_now());
+        sparp__engine_look(e, sparp__engine_wait_ms(sparp__engine_next_due(e), e->now));
         if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
             return NULL;
         while (sparp__engine_release(e))
@@ -12176,7 +12337,9 @@ bool sparp_step(sparp *run, int wait_ms) {
     if (s->over)
         return sparp__sched_has_ready(s);
     if (wait_ms != 0) {
-        int ours = sparp__run_wait_ms(run, sparp__env_now());
+        int64_t now = sparp__env_now();
+        int ours = sparp__run_wait_ms(run, now);
+        sparp__engine_forgive(&run->engine, now);       /* else it was waited for elsewhere */
         wait_ms = wait_ms < 0 || (ours >= 0 && ours < wait_ms) ? ours : wait_ms;
     }
     if (run->engine.turn == 0) {
@@ -12433,8 +12596,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
     size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
     if (terminal && strlen(line) > width - 1)
         line[width - 1] = '\0';
-    fprintf(stderr, terminal && !run->sched.over ? "\r%s\033[K" : terminal ? "\r%s\033[K\n" : "%s\n",
-            line);
+    const char *end = terminal && !run->sched.over ? "" : "\n";
+    fprintf(stderr, terminal ? "\r%s\033[K%s" : "%s%s", line, end);
 }
 
 #endif
@@ -12501,6 +12664,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUCKET_SLACK
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
+#undef SPARP__STALL_NS
+#undef SPARP__STARTS_A_TURN
 #undef SPARP__TLS_PINS_MAX
 #undef SPARP__TLS_KEY_MAX
 #undef SPARP__TLS_VERDICT_S

@@ -2330,7 +2330,8 @@ static void many_result(sparp *run, const sparp_result *result, void *user_data)
     many.successes += result->outcome == SPARP_OUTCOME_SUCCESS;
     many.peak_origins = run->sched.origins.count > many.peak_origins ? run->sched.origins.count
                                                                    : many.peak_origins;
-    many.peak_gates = run->sched.gates.count > many.peak_gates ? run->sched.gates.count : many.peak_gates;
+    size_t gates = run->sched.gates.count;
+    many.peak_gates = gates > many.peak_gates ? gates : many.peak_gates;
 }
 
 static void run_many(void) {

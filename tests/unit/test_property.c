@@ -193,7 +193,8 @@ static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
 
 static double any_permit(const char *url, void *user_data) {
     (void)user_data;
-    const sparp__list *queue = current->sched.again.count > 0 ? &current->sched.again : &current->sched.fresh;
+    const sparp__sched *s = &current->sched;
+    const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     const sparp__task *t = task_of(queue->ring.next);
     CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
           net.label);

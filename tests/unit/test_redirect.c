@@ -402,10 +402,10 @@ static void test_https_never_leads_to_http(void **state) {
     (void)state;
     sparp__url url;
     sparp__str plain = sparp__str_of(A "/x"), secure = sparp__str_of("https://10.0.0.1/x");
-    assert_non_null(sparp__engine_check_target(plain, true, &url));
-    assert_null(sparp__engine_check_target(plain, false, &url));
-    assert_null(sparp__engine_check_target(secure, false, &url));
-    assert_null(sparp__engine_check_target(secure, true, &url));
+    assert_non_null(sparp__judge_target(plain, true, &url));
+    assert_null(sparp__judge_target(plain, false, &url));
+    assert_null(sparp__judge_target(secure, false, &url));
+    assert_null(sparp__judge_target(secure, true, &url));
     static sparp__task t;
     sparp__request hop;
     memset(&hop, 0, sizeof hop);
