@@ -3503,7 +3503,7 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
 /* Since when a thread is at it; `now` while it waits in the queue for one. */
 static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
     if (!lookup->pending)
-        return lookup->started_at;
+        return sparp__min(lookup->started_at, now);     /* the thread's clock was later */
     sparp__dns_lock(lookup->resolver->shared);
     int64_t at = lookup->job->started_at;
     sparp__dns_unlock(lookup->resolver->shared);
@@ -7273,6 +7273,7 @@ static sparp__dial_event sparp__dial_race(sparp__net *net, sparp__dial *d, int64
 }
 
 static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d, int64_t now) {
+    d->resolved_at = d->active_at = now;
     if (d->lookup != NULL) {
         d->addresses = d->lookup->addresses;
         d->num_addresses = d->lookup->count;
@@ -7282,7 +7283,6 @@ static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d
             return SPARP__DIAL_FAILED;
         }
     }
-    d->resolved_at = d->active_at = now;
     d->state = SPARP__DIAL_CONNECTING;
     return sparp__dial_race(net, d, now);
 }
@@ -11707,10 +11707,12 @@ static void sparp__sched_on_sleeper(sparp__sched *s, sparp__task *t) {
 
 /* An origin lets the next one through; or it is forgotten, because nobody wants it any more. */
 static void sparp__sched_on_gate(sparp__sched *s, sparp__limits *l) {
-    int64_t memory = sparp__gate_memory(&l->gate);
-    if (l->users > 0)
+    if (l->users > 0) {
         sparp__sched_look_at_limits(s, l);
-    else if (memory > s->now)
+        return;
+    }
+    int64_t memory = sparp__gate_memory(&l->gate);      /* only now it is no worker's any more */
+    if (memory > s->now)
         sparp__heap_set(&s->gates, &l->timer, memory);
     else
         sparp__origins_remove(s->env, &s->origins, &l->origin);
