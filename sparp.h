@@ -16,6 +16,8 @@
        SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
        SPARP_NO_STDIO      no sparp_progress_bar()
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
+       SPARP_RANDOM(p, n)  your source of n random bytes for TLS, written to p; true: it could.
+                           Default: getrandom(), or /dev/urandom where that is missing
        SPARP_API           what stands before each declaration (default: extern); for a shared
                            library that hides the rest:
                            extern __attribute__((visibility("default")))
@@ -861,11 +863,17 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 or -D_POSIX_C_SOURCE=200809L."
 #else
 
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) \
+    || defined(__DragonFly__)
+#define SPARP__BSD 1
+#else
+#define SPARP__BSD 0
+#endif
+
 #if defined(SPARP_FORCE_POLL)
 #define SPARP__EPOLL 0
 #define SPARP__KQUEUE 0
-#elif defined(SPARP_USE_KQUEUE) || defined(__APPLE__) || defined(__FreeBSD__) \
-    || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#elif defined(SPARP_USE_KQUEUE) || SPARP__BSD
 #define SPARP__EPOLL 0
 #define SPARP__KQUEUE 1
 #include <sys/event.h>
@@ -878,8 +886,7 @@ or -D_POSIX_C_SOURCE=200809L."
 #define SPARP__KQUEUE 0
 #endif
 
-#if !defined(__ANDROID__) && (defined(__linux__) || defined(__APPLE__) || defined(__FreeBSD__) \
-    || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__))
+#if SPARP__BSD || (defined(__linux__) && !defined(__ANDROID__))
 #define SPARP__IFADDRS 1
 #include <ifaddrs.h>
 #else
@@ -899,9 +906,15 @@ SPARP_NO_TLS."
 #include <bearssl.h>
 #include <dirent.h>
 #include <sys/stat.h>
-#if defined(__linux__)
+#if defined(__linux__) && defined(__has_include) && !defined(SPARP_RANDOM)
+#if __has_include(<sys/random.h>)
+#define SPARP__GETRANDOM 1              /* glibc before 2.25 and old Androids have none */
 #include <sys/random.h>
 #endif
+#endif
+#endif
+#ifndef SPARP__GETRANDOM
+#define SPARP__GETRANDOM 0
 #endif
 
 #ifdef SPARP_ZLIB
@@ -998,6 +1011,9 @@ SPARP_NO_TLS."
 #endif
 #ifndef SPARP__SYS_GETRANDOM
 #define SPARP__SYS_GETRANDOM getrandom
+#endif
+#ifndef SPARP__URANDOM
+#define SPARP__URANDOM "/dev/urandom"
 #endif
 #ifndef SPARP__SYS_CLOCK
 #define SPARP__SYS_CLOCK clock_gettime
@@ -1300,8 +1316,8 @@ const char *sparp_wait_name(sparp_wait wait) {
 }
 
 /* ============================================================================================ */
-/* >>env        what every section may need: allocator, logger, clock, dice; and the fault, which */
-/*              says how something failed. Uses base.                                            */
+/* >>env        what every section may need: allocator, logger, clock, dice, entropy; and the     */
+/*              fault, which says how something failed. Uses base.                               */
 /* ============================================================================================ */
 
 typedef struct sparp__env {
@@ -1358,6 +1374,54 @@ static uint64_t sparp__env_random(sparp__env *env) {
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
     return z ^ (z >> 31);
 }
+
+#if SPARP__TLS
+
+#if !defined(SPARP_RANDOM) && !SPARP__BSD
+
+/* For kernels before 3.17, sandboxes that forbid getrandom(), and systems that have none. */
+static bool sparp__env_urandom(char *out, size_t size) {
+    int fd = open(SPARP__URANDOM, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : 1;
+    while (size > 0 && n > 0) {
+        n = read(fd, out, size);
+        if (n > 0) {
+            out += n;
+            size -= (size_t)n;
+        } else if (n < 0 && errno == EINTR) {
+            n = 1;
+        }
+    }
+    int keep = n == 0 ? EIO : errno;
+    if (fd >= 0)
+        close(fd);
+    errno = keep;
+    return size == 0;
+}
+
+#endif
+
+/* Up to 256 bytes nobody can guess. False: the system has none, errno says why. */
+static bool sparp__env_entropy(void *out, size_t size) {
+#if defined(SPARP_RANDOM)
+    return SPARP_RANDOM(out, size);
+#elif SPARP__BSD
+    arc4random_buf(out, size);
+    return true;
+#else
+#if SPARP__GETRANDOM
+    ssize_t n;
+    do
+        n = SPARP__SYS_GETRANDOM(out, size, 0);
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)size)
+        return true;
+#endif
+    return sparp__env_urandom((char *)out, size);
+#endif
+}
+
+#endif
 
 SPARP__PRINTF(3, 4)
 static void sparp__env_log(const sparp__env *env, sparp_log_level level, const char *format, ...) {
@@ -3454,7 +3518,7 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
 /* Since when a thread is at it; `now` while it waits in the queue for one. */
 static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
     if (!lookup->pending)
-        return lookup->started_at;
+        return sparp__min(lookup->started_at, now);     /* the thread's clock was later */
     sparp__dns_lock(lookup->resolver->shared);
     int64_t at = lookup->job->started_at;
     sparp__dns_unlock(lookup->resolver->shared);
@@ -4701,20 +4765,16 @@ static int sparp__reactor_poll_fd(const sparp__reactor *r) {
     return r->fd;
 }
 
-/* One filter on or off. Room in the event list makes errors come back as events, so that one
-   does not hide what stands behind it; to remove what is not there is fine. */
+/* One filter on or off; to remove what is not there is fine. Without room in the event list an
+   error is returned as such, also where EV_RECEIPT is not known (NetBSD before 10). */
 static bool sparp__reactor_filter(sparp__reactor *r, int fd, uint32_t tag, bool write, bool on) {
-    struct kevent change, answer;
+    struct kevent change;
     struct timespec zero;
     memset(&zero, 0, sizeof zero);
-    EV_SET(&change, (uintptr_t)fd, write ? EVFILT_WRITE : EVFILT_READ,
-           (on ? EV_ADD : EV_DELETE) | EV_RECEIPT, 0, 0, (void *)(uintptr_t)tag);
-    int n = SPARP__SYS_KEVENT(r->fd, &change, 1, &answer, 1, &zero);
-    if (n > 0 && (answer.flags & EV_ERROR) != 0 && answer.data != 0) {
-        errno = (int)answer.data;
-        n = -1;
-    }
-    return n >= 0 || (!on && errno == ENOENT);
+    memset(&change, 0, sizeof change);
+    EV_SET(&change, (uintptr_t)fd, write ? EVFILT_WRITE : EVFILT_READ, on ? EV_ADD : EV_DELETE, 0,
+           0, (void *)(uintptr_t)tag);
+    return SPARP__SYS_KEVENT(r->fd, &change, 1, NULL, 0, &zero) == 0 || (!on && errno == ENOENT);
 }
 
 static bool sparp__reactor_change(sparp__reactor *r, int fd, uint32_t tag, unsigned want) {
@@ -5802,22 +5862,6 @@ static void sparp__wipe(void *memory, size_t size) {
         *p++ = 0;
 }
 
-/* 32 bytes nobody can guess. False: the system has none. */
-static bool sparp__tls_random(unsigned char *out, size_t size) {
-#if defined(__linux__)
-    for (;;) {
-        ssize_t n = SPARP__SYS_GETRANDOM(out, size, 0);
-        if (n == (ssize_t)size)
-            return true;
-        if (n >= 0 || errno != EINTR)
-            return false;
-    }
-#else
-    arc4random_buf(out, size);
-    return true;
-#endif
-}
-
 static bool sparp__file_read(sparp__env *env, const char *path, sparp__buf *out) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : 1;
@@ -6302,8 +6346,8 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
     }
     tls->verifier->vtable = &sparp__verifier_vtable;
     tls->verifier->tls = tls;
-    if (!sparp__tls_random(seed, sizeof seed)) {
-        sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "getrandom: %s", strerror(errno));
+    if (!sparp__env_entropy(seed, sizeof seed)) {
+        sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "no random numbers: %s", strerror(errno));
         sparp__tls_free(tls);
         return NULL;
     }
@@ -7290,6 +7334,7 @@ static sparp__dial_event sparp__dial_race(sparp__net *net, sparp__dial *d, int64
 }
 
 static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d, int64_t now) {
+    d->resolved_at = d->active_at = now;
     if (d->lookup != NULL) {
         d->addresses = d->lookup->addresses;
         d->num_addresses = d->lookup->count;
@@ -7299,7 +7344,6 @@ static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d
             return SPARP__DIAL_FAILED;
         }
     }
-    d->resolved_at = d->active_at = now;
     d->state = SPARP__DIAL_CONNECTING;
     d->first = d->peer->first = d->peer->first % d->num_addresses;
     return sparp__dial_race(net, d, now);
@@ -12714,6 +12758,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
 #undef SPARP__IFADDRS
+#undef SPARP__BSD
 #undef SPARP__NOSIGNAL
 #undef SPARP__SYS_SOCKET
 #undef SPARP__SYS_CONNECT
@@ -12775,6 +12820,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__CHAIN_MAX_BYTES
 #undef SPARP__CHAIN_MAX_CERTS
 #undef SPARP__SYS_GETRANDOM
+#undef SPARP__URANDOM
+#undef SPARP__GETRANDOM
 #undef SPARP__TLS
 #undef SPARP__NEVER
 #undef SPARP__NS_PER_S
