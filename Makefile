@@ -9,7 +9,7 @@
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
@@ -88,15 +88,10 @@ shared:
 	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
 	    LDLIBS="$(LDLIBS)" sh tools/shared.sh
 
-static: build/static/sparp
-static-aarch64: build/static/sparp-aarch64
-static-armhf: build/static/sparp-armhf
-
-build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
+static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
-    tools/static.sh
+static-aarch64 static-armhf static-i386 static-mips static-riscv64:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
@@ -137,5 +132,5 @@ recipes: dist
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 static-armhf \
-    install uninstall dist recipes clean always
+.PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 \
+    static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always
