@@ -144,7 +144,6 @@ build_musl() {
                 --prefix="$work/$arch/musl.new/usr" --syslibdir="$work/$arch/musl.new/lib" \
                 --enable-wrapper=gcc CFLAGS=-Os && "$MAKE" -s -j "$jobs" && "$MAKE" -s install
     ) >"$work/$arch/log" 2>&1 || failed 'the build of musl'
-    sed -i.old "s|$work/$arch/musl.new|$work/$arch/musl|g" "$work/$arch/musl.new/usr/lib/musl-gcc.specs"
     mv "$work/$arch/musl.new" "$work/$arch/musl"
 }
 
@@ -173,7 +172,8 @@ cross_compiler() {
     command -v "$triple-gnu$abi-gcc" >/dev/null || missing "no $triple-gnu$abi-gcc"
     if [ -z "$debian" ]; then
         [ -e "$work/$arch/musl" ] || build_musl
-        cp "$work/$arch/musl/usr/lib/musl-gcc.specs" "$work/$arch/musl.specs"
+        sed "s|musl\.new/|musl/|g" "$work/$arch/musl/usr/lib/musl-gcc.specs" \
+            >"$work/$arch/musl.specs"
     else
         [ -e "$work/$arch/musl" ] || fetch_musl
         sed "s|/usr/|$work/$arch/musl/usr/|g" "$work/$arch"/musl/usr/lib/*/musl-gcc.specs \
@@ -249,8 +249,8 @@ libc=${libc:-unknown}
 
 # part NAME VERSION LICENCE WHAT
 part() {
-    printf '    {"type": "library", "name": "%s", "version": "%s", "description": "%s",\n' "$1" "$2" "$4"
-    printf '     "licenses": [{"expression": "%s"}]}' "$3"
+    printf '    {"type": "library", "name": "%s", "version": "%s",\n' "$1" "$2"
+    printf '     "description": "%s", "licenses": [{"expression": "%s"}]}' "$4" "$3"
 }
 
 list_of_parts() {
