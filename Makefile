@@ -6,6 +6,7 @@
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
+# make sizes        how large sparp is, by machine and options: a table, README's too
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
@@ -76,6 +77,9 @@ bench:
 	@sh tools/need.sh bench
 	@CC="$(CC)" CFLAGS="$(CFLAGS)" FULL="$(FULL)" sh tests/bench/bench.sh
 
+sizes:
+	@MAKE="$(MAKE)" sh tests/bench/sizes.sh
+
 examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
@@ -132,5 +136,5 @@ recipes: dist
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 \
+.PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
     static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always
