@@ -95,7 +95,8 @@ table() {
     row '... with `SPARP_NO_TLS`' program -DSPARP_NO_TLS
     row 'the command, `make static`' whole_command
     echo
-    echo "$(date -u +%F), sparp $(version), gcc $(gcc -dumpfullversion), $("$static/sparp" -V | sed -n 's/^libc *//p')," \
+    echo "$(date -u +%F), sparp $(version), gcc $(gcc -dumpfullversion)," \
+        "$("$static/sparp" -V | sed -n 's/^libc *//p')," \
         "$("$static/sparp" -V | sed -n 's/^TLS *//p')."
 }
 
