@@ -146,6 +146,17 @@ lists_its_parts() {
             "$(sha256sum "$1" | cut -d ' ' -f 1)" ]
 }
 
+# As README has it, but for the optimisation: BearSSL in the tree.
+builds_with_sources() {
+    rm -rf "$dir/tree"
+    mkdir "$dir/tree"
+    cp -R sparp.h examples "$dir/tree"
+    ln -s "${BEARSSL:-$(pwd)/build/static/bearssl}" "$dir/tree/bearssl"
+    line=$(sed -n 's/^    cc -O2 \(.*-Ibearssl.*\)/\1/p' README.md)
+    [ -n "$line" ] && (cd "$dir/tree" && eval "${CC:-cc} -O0 $line") &&
+        "$dir/tree/readme" "http://127.0.0.1:$port/items/1" | grep -q '^200 '
+}
+
 # In another folder, from the same sources.
 same_again() {
     rm -rf "$dir/again"
@@ -204,7 +215,8 @@ for name in $built; do
     case $name in
         native)
             test_one build/static/sparp "$(uname -m)"
-            check 'native: the same bytes again' same_again ;;
+            check 'native: the same bytes again' same_again
+            check 'BearSSL in the tree' builds_with_sources ;;
         *) test_one "build/static/sparp-$name" "$name" ;;
     esac
 done
