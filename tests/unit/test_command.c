@@ -729,7 +729,7 @@ static void test_command_lines(void **state) {
     assert_true(c->max_at_once == 7 && c->max_per_second == 2 && c->order == ORDER_INPUT);
     assert_int_equal(c->body, BODY_NONE);
     assert_true(parse_words(c, "--max-fail 5%"));
-    assert_true(c->max_fail_percent == 5 && c->max_fail == 0);
+    assert_true(c->max_fail_ratio == 0.05 && c->max_fail_after == 20 && c->max_fail == 0);
     assert_true(parse_words(c, "--stop-on hard-fail,timeout"));
     assert_int_equal(c->stop_on, SPARP_STOP_ON_HARD_FAIL | SPARP_STOP_ON_TIMEOUT);
     assert_true(parse_words(c, "--ok all"));

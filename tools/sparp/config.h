@@ -317,22 +317,41 @@ static bool set_connect_to(config *c, const char *arg) {
     return library_takes(&o, OPTION_CONNECT_TO, arg) && list_append(c, &c->connect_to, arg);
 }
 
-/* "N" or "P%". */
-static bool set_max_fail(config *c, const char *arg) {
-    slice s = slice_of(arg);
-    bool percent = s.size > 0 && s.at[s.size - 1] == '%';
-    int64_t value;
-    if (percent)
-        s.size--;
-    if (!parse_count(s, &value))
-        return option_refuse(OPTION_MAX_FAIL, arg, "a number or N%");
-    if (value < 1 || value > (percent ? 100 : INT_MAX)) {
-        say("--max-fail: '%s' is out of range, which is 1 to %d%s", arg, percent ? 100 : INT_MAX,
-            percent ? "%" : "");
+/* "P%" or "P%/AFTER", of which `s` is the P and the rest stands behind the %. */
+static bool set_max_fail_ratio(config *c, const char *arg, slice s, slice rest) {
+    double percent;
+    if (!take_decimal(&s, &percent) || s.size > 0)
+        return option_refuse(OPTION_MAX_FAIL, arg, "a number, P% or P%/AFTER");
+    if (!(percent > 0 && percent <= 100)) {
+        say("--max-fail: '%s' is out of range, which is more than 0%% to 100%%", arg);
         return false;
     }
-    c->max_fail = percent ? 0 : value;
-    c->max_fail_percent = percent ? value : 0;
+    c->max_fail_after = MAX_FAIL_AFTER;
+    if (rest.size > 0 && (rest.at[0] != '/' || !parse_count(slice_from(rest, 1), &c->max_fail_after)
+                          || c->max_fail_after < 1))
+        return option_refuse(OPTION_MAX_FAIL, arg, "P%/AFTER, with a number of requests");
+    c->max_fail_ratio = percent / 100;
+    return true;
+}
+
+/* "N", "P%" or "P%/AFTER". */
+static bool set_max_fail(config *c, const char *arg) {
+    slice s = slice_of(arg);
+    const char *mark = strchr(arg, '%');
+    int64_t value;
+    c->max_fail = 0;
+    c->max_fail_ratio = 0;
+    if (mark != NULL) {
+        slice percent = { arg, (size_t)(mark - arg) };
+        return set_max_fail_ratio(c, arg, percent, slice_of(mark + 1));
+    }
+    if (!parse_count(s, &value))
+        return option_refuse(OPTION_MAX_FAIL, arg, "a number, P% or P%/AFTER");
+    if (value < 1 || value > INT_MAX) {
+        say("--max-fail: '%s' is out of range, which is 1 to %d", arg, INT_MAX);
+        return false;
+    }
+    c->max_fail = value;
     return true;
 }
 

@@ -89,14 +89,16 @@
       "longest such pause [30s]") \
     X(RETRY_AFTER_MAX, 0, "retry-after-max", "TIME", JUDGE, TIME, retry_after_max, 0, 0, \
       "longest Retry-After obeyed [120s]") \
+    X(NO_GATE, 0, "no-gate", NULL, JUDGE, SWITCH, no_gate, 0, 0, \
+      "a host that says 429 is not left alone: only the request that was told so waits") \
     X(RETRY_SAFE_ONLY, 0, "retry-safe-only", NULL, JUDGE, SWITCH, retry_safe_only, 0, 0, \
       "retry only what may be sent twice") \
     X(RETRY_UNSAFE, 0, "retry-unsafe", NULL, JUDGE, SWITCH, retry_unsafe, 0, 0, \
       "after transport failures, retry also what may not be sent twice") \
     X(STOP_ON, 0, "stop-on", "EVENT,..", STOP, OTHER, given, 0, 0, \
       "hard-fail soft-fail timeout transport soft-exhausted timeout-exhausted") \
-    X(MAX_FAIL, 0, "max-fail", "N|P%", STOP, OTHER, given, 0, 0, \
-      "stop after that many failed requests; P% counts after 20 finished") \
+    X(MAX_FAIL, 0, "max-fail", "N|P%[/AFTER]", STOP, OTHER, given, 0, 0, \
+      "stop after that many failed requests; P% counts after 20 finished, P%/1000 after 1000") \
     X(FIRST, 0, "first", "N", STOP, COUNT, first, 1, INT_MAX, \
       "stop after N successes; exit 0 if they were reached") \
     X(STOP_MODE, 0, "stop-mode", "drain|abort", STOP, CHOICE, stop_mode, 0, 0, \
@@ -228,6 +230,8 @@ enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
 enum { REDIRECTS_MAX = 1000 };
 
+enum { MAX_FAIL_AFTER = 20 };    /* before that many have ended, P% is no figure */
+
 typedef struct kept {            /* memory that lives as long as the config */
     struct kept *next;
 } kept;
@@ -255,12 +259,13 @@ typedef struct config {
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
     int format, on_bad_line, stop_mode, order, body, progress, summary, color;
-    bool retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
+    bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
     status_list ok, retry_on;
     unsigned stop_on;
-    int64_t max_fail, max_fail_percent;
+    int64_t max_fail, max_fail_after;   /* N failed; or a ratio, once so many have ended */
+    double max_fail_ratio;
     const char **sources;               /* files and URLs, in the order given */
     size_t num_sources;
     kept *kept;
@@ -358,6 +363,27 @@ static const char *option_nearest(slice name) {
     return nearest;
 }
 
+enum { HELP_COLUMNS = 80, HELP_INDENT = 32 };
+
+/* Words, broken where the line is full: a terminal of 80 columns shows them whole. */
+static void put_help_words(text *t, const char *words) {
+    slice rest = slice_of(words), word;
+    size_t column = HELP_INDENT;
+    while (slice_split(&rest, ' ', &word)) {
+        if (column > HELP_INDENT && column + 1 + word.size > HELP_COLUMNS) {
+            put_char(t, '\n');
+            put_repeat(t, ' ', HELP_INDENT);
+            column = HELP_INDENT;
+        } else if (column > HELP_INDENT) {
+            put_char(t, ' ');
+            column++;
+        }
+        put_slice(t, word);
+        column += word.size;
+    }
+    put_char(t, '\n');
+}
+
 static void put_option_help(text *t, const option_row *row) {
     size_t start = t->size;
     if (row->letter != 0)
@@ -369,12 +395,12 @@ static void put_option_help(text *t, const option_row *row) {
     if (row->arg != NULL)
         put_format(t, " %s", row->arg);
     size_t width = t->size - start;
-    if (width > 30) {
+    if (width > HELP_INDENT - 2) {
         put_char(t, '\n');
         width = 0;
     }
-    put_repeat(t, ' ', 32 - width);
-    put_format(t, "%s\n", row->help);
+    put_repeat(t, ' ', HELP_INDENT - width);
+    put_help_words(t, row->help);
 }
 
 static void put_help(text *t) {
@@ -399,12 +425,13 @@ static void put_help(text *t) {
         put_format(t, "%s --%s is --%s", i > 0 ? "," : "", option_aliases[i].name,
                    option_rows[option_aliases[i].id].name);
     PUT(t, ".\n"
-           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first also in"
-           " capitals.\n"
+           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first\n"
+           "      also in capitals.\n"
            "TIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
            "SIZE: 64k, 8M, 1G.  LIST: 200-299,4xx,301,all,none.\n"
-           "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired, 4 deadline,\n"
-           "      5 output could not be written, 128+N ended by signal N.\n");
+           "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired or a bad\n"
+           "      line with --on-bad-line fail, 4 deadline, 5 output could not be written,\n"
+           "      128+N ended by signal N.  SIGUSR1 (and SIGINFO) prints a line of progress.\n");
 }
 
 static const char short_help[] =

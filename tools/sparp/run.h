@@ -36,6 +36,7 @@ typedef struct app {
     bool input_refused;                 /* --on-bad-line fail */
     bool step_sleeps;                   /* we are inside a step that may sleep */
     bool aborted;
+    bool ratio_exceeded;                /* --max-fail P%: the run was stopped for it */
     bool out_of_memory;
 } app;
 
@@ -187,10 +188,13 @@ static uint64_t stats_failed(const sparp_stats *s) {
          + s->local_failed;
 }
 
-static bool fired_by_max_fail(const config *c, const sparp_stats *s) {
-    uint64_t failed = stats_failed(s), ended = s->success + failed;
-    return (c->max_fail > 0 && failed >= (uint64_t)c->max_fail)
-        || (c->max_fail_percent > 0 && failed * 100 >= ended * (uint64_t)c->max_fail_percent);
+static bool app_max_fail_fired(const app *a, const sparp_stats *s) {
+    const config *c = a->config;
+    return a->ratio_exceeded || (c->max_fail > 0 && stats_failed(s) >= (uint64_t)c->max_fail);
+}
+
+static bool app_rule_fired(const app *a, const sparp_stats *s) {
+    return a->ratio_exceeded || s->stopped == SPARP_STOPPED_BY_RULE;
 }
 
 /* What the library leaves to us: which rules cut and which drain. */
@@ -200,12 +204,14 @@ static void app_rules(app *a) {
         return;
     sparp_stats s = sparp_get_stats(a->run);
     bool mode_given = c->given[OPTION_STOP_MODE];
-    if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT)
-        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
+    if (s.stopped == SPARP_STOPPED_BY_DEADLINE)
+        a->aborted = true;
     else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES)
         a->aborted = !mode_given;
+    else if (app_max_fail_fired(a, &s))
+        a->aborted = mode_given && c->stop_mode == MODE_ABORT;
     else if (s.stopped == SPARP_STOPPED_BY_RULE)
-        a->aborted = !mode_given && !fired_by_max_fail(c, &s);
+        a->aborted = !mode_given;
     if (app_has_failed(a))
         a->aborted = true;
     if (a->aborted)
@@ -282,6 +288,19 @@ static void app_finish_body(app *a, ticket *k, sparp_result *r) {
     text_free(&path);
 }
 
+/* The ratio of --max-fail, asked after each result until it says yes, and never after: what is in
+   flight then may bring it down again. */
+static void app_judge_ratio(app *a) {
+    const config *c = a->config;
+    uint64_t finished = tally_finished(&a->tally), ok = a->tally.outcomes[SPARP_OUTCOME_SUCCESS];
+    if (!(c->max_fail_ratio > 0) || finished < (uint64_t)c->max_fail_after
+        || (double)(finished - ok) < (double)finished * c->max_fail_ratio
+        || sparp_get_stats(a->run).stopped != SPARP_STOPPED_NOT)
+        return;
+    a->ratio_exceeded = true;
+    sparp_drain(a->run);
+}
+
 /* A result: its record, its line if it failed, its place in the statistics. */
 static void app_deliver(app *a, const sparp_result *result) {
     ticket *k = (ticket *)result->user_data;
@@ -297,6 +316,7 @@ static void app_deliver(app *a, const sparp_result *result) {
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
+    app_judge_ratio(a);
     if (a->num_held > 0)
         app_release(a);
 }
@@ -522,14 +542,14 @@ static void run_options(app *a, sparp_options *o) {
     o->backoff_s = none_if_zero(c, OPTION_BACKOFF, c->backoff);
     o->backoff_max_s = c->backoff_max;
     o->retry_after_max_s = none_if_zero(c, OPTION_RETRY_AFTER_MAX, c->retry_after_max);
+    o->no_gate = c->no_gate;
     o->retry_safe_only = c->retry_safe_only;
     o->retry_unsafe = c->retry_unsafe;
     o->stop_on = c->stop_on;
     o->stop_after_failures = (int)c->max_fail;
     o->stop_after_successes = (int)c->first;
-    o->stop_after_failure_ratio = (double)c->max_fail_percent / 100;
     o->stop_drains = c->given[OPTION_STOP_MODE] ? c->stop_mode == MODE_DRAIN
-        : c->max_fail + c->max_fail_percent > 0;
+        : c->max_fail > 0;
     o->ordered = c->order == ORDER_INPUT;
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
@@ -669,7 +689,6 @@ static void app_say_bad_lines(const app *a) {
 
 /* Why the run ended before its input did; nothing if it did not. */
 static void app_say_stop(const app *a, const sparp_stats *s) {
-    const config *c = a->config;
     unsigned long long done = (unsigned long long)(s->success + stats_failed(s));
     if (signal_stops > 0 && s->input_size > 0)
         say("interrupted after %llu of %s%llu.", done, s->input_ended ? "" : "~",
@@ -678,8 +697,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
         say("interrupted after %llu.", done);
     else if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         say("stopped after %llu: the --deadline has passed", done);
-    else if (s->stopped == SPARP_STOPPED_BY_RULE)
-        say("stopped after %llu by %s", done, fired_by_max_fail(c, s) ? "--max-fail" : "--stop-on");
+    else if (app_rule_fired(a, s))
+        say("stopped after %llu by %s", done, app_max_fail_fired(a, s) ? "--max-fail" : "--stop-on");
     else if (s->stopped == SPARP_STOPPED_BY_ERROR)
         say("stopped after %llu: %s", done, sparp_error_detail(a->run));
     if (a->out_of_memory)
@@ -721,7 +740,7 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
         return EXIT_OUTPUT;
     if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         return EXIT_DEADLINE;
-    if (a->input_refused || s->stopped == SPARP_STOPPED_BY_RULE)
+    if (a->input_refused || app_rule_fired(a, s))
         return EXIT_RULE;
     if (c->first > 0)
         bad = s->success < (uint64_t)c->first;
