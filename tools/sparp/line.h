@@ -392,6 +392,14 @@ static line_kind parse_value(parser *p, item *out) {
     return finish_url(p, out, 1);
 }
 
+/* Blank; or a comment, where lines may be plain and are no values. */
+static bool line_is_nothing(const config *c, slice trimmed_line, bool argument) {
+    if (trimmed_line.size == 0)
+        return true;
+    return trimmed_line.at[0] == '#'
+        && (argument || (c->format != FORMAT_JSONL && c->template_url == NULL));
+}
+
 /* An argument of the command line is a URL whatever the format says. */
 static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     memset(out, 0, sizeof *out);
@@ -400,7 +408,7 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
     p->arena.size = p->form.size = 0;
     slice s = trimmed(line);
-    if (s.size == 0)
+    if (line_is_nothing(p->config, s, argument))
         return LINE_NOTHING;
     size_t good = utf8_good_prefix(line);
     if (good < line.size)
@@ -415,8 +423,6 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
         return line_bad(p, (size_t)(nul - line.at) + 1, "NUL byte");
     if (p->config->template_url != NULL && !argument)
         return parse_value(p, out);
-    if (s.at[0] == '#')
-        return LINE_NOTHING;
     return parse_plain(p, out, s);
 }
 

@@ -104,7 +104,7 @@
     X(STOP_MODE, 0, "stop-mode", "drain|abort", STOP, CHOICE, stop_mode, 0, 0, \
       "requests in flight finish, or are cut [abort; drain for --max-fail]") \
     X(DRAIN_INPUT, 0, "drain-input", NULL, STOP, SWITCH, drain_input, 0, 0, \
-      "after a stop, read the input to its end") \
+      "after a stop, read pipes to their end, too: into --rejects, if it is given") \
     X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
       "where the records go [stdout]") \
     X(ORDER, 0, "order", "completion|input", OUTPUT, CHOICE, order, 0, 0, \
@@ -120,7 +120,7 @@
     X(ASCII, 0, "ascii", NULL, OUTPUT, SWITCH, ascii, 0, 0, \
       "escape everything above U+007F") \
     X(REJECTS, 0, "rejects", "FILE", OUTPUT, TEXT, rejects, 0, 0, \
-      "the input lines, as they were, of everything that did not succeed") \
+      "the input lines, as they were, of everything that did not succeed, or was not read") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
       "longest response body taken: 64k, 8M [64M]") \
     X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \

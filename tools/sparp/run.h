@@ -1,6 +1,7 @@
 /* sparp/run.h - the loop that joins all of the above, and what it asks the library for. */
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
+enum { COUNT_REST_US = 1000000 };  /* that long unread lines are counted */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
@@ -32,6 +33,9 @@ typedef struct app {
     int stops_seen;                     /* how many of signal_stops have been acted upon */
     bool input_waits;                   /* the next line has to be waited for */
     bool input_paused;                  /* too much is held, see app_is_full() */
+    bool input_ended;                   /* read to its end, or as far as --limit */
+    uint64_t not_read;                  /* lines after a stop: in the rejects, if there are any */
+    bool rest_unknown;                  /* there may be more of them */
     bool input_failed;                  /* could not be read, or no memory for it: said so */
     bool input_refused;                 /* --on-bad-line fail */
     bool step_sleeps;                   /* we are inside a step that may sleep */
@@ -144,6 +148,11 @@ static void app_bad_line(app *a, slice line, bool whole) {
     sink_record_done(&a->out);
 }
 
+static bool app_is_at_limit(const app *a) {
+    const config *c = a->config;
+    return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
+}
+
 /* The next request of the input into *it; bad lines are dealt with on the way. READ_LATER also
    after many lines without any, so that signals and results get their turn: then input_waits is
    not set. */
@@ -151,7 +160,7 @@ static read_state app_next_item(app *a, item *it) {
     const config *c = a->config;
     for (int budget = LINES_PER_PULL; budget > 0; budget--) {
         slice line;
-        if (c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit))
+        if (app_is_at_limit(a))
             return READ_END;
         if (app_is_full(a)) {
             a->input_paused = true;
@@ -171,8 +180,11 @@ static read_state app_next_item(app *a, item *it) {
             kind = parse_line(&a->parser, line, a->reader.argument, it);
         else
             (void)line_bad(&a->parser, LINE_BYTES_MAX + 1, "line is longer than 64 MiB");
-        if (parser_failed(&a->parser))
+        if (parser_failed(&a->parser)) {
             a->out_of_memory = true;
+            app_reject(a, line);
+            return READ_FAILED;
+        }
         if (kind == LINE_BAD)
             app_bad_line(a, line, state == READ_LINE);
         if (app_has_failed(a) || a->input_refused)
@@ -240,6 +252,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before)
         app_flush(a);      /* bad lines do not wait for an answer */
+    a->input_ended = state == READ_END;
     if (state == READ_END)
         return SPARP_INPUT_END;
     if (state == READ_FAILED)
@@ -260,6 +273,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
         app_take_body_file(a, k, &it, out);
     if (!filled || k->parts.failed) {
         a->out_of_memory = true;
+        app_reject(a, it.line);
         if (k != NULL)
             ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
@@ -678,6 +692,53 @@ static app *app_new(const config *c) {
     return a;
 }
 
+/* After a stop, what was not read goes to the rejects as it is: records and rejects together are
+   the input. Without rejects it is counted, for as long as nobody minds. */
+static void app_keep_rest(app *a) {
+    const config *c = a->config;
+    bool drain = c->drain_input, counted = a->rejects.fd < 0 && !drain;
+    int stops = signal_stops;
+    int64_t until = monotonic_us() + COUNT_REST_US;
+    slice line;
+    read_state state = READ_LINE;
+    while (!a->input_ended && !app_is_at_limit(a)) {
+        state = reader_rest(&a->reader, drain, &line, &a->rest_unknown);
+        if (state != READ_LINE && state != READ_TOO_LONG)
+            break;
+        if (a->reader.lines <= (uint64_t)c->skip
+            || line_is_nothing(c, trimmed(line), a->reader.argument))
+            continue;
+        a->not_read++;
+        app_reject(a, line);
+        if (signal_stops > stops || (counted && monotonic_us() > until)) {
+            a->rest_unknown = true;
+            break;
+        }
+    }
+    if (state == READ_LATER || state == READ_FAILED)
+        a->rest_unknown = true;
+    app_flush(a);
+}
+
+/* The last line, for it says what to do next. */
+static void app_say_rest(const app *a, uint64_t skip) {
+    const config *c = a->config;
+    const char *some = a->rest_unknown ? "at least " : "";
+    unsigned long long lines = (unsigned long long)a->not_read;
+    bool safe = a->rejects.fd >= 0 && !a->rejects.failed;
+    if (lines == 0 && a->rest_unknown && !c->quiet)
+        say("the rest of the input was not read: --rejects FILE --drain-input keeps it");
+    if (lines == 0 || (c->quiet && safe))
+        return;
+    if (safe)
+        say("%s%llu line%s not read: in %s, with what did not succeed. To go on, give the same "
+            "command that file.", some, lines, lines == 1 ? " was" : "s were", a->rejects.name);
+    else
+        say("%s%llu line%s not read. To go on, add --skip %llu; --rejects FILE would have kept "
+            "them, and what did not succeed.", some, lines, lines == 1 ? " was" : "s were",
+            (unsigned long long)skip);
+}
+
 static void app_say_bad_lines(const app *a) {
     if (a->bad_lines == 0 || (a->config->quiet && !a->input_refused))
         return;
@@ -710,6 +771,7 @@ static bool app_show_summary(const app *a, const sparp_stats *s) {
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
     y.elapsed_us = s->elapsed_us;
+    y.not_read = a->not_read;
     memcpy(y.waited_us, s->waited_us, sizeof y.waited_us);
     y.connects = s->connects;
     y.reuses = s->reuses;
@@ -774,12 +836,13 @@ static int run_requests(config *c) {
     app_loop(a);
     signal_run = NULL;
     sparp_stats s = sparp_get_stats(a->run);
+    uint64_t lines_read = a->reader.lines;
     clear_bar();
+    app_keep_rest(a);
     app_say_bad_lines(a);
     app_say_stop(a, &s);
     bool shown = app_show_summary(a, &s);
-    if (c->drain_input && signal_stops == 0)
-        reader_drain(&a->reader);
+    app_say_rest(a, lines_read);
     sink_close(&a->out);
     sink_close(&a->rejects);
     int code = shown ? app_exit_code(a, &s) : EXIT_OUTPUT;

@@ -16,6 +16,7 @@ typedef struct summary {
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
+    uint64_t not_read;                                   /* lines */
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -106,6 +107,8 @@ static void put_requests_rows(text *t, const summary *s) {
         put_count(t, "   ", cancelled, " cancelled");
     if (not_started > 0)
         put_count(t, "   ", not_started, " not started");
+    if (s->not_read > 0)
+        put_count(t, "   ", s->not_read, " not read");
     if (s->soft_retries + s->timeout_retries + s->transport_retries > 0) {
         put_count(t, "      ", s->soft_retries + s->timeout_retries + s->transport_retries,
                   " retries (");
