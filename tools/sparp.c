@@ -6,6 +6,7 @@
        text.h      slices, growing text, numbers as text, UTF-8
        say.h       messages, whole writes, clocks
        values.h    what flags take: counts, rates, times, sizes, lists of statuses
+       terminal.h  what stderr can show
        json.h      a strict scanner: slices of the line, no tree
        options.h   the one table of flags, and what it makes
        config.h    the command line as a struct
@@ -13,9 +14,9 @@
        line.h      one line of input -> one request
        reader.h    lines out of files and pipes, never waiting for a pipe
        sink.h      whole records into a descriptor
+       tally.h     counts, latencies, percentiles
        record.h    one result -> one line of output
        files.h     request bodies out of files, response bodies into files
-       tally.h     counts, latencies, percentiles
        summary.h   what is said at the end
        progress.h  what is said in between
        signals.h   flags set by handlers
@@ -68,6 +69,7 @@ enum {
 #include "sparp/text.h"
 #include "sparp/say.h"
 #include "sparp/values.h"
+#include "sparp/terminal.h"
 #include "sparp/json.h"
 #include "sparp/options.h"
 #include "sparp/config.h"
@@ -75,9 +77,9 @@ enum {
 #include "sparp/line.h"
 #include "sparp/reader.h"
 #include "sparp/sink.h"
+#include "sparp/tally.h"
 #include "sparp/record.h"
 #include "sparp/files.h"
-#include "sparp/tally.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"
 #include "sparp/signals.h"

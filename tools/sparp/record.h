@@ -19,6 +19,7 @@ typedef struct ticket {          /* what a request's record needs to know about 
     size_t path_size;                   /* of its body_file, NUL included */
     size_t failure_size;                /* why its file could not be read or written; else 0 */
     struct stat file;            /* its body_file: whose size is promised, and what is being read */
+    tried tries;                        /* those that were not the last */
     int part;                       /* descriptor of DIR/<index>.part while a body comes, else -1 */
     int part_attempt;                   /* whose body that is: 0 for none */
     int part_error;                     /* errno of what went wrong with it, else 0 */
@@ -76,6 +77,7 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->part = -1;
     k->part_attempt = k->part_error = 0;
     k->has_file = false;
+    k->tries.count = 0;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -390,6 +392,18 @@ static void put_masked_url(text *t, slice url, bool ascii) {
     text_free(&masked);
 }
 
+/* {"429":2,"timeout":1} */
+static void put_tries(text *t, const tried *tries) {
+    for (unsigned i = 0; i < tries->count; i++) {
+        put_text(t, i == 0 ? ",\"retried\":{\"" : ",\"");
+        put_tried_code(t, tries->codes[i]);
+        PUT(t, "\":");
+        put_u64(t, tries->times[i]);
+    }
+    if (tries->count > 0)
+        put_char(t, '}');
+}
+
 static void put_record(text *t, const record_style *style, const ticket *k, const sparp_result *r,
                        int64_t now_ms) {
     put_index_and_id(t, style, k);
@@ -402,6 +416,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
         PUT(t, "null");
     PUT(t, ",\"attempts\":");
     put_u64(t, (uint64_t)r->attempts);
+    put_tries(t, &k->tries);
     PUT(t, ",\"url\":");
     put_string(t, slice_of(r->url), style->ascii);
     if (r->redirects > 0) {

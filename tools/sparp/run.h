@@ -322,7 +322,9 @@ static void app_deliver(app *a, const sparp_result *result) {
     sample s;
     if (a->body_dir >= 0)
         app_finish_body(a, k, &r);
-    sample_result(&s, &r, k->index);
+    tried_complete(&k->tries, r.attempts);
+    sample_result(&s, &r, k->index, a->now_ms);
+    s.tried = k->tries;
     tally_add(&a->tally, &s);
     put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
     sink_record_done(&a->out);
@@ -476,14 +478,14 @@ static void *on_body_end(const sparp_result *response, void *user_data) {
     return NULL;
 }
 
-/* sparp_options.on_retry: which statuses were tried again */
+/* sparp_options.on_retry: what was tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
-    app *a = (app *)user_data;
     (void)run;
     (void)wait_s;
-    part_forget((ticket *)attempt->user_data);
-    if (attempt->status > 0 && attempt->status < STATUS_END)
-        a->tally.retried[attempt->status]++;
+    (void)user_data;
+    ticket *k = (ticket *)attempt->user_data;
+    part_forget(k);
+    tried_add(&k->tries, tried_code(attempt), 1);
 }
 
 static void on_log(sparp_log_level level, const char *message, void *user_data) {
@@ -766,28 +768,6 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
         say("out of memory after %llu requests", done);
 }
 
-static bool app_show_summary(const app *a, const sparp_stats *s) {
-    summary y;
-    memset(&y, 0, sizeof y);
-    y.tally = &a->tally;
-    y.elapsed_us = s->elapsed_us;
-    y.not_read = a->not_read;
-    memcpy(y.waited_us, s->waited_us, sizeof y.waited_us);
-    y.connects = s->connects;
-    y.reuses = s->reuses;
-    y.soft_retries = s->soft_retries;
-    y.timeout_retries = s->timeout_retries;
-    y.transport_retries = s->transport_retries;
-    y.redirects = s->redirects;
-    y.histogram = a->config->verbose || isatty(STDERR_FILENO);
-    y.utf8 = a->progress.utf8;
-    y.out = &a->out;
-    y.rejects = &a->rejects;
-    y.body_dir = a->config->body_dir;
-    y.body_files = a->body_files;
-    return summary_show(a->config, &y);
-}
-
 /* The table of exit codes, top down. */
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
@@ -800,6 +780,8 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
         return EXIT_USAGE;
     if (lost || app_has_failed(a))
         return EXIT_OUTPUT;
+    if (signal_stops > 0)
+        return 128 + signal_last;
     if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         return EXIT_DEADLINE;
     if (a->input_refused || app_rule_fired(a, s))
@@ -807,6 +789,43 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
     if (c->first > 0)
         bad = s->success < (uint64_t)c->first;
     return bad && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
+}
+
+/* Why the run ended before its input did, as one word; NULL: it did not. */
+static const char *app_stopped(const app *a, const sparp_stats *s) {
+    if (app_has_failed(a))
+        return "output";
+    if (a->input_failed || s->stopped == SPARP_STOPPED_BY_ERROR)
+        return "error";
+    if (signal_stops > 0)
+        return "signal";
+    if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
+        return "deadline";
+    if (s->stopped == SPARP_STOPPED_BY_SUCCESSES)
+        return "first";
+    if (a->input_refused)
+        return "bad_line";
+    return !app_rule_fired(a, s) ? NULL : app_max_fail_fired(a, s) ? "max_fail" : "stop_on";
+}
+
+static bool app_show_summary(const app *a, const sparp_stats *s, int code) {
+    summary y;
+    memset(&y, 0, sizeof y);
+    y.tally = &a->tally;
+    y.columns = a->progress.columns;
+    y.live = true;
+    y.connections = s->connects;
+    y.not_read = a->not_read;
+    y.rest_unknown = a->rest_unknown;
+    y.stopped = app_stopped(a, s);
+    y.exit_code = code;
+    y.histogram = a->config->verbose || isatty(STDERR_FILENO);
+    y.utf8 = a->progress.utf8;
+    y.out = &a->out;
+    y.rejects = &a->rejects;
+    y.body_dir = a->config->body_dir;
+    y.body_files = a->body_files;
+    return summary_show(a->config, &y);
 }
 
 static int run_requests(config *c) {
@@ -841,14 +860,14 @@ static int run_requests(config *c) {
     app_keep_rest(a);
     app_say_bad_lines(a);
     app_say_stop(a, &s);
-    bool shown = app_show_summary(a, &s);
+    bool shown = app_show_summary(a, &s, app_exit_code(a, &s));
     app_say_rest(a, lines_read);
     sink_close(&a->out);
     sink_close(&a->rejects);
     int code = shown ? app_exit_code(a, &s) : EXIT_OUTPUT;
     sparp_close(a->run);
     app_free(a);
-    if (signal_stops > 0 && code != EXIT_OUTPUT)
+    if (code > 128)
         signal_die();
     return code;
 }
