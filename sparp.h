@@ -676,6 +676,9 @@ typedef struct sparp_options {
     const char *proxy;                   /* "http://[user:password@]host[:port]" (default: none) */
     const char *https_proxy;             /* for https:// urls (default: proxy; "": none) */
     const char *no_proxy;                /* hosts reached without: "a.org,.b.org,10.0.0.7" or "*" */
+    bool        lenient_proxies;         /* a proxy that makes no sense fails the requests that
+                                            would need it and no others, as suits those of the
+                                            environment (default: the run is not opened) */
     const char *unix_socket;             /* this path, whatever the host (default: none) */
     const char *resolve;                 /* "host:port:address[,host:port:address...]"; an IPv6
                                             address in brackets; host may be * (default: none) */
@@ -762,6 +765,9 @@ SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the ru
 
 /* "" if sparp_open() would take them, else the sentence that names the field. */
 SPARP_API const char   *sparp_check_options(const sparp_options *options);
+/* The same of what .tls names, which is read as the first https request would read it. The
+   sentence is written to `out`, which is returned. */
+SPARP_API const char   *sparp_check_tls(const sparp_options *options, char *out, size_t size);
 SPARP_API const char   *sparp_error_text(sparp_error error);       /* "connection refused" */
 SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" */
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
@@ -1785,6 +1791,9 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
     if (wrong != NULL)
         return wrong;
     size_t colon = authority.size;
+    if (authority.size > 0 && authority.data[0] == '['
+        && memchr(authority.data, ']', authority.size) == NULL)
+        return "url has an IPv6 address without the ] behind it";
     for (size_t i = authority.size; i > 0 && authority.data[i - 1] != ']'; i--)
         if (authority.data[i - 1] == ':')
             colon = i - 1;
@@ -3384,13 +3393,34 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
+/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
+   §2): nothing goes past it. */
+static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
+    bool good = sparp__proxy_parse(text, out) == NULL;
+    if (good || !lenient)
+        return good;
+    memset(out, 0, sizeof *out);
+    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
+    out->port = 80;
+    return true;
+}
+
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__proxy_parse(text, out) == NULL;
+        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+}
+
+/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
+                                          bool https) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    sparp__proxy proxy;
+    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
+        ? sparp__proxy_parse(text, &proxy) : NULL;
 }
 
 /* --- addresses and detours -------------------------------------------------------------------- */
@@ -3525,7 +3555,7 @@ static const char *sparp__route_check_unix(const char *path) {
 
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = sparp__route_check_proxies(o);
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
     if (wrong == NULL)
         wrong = sparp__route_check_lists(o);
     if (wrong == NULL && o->unix_socket != NULL)
@@ -3941,6 +3971,10 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     r->image.size = 0;
     sparp__request_set_origin(r, &url);
     r->https = url.https;
+    if ((wrong = sparp__route_bad_proxy(o, r->host, r->port, r->https)) != NULL) {
+        sparp__request_add_names(env, r, &in, &url);
+        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
+    }
     sparp__proxy proxy;
     bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, framed,
                                       sparp__request_proxy(r, o, &proxy));
@@ -7323,6 +7357,29 @@ static const char *sparp__judge_header(const sparp__http *h, const char *name) {
     return NULL;
 }
 
+#if SPARP__ZLIB
+
+/* The values of all lines of that name as one list (RFC 9110 §5.3). false: there is none, or it is
+   longer than any that means something to us. */
+static bool sparp__judge_list(const sparp__http *h, const char *name, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        if (strcmp(h->fields[i].name, name) != 0)
+            continue;
+        size_t n = strlen(h->fields[i].value);
+        if (n + 2 > size - used)
+            return false;
+        if (used > 0)
+            out[used++] = ',';
+        memcpy(out + used, h->fields[i].value, n);
+        used += n;
+    }
+    out[used] = '\0';
+    return used > 0;
+}
+
+#endif
+
 /* Seconds from now; 0: no usable Retry-After. A date counts from the response's own Date, so
    that a machine without a clock is right too. */
 static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
@@ -8896,9 +8953,10 @@ static const char *sparp__sched_decoded(const sparp__task *t) {
 /* The head says that a body follows, which we want. False: no memory to decode it. */
 static bool sparp__sched_expect_body(sparp *run, sparp__task *t) {
 #if SPARP__ZLIB
-    const char *coding = run->options.compressed
-        ? sparp__judge_header(&t->http, "content-encoding") : NULL;
-    if (coding != NULL && sparp__inflate_wants(sparp__str_of(coding)))
+    char coding[64];
+    if (run->options.compressed
+        && sparp__judge_list(&t->http, "content-encoding", coding, sizeof coding)
+        && sparp__inflate_wants(sparp__str_of(coding)))
         return sparp__sched_begin_inflating(run, t, coding);
 #else
     (void)run;
@@ -10474,6 +10532,32 @@ const char *sparp_check_options(const sparp_options *o) {
     if (wrong == NULL)
         wrong = sparp__route_check(o);
     return wrong != NULL ? wrong : "";
+}
+
+const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
+    if (size > 0)
+        out[0] = '\0';
+#if SPARP__TLS
+    sparp__env env;
+    memset(&env, 0, sizeof env);
+    env.allocator = o->allocator;
+    env.logger = o->logger;
+    if (env.allocator.func == NULL)
+        env.allocator.func = sparp__env_default_allocator;
+    sparp__trust *t = (sparp__trust *)sparp__env_zalloc(&env, sizeof *t);
+    if (t != NULL)
+        t->options = &o->tls;
+    if (t == NULL)
+        snprintf(out, size, "out of memory");
+    else if (!sparp__trust_load(&env, t))
+        snprintf(out, size, "%s", t->fault.detail);
+    if (t != NULL)
+        sparp__trust_free(&env, t);
+    sparp__env_free(&env, t, sizeof *t);
+#else
+    (void)o;
+#endif
+    return out;
 }
 
 static double sparp__options_or(double value, double fallback) {

@@ -27,6 +27,9 @@
 #define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
 #endif
 #if defined(__linux__)
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE              /* sched_getaffinity() */
+#endif
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
@@ -38,11 +41,14 @@
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,6 +57,7 @@
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>

@@ -49,7 +49,7 @@ attempts '-R and one of its own' '[3, 1, 3]' --timeout-retries 0 -R 2
 given '%s/flaky/a/2\n%s/slow-then-fast/a/2/30000\n' "$base" "$base"
 try -R 2 -t 200ms --backoff 1ms
 expect 'the third try succeeds' 0 'all(.outcome == "success" and .attempts == 3)'
-said 'the summary knows why' '^retries +4 +2 after a status +2 after a timeout'
+said 'the summary knows why' '^retries +4: +2 after a status +2 after a timeout'
 said 'and which statuses' '503 2 \(retried\)'
 
 # --- when ---------------------------------------------------------------------------------------

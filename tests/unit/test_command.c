@@ -331,8 +331,7 @@ static void test_templates(void **state) {
         { "http://h/{1}?q={2}", "x\ty z", "http://h/x?q=y%20z" },
         { "{raw}", "http://h/a?b=c", "http://h/a?b=c" },
         { "http://h/{}/{}", "1", "http://h/1/1" },
-        { "http://h/{name}/{0}/{", "1", "http://h/{name}/{0}/{" },
-        { "http://h/{{}}", "1", "http://h/{1}" },
+        { "http://h/{{{}}/{{x}{{", "1", "http://h/{1}/{x}{" }, { "}{}", "1", "}1" },
         { "http://h/{2}", "a\tb\tc", "http://h/b" }
     };
     text t = { NULL, 0, 0, false };
@@ -584,7 +583,11 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"url\":\"http://h\"}", 19, "duplicate key" },
         { "{\"url\":\"http://h\",\"id\":1,\"custom_id\":2}", 26, "duplicate key" },
         { "{\"url\":\"http://h\",\"u\\u0072l\":\"http://h\"}", 19, "duplicate key" },
-        { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key" },
+        { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key \"what\"" },
+        { "{\"uri\":\"http://h\"}", 2, "unknown key \"uri\"; did you mean \"url\"?" },
+        { "{\"url\":\"http://h\",\"header\":{}}", 19,
+          "unknown key \"header\"; did you mean \"headers\"?" },
+        { "{\"url\":\"http://h\",\"a\\nb\":1}", 19, "unknown key \"a\nb\"" },
         { "{\"url\":\"http://h\",\"body\":\"x\",\"json\":1}", 30, "a second body" },
         { "{\"url\":\"http://h\",\"json\":1,\"body_base64\":\"\"}", 28, "a second body" },
         { "{\"url\":\"http://h\",\"form\":{},\"body\":\"\"}", 29, "a second body" },
@@ -852,6 +855,7 @@ static void test_proxies(void **state) {
         { "NO_PROXY=N http_proxy=h", "--noproxy=", "h", "", "" },
         { "NO_PROXY=N http_proxy=h", "--proxy=", NULL, NULL, NULL },
         { "NO_PROXY=a/b all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
+        { "http_proxy=http://h/path all_proxy=socks5://i", "-v", "http://h", "socks5://i", NULL },
         { "all_proxy=h", "--unix-socket /s", NULL, NULL, NULL }
     };
     sparp_options o;
@@ -882,15 +886,9 @@ static void test_bad_proxies(void **state) {
         { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " },
         { "", "-x h,i", "--proxy: " },
         { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
-        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': no_proxy has an entry with a /" },
-        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", "no_proxy: 'a/b'" },
-        { "http_proxy=h NO_PROXY=1.2.3.4/33", "-v", "NO_PROXY: '1.2.3.4/33'" },
-        { "http_proxy=ftp://h", "-v", "http_proxy: proxy must" },
-        { "https_proxy=h:x", "-v", "https_proxy: proxy is" },
-        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: proxy is" },
-        { "all_proxy=h:x", "-v", "all_proxy: proxy is" },
-        { "http_proxy=h https_proxy=h ALL_PROXY=::", "-v", NULL },
-        { "http_proxy=h ALL_PROXY=::", "-v", "ALL_PROXY: proxy is" }
+        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': --noproxy has an entry with a /" },
+        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", NULL },     /* they stop nobody */
+        { "http_proxy=ftp://h https_proxy=h:x", "-v", NULL }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -903,6 +901,43 @@ static void test_bad_proxies(void **state) {
         CHECK(strstr(said, "secret") == NULL, "row %zu: %s", i, said);
     }
     set_environment("");
+}
+
+/* 20: placeholders that mean nothing, and braces that are none. */
+static void test_template_words(void **state) {
+    static const char *const good[] = { "{}", "h/{1}/{9999}", "{raw}", "{{x}{}", "}{}" };
+    static const char *const bad[] = {
+        "", "h/", "{{}", "{id}", "{}{0}", "{}{1raw}", "{}{raw1}", "{}{line}", "{}{ }", "{}{#}",
+        "{}{", "{}{1", "{12345}", "{-1}", "{Raw}", "{}{{{"
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        CHECK(check_template(good[i]), "%s", good[i]);
+    int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+    assert_true(saved >= 0 && null >= 0 && dup2(null, STDERR_FILENO) >= 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        CHECK(!check_template(bad[i]), "%s", bad[i]);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    close(null);
+}
+
+/* 20: what the library calls a field, we call a flag. */
+static void test_our_words(void **state) {
+    static const struct { const char *in, *out; } cases[] = {
+        { "exceeds max_body_bytes (67108864)", "exceeds --max-body (67108864)" },
+        { "local_address is not of ip_version", "--interface is not of ip_version" },
+        { "pin_sha256: not the base64", "--pin: not the base64" }, { "", "" },
+        { "xmax_body_bytes max_body_bytes2 _", "xmax_body_bytes max_body_bytes2 _" },
+        { "timeout_s", "--timeout" }, { "connection refused", "connection refused" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_in_our_words(&t, slice_of(cases[i].in));
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
 }
 
 /* The messages go to stderr, which is not for the test's log. */
@@ -1346,7 +1381,7 @@ static void test_base64(void **state) {
 }
 
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all", NULL };
+    record_style style = { false, false, BODY_JSON, "all", NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1364,7 +1399,7 @@ static void test_record(void **state) {
 }
 
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL, NULL };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1388,7 +1423,7 @@ static void test_record_of_a_failure(void **state) {
 }
 
 static void test_record_of_a_redirect(void **state) {
-    record_style style = { false, false, BODY_NONE, NULL, NULL };
+    record_style style = { false, false, BODY_NONE, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1409,7 +1444,7 @@ static void test_record_of_a_redirect(void **state) {
 
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1443,7 +1478,7 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL, NULL };
+        record_style style = { false, false, cases[i].mode, NULL, NULL, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
@@ -1462,7 +1497,7 @@ static void test_record_body_files(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir };
+        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         k.has_file = true;
@@ -1476,8 +1511,59 @@ static void test_record_body_files(void **state) {
     text_free(&t);
 }
 
+/* 20: half of a surrogate pair is passed on as text: jq would give up the file at it. */
+static void test_half_surrogates(void **state) {
+    static const struct { const char *in; bool valid; } cases[] = {
+        { "\"\\ud83d\\ude00\"", true }, { "\"\\ud83d\"", false }, { "\"\\ude00\"", false },
+        { "\"\\ud83dx\"", false }, { "\"\\ud83d\\ud83d\\ude00\"", false },
+        { "{\"\\ud83d\":1}", false }, { "[1,[\"\\\\ud83d\"]]", true },
+        { "\"\\ud83d\\u0041\"", false }, { "\"\\uD83D\\uDE00\\uDE00\"", false }
+    };
+    record_style style = { false, false, BODY_JSON, NULL, NULL, false };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        CHECK(json_is_valid(slice_of(cases[i].in)) == cases[i].valid, "%s", cases[i].in);
+    put_given_json(&t, slice_of("\"\\ud83d\""), false);
+    expect_text(&t, "\"\\\"\\u005cud83d\\\"\"");
+    put_given_json(&t, slice_of("{\"a\":\"\\n\"}"), false);
+    expect_text(&t, "{\"a\":\"\\n\"}");
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    r.body = "{\"t\":\"cut \\ud83d\"}";
+    r.body_size = strlen(r.body);
+    put_body(&t, &style, &k, &r);
+    expect_text(&t, ",\"body\":\"{\\\"t\\\":\\\"cut \\u005cud83d\\\"}\"");
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+/* 20: a record says which codings its body still has. */
+static void test_encoded_bodies(void **state) {
+    static const struct { const char *one, *two; bool compressed; const char *out; } cases[] = {
+        { "gzip", NULL, true, "" }, { "gzip", NULL, false, ",\"encoded\":\"gzip\"" },
+        { "identity", "gzip", true, "" }, { "identity", NULL, false, "" },
+        { "gzip", "gzip", true, ",\"encoded\":\"gzip, gzip\"" },
+        { "gzip", "br", true, ",\"encoded\":\"gzip, br\"" },
+        { "br", NULL, true, ",\"encoded\":\"br\"" }, { "X-GZIP , ", "", true, "" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        record_style style = { false, false, BODY_NONE, NULL, NULL, cases[i].compressed };
+        sparp_field fields[2] = { { "content-encoding", cases[i].one },
+                                  { "content-encoding", cases[i].two } };
+        sparp_result r = plain_result();
+        r.headers = fields;
+        r.num_headers = cases[i].two != NULL ? 2 : 1;
+        put_encoded(&t, &style, &r);
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1486,6 +1572,14 @@ static void test_bad_record(void **state) {
                     "\"error\":"
                 "{\"kind\":\"bad_line\",\"message\":\"line 20, column 8: expected ':'\"},"
                 "\"line\":\"{\\\"url\\\" 1}\"}\n");
+    /* 20: what names the line is kept, as far as it can be read. */
+    put_bad_record(&t, &style, 0, slice_of("why"),
+                   slice_of("{\"url\":1,\"custom_id\":[\"a\"],\"meta\":2,\"id\":3,\"x\" 1}"));
+    expect_text(&t, "{\"index\":0,\"id\":[\"a\"],\"outcome\":\"invalid\",\"status\":null,"
+                "\"attempts\":0,\"error\":{\"kind\":\"bad_line\",\"message\":\"why\"},\"meta\":2,"
+                "\"line\":\"{\\\"url\\\":1,\\\"custom_id\\\":[\\\"a\\\"],"
+                "\\\"meta\\\":2,\\\"id\\\":3,"
+                "\\\"x\\\" 1}\"}\n");
     text_free(&t);
 }
 
@@ -1496,7 +1590,7 @@ static void test_dry_urls(void **state) {
         { "http://u:p@h#?", "http://***@h?k=v%20w" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1609,7 +1703,7 @@ static void test_summary_text(void **state) {
     put_summary_text(&t, &s);
     expect_text(&t, "requests   2 finished in 2.00 s   1/s\n"
                 "           1 ok   0 failed   1 out of retries\n"
-                "retries    4   1 after a status   1 after a timeout\n"
+                "retries    4:   1 after a status   1 after a timeout\n"
                 "           2 after a failure of the network\n"
                 "status     200 1   429 1 (retried)   1 without\n"
                 "errors     refused 1   refused 2 (retried)   timeout 1 (retried)\n"
@@ -1622,7 +1716,7 @@ static void test_summary_text(void **state) {
                 "waiting    800ms a request:   100 % between tries\n");
     y.redirects = 1;
     put_retries_rows(&t, &s);
-    expect_text(&t, "retries    4   1 after a status   1 after a timeout\n"
+    expect_text(&t, "retries    4:   1 after a status   1 after a timeout\n"
                 "           2 after a failure of the network\n"
                 "redirects  1\n");
     memset(y.tried, 0, sizeof y.tried);
@@ -1695,7 +1789,7 @@ static void test_summary_json_is_json(void **state) {
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1835,6 +1929,8 @@ int main(void) {
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
+        TEST(test_template_words),
+        TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),
         TEST(test_percents), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
         TEST(test_progress_lines)

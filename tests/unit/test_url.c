@@ -14,6 +14,7 @@
 #define ASCII   "url has a host that is not ASCII: write its punycode form (xn--...)"
 #define DOT     "url has a host name that begins with a dot"
 #define LONG    "url has a host name of more than 253 bytes"
+#define BRACKET "url has an IPv6 address without the ] behind it"
 #define PORT    "url has a port that is not 1 to 65535"
 #define IPV6    "url has a bad IPv6 address"
 #define ZONE    "url has an IPv6 zone, which is not supported"
@@ -288,7 +289,7 @@ static const char *host_verdict(int byte, bool first) {
     if (first && byte == '.')
         return DOT;
     if (first && byte == '[')
-        return IPV6;
+        return BRACKET;
     if (byte == '@' || byte == '-' || byte == '.' || byte == '_')
         return NULL;
     return sparp__ascii_alpha((char)byte) || sparp__ascii_digit((char)byte) ? NULL : LETTER;

@@ -124,39 +124,64 @@ static const char *text_or_file(config *c, option_id id, const char *arg, size_t
     return arg;
 }
 
-/* One "K: V" or "K:". */
-static bool add_header(config *c, slice line) {
+/* RFC 9110 5.6.2: what a token is made of. */
+static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static bool is_token(slice s) {
+    for (size_t i = 0; i < s.size; i++)
+        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL)
+            return false;
+    return s.size > 0;
+}
+
+static bool has_control(slice s) {
+    for (size_t i = 0; i < s.size; i++)
+        if (((unsigned char)s.at[i] < ' ' && s.at[i] != '\t') || s.at[i] == 0x7F)
+            return true;
+    return false;
+}
+
+/* One "K: V" or "K:". NULL, or what is wrong, in words that do not repeat it: it may be secret. */
+static const char *add_header(config *c, slice line) {
     slice value = line, name;
     (void)slice_split(&value, ':', &name);
     name = trimmed(name);
-    if (value.at == NULL || name.size == 0) {
-        say("--header: '%.*s' is not 'Name: value'", (int)(line.size < 200 ? line.size : 200),
-            line.at);
-        return false;
-    }
-    if (c->num_headers == DEFAULTS_MAX) {
-        say("--header: more than %d headers", DEFAULTS_MAX);
-        return false;
-    }
+    if (value.at == NULL)
+        return "this is not 'Name: value'";
+    if (!is_token(name))
+        return "the name in front of the colon is none";
     value = trimmed(value);
+    if (has_control(value))
+        return "a control character is in the value";
+    if (c->num_headers == DEFAULTS_MAX)
+        return "more than 250 headers";
     sparp_field *f = &c->headers[c->num_headers];
     f->name = config_keep(c, name.at, name.size);
     f->value = value.size == 0 ? NULL : config_keep(c, value.at, value.size);
+    if (f->name == NULL || (value.size > 0 && f->value == NULL))
+        return "out of memory";
     c->num_headers++;
-    return f->name != NULL && (value.size == 0 || f->value != NULL);
+    return NULL;
 }
 
 static bool set_header(config *c, const char *arg) {
     size_t size;
+    const char *wrong = arg[0] == '@' ? NULL : add_header(c, slice_of(arg));
+    if (wrong != NULL)
+        say("--header: %s", wrong);
     if (arg[0] != '@')
-        return add_header(c, slice_of(arg));
+        return wrong == NULL;
     const char *at = read_file(c, OPTION_HEADER, arg + 1, &size);
     if (at == NULL)
         return false;
     slice rest = { at, size }, line;
-    while (slice_split(&rest, '\n', &line)) {
-        if (trimmed(line).size > 0 && !add_header(c, line))
-            return false;
+    for (int number = 1; slice_split(&rest, '\n', &line); number++) {
+        wrong = trimmed(line).size > 0 ? add_header(c, line) : NULL;
+        if (wrong == NULL)
+            continue;
+        say("--header: %s, line %d: %s", arg + 1, number, wrong);
+        return false;
     }
     return true;
 }
@@ -164,8 +189,10 @@ static bool set_header(config *c, const char *arg) {
 static bool set_query(config *c, const char *arg) {
     slice value = slice_of(arg), name;
     (void)slice_split(&value, '=', &name);
-    if (value.at == NULL || name.size == 0)
-        return option_refuse(OPTION_URL_QUERY, arg, "K=V");
+    if (value.at == NULL || name.size == 0) {
+        say("--url-query: this is not K=V");
+        return false;
+    }
     if (c->num_query == DEFAULTS_MAX) {
         say("--url-query: more than %d parameters", DEFAULTS_MAX);
         return false;
@@ -174,18 +201,6 @@ static bool set_query(config *c, const char *arg) {
     f->name = config_keep(c, name.at, name.size);
     f->value = value.at;
     return f->name != NULL;
-}
-
-/* RFC 9110 5.6.2: what a token is made of. */
-static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-static bool is_token(slice s) {
-    for (size_t i = 0; i < s.size; i++) {
-        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL)
-            return false;
-    }
-    return s.size > 0;
 }
 
 /* "Name,Other": names of headers. */
@@ -217,8 +232,16 @@ static bool set_json(config *c, const char *arg) {
     c->json = text_or_file(c, OPTION_JSON, arg, &size);
     if (c->json == NULL)
         return false;
-    slice s = { c->json, size };
-    return json_is_valid(s) ? true : option_refuse(OPTION_JSON, arg, "valid JSON");
+    slice s = { c->json, size }, raw;
+    json j = json_of(s);
+    size_t good = utf8_good_prefix(s);
+    if (good < size)
+        (void)json_fail_at(&j, s.at + good, "not UTF-8");
+    else if (json_value(&j, &raw) && json_end(&j))
+        return true;
+    say("--json: not JSON, byte %llu%s%s: %s", (unsigned long long)(j.at - j.start) + 1,
+        arg[0] == '@' ? " of " : "", arg[0] == '@' ? arg + 1 : "", j.error);
+    return false;
 }
 
 /* A number, or "auto". */
@@ -264,13 +287,46 @@ static bool list_append(config *c, const char **list, const char *entry) {
     return *list != NULL;
 }
 
+/* X("field of the library", ID): what its sentences call a flag of ours. */
+#define LIBRARY_WORDS(X) \
+    X("max_body_bytes", MAX_BODY) X("local_address", INTERFACE) X("pin_sha256", PIN) \
+    X("unix_socket", UNIX_SOCKET) X("connect_to", CONNECT_TO) X("max_redirects", MAX_REDIRS) \
+    X("retry_after_max_s", RETRY_AFTER_MAX) X("max_at_once", MAX_AT_ONCE) \
+    X("max_per_second", MAX_PER_SECOND) X("timeout_s", TIMEOUT) \
+    X("connect_timeout_s", CONNECT_TIMEOUT) X("idle_timeout_s", IDLE_TIMEOUT) \
+    X("run_deadline_s", DEADLINE) X("sensitive_headers", SENSITIVE) X("https_proxy", PROXY) \
+    X("no_proxy", NOPROXY) X("max_at_once_per_origin", PER_HOST)
+
+/* A sentence of the library, with our flags in the place of its fields. */
+static void put_in_our_words(text *t, slice s) {
+    while (s.size > 0) {
+        size_t word = 0;
+        while (word < s.size && (is_digit(s.at[word]) || s.at[word] == '_'
+                                 || (lower(s.at[word]) >= 'a' && lower(s.at[word]) <= 'z')))
+            word++;
+        slice name = { s.at, word > 0 ? word : 1 };
+        const char *flag = NULL;
+#define X(field, id) if (slice_is(name, field)) flag = option_rows[OPTION_##id].name;
+        LIBRARY_WORDS(X)
+#undef X
+        if (flag != NULL)
+            put_format(t, "--%s", flag);
+        else
+            put_slice(t, name);
+        s = slice_from(s, name.size);
+    }
+}
+
 /* What these options are worth, the library knows best. */
 static bool library_takes(const sparp_options *o, option_id id, const char *arg) {
     const char *wrong = sparp_check_options(o);
     char label[48];
     if (wrong[0] == '\0')
         return true;
-    say("%s: '%.200s': %s", option_label(id, label, sizeof label), arg, wrong);
+    text t = { NULL, 0, 0, false };
+    put_in_our_words(&t, slice_of(wrong));
+    say("%s: '%.200s': %.*s", option_label(id, label, sizeof label), arg, (int)t.size, t.at);
+    text_free(&t);
     return false;
 }
 
@@ -379,7 +435,7 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_URL_QUERY: return set_query(c, arg);
     case OPTION_JSON:      return set_json(c, arg);
     case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
-    case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
+    case OPTION_WORKERS:   return set_or_auto(id, arg, WORKERS_MAX, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_HEADERS:   return set_headers_shown(c, arg);
@@ -564,11 +620,11 @@ static bool add_default_header(config *c, const char *name, const char *value) {
     PUT(&line, ": ");
     put_text(&line, value);
     slice whole = { line.at, line.size };
-    if (line.failed)
-        say("out of memory");
-    bool done = !line.failed && add_header(c, whole);
+    const char *wrong = line.failed ? "out of memory" : add_header(c, whole);
+    if (wrong != NULL)
+        say("%s: %s", name, wrong);
     text_free(&line);
-    return done;
+    return wrong == NULL;
 }
 
 /* Lists that were not given get their defaults, less what the other list claims. */
@@ -605,13 +661,54 @@ static bool check_readable(const char *flag, const char *path) {
     return false;
 }
 
+/* Their contents, too: what is no use here would fail every request. */
+static bool check_tls_files(const config *c) {
+    sparp_options o;
+    char why[300];
+    memset(&o, 0, sizeof o);
+    o.tls.ca_file = c->cacert;
+    o.tls.pin_sha256 = c->pin;
+    o.tls.client_cert_file = c->cert;
+    o.tls.client_key_file = c->key;
+    o.tls.insecure_no_verify = c->cacert == NULL;   /* not the time for those of the system */
+    if (c->cacert == NULL && c->pin == NULL && c->cert == NULL)
+        return true;
+    text t = { NULL, 0, 0, false };
+    put_in_our_words(&t, slice_of(sparp_check_tls(&o, why, sizeof why)));
+    bool good = t.size == 0;
+    if (!good)
+        say("%.*s", (int)t.size, t.at);
+    text_free(&t);
+    return good;
+}
+
 static bool check_tls(const config *c) {
     if ((c->cert != NULL) != (c->key != NULL)) {
         say("--cert and --key belong together");
         return false;
     }
     return check_readable("cacert", c->cacert) && check_readable("cert", c->cert)
-        && check_readable("key", c->key);
+        && check_readable("key", c->key) && check_tls_files(c);
+}
+
+/* One of our own addresses: another would fail each request, after a long time. */
+static bool check_interface(const char *address) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } to;
+    memset(&to, 0, sizeof to);
+    bool v4 = inet_pton(AF_INET, address, &to.v4.sin_addr) == 1;
+    bool v6 = !v4 && inet_pton(AF_INET6, address, &to.v6.sin6_addr) == 1;
+    to.any.sa_family = v4 ? AF_INET : AF_INET6;
+    int fd = v4 || v6 ? socket(to.any.sa_family, SOCK_STREAM, 0) : -1;
+    bool ours = fd >= 0 && bind(fd, &to.any, v4 ? sizeof to.v4 : sizeof to.v6) == 0;
+    if (!ours)
+        say("--interface: %.100s is no address of this machine: %s", address, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return ours;
 }
 
 static bool check_net(const config *c) {
@@ -636,7 +733,8 @@ static bool check_net(const config *c) {
         return false;
     }
     return library_takes(&to, OPTION_UNIX_SOCKET, c->unix_socket)
-        && library_takes(&from, OPTION_INTERFACE, c->local_address);
+        && library_takes(&from, OPTION_INTERFACE, c->local_address)
+        && (c->local_address == NULL || check_interface(c->local_address));
 }
 
 /* A header of a line of its own would end the line. */
@@ -652,8 +750,46 @@ static bool check_user_agent(config *c) {
     return add_default_header(c, "User-Agent", c->user_agent);
 }
 
+/* The number of a TAB column: 1 to 9999. */
+static bool parse_column(slice name, int64_t *n) {
+    return name.size < 5 && parse_count(name, n) && *n > 0;
+}
+
+/* A placeholder that means nothing would be sent as it is, ten thousand times. */
+static bool check_template(const char *pattern) {
+    bool any = false;
+    slice rest = slice_of(pattern), name;
+    const char *open;
+    int64_t n;
+    while ((open = (const char *)memchr(rest.at, '{', rest.size)) != NULL) {
+        rest = slice_from(rest, (size_t)(open - rest.at) + 1);
+        if (rest.size > 0 && rest.at[0] == '{') {
+            rest = slice_from(rest, 1);
+            continue;
+        }
+        (void)slice_split(&rest, '}', &name);
+        if (rest.at == NULL) {
+            say("--template: a { has no }; a brace itself is written {{");
+            return false;
+        }
+        if (name.size > 0 && !slice_is(name, "raw") && !parse_column(name, &n)) {
+            say("--template: {%.*s} means nothing; {} is the line, {1} {2} its TAB columns, {raw} "
+                "the line as it is, {{ a brace", (int)(name.size < 40 ? name.size : 40), name.at);
+            return false;
+        }
+        any = true;
+    }
+    if (!any)
+        say("--template has no {} in it");
+    return any;
+}
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
+    if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]) {
+        say("--burst says how many starts --max-per-second lets come at once, give that too");
+        return false;
+    }
     if (c->data != NULL && c->json != NULL) {
         say("--data and --json are two bodies, give one");
         return false;
@@ -662,12 +798,10 @@ static bool config_check(config *c) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
-    if (c->template_url != NULL && strchr(c->template_url, '{') == NULL) {
-        say("--template: '%s' has no {} in it", c->template_url);
+    if (c->template_url != NULL && !check_template(c->template_url))
         return false;
-    }
     if (c->base_url != NULL && !is_url(c->base_url)) {
-        say("--base-url: '%s' does not start with http:// or https://", c->base_url);
+        say("--base-url does not start with http:// or https://");
         return false;
     }
     for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
@@ -723,25 +857,30 @@ static const char *first_variable(const char *names, char *name, size_t size) {
     return value;
 }
 
-static bool take_env_proxy(const char *names, const char **out) {
+/* What the environment says is taken as it is: whoever needs none of it should not be stopped by
+   it. As for curl, a path behind it means nothing. */
+static bool take_env_proxy(config *c, const char *names, const char **out, const char **from) {
     char name[32];
     const char *value = first_variable(names, name, sizeof name);
-    return value == NULL || take_proxy(name, value, out);
+    if (value == NULL)
+        return true;
+    *from = config_keep(c, name, strlen(name));
+    const char *scheme_end = strstr(value, "://");
+    const char *host = scheme_end != NULL ? scheme_end + 3 : value;
+    *out = config_keep(c, value, (size_t)(host - value) + strcspn(host, "/"));
+    return *out != NULL && *from != NULL;
 }
 
 /* Who is reached without a proxy. */
 static bool take_exceptions(config *c) {
-    char name[32] = "--noproxy";
+    char name[32];
     sparp_options o;
     c->no_proxy = c->noproxy;
     if (c->no_proxy == NULL)
         c->no_proxy = first_variable("no_proxy|NO_PROXY", name, sizeof name);
     memset(&o, 0, sizeof o);
-    o.no_proxy = c->no_proxy;
-    const char *wrong = sparp_check_options(&o);
-    if (wrong[0] != '\0')
-        say("%s: '%.200s': %s", name, c->no_proxy, wrong);
-    return wrong[0] == '\0';
+    o.no_proxy = c->noproxy;
+    return c->noproxy == NULL || library_takes(&o, OPTION_NOPROXY, c->noproxy);
 }
 
 /* --proxy, else the environment, as curl does it; false after a message. */
@@ -760,6 +899,8 @@ static bool config_proxies(config *c) {
         c->https_proxy = c->http_proxy;
         return good;
     }
-    return take_env_proxy("http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
-        && take_env_proxy("https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
+    return take_env_proxy(c, "http_proxy|all_proxy|ALL_PROXY", &c->http_proxy,
+                          &c->http_proxy_from)
+        && take_env_proxy(c, "https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy,
+                          &c->https_proxy_from);
 }

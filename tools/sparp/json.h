@@ -6,10 +6,11 @@ enum { JSON_DEPTH_MAX = 1000 };
 typedef struct json {
     const char *start, *at, *end;
     const char *error;                  /* the first one; `at` stays where it was met */
+    bool half;                          /* met half of a surrogate pair: no text at all */
 } json;
 
 static json json_of(slice s) {
-    json j = { s.at, s.at, s.at + s.size, NULL };
+    json j = { s.at, s.at, s.at + s.size, NULL, false };
     return j;
 }
 
@@ -54,6 +55,20 @@ static bool json_hex4(const char *at, const char *end, unsigned *out) {
     return true;
 }
 
+/* Notes half of a surrogate pair, at the byte after the u; the other half of one is skipped. */
+static void json_unit(json *j, unsigned unit) {
+    unsigned second;
+    j->at += 5;
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return;
+    bool pair = unit < 0xDC00 && j->end - j->at >= 6 && j->at[0] == '\\' && j->at[1] == 'u'
+        && json_hex4(j->at + 2, j->end, &second) && second >= 0xDC00 && second <= 0xDFFF;
+    if (pair)
+        j->at += 6;
+    else
+        j->half = true;
+}
+
 static bool json_escape(json *j) {       /* at the byte after the backslash */
     unsigned unit;
     if (j->at == j->end)
@@ -61,7 +76,7 @@ static bool json_escape(json *j) {       /* at the byte after the backslash */
     if (*j->at == 'u') {
         if (!json_hex4(j->at + 1, j->end, &unit))
             return json_fail(j, "bad \\u escape");
-        j->at += 5;
+        json_unit(j, unit);
         return true;
     }
     if (*j->at == '\0' || strchr("\"\\/bfnrt", *j->at) == NULL)
@@ -221,10 +236,12 @@ static bool json_end(json *j) {
     return json_fail(j, "text after the end of the value");
 }
 
+/* JSON that every reader takes: without half of a surrogate pair, which jq and others refuse, and
+   the rest of the file with it. */
 static bool json_is_valid(slice s) {
     json j = json_of(s);
     slice raw;
-    return utf8_good_prefix(s) == s.size && json_value(&j, &raw) && json_end(&j);
+    return utf8_good_prefix(s) == s.size && json_value(&j, &raw) && json_end(&j) && !j.half;
 }
 
 /* One \uXXXX (or a pair of them) at *at, just after the u. false: half of a surrogate pair. */

@@ -46,6 +46,7 @@ typedef struct parser {
     text url;                           /* resolved, or out of the template */
     text form;                          /* encoded */
     field_list headers, query, fields;  /* the fields are those of the form */
+    char sentence[160];                 /* if it is not one of ours */
     const char *error;                  /* why the line is bad ... */
     size_t column;                      /* ... and where, from 1 */
 } parser;
@@ -306,6 +307,26 @@ static bool take_member(parser *p, json *j, item *out, key_tag tag) {
     }
 }
 
+/* The sentence about it names it, and what may have been meant. */
+static const char *unknown_key(parser *p, const char *name) {
+    slice given = slice_of(name);
+    const char *nearest = NULL;
+    size_t least = given.size < 4 ? 2 : 3;
+#define X(known, tag) \
+    if (edit_distance(given, known) < least) { \
+        nearest = known; \
+        least = edit_distance(given, known); \
+    }
+    KEYS(X)
+#undef X
+    if (given.size > 40)
+        given.size = 40;
+    (void)snprintf(p->sentence, sizeof p->sentence, "unknown key \"%.*s\"%s%s%s", (int)given.size,
+                   given.at, nearest != NULL ? "; did you mean \"" : "",
+                   nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+    return p->sentence;
+}
+
 static bool take_object(parser *p, json *j, item *out) {
     bool first = true;
     if (!json_take(j, '{', "expected an object"))
@@ -318,7 +339,7 @@ static bool take_object(parser *p, json *j, item *out) {
             return false;
         key_tag tag = key_find(name);
         if (tag == KEY_UNKNOWN)
-            return json_fail_at(j, at, "unknown key");
+            return json_fail_at(j, at, unknown_key(p, name));
         if ((out->keys_seen & 1u << tag) != 0)
             return json_fail_at(j, at, "duplicate key");
         if ((1u << tag & BODY_KEYS) != 0 && (out->keys_seen & BODY_KEYS) != 0)
@@ -390,6 +411,22 @@ static line_kind parse_value(parser *p, item *out) {
         return LINE_REQUEST;
     out->url = arena_copy(p, relative);
     return finish_url(p, out, 1);
+}
+
+/* The id and meta of a line that is no request, as far as it can be read: its record is asked for
+   by them. */
+static void find_names(slice line, slice *id, slice *meta) {
+    json j = json_of(line);
+    bool first = true;
+    slice key, raw;
+    if (utf8_good_prefix(line) < line.size || !json_take(&j, '{', ""))
+        return;
+    while (json_more(&j, '}', &first) && json_key(&j, &key) && json_value(&j, &raw)) {
+        if (id->size == 0 && (slice_is(key, "id") || slice_is(key, "custom_id")))
+            *id = raw;
+        if (meta->size == 0 && slice_is(key, "meta"))
+            *meta = raw;
+    }
 }
 
 /* Blank; or a comment, where lines may be plain and are no values. */

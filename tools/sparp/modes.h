@@ -204,7 +204,7 @@ static int run_summarize(const config *c) {
     y.columns = terminal_columns();
     y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = terminal_takes_utf8();
-    bool shown = summary_show(c, &y);
+    bool shown = summary_show(c, &y, &a->summary);
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
 }

@@ -22,7 +22,7 @@
     X(HEADER, 'H', "header", "'K: V'|@FILE", INPUT, OTHER, given, 0, 0, \
       "added to every request unless its line sets it; 'K:' removes; repeatable") \
     X(DATA, 'd', "data", "TEXT|@FILE", INPUT, OTHER, given, 0, 0, \
-      "body of lines without one") \
+      "body of lines without one; no Content-Type is set, -H can") \
     X(JSON, 0, "json", "JSON|@FILE", INPUT, OTHER, given, 0, 0, \
       "JSON body of lines without one; sets Content-Type and Accept") \
     X(URL_QUERY, 0, "url-query", "K=V", INPUT, OTHER, given, 0, 0, \
@@ -228,7 +228,7 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
-enum { REDIRECTS_MAX = 1000 };
+enum { REDIRECTS_MAX = 1000, WORKERS_MAX = 256 };
 
 enum { MAX_FAIL_AFTER = 20 };    /* before that many have ended, P% is no figure */
 
@@ -243,6 +243,7 @@ typedef struct config {
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;   /* all that were given, ',' between */
     const char *proxy, *noproxy;        /* of the command line ... */
+    const char *http_proxy_from, *https_proxy_from;     /* variables; NULL: not of one */
     const char *http_proxy, *https_proxy; /* ... and what follows, with the environment */
     const char *no_proxy;
     const char *data, *json;            /* default bodies */

@@ -38,7 +38,10 @@ static bool source_check(const char *path, uint64_t *size) {
     const char *name = standard ? "stdin" : path;
     if ((standard ? fstat(STDIN_FILENO, &info) : stat(path, &info)) != 0
         || (!standard && access(path, R_OK) != 0)) {
-        say("cannot open %s: %s", name, strerror(errno));
+        if (strstr(path, "://") != NULL)        /* a password may be in it */
+            say("cannot open an argument with ://: a URL begins with http:// or https://");
+        else
+            say("cannot open %s: %s", name, strerror(errno));
         return false;
     }
     if (S_ISDIR(info.st_mode)) {

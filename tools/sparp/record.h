@@ -9,6 +9,7 @@ typedef struct record_style {
     int body;                           /* BODY_* */
     const char *headers;                /* "all", "name,name", or NULL for none */
     const char *body_dir;               /* bodies are in files there; NULL: in the record */
+    bool compressed;                    /* gzip and deflate have been asked for and undone */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
@@ -138,9 +139,8 @@ static size_t put_wide(text *t, slice s, bool ascii) {
     return length;
 }
 
-static void put_string(text *t, slice s, bool ascii) {
+static void put_escaped(text *t, slice s, bool ascii) {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    put_char(t, '"');
     while (s.size > 0) {
         size_t run = clean_run(s.at, s.size);
         put_bytes(t, s.at, run);
@@ -159,6 +159,30 @@ static void put_string(text *t, slice s, bool ascii) {
             put_unit(t, c);
         }
         s = slice_from(s, used);
+    }
+}
+
+static void put_string(text *t, slice s, bool ascii) {
+    put_char(t, '"');
+    put_escaped(t, s, ascii);
+    put_char(t, '"');
+}
+
+/* JSON that may be broken, as a string. A \u of it is no escape of ours: its backslash is written
+   so that nobody who looks for escapes takes it for one. */
+static void put_json_as_text(text *t, slice s, bool ascii) {
+    put_char(t, '"');
+    while (s.size > 0) {
+        size_t n = 0;
+        while (n < s.size && !(s.at[n] == '\\' && s.size - n > 1 && s.at[n + 1] == 'u'))
+            n++;
+        slice part = { s.at, n };
+        put_escaped(t, part, ascii);
+        s = slice_from(s, n);
+        if (s.size == 0)
+            break;
+        put_unit(t, '\\');
+        s = slice_from(s, 1);
     }
     put_char(t, '"');
 }
@@ -297,9 +321,15 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
         put_text(t, sparp_phase_name(r->phase));
     }
     PUT(t, "\",\"message\":");
-    slice message = slice_of(r->detail[0] != '\0' ? r->detail : sparp_error_text(r->error));
+    text words = { NULL, 0, 0, false };
+    put_in_our_words(&words, slice_of(r->detail[0] != '\0' ? r->detail
+                                      : sparp_error_text(r->error)));
+    slice message = { words.at, words.size };
     put_string(t, k->failure_size > 0 ? ticket_failure(k) : message, style->ascii);
     put_char(t, '}');
+    if (words.failed)
+        t->failed = true;
+    text_free(&words);
 }
 
 /* DIR/<index> as the user named DIR. */
@@ -322,12 +352,45 @@ static void put_body_file(text *t, const record_style *style, const ticket *k) {
     text_free(&path);
 }
 
+/* The codings that the body still has: "gzip" if it was not asked to be undone, "br" that we do not
+   speak, "gzip, gzip" that is undone by nobody. */
+static void put_encoded(text *t, const record_style *style, const sparp_result *r) {
+    text list = { NULL, 0, 0, false };
+    size_t count = 0;
+    bool known = true;
+    for (size_t i = 0; i < r->num_headers; i++) {
+        slice rest = slice_of(r->headers[i].value), coding;
+        while (slice_is(slice_of(r->headers[i].name), "content-encoding")
+               && slice_split(&rest, ',', &coding)) {
+            coding = trimmed(coding);
+            if (coding.size == 0 || same_name(coding, slice_of("identity")))
+                continue;
+            if (count++ > 0)
+                PUT(&list, ", ");
+            put_slice(&list, coding);
+            known = known && (same_name(coding, slice_of("gzip"))
+                              || same_name(coding, slice_of("x-gzip"))
+                              || same_name(coding, slice_of("deflate")));
+        }
+    }
+    slice all = { list.at, list.size };
+    if (count > 0 && !(style->compressed && count == 1 && known)) {
+        PUT(t, ",\"encoded\":");
+        put_string(t, all, style->ascii);
+    }
+    if (list.failed)
+        t->failed = true;
+    text_free(&list);
+}
+
 /* Last in the record, so that `cut -c1-200` shows the rest. */
 static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
     bool cut = r->error != SPARP_E_OK && body.size > 0 && !r->body_complete;
     if (r->truncated || cut)
         PUT(t, ",\"truncated\":true");
+    if (k->has_file || body.size > 0)
+        put_encoded(t, style, r);
     if (k->has_file)
         put_body_file(t, style, k);
     if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0)
@@ -338,7 +401,10 @@ static void put_body(text *t, const record_style *style, const ticket *k, const 
     } else if (style->body != BODY_BASE64 && utf8_good_prefix(body) == body.size
                && memchr(body.at, '\0', body.size) == NULL) {
         PUT(t, ",\"body\":");
-        put_string(t, body, style->ascii);
+        if (style->body == BODY_JSON)
+            put_json_as_text(t, body, style->ascii);
+        else
+            put_string(t, body, style->ascii);
     } else {
         PUT(t, ",\"body_base64\":\"");
         put_base64(t, body);
@@ -346,19 +412,27 @@ static void put_body(text *t, const record_style *style, const ticket *k, const 
     }
 }
 
+/* JSON of the input, as it was written; as text, if no reader would take it. */
+static void put_given_json(text *t, slice s, bool ascii) {
+    if (memchr(s.at, '\\', s.size) == NULL || json_is_valid(s))
+        put_raw_json(t, s, ascii);
+    else
+        put_json_as_text(t, s, ascii);
+}
+
 static void put_index_and_id(text *t, const record_style *style, const ticket *k) {
     PUT(t, "{\"index\":");
     put_u64(t, k->index);
     if (k->id_size > 0) {
         PUT(t, ",\"id\":");
-        put_raw_json(t, ticket_id(k), style->ascii);
+        put_given_json(t, ticket_id(k), style->ascii);
     }
 }
 
 static void put_meta_and_echo(text *t, const record_style *style, const ticket *k) {
     if (k->meta_size > 0) {
         PUT(t, ",\"meta\":");
-        put_raw_json(t, ticket_meta(k), style->ascii);
+        put_given_json(t, ticket_meta(k), style->ascii);
     }
     if (!style->echo)
         return;
@@ -367,7 +441,7 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
     if (json_is_valid(line) && line.at[0] == '{')
         put_raw_json(t, line, style->ascii);
     else
-        put_string(t, line, style->ascii);
+        put_json_as_text(t, line, style->ascii);
 }
 
 /* A URL as it may be shown: the password is nobody's business. */
@@ -449,12 +523,22 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
 /* The record of a line that is no request. */
 static void put_bad_record(text *t, const record_style *style, uint64_t index, slice message,
                            slice line) {
+    slice id = { NULL, 0 }, meta = { NULL, 0 };
+    find_names(line, &id, &meta);
     PUT(t, "{\"index\":");
     put_u64(t, index);
+    if (id.size > 0) {
+        PUT(t, ",\"id\":");
+        put_given_json(t, id, style->ascii);
+    }
     PUT(t, ",\"outcome\":\"invalid\",\"status\":null,\"attempts\":0"
            ",\"error\":{\"kind\":\"bad_line\",\"message\":");
     put_string(t, message, style->ascii);
     put_char(t, '}');
+    if (meta.size > 0) {
+        PUT(t, ",\"meta\":");
+        put_given_json(t, meta, style->ascii);
+    }
     if (line.size > BAD_LINE_SHOWN) {
         PUT(t, ",\"truncated\":true");
         line.size = BAD_LINE_SHOWN;

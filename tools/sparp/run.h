@@ -16,7 +16,7 @@ typedef struct app {
     parser parser;
     reader reader;
     record_style style;
-    sink out, rejects;
+    sink out, rejects, summary;
     tally tally;
     progress progress;
     sparp *run;
@@ -302,6 +302,15 @@ static void app_finish_body(app *a, ticket *k, sparp_result *r) {
     text_free(&path);
 }
 
+/* A proxy of the environment that is no use: the record names the variable. */
+static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
+    slice detail = slice_of(r->detail), url = slice_of(r->url);
+    const config *c = a->config;
+    const char *from = starts_with(url, "https") ? c->https_proxy_from : c->http_proxy_from;
+    if (r->error == SPARP_E_BAD_REQUEST && from != NULL && starts_with(detail, "proxy "))
+        ticket_fail(k, "", slice_of(from), r->detail);
+}
+
 /* The ratio of --max-fail, asked after each result until it says yes, and never after: what is in
    flight then may bring it down again. */
 static void app_judge_ratio(app *a) {
@@ -322,6 +331,7 @@ static void app_deliver(app *a, const sparp_result *result) {
     sample s;
     if (a->body_dir >= 0)
         app_finish_body(a, k, &r);
+    app_name_proxy(a, k, &r);
     tried_complete(&k->tries, r.attempts);
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
@@ -489,9 +499,12 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
 }
 
 static void on_log(sparp_log_level level, const char *message, void *user_data) {
+    text t = { NULL, 0, 0, false };
     (void)level;
     (void)user_data;
-    say("%s", message);
+    put_in_our_words(&t, slice_of(message));
+    say("%.*s", (int)t.size, t.at);
+    text_free(&t);
 }
 
 /* N retries: a number that was given, where 0 is the library's "none", or its default. */
@@ -524,6 +537,7 @@ static void net_options(const config *c, sparp_options *o) {
     o->compressed = c->compressed;
     o->proxy = c->http_proxy;
     o->https_proxy = c->https_proxy != NULL ? c->https_proxy : c->http_proxy != NULL ? "" : NULL;
+    o->lenient_proxies = c->proxy == NULL;
     if (o->proxy != NULL || o->https_proxy != NULL)
         o->no_proxy = c->no_proxy;
     o->unix_socket = c->unix_socket;
@@ -538,6 +552,17 @@ static void net_options(const config *c, sparp_options *o) {
     o->tls.insecure_no_verify = c->insecure;
 }
 
+/* Processors that we may use, which may be fewer than there are: taskset, cpusets of containers. */
+static int64_t processors(void) {
+    int64_t count = sysconf(_SC_NPROCESSORS_ONLN);
+#if defined(__linux__) && defined(CPU_COUNT)
+    cpu_set_t ours;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0)
+        count = CPU_COUNT(&ours);
+#endif
+    return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
+}
+
 static void run_options(app *a, sparp_options *o) {
     const config *c = a->config;
     memset(o, 0, sizeof *o);
@@ -546,7 +571,7 @@ static void run_options(app *a, sparp_options *o) {
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
     o->max_at_once_per_origin = (int)c->per_host;
-    o->workers = (int)c->workers;
+    o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
     o->run_deadline_s = c->deadline;
@@ -591,9 +616,8 @@ static void provide_descriptors(const config *c, sparp_options *o) {
     rlim_t extra = DESCRIPTORS_EXTRA;
     rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
                    : c->max_at_once == SPARP_AUTO ? 1000 : 100;
-    int64_t workers = c->workers == SPARP_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
-    if (workers > 1)
-        extra += (rlim_t)workers * DESCRIPTORS_WORKER;
+    if (o->workers > 1)
+        extra += (rlim_t)o->workers * DESCRIPTORS_WORKER;
     rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
@@ -626,6 +650,7 @@ static void app_free(app *a) {
     }
     sink_close(&a->out);
     sink_close(&a->rejects);
+    sink_close(&a->summary);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
     reader_free(&a->reader);
@@ -636,23 +661,24 @@ static void app_free(app *a) {
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
+    struct { sink *to; const char *path; } files[] = {
+        { &a->out, c->output }, { &a->rejects, c->rejects }, { &a->summary, c->summary_file }
+    };
+    enum { FILES = sizeof files / sizeof *files };
     struct stat info;
-    a->out.fd = STDOUT_FILENO;
-    a->out.name = "stdout";
-    if (c->summary_file != NULL && is_an_input(&a->reader, c->summary_file)) {
-        say("%s is input and output", c->summary_file);
-        return false;
+    if (c->output == NULL) {
+        a->out.fd = STDOUT_FILENO;
+        a->out.name = "stdout";
     }
-    if ((c->rejects != NULL && !sink_open(&a->rejects, &a->reader, c->rejects))
-        || (c->output != NULL && !sink_open(&a->out, &a->reader, c->output)))
-        return false;
-    bool twice = c->rejects != NULL && fstat(a->rejects.fd, &info) == 0
-        && is_output_of(&a->out, &info);
-    if (!twice && c->summary_file != NULL && stat(c->summary_file, &info) == 0)
-        twice = is_output_of(&a->out, &info) || is_output_of(&a->rejects, &info);
-    if (twice) {
-        say("%s would be two outputs in one", a->out.name);
-        return false;
+    for (int i = 0; i < FILES; i++) {
+        if (files[i].path != NULL && !sink_open(files[i].to, &a->reader, files[i].path))
+            return false;
+        for (int k = 0; k < i && files[i].path != NULL; k++) {
+            if (fstat(files[i].to->fd, &info) == 0 && is_output_of(files[k].to, &info)) {
+                say("%s would be two outputs in one", files[i].path);
+                return false;
+            }
+        }
     }
     sink_begin(&a->rejects);
     if (c->output != NULL)
@@ -680,9 +706,10 @@ static app *app_new(const config *c) {
         return NULL;
     }
     a->config = a->parser.config = c;
-    a->reader.fd = a->rejects.fd = a->out.fd = a->body_dir = -1;
+    a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
+    a->style.compressed = c->compressed;
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
@@ -761,7 +788,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
     else if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         say("stopped after %llu: the --deadline has passed", done);
     else if (app_rule_fired(a, s))
-        say("stopped after %llu by %s", done, app_max_fail_fired(a, s) ? "--max-fail" : "--stop-on");
+        say("stopped after %llu by %s", done,
+            app_max_fail_fired(a, s) ? "--max-fail" : "--stop-on");
     else if (s->stopped == SPARP_STOPPED_BY_ERROR)
         say("stopped after %llu: %s", done, sparp_error_detail(a->run));
     if (a->out_of_memory)
@@ -808,7 +836,7 @@ static const char *app_stopped(const app *a, const sparp_stats *s) {
     return !app_rule_fired(a, s) ? NULL : app_max_fail_fired(a, s) ? "max_fail" : "stop_on";
 }
 
-static bool app_show_summary(const app *a, const sparp_stats *s, int code) {
+static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     summary y;
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
@@ -825,7 +853,7 @@ static bool app_show_summary(const app *a, const sparp_stats *s, int code) {
     y.rejects = &a->rejects;
     y.body_dir = a->config->body_dir;
     y.body_files = a->body_files;
-    return summary_show(a->config, &y);
+    return summary_show(a->config, &y, &a->summary);
 }
 
 static int run_requests(config *c) {

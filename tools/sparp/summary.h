@@ -75,7 +75,7 @@ static void put_histogram(text *t, const latencies *l, size_t columns, bool utf8
     }
 }
 
-/* A row of the summary: a label, then items, which go on in the next line where the first is full. */
+/* A row of the summary: a label, then items, which go on in the next line when one is full. */
 typedef struct row {
     text *out;
     text item;                          /* being written */
@@ -182,8 +182,10 @@ static void put_retries_rows(text *t, const summary *s) {
     const tally *y = s->tally;
     uint64_t kinds[RETRIES_KINDS], retries = tally_retries(y, kinds);
     row r = row_start(t, s->columns, "retries");
-    if (retries > 0)
-        put_u64(row_item(&r), retries);
+    bool mixed = retries > kinds[RETRIES_SOFT] && retries > kinds[RETRIES_TIMEOUT]
+        && retries > kinds[RETRIES_TRANSPORT];
+    if (mixed)
+        put_count(row_item(&r), "", retries, ":");
     for (int i = 0; i < RETRIES_KINDS; i++)
         put_outcome_item(&r, kinds[i], whys[i]);
     row_end(&r);
@@ -258,8 +260,9 @@ static void put_traffic_row(text *t, const summary *s) {
 /* What a request waited for on average, if all of that is worth a row. */
 static void put_waiting_row(text *t, const summary *s) {
     static const char *const reasons[SPARP_WAIT_COUNT] = {
-        " for a free place (-c)", " for the rate limit (-r)", " for a place at its host (--per-host)",
-        " for a host that had enough (429)", " between tries"
+        " for a free place (-c)", " for the rate limit (-r)",
+        " for a place at its host (--per-host)", " for a host that had enough (429)",
+        " between tries"
     };
     const tally *y = s->tally;
     int64_t sum = 0;
@@ -456,27 +459,21 @@ static void put_summary_json(text *t, const summary *s) {
     PUT(t, "}\n");
 }
 
-/* Says it, or writes the file; false: the file could not be written. */
-static bool summary_show(const config *c, const summary *s) {
+/* Says it, or writes the file of --summary-file; false: that could not be written. */
+static bool summary_show(const config *c, const summary *s, sink *file) {
     text t = { NULL, 0, 0, false };
-    size_t written;
-    bool done = true;
-    if (c->summary == SUMMARY_NONE || (c->quiet && c->summary_file == NULL))
+    text *out = file->fd >= 0 ? &file->buffer : &t;
+    if (c->summary == SUMMARY_NONE || (c->quiet && file->fd < 0))
         return true;
     if (c->summary == SUMMARY_JSON)
-        put_summary_json(&t, s);
+        put_summary_json(out, s);
     else
-        put_summary_text(&t, s);
-    if (c->summary_file == NULL) {
-        say_text(&t);
-    } else {
-        int fd = open(c->summary_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        done = fd >= 0 && write_all(fd, t.at, t.size, &written) && !t.failed;
-        if (fd >= 0 && close(fd) != 0)
-            done = false;
-        if (!done)
-            say("cannot write %s: %s", c->summary_file, strerror(errno));
-    }
+        put_summary_text(out, s);
+    say_text(&t);
     text_free(&t);
-    return done;
+    if (file->fd < 0)
+        return true;
+    sink_begin(file);
+    sink_close(file);
+    return !file->failed;
 }

@@ -1,8 +1,8 @@
 /* sparp/tally.h - counts, latencies, percentiles. Pure. Uses text, values. */
 
-/* Latencies in 128 buckets per octave, from a microsecond to a day and a half: below 256 us a bucket
-   is one microsecond, above it the eight leading bits of the number. Its middle is at most 0.4 %
-   away from what fell into it. */
+/* Latencies in 128 buckets per octave, from a microsecond to a day and a half: below 256 us a
+   bucket is one microsecond, above it the eight leading bits of the number. Its middle is at most
+   0.4 % away from what fell into it. */
 enum {
     LATENCY_BITS_MAX = 37, LATENCY_PER_OCTAVE = 128,
     LATENCY_BUCKETS = LATENCY_PER_OCTAVE * (LATENCY_BITS_MAX - 6)

@@ -1,4 +1,5 @@
-/* sparp/url.h - percent-encoding, templates, resolution against a base. Pure. Uses text, values. */
+/* sparp/url.h - percent-encoding, templates, resolution against a base. Pure.
+   Uses text, values, config. */
 
 static bool is_unreserved(char c) {      /* RFC 3986 2.3 */
     return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '-' || c == '.' || c == '_'
@@ -42,33 +43,29 @@ static bool line_column(slice line, int64_t n, slice *column) {
     return true;
 }
 
-/* The template with its {} filled in; other braces stay as they are. NULL, or what is wrong. */
+/* The template, which check_template() has seen, with its {} filled in. NULL, or what is wrong. */
 static const char *put_template(text *t, slice pattern, slice line) {
     while (pattern.size > 0) {
         const char *open = (const char *)memchr(pattern.at, '{', pattern.size);
         size_t before = open == NULL ? pattern.size : (size_t)(open - pattern.at);
         put_bytes(t, pattern.at, before);
-        pattern = slice_from(pattern, before);
-        if (pattern.size == 0)
-            break;
-        const char *close = (const char *)memchr(pattern.at, '}', pattern.size);
-        slice name = { pattern.at + 1, close == NULL ? 0 : (size_t)(close - pattern.at - 1) };
+        pattern = slice_from(pattern, before + (open != NULL));
+        slice name, column = line;
         int64_t n;
-        slice column;
-        if (close != NULL && name.size == 0) {
-            put_percent(t, line);
-        } else if (slice_is(name, "raw")) {
-            put_slice(t, line);
-        } else if (close != NULL && name.size < 5 && parse_count(name, &n) && n > 0) {
-            if (!line_column(line, n, &column))
-                return "fewer TAB columns than in the template";
-            put_percent(t, column);
-        } else {
+        if (open == NULL)
+            break;
+        if (pattern.size > 0 && pattern.at[0] == '{') {
             put_char(t, '{');
             pattern = slice_from(pattern, 1);
             continue;
         }
-        pattern = slice_from(pattern, (size_t)(close - pattern.at) + 1);
+        (void)slice_split(&pattern, '}', &name);
+        if (parse_column(name, &n) && !line_column(line, n, &column))
+            return "fewer TAB columns than in the template";
+        if (slice_is(name, "raw"))
+            put_slice(t, column);
+        else
+            put_percent(t, column);
     }
     return NULL;
 }
