@@ -813,6 +813,9 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef SPARP_NO_STDIO
+#include <sys/ioctl.h>
+#endif
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -10890,6 +10893,18 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 
 #define SPARP__BAR_EVERY_S 10           /* between two lines where there is no terminal */
 
+/* As wide as the terminal says; COLUMNS, which is older than the last change of its size, only
+   where it says nothing. */
+static size_t sparp__bar_columns(void) {
+    const char *columns = getenv("COLUMNS");
+#ifdef TIOCGWINSZ
+    struct winsize window;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1)
+        return window.ws_col;
+#endif
+    return columns != NULL && atoi(columns) > 1 ? (size_t)atoi(columns) : 80;
+}
+
 static void sparp__bar_format(char *out, size_t size, const sparp *run, const sparp_stats *s) {
     uint64_t done = sparp__sched_ended(run);
     uint64_t retries = s->soft_retries + s->timeout_retries + s->transport_retries;
@@ -10926,8 +10941,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
         return;
     run->bar_at = run->now;
     sparp__bar_format(line, sizeof line - 8, run, stats);
-    const char *columns = getenv("COLUMNS");
-    size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
+    size_t width = sparp__bar_columns();
     if (terminal && strlen(line) > width - 1)
         line[width - 1] = '\0';
     fprintf(stderr, terminal && !run->over ? "\r%s\033[K" : terminal ? "\r%s\033[K\n" : "%s\n",

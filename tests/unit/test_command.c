@@ -1820,7 +1820,7 @@ static void test_saved_records(void **state) {
 /* --- progress -------------------------------------------------------------------------------- */
 
 static progress_view view(void) {
-    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31 };
+    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31, 22, 0, 0, -1, 0 };
     return v;
 }
 
@@ -1836,8 +1836,11 @@ static void test_bar(void **state) {
     progress_view v = view();
     (void)state;
     expect_bar(&v, 120, " 41% ############..................  41230/100000  ok 40897  fail 301  "
-               "retry 1204  1873/s  live 100  eta 0:31");
-    expect_bar(&v, 80, " 41%  41230/100000  ok 40897  fail 301  retry 1204  1873/s  live 100  "
+               "retry 1204  1873/s  live 100  in 0:22  eta 0:31");
+    /* 21: the graph at 80 columns */
+    expect_bar(&v, 80, " 41% ####......  41230/100000  ok 40897  fail 301  retry 1204  1873/s  "
+               "eta 0:31");
+    expect_bar(&v, 79, " 41% #######............  41230/100000  fail 301  retry 1204  1873/s  "
                "eta 0:31");
     expect_bar(&v, 60, " 41%  41230/100000  fail 301  retry 1204  1873/s  eta 0:31");
     expect_bar(&v, 40, " 41%  41230/100000  fail 301  1873/s");
@@ -1846,7 +1849,32 @@ static void test_bar(void **state) {
     expect_bar(&v, 40, "~ 41%  41230/~100000  fail 301  1873/s");
     v.total = 0;
     v.eta_s = -1;
-    expect_bar(&v, 80, "  -%  41230  ok 40897  fail 301  retry 1204  1873/s  live 100  eta -:--");
+    expect_bar(&v, 80, "  -%  41230  ok 40897  fail 301  retry 1204  1873/s  live 100  "
+               "eta -:--");
+}
+
+/* 21: what it waits for when nothing is in flight, and how fast large bodies come. */
+static void test_bar_says_what_it_waits_for(void **state) {
+    progress_view v = view();
+    (void)state;
+    v.done = 60;
+    v.total = 150;
+    v.ok = 60;
+    v.failed = v.retries = v.live = 0;
+    v.rate = 0;
+    v.wait_s = 52;
+    v.wait_for = 429;
+    expect_bar(&v, 100, " 40% ##########.................  60/150  ok 60  fail 0  retry 0  0/s  "
+               "429: 52 s  in 0:22  eta 0:31");
+    expect_bar(&v, 40, " 40%  60/150  fail 0  0/s  429: 52 s");
+    v.wait_s = 8;
+    v.wait_for = 0;
+    expect_bar(&v, 60, " 40%  60/150  fail 0  retry 0  0/s  retry in 8 s  eta 0:31");
+    v.wait_s = -1;
+    v.live = 4;
+    v.bytes_rate = 12345678;
+    expect_bar(&v, 86, " 40% #####.........  60/150  ok 60  fail 0  retry 0  0/s  12.3 MB/s  "
+               "live 4  eta 0:31");
 }
 
 static size_t display_width(const text *t) {
@@ -1891,7 +1919,12 @@ static void test_progress_lines(void **state) {
     (void)state;
     put_progress_line(&t, &v, INT64_C(1795176284000));
     expect_text(&t, "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 retry=1204 "
-                "rate=1873/s live=100 eta=31s\n");
+                "rate=1873/s live=100 elapsed=22s eta=31s\n");
+    v.wait_s = 52;
+    v.wait_for = 429;
+    put_progress_line(&t, &v, INT64_C(1795176284000));
+    expect_text(&t, "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 retry=1204 "
+                "rate=1873/s live=100 elapsed=22s eta=31s  429: 52 s\n");
     v.total = 0;
     v.eta_s = -1;
     put_progress_json(&t, &v, INT64_C(1795176284000));
@@ -1899,8 +1932,114 @@ static void test_progress_lines(void **state) {
     assert_true(json_is_valid(line));
     expect_text(&t, "{\"t\":1795176284,\"done\":41230,\"total\":null,\"estimated\":false,"
                     "\"ok\":40897,"
-                "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"eta\":null}\n");
+                "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"elapsed\":22,"
+                "\"bytes\":0,\"eta\":null,\"wait\":52,\"wait_for\":429}\n");
     text_free(&t);
+}
+
+static progress begun(int mode) {
+    config *c = &test_config;
+    progress p;
+    assert_true(parse_words(c, "--progress line"));
+    progress_open(&p, c, 0);
+    p.mode = mode;
+    p.every_us = LINE_EVERY_US;
+    return p;
+}
+
+/* The view at `us` microseconds, with `done` of `total`. */
+static progress_view at(progress *p, int64_t us, uint64_t done, uint64_t total) {
+    progress_view v;
+    memset(&v, 0, sizeof v);
+    v.done = v.ok = done;
+    v.total = total;
+    v.wait_s = -1;
+    progress_rates(p, &v, us);
+    return v;
+}
+
+/* 21: 20 requests of 4 s each, 4 at once: answers come in rounds, the time left does not jump. */
+static void test_progress_in_rounds(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t us = 200000; us <= 20000000; us += 200000) {
+        uint64_t done = (uint64_t)(us / 4000000) * 4;
+        progress_view v = at(&p, us, done, 20);
+        double left = 20.0 - (double)us / 1e6;
+        if (us < 4000000)
+            assert_int_equal(v.eta_s, -1);
+        else
+            CHECK((double)v.eta_s >= left - 1 && (double)v.eta_s <= left + 1,
+                  "after %.1f s: %d s, not %.1f s", (double)us / 1e6, (int)v.eta_s, left);
+    }
+    assert_int_equal(at(&p, 20000000, 20, 20).eta_s, 0);
+}
+
+/* 21: 60 a minute in one go, then 429 until the minute is over: 300 of them take five minutes. */
+static void test_progress_with_a_gate(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t s = 1; s <= 240; s++) {
+        progress_view v = at(&p, s * 1000000, (uint64_t)(s / 60 + 1) * 60, 300);
+        int64_t left = 240 - s;
+        if (s >= 60)
+            CHECK(v.eta_s <= left + 20 && v.eta_s >= left - 20, "after %d s: %d s, not %d s",
+                  (int)s, (int)v.eta_s, (int)left);
+    }
+}
+
+/* 21: the rate is that of ten seconds, however long the run is. */
+static void test_progress_rates(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t s = 1; s <= 20000; s++) {
+        progress_view v = at(&p, s * 1000000, (uint64_t)s * 100, 2000000);
+        CHECK(v.rate > 99 && v.rate < 101, "after %d s: %f", (int)s, v.rate);
+        CHECK(v.eta_s >= 20000 - s - 1 && v.eta_s <= 20000 - s + 1, "after %d s: %d", (int)s,
+              (int)v.eta_s);
+        CHECK(p.num_marks <= MARKS_MAX, "%d", (int)s);
+    }
+    p = begun(PROGRESS_BAR);
+    p.limit = 1;
+    assert_int_equal(at(&p, 1000000, 10, 110).eta_s, 100);     /* not beyond --max-per-second */
+}
+
+/* 21: the next end of a pause is what is said, and nothing while something is in flight. */
+static void test_progress_pauses(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    progress_view v = view();
+    (void)state;
+    v.live = 0;
+    progress_find_pause(&p, &v, 0);
+    assert_int_equal(v.wait_s, -1);
+    progress_pause(&p, 0, 52, 429);
+    progress_pause(&p, 0, 8.5, 0);
+    progress_find_pause(&p, &v, 0);
+    assert_true(v.wait_s == 9 && v.wait_for == 0);
+    progress_find_pause(&p, &v, 9000000);
+    assert_true(v.wait_s == 43 && v.wait_for == 429);
+    v.live = 1;
+    progress_find_pause(&p, &v, 9000000);
+    assert_int_equal(v.wait_s, -1);
+    v.live = 0;
+    for (int i = 0; i < 1000; i++)
+        progress_pause(&p, 9000000, 1000 - i, 503);
+    progress_find_pause(&p, &v, 9000000);
+    assert_true(v.wait_s == 1 && v.wait_for == 503);
+    progress_find_pause(&p, &v, INT64_C(2000000000));
+    assert_int_equal(v.wait_s, -1);
+}
+
+/* 21: without a bar, ten seconds of silence are broken by a line; later ones more rarely. */
+static void test_progress_breaks_the_silence(void **state) {
+    progress p = begun(PROGRESS_RARELY);
+    (void)state;
+    assert_int_equal(progress_wait_ms(&p, 0), 10001);
+    assert_int_equal(progress_wait_ms(&p, 10000000), 0);
+    progress_shown(&p, 9000000);
+    assert_int_equal(progress_wait_ms(&p, 10000000), 9001);
+    p.mode = PROGRESS_NONE;
+    assert_int_equal(progress_wait_ms(&p, 10000000), -1);
 }
 
 int main(void) {
@@ -1933,7 +2072,10 @@ int main(void) {
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),
         TEST(test_percents), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
-        TEST(test_progress_lines)
+        TEST(test_progress_lines), TEST(test_bar_says_what_it_waits_for),
+        LINES(test_progress_in_rounds), LINES(test_progress_with_a_gate),
+        LINES(test_progress_rates), LINES(test_progress_pauses),
+        LINES(test_progress_breaks_the_silence)
     };
     (void)command;
     return cmocka_run_group_tests(tests, NULL, NULL);

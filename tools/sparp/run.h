@@ -40,6 +40,8 @@ typedef struct app {
     bool input_refused;                 /* --on-bad-line fail */
     bool step_sleeps;                   /* we are inside a step that may sleep */
     bool aborted;
+    bool out_is_watched;                /* records go to a terminal, or a pipe: it is not silent */
+    size_t body_bytes;                  /* came into --body-dir, by all threads */
     bool ratio_exceeded;                /* --max-fail P%: the run was stopped for it */
     bool out_of_memory;
 } app;
@@ -73,6 +75,8 @@ static void app_reject(app *a, slice line) {
 }
 
 static void app_flush(app *a) {
+    if (a->out.buffer.size > 0 && a->progress.mode == PROGRESS_RARELY && a->out_is_watched)
+        progress_shown(&a->progress, monotonic_us());
     if (a->out.buffer.size > 0 || a->out.buffer.failed)
         sink_flush(&a->out);
     if (a->rejects.buffer.size > 0 || a->rejects.buffer.failed)
@@ -347,10 +351,6 @@ static void app_deliver(app *a, const sparp_result *result) {
         app_release(a);
 }
 
-static uint64_t stats_done(const sparp_stats *s) {
-    return s->success + stats_failed(s) + s->cancelled + s->not_started;
-}
-
 static uint64_t stats_retries(const sparp_stats *s) {
     return s->soft_retries + s->timeout_retries + s->transport_retries;
 }
@@ -375,15 +375,34 @@ static void app_total(const app *a, const sparp_stats *s, progress_view *v) {
         v->total = v->total == 0 ? 0 : v->done;
 }
 
+/* How much has come into --body-dir, which the threads of the workers add to. */
+static void bodies_add(app *a, size_t bytes) {
+#if defined(__GNUC__)
+    (void)__atomic_fetch_add(&a->body_bytes, bytes, __ATOMIC_RELAXED);
+#else
+    a->body_bytes += bytes;
+#endif
+}
+
+static size_t bodies_came(app *a) {
+#if defined(__GNUC__)
+    return __atomic_load_n(&a->body_bytes, __ATOMIC_RELAXED);
+#else
+    return a->body_bytes;
+#endif
+}
+
 static void app_show_progress(app *a) {
     sparp_stats s = sparp_get_stats(a->run);
     progress_view v;
     memset(&v, 0, sizeof v);
-    v.done = stats_done(&s) + a->tally.outcomes[OUTCOME_INVALID];
+    uint64_t invalid = a->tally.outcomes[OUTCOME_INVALID];
     v.ok = s.success;
-    v.failed = stats_failed(&s);
+    v.failed = stats_failed(&s) + invalid;
+    v.done = v.ok + v.failed;
     v.retries = stats_retries(&s);
     v.live = s.in_flight;
+    v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
 }
@@ -396,11 +415,12 @@ static void app_signals(app *a) {
     }
     if (signal_status) {
         signal_status = 0;
-        int mode = a->progress.mode;
+        progress *p = &a->progress;
+        int mode = p->mode;
         if (mode != PROGRESS_JSON)
-            a->progress.mode = PROGRESS_LINE;
+            p->mode = PROGRESS_LINE;
         app_show_progress(a);
-        a->progress.mode = mode;
+        p->mode = mode;
     }
     int stops = signal_stops;
     if (stops > 0 && a->stops_seen == 0) {
@@ -423,7 +443,7 @@ static void app_signals(app *a) {
 /* New lines and new answers, whichever comes first. */
 static void app_wait_for_input(app *a) {
     struct pollfd wait[2] = { { a->reader.fd, POLLIN, 0 }, { sparp_poll_fd(a->run), POLLIN, 0 } };
-    int timeout = sparp_wait_ms(a->run), drawing = progress_wait_ms(&a->progress);
+    int timeout = sparp_wait_ms(a->run), drawing = progress_wait_ms(&a->progress, monotonic_us());
     if (timeout < 0 || (drawing >= 0 && drawing < timeout))
         timeout = drawing;
     if (poll(wait, 2, timeout) <= 0 || wait[0].revents == 0)
@@ -442,7 +462,8 @@ static void app_loop(app *a) {
         if (a->input_waits)
             app_wait_for_input(a);
         a->step_sleeps = !a->input_waits;
-        alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
+        int drawing = progress_wait_ms(&a->progress, monotonic_us());
+        alive = sparp_step(a->run, a->step_sleeps ? drawing : 0);
         a->step_sleeps = false;
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL)
@@ -455,7 +476,7 @@ static void app_loop(app *a) {
         }
         app_flush(a);
         app_rules(a);
-        if (progress_wait_ms(&a->progress) == 0)
+        if (progress_wait_ms(&a->progress, monotonic_us()) == 0)
             app_show_progress(a);
     }
 }
@@ -474,9 +495,10 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
-    const app *a = (const app *)user_data;
+    app *a = (app *)user_data;
     ticket *k = (ticket *)head->user_data;
     slice piece = { (const char *)data, size };
+    bodies_add(a, size);
     return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
 
@@ -491,9 +513,11 @@ static void *on_body_end(const sparp_result *response, void *user_data) {
 /* sparp_options.on_retry: what was tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
     (void)run;
-    (void)wait_s;
-    (void)user_data;
+    app *a = (app *)user_data;
     ticket *k = (ticket *)attempt->user_data;
+    bool asked = attempt->status == 429
+        || (attempt->status == 503 && sparp_find_header(attempt, "retry-after") != NULL);
+    progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
     part_forget(k);
     tried_add(&k->tries, tried_code(attempt), 1);
 }
@@ -717,6 +741,8 @@ static app *app_new(const config *c) {
         app_free(a);
         return NULL;
     }
+    struct stat info;
+    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
     a->now_ms = wall_ms();
     return a;
 }
@@ -868,7 +894,7 @@ static int run_requests(config *c) {
         app_free(a);
         return EXIT_USAGE;
     }
-    progress_open(&a->progress, c);
+    progress_open(&a->progress, c, monotonic_us());
     run_options(a, &options);
     provide_descriptors(c, &options);
     signals_catch();
