@@ -755,6 +755,11 @@ SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: abort
 SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
+/* From on_retry, about the request that it is told of: field lines for its next attempts, such as
+   the Range of what is missing; they take the place of those of an earlier call. false: a line is
+   bad, or there is no memory, and it goes out as before. Lines of the same names give way. */
+SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
+                                         size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
@@ -3587,6 +3592,7 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
     /* Head and body, then url, method, and the url with its fragment if it has one. */
     sparp__buf  image;
     size_t      head_size, wire_size, url_at, method_at, final_at;
+    size_t      own_head;               /* of the head, before lines were added to it; 0: none */
     int64_t   (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
     uint64_t    body_size;              /* with read_body; 0: unknown, sent chunked */
     char        host[SPARP__HOST_MAX + 1];      /* lower case, no brackets, no last dot */
@@ -3598,7 +3604,7 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
 /* As new, but for the memory of its buffer. */
 static void sparp__request_reset(sparp__env *env, sparp__request *r) {
     sparp__buf_reuse(env, &r->image);
-    r->head_size = r->wire_size = r->url_at = r->method_at = r->final_at = 0;
+    r->head_size = r->wire_size = r->url_at = r->method_at = r->final_at = r->own_head = 0;
     r->read_body = NULL;
     r->body_size = 0;
     r->host[0] = '\0';
@@ -3982,6 +3988,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     bool ok = sparp__request_add_head(env, &r->image, &in, &url, &fields, framed,
                                       sparp__request_proxy(r, o, &proxy));
     r->head_size = r->image.size;
+    r->own_head = 0;
     r->read_body = in.read_body;
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
@@ -4067,6 +4074,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
             && sparp__buf_text(env, b, "\r\n");
     ok = ok && sparp__request_copy_lines(env, b, from, turn) && sparp__buf_text(env, b, "\r\n");
     r->head_size = b->size;
+    r->own_head = 0;
     r->read_body = turn->keep_body ? from->read_body : NULL;
     r->body_size = turn->keep_body ? from->body_size : 0;
     r->expects = turn->keep_body && turn->keep_expect && from->expects;
@@ -4077,6 +4085,59 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = from->replay_safe || !turn->keep_body;
     return ok;
+}
+
+/* The lines of its own head, without those that are to be replaced. */
+static bool sparp__request_copy_head(sparp__env *env, sparp__buf *b, const sparp__request *r,
+                                     const sparp_field *fields, size_t count) {
+    size_t own = r->own_head > 0 ? r->own_head : r->head_size;
+    sparp__str rest = sparp__str_make(r->image.data, own - 2);
+    bool ok = true;
+    while (ok && rest.size > 0) {
+        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
+        const char *colon = (const char *)memchr(rest.data, ':', n);
+        sparp__str name = sparp__str_make(rest.data,
+                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        bool stays = true;
+        for (size_t i = 0; i < count; i++)
+            stays = stays && !sparp__str_same(name, fields[i].name);
+        ok = !stays || sparp__buf_append(env, b, rest.data, n);
+        rest = sparp__str_skip(rest, n);
+    }
+    return ok;
+}
+
+/* Puts lines at the end of its head, in the place of those of the same names, and of those that
+   were put there before. False: it is as it was. */
+static bool sparp__request_extend(sparp__env *env, sparp__request *r, const sparp_field *fields,
+                                  size_t count) {
+    sparp__buf b;
+    sparp__fault ignored;
+    memset(&b, 0, sizeof b);
+    if (!sparp__request_check_fields(fields, count, 0, &ignored) || r->head_size == 0)
+        return false;
+    bool ok = sparp__request_copy_head(env, &b, r, fields, count);
+    size_t own = b.size + 2;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = fields[i].value == NULL
+            || sparp__request_add_line(env, &b, fields[i].name, fields[i].value);
+    ok = ok && sparp__buf_text(env, &b, "\r\n");
+    size_t head = b.size;
+    ok = ok && sparp__buf_append(env, &b, r->image.data + r->head_size,
+                                 r->image.size - r->head_size);
+    if (!ok) {
+        sparp__buf_free(env, &b);
+        return false;
+    }
+    r->wire_size = r->wire_size - r->head_size + head;
+    r->url_at = r->url_at - r->head_size + head;
+    r->method_at = r->method_at - r->head_size + head;
+    r->final_at = r->final_at - r->head_size + head;
+    r->head_size = head;
+    r->own_head = own;
+    sparp__buf_free(env, &r->image);
+    r->image = b;
+    return true;
 }
 
 /* Never NULL, also when there was no memory for them. */
@@ -7764,6 +7825,7 @@ struct sparp {
     sparp__request spare;               /* where the next hop of a request is made */
     sparp__buf    target;               /* and its url */
     sparp__task  *shown;                /* its result is in the user's hands */
+    sparp__task  *retrying;             /* on_retry is told of it: see sparp_retry_with() */
     sparp_result  result;
 
     bool          input_later, input_done, memory_short, draining, stop_pending, over;
@@ -8433,8 +8495,10 @@ static bool sparp__sched_retry(sparp *run, sparp__task *t, sparp__ending ending)
     sparp__env_log(&run->env, SPARP_LOG_INFO, "request %llu: status %d, %s; again in %.3f s",
                    (unsigned long long)t->index, attempt.status,
                    sparp_error_text(attempt.error), pause_s);
+    run->retrying = t;
     if (run->options.on_retry != NULL)
         run->options.on_retry(run, &attempt, pause_s, run->options.user_data);
+    run->retrying = NULL;
     return true;
 }
 
@@ -10737,6 +10801,11 @@ void sparp_drain(sparp *run) {
 
 void sparp_abort(sparp *run) {
     sparp__sched_stop(run, SPARP_STOPPED_BY_CALL, false);
+}
+
+bool sparp_retry_with(sparp *run, const sparp_field *headers, size_t num_headers) {
+    return run->retrying != NULL
+        && sparp__request_extend(&run->env, &run->retrying->request, headers, num_headers);
 }
 
 void sparp_cancel(sparp *run, uint64_t index) {

@@ -1281,7 +1281,7 @@ static void test_bodies_into_files(void **state) {
             if (r.attempts == 2) part_forget(&k);
             for (int at = 0; at < sizes[r.attempts - 1]; at++) {
                 slice byte = { bytes.at + at, 1 };
-                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte));
+                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte, false));
                 assert_int_equal(file_size(dir, "17"), -1);
             }
         }
@@ -1307,15 +1307,21 @@ static void test_bodies_that_cannot_be_written(void **state) {
     ticket k = plain_ticket("", "", "");
     (void)state;
     r.body_complete = true;
-    assert_int_equal(symlinkat("/dev/full", dir, "17.part"), 0);
-    assert_false(part_write(&k, dir, &r, 0, slice_of("x")));
-    assert_int_equal(k.part_error, ENOSPC);
+    struct rlimit before, none = { 0, 0 };
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    bool written = part_write(&k, dir, &r, 0, slice_of("x"), false);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(written);
+    assert_int_equal(k.part_error, EFBIG);
     assert_false(part_finish(&k, dir, &r));
     assert_true(!k.has_file && k.part == -1);
     assert_int_equal(file_size(dir, "17"), -1);
     assert_int_equal(mkdirat(dir, "17", 0700), 0);
     k.part_error = 0;
-    assert_true(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_true(part_write(&k, dir, &r, 0, slice_of("x"), false));
     assert_false(part_finish(&k, dir, &r));
     assert_int_equal(k.part_error, EISDIR);
     assert_int_equal(file_size(dir, "17.part"), -1);
@@ -1560,6 +1566,70 @@ static void test_encoded_bodies(void **state) {
         expect_text(&t, cases[i].out);
     }
     text_free(&t);
+}
+
+/* 16: what is put together as a name stays one, in its directory. */
+static void test_body_names(void **state) {
+    static const struct { const char *pattern, *id, *url, *out; } cases[] = {
+        { "{name}", "", "http://h/a/b.txt?x#y", "b.txt" }, { "{name}", "", "http://h", "index" },
+        { "{name}", "", "http://h/", "index" }, { "{name}", "", "https://h/a//", "a" },
+        { "{name}", "", "http://h/%2e%2E", "_." },
+        { "{name}", "", "http://h/..%2f..%2fx", "_._.._x" },
+        { "{name}", "", "http://h/%zz%2", "%zz%2" }, { "{name}", "", "http://h/a%00b", "a%00b" },
+        { "{name}", "", "http://h/x.PART", "x.PART_" }, { "{name}", "", "http://h/x.part-of",
+          "x.part-of_" }, { "{name}", "", "http://h/.failed", "_failed" },
+        { "{name}", "", "http://h/x.failed", "x.failed_" },
+        { "{id}", "\"a/b\"", "http://h", "a_b" },
+        { "{id}", "\"\\u0000\\n\"", "http://h", "__" }, { "{id}", "\"\"", "http://h", "17" },
+        { "{id}", "\"\\ud83d\"", "http://h", "17" }, { "{id}", "[1, 2]", "http://h", "[1, 2]" },
+        { "../{index}/{{", "", "http://h", "_._17_{" }, { "a\\b", "", "http://h", "a_b" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ticket k = plain_ticket(cases[i].id, "", "");
+        put_filled_name(&t, cases[i].pattern, &k, slice_of(cases[i].url));
+        expect_text(&t, cases[i].out);
+        text_free(&k.parts);
+    }
+    text_free(&t);
+}
+
+/* 16: ten thousand equal names, each with its number, and not in quadratic time. */
+static void test_equal_names(void **state) {
+    name_set names = { NULL, 0, 0 };
+    ticket k = plain_ticket("", "", "");
+    char expected[32];
+    (void)state;
+    for (int i = 1; i <= 10000; i++) {
+        assert_true(name_body(&k, &names, "a.b.txt", slice_of("http://h")));
+        put_char(&k.name, '\0');
+        snprintf(expected, sizeof expected, i == 1 ? "a.b.txt" : "a.b-%d.txt", i);
+        assert_string_equal(k.name.at, expected);
+    }
+    assert_true(name_body(&k, &names, "A.B-7.TXT", slice_of("http://h")));
+    put_char(&k.name, '\0');
+    assert_string_equal(k.name.at, "A.B-7-2.TXT");
+    free(names.slots);
+    text_free(&k.name);
+    text_free(&k.parts);
+}
+
+static void test_ranges(void **state) {
+    static const struct { const char *value; bool fits; } cases[] = {
+        { "bytes 5-9/10", true }, { "bytes 5-9/*", true }, { "bytes 5-8/10", false },
+        { "bytes 4-9/10", false }, { "bytes */10", false }, { "bytes 5-/10", false }, { "", false },
+        { "5-9/10", false }, { "bytes 5-9", false }, { "bytes 5-9/x", false },
+        { "BYTES 5-9/10", true }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        sparp_field f = { "content-range", cases[i].value };
+        sparp_result r = plain_result();
+        r.headers = &f;
+        r.num_headers = 1;
+        CHECK(range_fits(&r, 5) == cases[i].fits, "%s", cases[i].value);
+    }
 }
 
 static void test_bad_record(void **state) {
@@ -2068,7 +2138,8 @@ int main(void) {
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
-        TEST(test_template_words),
+        TEST(test_template_words), TEST(test_body_names),
+        TEST(test_equal_names), TEST(test_ranges),
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),
         TEST(test_percents), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),

@@ -755,29 +755,61 @@ static bool parse_column(slice name, int64_t *n) {
     return name.size < 5 && parse_count(name, n) && *n > 0;
 }
 
+/* The next "{name}" of a template into *name; what stands before it, with {{ as a brace, into *t,
+   if there is one. false: there is none left, or `*wrong` is true: a { has no }. */
+static bool next_placeholder(slice *rest, text *t, slice *name, bool *wrong) {
+    const char *open;
+    *wrong = false;
+    while ((open = (const char *)memchr(rest->at, '{', rest->size)) != NULL) {
+        slice before = { rest->at, (size_t)(open - rest->at) };
+        bool brace = before.size + 1 < rest->size && open[1] == '{';
+        before.size += brace;
+        if (t != NULL)
+            put_slice(t, before);
+        *rest = slice_from(*rest, before.size + 1);
+        if (brace)
+            continue;
+        (void)slice_split(rest, '}', name);
+        *wrong = rest->at == NULL;
+        return !*wrong;
+    }
+    if (t != NULL)
+        put_slice(t, *rest);
+    rest->size = 0;
+    return false;
+}
+
+static bool check_body_name(const char *pattern) {
+    slice rest = slice_of(pattern), name;
+    bool wrong;
+    while (next_placeholder(&rest, NULL, &name, &wrong)) {
+        if (parse_choice("index|id|name", name) >= 0)
+            continue;
+        say("--body-name: {%.*s} means nothing; {index}, {id} and {name} do, {{ is a brace",
+            (int)(name.size < 40 ? name.size : 40), name.at);
+        return false;
+    }
+    if (wrong)
+        say("--body-name: a { has no }; a brace itself is written {{");
+    return !wrong;
+}
+
 /* A placeholder that means nothing would be sent as it is, ten thousand times. */
 static bool check_template(const char *pattern) {
-    bool any = false;
     slice rest = slice_of(pattern), name;
-    const char *open;
+    bool any = false, wrong;
     int64_t n;
-    while ((open = (const char *)memchr(rest.at, '{', rest.size)) != NULL) {
-        rest = slice_from(rest, (size_t)(open - rest.at) + 1);
-        if (rest.size > 0 && rest.at[0] == '{') {
-            rest = slice_from(rest, 1);
-            continue;
-        }
-        (void)slice_split(&rest, '}', &name);
-        if (rest.at == NULL) {
-            say("--template: a { has no }; a brace itself is written {{");
-            return false;
-        }
-        if (name.size > 0 && !slice_is(name, "raw") && !parse_column(name, &n)) {
-            say("--template: {%.*s} means nothing; {} is the line, {1} {2} its TAB columns, {raw} "
-                "the line as it is, {{ a brace", (int)(name.size < 40 ? name.size : 40), name.at);
-            return false;
-        }
+    while (next_placeholder(&rest, NULL, &name, &wrong)) {
         any = true;
+        if (name.size == 0 || slice_is(name, "raw") || parse_column(name, &n))
+            continue;
+        say("--template: {%.*s} means nothing; {} is the line, {1} {2} its TAB columns, {raw} "
+            "the line as it is, {{ a brace", (int)(name.size < 40 ? name.size : 40), name.at);
+        return false;
+    }
+    if (wrong) {
+        say("--template: a { has no }; a brace itself is written {{");
+        return false;
     }
     if (!any)
         say("--template has no {} in it");
@@ -815,6 +847,13 @@ static bool config_check(config *c) {
             : "--body says how a body is written in its record, with --body-dir it is in a file");
         return false;
     }
+    if (c->body_dir == NULL && (c->body_name != NULL || c->overwrite)) {
+        say("--%s is about the files of --body-dir, give that too",
+            c->body_name != NULL ? "body-name" : "overwrite");
+        return false;
+    }
+    if (c->body_name != NULL && !check_body_name(c->body_name))
+        return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {

@@ -21,8 +21,8 @@ enum {
               | 1 << KEY_FORM
 };
 
-typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
-    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
+typedef struct field_list {      /* of the line, the command line, a form, a file to go on with */
+    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 3];
     size_t count;
     const char *keys[FIELDS_MAX];       /* of the line: those of an empty array are in no item */
     size_t num_keys;

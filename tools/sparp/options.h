@@ -112,7 +112,12 @@
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
     X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
-      "bodies into DIR/<index>, as they come; records name the file instead") \
+      "bodies into files there, as they come, of any size; records name them instead") \
+    X(BODY_NAME, 0, "body-name", "TEMPLATE", OUTPUT, TEXT, body_name, 0, 0, \
+      "their names: {index}, {id}, {name} (the last part of the URL's path); equal ones are " \
+      "numbered, what exists is kept [{index}]") \
+    X(OVERWRITE, 0, "overwrite", NULL, OUTPUT, SWITCH, overwrite, 0, 0, \
+      "... or replaced") \
     X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
@@ -122,7 +127,7 @@
     X(REJECTS, 0, "rejects", "FILE", OUTPUT, TEXT, rejects, 0, 0, \
       "the input lines, as they were, of everything that did not succeed, or was not read") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
-      "longest response body taken: 64k, 8M [64M]") \
+      "longest response body taken: 64k, 8M [64M; with --body-dir none]") \
     X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \
       "redirects followed; none: a 3xx is an answer like any other [10]") \
     X(SENSITIVE, 0, "sensitive", "NAME,..", NET, TEXT, sensitive, 0, 0, \
@@ -238,7 +243,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
-    const char *body_dir;
+    const char *body_dir, *body_name;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;   /* all that were given, ',' between */
@@ -260,6 +265,7 @@ typedef struct config {
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
     int format, on_bad_line, stop_mode, order, body, progress, summary, color;
+    bool overwrite;
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;

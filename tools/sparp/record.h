@@ -17,6 +17,8 @@ typedef struct ticket {          /* what a request's record needs to know about 
     uint64_t index;
     text parts;                         /* id, meta, line, path and failure, one after the other */
     size_t id_size, meta_size, line_size;
+    text name;                          /* of the file of its body; empty: its index */
+    text url;                           /* what is in that file, for whoever goes on with it */
     size_t path_size;                   /* of its body_file, NUL included */
     size_t failure_size;                /* why its file could not be read or written; else 0 */
     struct stat file;            /* its body_file: whose size is promised, and what is being read */
@@ -24,7 +26,11 @@ typedef struct ticket {          /* what a request's record needs to know about 
     int part;                       /* descriptor of DIR/<index>.part while a body comes, else -1 */
     int part_attempt;                   /* whose body that is: 0 for none */
     int part_error;                     /* errno of what went wrong with it, else 0 */
-    bool has_file;                      /* the body is in DIR/<index> */
+    int64_t part_size;                  /* that an earlier run has left, and is asked to go on */
+    bool part_stays;                    /* it can be gone on with: NAME.part-of is there */
+    bool kept;                          /* a file of that name exists: nothing was sent */
+    bool has_file;                      /* the body is in its file ... */
+    bool has_failed;                    /* ... which is NAME.failed */
 } ticket;
 
 static slice ticket_part(const ticket *k, size_t at, size_t size) {
@@ -77,7 +83,9 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->path_size = k->failure_size = 0;
     k->part = -1;
     k->part_attempt = k->part_error = 0;
-    k->has_file = false;
+    k->has_file = k->has_failed = k->part_stays = k->kept = false;
+    k->part_size = 0;
+    k->name.size = k->url.size = 0;
     k->tries.count = 0;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
@@ -332,18 +340,27 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
     text_free(&words);
 }
 
-/* DIR/<index> as the user named DIR. */
-static void put_body_path(text *t, const char *dir, uint64_t index) {
+static void put_body_name(text *t, const ticket *k) {
+    if (k->name.size > 0)
+        put_bytes(t, k->name.at, k->name.size);
+    else
+        put_u64(t, k->index);
+}
+
+/* DIR/NAME as the user named DIR. */
+static void put_body_path(text *t, const char *dir, const ticket *k) {
     size_t size = strlen(dir);
     put_bytes(t, dir, size);
     if (size > 0 && dir[size - 1] != '/')
         put_char(t, '/');
-    put_u64(t, index);
+    put_body_name(t, k);
 }
 
 static void put_body_file(text *t, const record_style *style, const ticket *k) {
     text path = { NULL, 0, 0, false };
-    put_body_path(&path, style->body_dir, k->index);
+    put_body_path(&path, style->body_dir, k);
+    if (k->has_failed)
+        PUT(&path, ".failed");
     slice shown = { path.at, path.size };
     PUT(t, ",\"body_file\":");
     put_string(t, shown, style->ascii);
@@ -393,6 +410,8 @@ static void put_body(text *t, const record_style *style, const ticket *k, const 
         put_encoded(t, style, r);
     if (k->has_file)
         put_body_file(t, style, k);
+    if (k->kept)
+        PUT(t, ",\"kept\":true");
     if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0)
         return;
     if (style->body == BODY_JSON && json_is_valid(body)) {

@@ -26,8 +26,10 @@ typedef struct app {
     uint64_t pulled, delivered;         /* requests handed to the run, results got back */
     int body_dir;                       /* descriptor of --body-dir, or -1 */
     uint64_t body_files;                /* written there */
+    name_set names;                     /* that they have got */
     bool bodies_failed;                 /* one could not be written: said so */
     uint64_t bad_lines;
+    char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
     int64_t now_ms;                     /* wall clock of this turn */
     int stops_seen;                     /* how many of signal_stops have been acted upon */
@@ -58,6 +60,8 @@ static ticket *ticket_take(app *a) {
 static void ticket_give_back(app *a, ticket *k) {
     if (k->parts.room > SPARE_TEXT_MAX)
         text_free(&k->parts);
+    if (k->url.room > SPARE_TEXT_MAX)
+        text_free(&k->url);
     k->next = a->spare;
     a->spare = k;
 }
@@ -246,6 +250,82 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     out->read_body = found ? body_file_read : NULL;
 }
 
+/* What tells one request from another, as far as a body in a file is concerned. */
+static void put_identity(text *t, const sparp_request *request) {
+    const char *before = "?";
+    slice url = slice_of(request->url);
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
+        authority.size--;
+    put_bytes(t, url.at, url.size - rest.size);
+    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(t, before);
+        put_percent(t, slice_of(request->query[i].name));
+        put_char(t, '=');
+        put_percent(t, slice_of(request->query[i].value));
+    }
+    for (size_t i = 0; i < t->size; i++)
+        if (t->at[i] == '\n')
+            t->at[i] = ' ';
+}
+
+static bool asks_for_range(const parser *p) {
+    const config *c = p->config;
+    for (size_t i = 0; i < c->num_headers; i++)
+        if (same_name(slice_of(c->headers[i].name), slice_of("range")))
+            return true;
+    return list_has(&p->headers, "range");
+}
+
+/* Where the body goes. A file that is there is kept, and nothing is sent; the beginning of one is
+   gone on with. False: out of memory. */
+static bool app_place_body(app *a, ticket *k, sparp_request *out) {
+    const config *c = a->config;
+    parser *p = &a->parser;
+    char name[PART_NAME_MAX];
+    struct stat info;
+    if (c->body_name != NULL && !name_body(k, &a->names, c->body_name, slice_of(out->url)))
+        return false;
+    if (!c->overwrite
+        && fstatat(a->body_dir, part_name(name, k, ""), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        k->kept = true;
+        out->json = NULL;
+        out->body = NULL;
+        out->read_body = NULL;
+        out->body_size = 1;
+        return true;
+    }
+    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
+        || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
+        return true;
+    put_identity(&k->url, out);
+    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    if (k->part_size > 0) {
+        (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)k->part_size);
+        sparp_field range = { "Range", a->range }, by = { "If-Range", a->validator };
+        p->headers.items[p->headers.count++] = range;
+        p->headers.items[p->headers.count++] = by;
+        out->headers = p->headers.items;
+        out->num_headers = p->headers.count;
+    }
+    return !k->url.failed;
+}
+
+/* From on_retry: what has come already is not asked for again. */
+static void app_go_on(app *a, ticket *k) {
+    sparp_field fields[2] = { { "Range", a->range }, { "If-Range", a->validator } };
+    int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    if (size <= 0)
+        return;
+    (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)size);
+    if (sparp_retry_with(a->run, fields, 2))
+        k->part_size = size;
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
@@ -275,6 +355,8 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
         app_take_body_file(a, k, &it, out);
+    if (filled && a->body_dir >= 0)
+        filled = app_place_body(a, k, out);
     if (!filled || k->parts.failed) {
         a->out_of_memory = true;
         app_reject(a, it.line);
@@ -289,20 +371,28 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 
 /* The file of its body. One that could not be written is no success, whatever the server said. */
 static void app_finish_body(app *a, ticket *k, sparp_result *r) {
-    bool finished = part_finish(k, a->body_dir, r);
+    bool finished = k->kept || part_finish(k, a->body_dir, r);
+    bool exists = k->kept && r->outcome == SPARP_OUTCOME_LOCAL_FAILED;
     a->body_files += k->has_file;
-    if (finished)
+    if (finished && !exists)
         return;
     r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
     r->error = SPARP_E_SINK_FAILED;
     text path = { NULL, 0, 0, false };
-    put_body_path(&path, a->style.body_dir, k->index);
+    put_body_path(&path, a->style.body_dir, k);
     slice shown = { path.at, path.size };
     const char *why = strerror(k->part_error);
-    ticket_fail(k, "cannot write ", shown, why);
-    if (!a->bodies_failed)
-        say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
-    a->bodies_failed = true;
+    if (exists) {
+        ticket_fail(k, "", shown, "it exists and is kept; --overwrite replaces it, --body-name "
+                    "gives other names");
+    } else if (k->part_error == EPROTO) {
+        ticket_fail(k, "", shown, "the server has sent another part than was asked for");
+    } else {
+        ticket_fail(k, "cannot write ", shown, why);
+        if (!a->bodies_failed)
+            say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
+        a->bodies_failed = true;
+    }
     text_free(&path);
 }
 
@@ -499,7 +589,8 @@ static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void 
     ticket *k = (ticket *)head->user_data;
     slice piece = { (const char *)data, size };
     bodies_add(a, size);
-    return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+    return part_write(k, a->body_dir, head, offset, piece, a->config->compressed)
+        ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
 
 /* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
@@ -519,6 +610,8 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
         || (attempt->status == 503 && sparp_find_header(attempt, "retry-after") != NULL);
     progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
     part_forget(k);
+    if (a->body_dir >= 0)
+        app_go_on(a, k);
     tried_add(&k->tries, tried_code(attempt), 1);
 }
 
@@ -618,7 +711,7 @@ static void run_options(app *a, sparp_options *o) {
     o->ordered = c->order == ORDER_INPUT;
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
-    o->max_body_bytes = c->max_body;
+    o->max_body_bytes = c->max_body == 0 && c->body_dir != NULL ? SPARP_NONE : c->max_body;
     o->discard_body = c->body == BODY_NONE;
     if (c->body_dir != NULL) {
         o->on_body = on_body;
@@ -663,6 +756,8 @@ static void app_free(app *a) {
     while (a->spare != NULL) {
         ticket *next = a->spare->next;
         text_free(&a->spare->parts);
+        text_free(&a->spare->name);
+        text_free(&a->spare->url);
         free(a->spare);
         a->spare = next;
     }
@@ -677,6 +772,7 @@ static void app_free(app *a) {
     sink_close(&a->summary);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
+    free(a->names.slots);
     reader_free(&a->reader);
     parser_free(&a->parser);
     free(a);

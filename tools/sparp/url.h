@@ -34,6 +34,19 @@ static void put_form_word(text *t, const char *word) {
     }
 }
 
+/* Two hexadecimal digits. */
+static bool hex_pair(const char *at, unsigned *out) {
+    unsigned value = 0;
+    for (int i = 0; i < 2; i++) {
+        char c = lower(at[i]);
+        if (!is_digit(c) && !(c >= 'a' && c <= 'f'))
+            return false;
+        value = value * 16 + (unsigned)(is_digit(c) ? c - '0' : c - 'a' + 10);
+    }
+    *out = value;
+    return true;
+}
+
 /* The n-th TAB column, from 1. */
 static bool line_column(slice line, int64_t n, slice *column) {
     while (n-- > 0) {
@@ -45,21 +58,11 @@ static bool line_column(slice line, int64_t n, slice *column) {
 
 /* The template, which check_template() has seen, with its {} filled in. NULL, or what is wrong. */
 static const char *put_template(text *t, slice pattern, slice line) {
-    while (pattern.size > 0) {
-        const char *open = (const char *)memchr(pattern.at, '{', pattern.size);
-        size_t before = open == NULL ? pattern.size : (size_t)(open - pattern.at);
-        put_bytes(t, pattern.at, before);
-        pattern = slice_from(pattern, before + (open != NULL));
-        slice name, column = line;
-        int64_t n;
-        if (open == NULL)
-            break;
-        if (pattern.size > 0 && pattern.at[0] == '{') {
-            put_char(t, '{');
-            pattern = slice_from(pattern, 1);
-            continue;
-        }
-        (void)slice_split(&pattern, '}', &name);
+    slice name, column;
+    bool wrong;
+    int64_t n;
+    while (next_placeholder(&pattern, t, &name, &wrong)) {
+        column = line;
         if (parse_column(name, &n) && !line_column(line, n, &column))
             return "fewer TAB columns than in the template";
         if (slice_is(name, "raw"))
