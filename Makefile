@@ -1,6 +1,7 @@
 # make              ./sparp, and the header compiled once as a check
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
+#                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
@@ -47,7 +48,7 @@ demo:
 
 check: test
 test:
-	@CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh
+	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
 
 fuzz:
 	@FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/run.sh

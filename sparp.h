@@ -143,9 +143,11 @@
    attempt gets its slot: our own queues never eat a timeout.
    The k-th pause of its kind is d/2 + a random part of d/2, d = min(backoff_max_s, backoff_s *
    2^k), half of that after timeouts and transport errors. backoff_s = SPARP_NONE: at once.
-   Retry-After (seconds, or a date measured against the response's own Date) makes the pause
-   longer, never shorter; above retry_after_max_s the request ends now, with retry_at_s set. A
-   pause that would end after a deadline is not begun: the request ends now.
+   Retry-After makes the pause longer, never shorter: "2", "2.5", or a date, measured against the
+   response's own Date. retry-after-ms counts, too. Dates may name a zone, as in "+0100", and may be
+   ISO 8601. Of several times the latest counts; a time that is not clear is none. Above
+   retry_after_max_s the request ends now, with retry_at_s set. A pause that would end after a
+   deadline is not begun: the request ends now.
    retry_ratio is a budget for all retries together: each first try earns that much of one, each
    second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
    a server that fails everything gets a tenth more requests and one a second, not 21 times as
@@ -956,6 +958,9 @@ SPARP_NO_TLS."
 #endif
 #ifndef SPARP__SYS_CLOCK
 #define SPARP__SYS_CLOCK clock_gettime
+#endif
+#ifndef SPARP__SYS_TIME
+#define SPARP__SYS_TIME time
 #endif
 #ifndef SPARP__SYS_REALLOC
 #define SPARP__SYS_REALLOC realloc
@@ -5266,7 +5271,11 @@ static bool sparp__chain_check_name(const sparp__chain *chain, const char *host,
 /* ============================================================================================ */
 /* >>tls        TLS 1.2 by BearSSL, without a descriptor: ciphertext in and out, plaintext in    */
 /*              and out, peek and acknowledge in four directions; the connection drives it.      */
-/*              Another implementation could stand here. Uses x509, buf, env.                    */
+/*              Uses x509, buf, env. Nothing above knows BearSSL: another implementation gives   */
+/*              sparp__trust (zeroed; .fault), sparp__trust_load, _free;                         */
+/*              sparp__tls_session (zeroed), sparp__tls_session_clear;                           */
+/*              sparp__tls_new, _free, _status, _resumed, _awaits_session, _on_open, _say_why;   */
+/*              sparp__tls_push, _peek_out, _ack_out, _peek_in, _ack_in, _write; _rest, _wake.   */
 /*                                                                                               */
 /* Rules of the engine that are not in its header: acknowledge only what the matching *_buf just */
 /* gave, and never 0 bytes (it would encrypt the address space); never push into a decoder that  */
@@ -5297,6 +5306,7 @@ typedef struct sparp__trust {           /* zeroed: not loaded */
     unsigned char   pins[SPARP__TLS_PINS_MAX][32];
     size_t          num_pins;
     br_ssl_client_context prototype;    /* never reset, never seeded */
+    bool            may_rest;           /* see sparp__tls_rest */
     const char     *protocol;           /* the one we offer by ALPN */
     br_ec_impl      curves;             /* BearSSL's, without P-521: 19 ms a handshake */
     sparp__buf      chain_bytes, key_bytes;     /* our own certificate; key is wiped */
@@ -5317,9 +5327,22 @@ typedef struct sparp__verifier {
     br_x509_pkey         key;           /* points into chain.bytes */
 } sparp__verifier;
 
+/* What the connections of one origin can resume. Only this section looks inside. */
+typedef struct sparp__tls_session {     /* zeroed: none */
+    br_ssl_session_parameters parameters;
+} sparp__tls_session;
+
+typedef enum sparp__tls_state {
+    SPARP__TLS_SHAKING,                 /* more of the handshake is to come */
+    SPARP__TLS_OPEN,
+    SPARP__TLS_CLOSED,                  /* by the peer, who said so */
+    SPARP__TLS_FAILED                   /* see sparp__tls_say_why */
+} sparp__tls_state;
+
 typedef struct sparp__tls {
     sparp__env            *env;
     sparp__trust          *trust;
+    sparp__tls_session    *session;     /* the origin's: resumed, and replaced by a newer one */
     br_ssl_client_context  client;
     sparp__verifier       *verifier;    /* NULL after the handshake */
     unsigned char         *buffers;     /* in and out; NULL while it waits */
@@ -5599,12 +5622,28 @@ static void sparp__trust_make_prototype(sparp__trust *t) {
     e->rng_os_rand_done = 1;            /* we seed, with getrandom */
 }
 
+/* Whether an engine that was given buffers says so where sparp__tls_rest looks. */
+static bool sparp__trust_knows_engine(sparp__env *env, const sparp__trust *t) {
+    unsigned char in[1], out[1];        /* are not written to */
+    br_ssl_client_context *c = (br_ssl_client_context *)sparp__env_zalloc(env, sizeof *c);
+    if (c == NULL)
+        return false;
+    *c = t->prototype;
+    br_ssl_engine_set_buffers_bidi(&c->eng, in, SPARP__TLS_IN_SIZE, out, SPARP__TLS_OUT_SIZE);
+    bool known = c->eng.ibuf == in && c->eng.obuf == out && c->eng.iomode == 3
+        && c->eng.ixa == 0 && c->eng.ixb == 0 && c->eng.ixc == 5 && c->eng.oxa == c->eng.oxc
+        && c->eng.oxa < c->eng.oxb;
+    sparp__env_free(env, c, sizeof *c);
+    return known;
+}
+
 /* Once per run, when the first https request wants to connect. */
 static bool sparp__trust_load(sparp__env *env, sparp__trust *t) {
     if (t->loaded)
         return t->fault.error == SPARP_E_OK;
     t->loaded = true;
     sparp__trust_make_prototype(t);
+    t->may_rest = sparp__trust_knows_engine(env, t);
     return sparp__trust_load_anchors(env, t) && sparp__trust_load_pins(env, t)
         && sparp__trust_load_client(env, t);
 }
@@ -5756,6 +5795,14 @@ static const br_x509_class sparp__verifier_vtable = {
     sparp__verifier_get_pkey
 };
 
+/* --- sessions --------------------------------------------------------------------------------- */
+
+/* There is nothing to be resumed any more. */
+static void sparp__tls_session_clear(sparp__env *env, sparp__tls_session *session) {
+    (void)env;
+    sparp__wipe(session, sizeof *session);
+}
+
 /* --- one connection -------------------------------------------------------------------------- */
 
 static void sparp__tls_drop_verifier(sparp__tls *tls) {
@@ -5795,9 +5842,9 @@ static void sparp__tls_free(sparp__tls *tls) {
 /* The session to resume is of the same origin and the same run, so the same trust decided.
    NULL, with the fault. */
 static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const char *host,
-                                  const br_ssl_session_parameters *session,
-                                  sparp__fault *fault) {
+                                  sparp__tls_session *session, sparp__fault *fault) {
     unsigned char seed[32];
+    const br_ssl_session_parameters *old = &session->parameters;
     sparp__tls *tls = (sparp__tls *)sparp__env_zalloc(env, sizeof *tls);
     if (tls == NULL) {
         sparp__fault_memory(fault);
@@ -5805,6 +5852,7 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
     }
     tls->env = env;
     tls->trust = trust;
+    tls->session = session;
     tls->is_ip = sparp__address_parse(&tls->ip, host);
     memcpy(tls->host, host, strlen(host) + 1);
     tls->verifier = (sparp__verifier *)sparp__env_zalloc(env, sizeof *tls->verifier);
@@ -5837,10 +5885,10 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
                                     br_ecdsa_sign_asn1_get_default());
     br_ssl_engine_inject_entropy(e, seed, sizeof seed);
     sparp__wipe(seed, sizeof seed);
-    tls->offered = session != NULL && session->session_id_len == 32;
+    tls->offered = old->session_id_len == 32;
     if (tls->offered) {
-        memcpy(tls->offered_id, session->session_id, 32);
-        br_ssl_engine_set_session_parameters(e, session);
+        memcpy(tls->offered_id, old->session_id, 32);
+        br_ssl_engine_set_session_parameters(e, old);
     }
     if (!br_ssl_client_reset(&tls->client, tls->is_ip ? NULL : tls->host, tls->offered)) {
         sparp__fault_set(fault, SPARP_E_TLS_HANDSHAKE, br_ssl_engine_last_error(e),
@@ -5851,8 +5899,24 @@ static sparp__tls *sparp__tls_new(sparp__env *env, sparp__trust *trust, const ch
     return tls;
 }
 
-static unsigned sparp__tls_state(const sparp__tls *tls) {
-    return br_ssl_engine_current_state(&tls->client.eng);
+static sparp__tls_state sparp__tls_status(const sparp__tls *tls) {
+    const br_ssl_engine_context *e = &tls->client.eng;
+    if ((br_ssl_engine_current_state(e) & BR_SSL_CLOSED) != 0)
+        return br_ssl_engine_last_error(e) == 0 && tls->open ? SPARP__TLS_CLOSED
+            : SPARP__TLS_FAILED;
+    return tls->open || (br_ssl_engine_current_state(e) & BR_SSL_SENDAPP) != 0 ? SPARP__TLS_OPEN
+        : SPARP__TLS_SHAKING;
+}
+
+/* Of an open one: it was a session that went on. */
+static bool sparp__tls_resumed(const sparp__tls *tls) {
+    return tls->resumed;
+}
+
+/* It is open, and what others could resume is still to come. */
+static bool sparp__tls_awaits_session(const sparp__tls *tls) {
+    (void)tls;
+    return false;
 }
 
 /* Eats ciphertext, as much as it has room for. */
@@ -5916,7 +5980,8 @@ static size_t sparp__tls_write(sparp__tls *tls, sparp__str plain) {
 }
 
 /* The handshake is over: note how it went; what only it needed goes. */
-static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *session) {
+static void sparp__tls_on_open(sparp__tls *tls) {
+    br_ssl_session_parameters *session = &tls->session->parameters;
     br_ssl_engine_get_session_parameters(&tls->client.eng, session);
     tls->open = true;
     tls->resumed = tls->offered && session->session_id_len == 32
@@ -5924,10 +5989,12 @@ static void sparp__tls_on_open(sparp__tls *tls, br_ssl_session_parameters *sessi
     sparp__tls_drop_verifier(tls);
 }
 
-/* Between two records an engine may have nothing in its buffers: others can use them. */
+/* Between two records an engine may have nothing in its buffers: others can use them. That is
+   known from fields that are the engine's own: only if they are what they were in BearSSL 0.6. */
 static void sparp__tls_rest(sparp__tls *tls) {
     const br_ssl_engine_context *e = &tls->client.eng;
-    if (tls->buffers != NULL && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
+    if (tls->trust->may_rest && tls->buffers != NULL
+        && e->iomode == 3 && e->ixa == 0 && e->ixb == 0 && e->ixc == 5
         && e->oxa == e->oxc && e->oxa < e->oxb)
         sparp__tls_give_buffers(tls);
 }
@@ -6013,7 +6080,7 @@ typedef struct sparp__tls sparp__tls;   /* there are none */
    while the others wait a moment, so that they can resume it instead of computing it all anew. */
 typedef struct sparp__session {
 #if SPARP__TLS
-    br_ssl_session_parameters parameters;       /* to be resumed; zeroed: none */
+    sparp__tls_session tls;             /* to be resumed */
 #endif
     bool        leading, led;           /* one has begun; it has ended, well or badly */
     sparp__list followers;              /* connections that wait for it, by .waiter */
@@ -6047,11 +6114,11 @@ static sparp__io sparp__stream_flush(sparp__stream *s) {
 static sparp__io sparp__stream_shake(sparp__stream *s) {
     for (;;) {
         sparp__io io = sparp__stream_flush(s);
-        unsigned state = sparp__tls_state(s->tls);
-        if ((state & BR_SSL_CLOSED) != 0)
-            return SPARP__IO_FAILED;
-        if ((state & BR_SSL_SENDAPP) != 0)
+        sparp__tls_state status = sparp__tls_status(s->tls);
+        if (status == SPARP__TLS_OPEN)
             return SPARP__IO_OK;
+        if (status != SPARP__TLS_SHAKING)
+            return SPARP__IO_FAILED;
         if (io != SPARP__IO_OK || s->cipher.size == 0)
             return io == SPARP__IO_OK ? SPARP__IO_WAIT : io;
         size_t eaten = sparp__tls_push(s->tls, s->cipher);
@@ -6081,10 +6148,10 @@ static sparp__io sparp__stream_next_tls(sparp__stream *s, sparp__str *plain) {
         s->shown = plain->size;
         if (plain->size > 0)
             return SPARP__IO_OK;
-        if ((sparp__tls_state(s->tls) & BR_SSL_CLOSED) != 0) {
-            s->clean = br_ssl_engine_last_error(&s->tls->client.eng) == 0;
+        sparp__tls_state status = sparp__tls_status(s->tls);
+        s->clean = status == SPARP__TLS_CLOSED;
+        if (status != SPARP__TLS_OPEN)
             return s->clean ? SPARP__IO_EOF : SPARP__IO_FAILED;
-        }
         if (s->cipher.size == 0)
             return s->eof ? SPARP__IO_EOF : SPARP__IO_WAIT;
         size_t eaten = sparp__tls_push(s->tls, s->cipher);
@@ -6140,9 +6207,59 @@ static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
         sparp__tls_ack_in(s->tls, s->shown);
         s->shown = 0;
         return sparp__tls_peek_in(s->tls).size == 0
-            && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0;
+            && sparp__tls_status(s->tls) == SPARP__TLS_OPEN;
     }
 #endif
+    return true;
+}
+
+#if SPARP__TLS
+/* By what was said, not by the socket. */
+static bool sparp__stream_has_failed(const sparp__stream *s) {
+    return s->tls != NULL && sparp__tls_status(s->tls) == SPARP__TLS_FAILED;
+}
+#endif
+
+/* Nothing has come, and the peer is there: the state in which a request can be sent. */
+static bool sparp__stream_is_quiet(const sparp__stream *s) {
+    return sparp__socket_is_quiet(s->fd);
+}
+
+/* Its session is there for others to resume, or will not come. */
+static bool sparp__stream_has_session(const sparp__stream *s) {
+#if SPARP__TLS
+    return s->tls == NULL || !sparp__tls_awaits_session(s->tls);
+#else
+    (void)s;
+    return true;
+#endif
+}
+
+/* What was received, and is not used up, lies in a scratch that others will use: it moves to
+   `stash`. *in is plaintext that was not parsed yet; *rest, if any, stands before it. False: no
+   memory. */
+static bool sparp__stream_put_aside(sparp__env *env, sparp__stream *s, sparp__buf *stash,
+                                    sparp__str *in, sparp__str *rest) {
+    bool tls = s->tls != NULL;          /* its plaintext lies in its own buffer */
+    sparp__str all = tls ? s->cipher : *in;
+    if (!tls && rest->size > 0)
+        all = sparp__str_make(rest->data, (size_t)(in->data + in->size - rest->data));
+    bool stashed = stash->data != NULL && all.data >= stash->data
+        && all.data <= stash->data + stash->size;
+    if (stashed) {
+        memmove(stash->data, all.data, all.size);
+    } else {
+        stash->size = 0;
+        if (!sparp__buf_add(env, stash, all))
+            return false;
+    }
+    stash->size = all.size;
+    if (tls && all.size > 0) {
+        s->cipher.data = stash->data;
+    } else if (all.size > 0) {
+        rest->data = stash->data;
+        in->data = stash->data + (all.size - in->size);
+    }
     return true;
 }
 
@@ -6173,6 +6290,15 @@ static void sparp__stream_close(sparp__stream *s, sparp__reactor *reactor) {
     sparp__tls_free(s->tls);
 #endif
     memset(s, 0, sizeof *s);
+}
+
+static void sparp__session_free(sparp__env *env, sparp__session *session) {
+#if SPARP__TLS
+    sparp__tls_session_clear(env, &session->tls);
+#else
+    (void)env;
+    (void)session;
+#endif
 }
 
 /* ============================================================================================ */
@@ -6363,6 +6489,13 @@ static void sparp__conn_drop_racer(sparp__net *net, sparp__conn *c, size_t i) {
     c->racing_address[i] = c->racing_address[c->num_racing];
 }
 
+/* Those that follow may go: what they can resume is there, or will not come. */
+static void sparp__conn_end_leading(sparp__conn *c) {
+    if (c->leads)
+        c->session->led = true;
+    c->leads = false;
+}
+
 static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
     sparp__conn_forget_lookup(net, c);
     sparp__conn_end_tunnel(net, c);
@@ -6370,9 +6503,7 @@ static void sparp__conn_close(sparp__net *net, sparp__conn *c) {
         sparp__conn_drop_racer(net, c, 0);
     if (c->state == SPARP__CONN_FOLLOWING)
         sparp__list_remove(&c->session->followers, &c->waiter);
-    if (c->leads)
-        c->session->led = true;
-    c->leads = false;
+    sparp__conn_end_leading(c);
     if (c->state >= SPARP__CONN_TUNNELING)
         sparp__stream_close(&c->stream, &net->reactor);
     c->state = SPARP__CONN_CLOSED;
@@ -6439,18 +6570,18 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
     sparp__io io = sparp__stream_shake(s);
     int error = errno;
     if (io == SPARP__IO_OK) {
-        sparp__tls_on_open(s->tls, &c->session->parameters);
-        c->session->led = true;
-        c->leads = false;
+        sparp__tls_on_open(s->tls);
+        if (sparp__stream_has_session(s))
+            sparp__conn_end_leading(c);
         return sparp__conn_on_open(c, now);
     }
-    if (io == SPARP__IO_FAILED && (sparp__tls_state(s->tls) & BR_SSL_CLOSED) == 0) {
+    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s)) {
         sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake: %s",
                          strerror(error));
         return SPARP__CONN_FAILED;
     }
     if (io == SPARP__IO_FAILED) {
-        memset(&c->session->parameters, 0, sizeof c->session->parameters);      /* not again */
+        sparp__tls_session_clear(net->env, &c->session->tls);   /* not again */
         sparp__tls_say_why(s->tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -6459,8 +6590,7 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
                          "the server closed the connection in the TLS handshake");
         return SPARP__CONN_FAILED;
     }
-    bool want = (sparp__tls_state(s->tls) & BR_SSL_SENDREC) != 0;
-    if (!sparp__conn_want_write(net, c, want))
+    if (!sparp__conn_want_write(net, c, sparp__tls_peek_out(s->tls).size > 0))
         return sparp__conn_fail(c, SPARP_E_SYSTEM, errno, "watching the connection");
     return SPARP__CONN_BUSY;
 }
@@ -6470,8 +6600,7 @@ static sparp__conn_event sparp__conn_begin_shaking(sparp__net *net, sparp__conn 
     c->session->leading = true;
     c->race_due = SPARP__NEVER;
     c->state = SPARP__CONN_SHAKING;
-    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->parameters,
-                                   &c->fault);
+    c->stream.tls = sparp__tls_new(net->env, &net->trust, c->host, &c->session->tls, &c->fault);
     return c->stream.tls != NULL ? sparp__conn_shake(net, c, now) : SPARP__CONN_FAILED;
 }
 
@@ -6907,27 +7036,9 @@ static sparp__conn_event sparp__conn_starve(sparp__net *net, sparp__conn *c) {
 /* No reading for now. What lies in the scratch, which others use, is put aside; *rest is a part
    of what was handed out last, and may be in there, too. */
 static sparp__conn_event sparp__conn_mute(sparp__net *net, sparp__conn *c, sparp__str *rest) {
-    bool tls = c->stream.tls != NULL;
-    sparp__str all = tls ? c->stream.cipher : c->in;
-    if (!tls && rest->size > 0)         /* it stands before c->in */
-        all = sparp__str_make(rest->data, (size_t)(c->in.data + c->in.size - rest->data));
-    bool stashed = c->stash.data != NULL && all.data >= c->stash.data
-        && all.data <= c->stash.data + c->stash.size;
-    if (stashed) {
-        memmove(c->stash.data, all.data, all.size);
-    } else {
-        c->stash.size = 0;
-        if (!sparp__buf_add(net->env, &c->stash, all)) {
-            sparp__fault_memory(&c->fault);
-            return SPARP__CONN_FAILED;
-        }
-    }
-    c->stash.size = all.size;
-    if (tls && all.size > 0) {
-        c->stream.cipher.data = c->stash.data;
-    } else if (all.size > 0) {
-        rest->data = c->stash.data;
-        c->in.data = c->stash.data + (all.size - c->in.size);
+    if (!sparp__stream_put_aside(net->env, &c->stream, &c->stash, &c->in, rest)) {
+        sparp__fault_memory(&c->fault);
+        return SPARP__CONN_FAILED;
     }
     if (!c->muted)
         sparp__reactor_mute(&net->reactor, c->stream.fd);
@@ -6966,7 +7077,7 @@ static sparp__conn_event sparp__conn_on_eof(sparp__conn *c) {
 static sparp__conn_event sparp__conn_on_read_error(sparp__conn *c, int error) {
     bool until_eof = c->http->state == SPARP__HTTP_UNTIL_EOF;
 #if SPARP__TLS
-    if (c->stream.tls != NULL && (sparp__tls_state(c->stream.tls) & BR_SSL_CLOSED) != 0) {
+    if (sparp__stream_has_failed(&c->stream)) {
         sparp__tls_say_why(c->stream.tls, &c->fault);
         return SPARP__CONN_FAILED;
     }
@@ -7006,8 +7117,11 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
             if (!c->answered)
                 c->first_at = c->free_at = c->active_at;
             c->answered = true;
+            sparp__conn_end_leading(c);
             continue;
         case SPARP__IO_WAIT:
+            if (sparp__stream_has_session(&c->stream))
+                sparp__conn_end_leading(c);
             if (c->asks && c->http->told_continue)
                 return sparp__conn_go_ahead(net, c, c->active_at);
             if (c->state == SPARP__CONN_READING)
@@ -7232,6 +7346,7 @@ static sparp__origin *sparp__pool_get(sparp__env *env, sparp__pool *p, const cha
 }
 
 static void sparp__pool_free(sparp__env *env, sparp__origin *o) {
+    sparp__session_free(env, &o->session);
     if (o->way != NULL)
         sparp__env_free(env, o->way->fixed, o->way->num_fixed * sizeof *o->way->fixed);
     sparp__env_free(env, o->way, sizeof *o->way);
@@ -7369,49 +7484,181 @@ static double sparp__judge_backoff(sparp__env *env, double base, double cap, int
     return pause / 2 + pause / 2 * unit;
 }
 
-static int sparp__judge_month(sparp__str name) {
-    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
-    for (int i = 0; i < 12; i++)
-        if (name.size == 3 && sparp__ascii_lower(name.data[0]) == months[i * 3]
-            && sparp__ascii_lower(name.data[1]) == months[i * 3 + 1]
-            && sparp__ascii_lower(name.data[2]) == months[i * 3 + 2])
-            return i + 1;
-    return 0;
+/* The how manieth of these words of three letters each begins `name`; -1: none. */
+static int sparp__judge_word(sparp__str name, const char *words) {
+    for (int i = 0; name.size >= 3 && words[i * 3] != '\0'; i++)
+        if (sparp__str_starts(name, sparp__str_make(words + i * 3, 3)))
+            return i;
+    return -1;
 }
 
-/* The three forms of RFC 9110 §5.6.7, cut at every blank, comma, dash and colon:
+static bool sparp__judge_weekday(sparp__str word) {
+    return sparp__judge_word(word, "sunmontuewedthufrisat") >= 0
+        && (word.size == 3 || sparp__str_same(sparp__str_skip(word, word.size - 3), "day"));
+}
+
+/* Takes exactly so many digits off *s. */
+static bool sparp__judge_digits(sparp__str *s, size_t n, uint64_t max, int64_t *out) {
+    uint64_t number = 0;
+    if (s->size < n || !sparp__str_number(sparp__str_make(s->data, n), max, &number))
+        return false;
+    *out = (int64_t)number;
+    *s = sparp__str_skip(*s, n);
+    return true;
+}
+
+static bool sparp__judge_mark(sparp__str *s, char c) {
+    if (s->size == 0 || s->data[0] != c)
+        return false;
+    *s = sparp__str_skip(*s, 1);
+    return true;
+}
+
+/* "08:49:37", "08:49", "084937"; a part of a second counts as a whole one: never early. */
+static bool sparp__judge_clock(sparp__str *s, int64_t *seconds) {
+    int64_t hour, minute, second = 0, digit, part = 0;
+    if (!sparp__judge_digits(s, 2, 23, &hour))
+        return false;
+    bool colon = sparp__judge_mark(s, ':');
+    if (!sparp__judge_digits(s, 2, 59, &minute))
+        return false;
+    if (colon ? sparp__judge_mark(s, ':') : s->size > 0 && sparp__ascii_digit(s->data[0])) {
+        if (!sparp__judge_digits(s, 2, 60, &second))
+            return false;
+        if (sparp__judge_mark(s, '.') && (s->size == 0 || !sparp__ascii_digit(s->data[0])))
+            return false;
+        while (sparp__judge_digits(s, 1, 9, &digit))
+            part = part > 0 || digit > 0;
+    }
+    *seconds = hour * 3600 + minute * 60 + second + part;
+    return true;
+}
+
+/* "GMT" and its other names, "+0100", "-05:30", "+01": how far east of Greenwich. */
+static bool sparp__judge_zone(sparp__str s, int64_t *seconds) {
+    int64_t hour, minute = 0;
+    *seconds = 0;
+    if (sparp__str_same(s, "GMT") || sparp__str_same(s, "UTC") || sparp__str_same(s, "UT")
+        || sparp__str_same(s, "Z"))
+        return true;
+    bool east = sparp__judge_mark(&s, '+');
+    if ((!east && !sparp__judge_mark(&s, '-')) || !sparp__judge_digits(&s, 2, 23, &hour))
+        return false;
+    if ((sparp__judge_mark(&s, ':') || s.size > 0) && !sparp__judge_digits(&s, 2, 59, &minute))
+        return false;
+    *seconds = (east ? 1 : -1) * (hour * 3600 + minute * 60);
+    return s.size == 0;
+}
+
+/* ISO 8601: "1994-11-06T08:49:37Z", "19941106T084937.5+0100". Without a zone nobody knows when. */
+static bool sparp__judge_iso(sparp__str s, int64_t *unix_s) {
+    int64_t year, month, day, clock, east;
+    if (!sparp__judge_digits(&s, 4, 9999, &year))
+        return false;
+    sparp__judge_mark(&s, '-');
+    if (!sparp__judge_digits(&s, 2, 12, &month) || month == 0)
+        return false;
+    sparp__judge_mark(&s, '-');
+    if (!sparp__judge_digits(&s, 2, 31, &day) || day == 0
+        || (!sparp__judge_mark(&s, 'T') && !sparp__judge_mark(&s, 't')
+            && !sparp__judge_mark(&s, ' '))
+        || !sparp__judge_clock(&s, &clock) || !sparp__judge_zone(sparp__str_trim(s), &east))
+        return false;
+    *unix_s = sparp__days(year, month, day) * 86400 + clock - east;
+    return true;
+}
+
+typedef struct sparp__date {            /* as its words come in */
+    int     month;                      /* 1 to 12 */
+    int64_t day, year, clock, east;
+    bool    has_year, has_clock, has_zone, month_first;
+} sparp__date;
+
+/* What one word of a date says; each thing is said once. */
+static bool sparp__judge_date_word(sparp__date *d, sparp__str word) {
+    int month = sparp__judge_word(word, "janfebmaraprmayjunjulaugsepoctnovdec") + 1;
+    bool number = sparp__ascii_digit(word.data[0]);
+    if (month > 0 && word.size == 3 && d->month == 0) {
+        d->month = month;
+        d->month_first = d->day == 0;
+        return true;
+    }
+    if (number && word.size > 2 && word.data[2] == ':' && !d->has_clock) {
+        d->has_clock = sparp__judge_clock(&word, &d->clock) && word.size == 0;
+        return d->has_clock;
+    }
+    if (number && word.size <= 2 && d->day == 0)
+        return sparp__judge_digits(&word, word.size, 31, &d->day) && d->day > 0;
+    if (number && (word.size == 2 || word.size == 4) && !d->has_year) {
+        bool short_form = word.size == 2;       /* "more than 50 years ahead" is the last century */
+        d->has_year = sparp__judge_digits(&word, word.size, 9999, &d->year);
+        d->year += !short_form ? 0 : d->year < 70 ? 2000 : 1900;
+        return d->has_year;
+    }
+    if (d->has_zone)
+        return false;
+    d->has_zone = sparp__judge_zone(word, &d->east);
+    return d->has_zone;
+}
+
+/* The three forms of RFC 9110 §5.6.7, with whatever zone of numbers, and ISO 8601:
    Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
 static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
-    sparp__str word[8];
-    size_t n = 0;
+    sparp__date d;
+    if (sparp__judge_iso(text, unix_s))
+        return true;
+    memset(&d, 0, sizeof d);
     for (size_t i = 0; i < text.size;) {
         size_t from = i;
-        while (i < text.size && strchr(" ,-:", text.data[i]) == NULL)
-            i++;
-        if (i > from && n == 8)
+        while (i < text.size && strchr(" ,", text.data[i]) == NULL
+               && (text.data[i] != '-' || d.has_clock))
+            i++;                        /* a dash is a sign, or it parts 06-Nov-94 */
+        sparp__str word = sparp__str_make(text.data + from, i - from);
+        if (word.size > 0 && !(from == 0 && sparp__judge_weekday(word))
+            && !sparp__judge_date_word(&d, word))
             return false;
-        if (i > from)
-            word[n++] = sparp__str_make(text.data + from, i - from);
-        else
-            i++;
+        i++;
     }
-    if (n < 7)
+    if (d.month == 0 || d.day == 0 || !d.has_year || !d.has_clock
+        || (!d.has_zone && !d.month_first))     /* the third form is GMT without saying so */
         return false;
-    bool asctime = !sparp__ascii_digit(word[1].data[0]);
-    uint64_t day, year, h, m, s;
-    int month = sparp__judge_month(word[asctime ? 1 : 2]);
-    size_t clock = asctime ? 3 : 4;
-    if (month == 0 || (!asctime && (n != 8 || !sparp__str_same(word[7], "GMT")))
-        || !sparp__str_number(word[asctime ? 2 : 1], 31, &day)
-        || !sparp__str_number(word[asctime ? 6 : 3], 9999, &year)
-        || !sparp__str_number(word[clock], 23, &h) || !sparp__str_number(word[clock + 1], 59, &m)
-        || !sparp__str_number(word[clock + 2], 60, &s) || day == 0)
-        return false;
-    if (year < 100)                     /* "more than 50 years ahead" is the last century */
-        year += year < 70 ? 2000 : 1900;
-    *unix_s = sparp__days((int64_t)year, month, (int64_t)day) * 86400
-        + (int64_t)(h * 3600 + m * 60 + s);
+    *unix_s = sparp__days(d.year, d.month, d.day) * 86400 + d.clock - d.east;
     return true;
+}
+
+/* "2", "2.0", "0.5"; what is absurdly long is still "not soon". */
+static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+    int64_t digit;
+    double unit = 1;
+    bool number = s.size > 0 && sparp__ascii_digit(s.data[0]);
+    *seconds = 0;
+    while (sparp__judge_digits(&s, 1, 9, &digit))
+        *seconds = *seconds * 10 + (double)digit;
+    if (sparp__judge_mark(&s, '.'))
+        while (sparp__judge_digits(&s, 1, 9, &digit))
+            *seconds += (double)digit * (unit /= 10);
+    if (*seconds > (double)UINT32_MAX)
+        *seconds = (double)UINT32_MAX;
+    return number && s.size == 0;
+}
+
+/* The latest of what one field asks for, in seconds from then on; 0: some of it is not clear. */
+static double sparp__judge_wait(sparp__str value, bool in_ms, int64_t from) {
+    sparp__str one;
+    double seconds, latest = 0;
+    int64_t at;
+    while (sparp__str_element(&value, &one)) {
+        if (sparp__judge_weekday(one))  /* the comma behind it is no list's */
+            continue;
+        if (sparp__judge_seconds(one, &seconds))
+            seconds /= in_ms ? 1000 : 1;
+        else if (!in_ms && sparp__judge_date(one, &at))
+            seconds = at > from ? (double)(at - from) : 0;
+        else
+            return 0;
+        latest = seconds > latest ? seconds : latest;
+    }
+    return latest;
 }
 
 static const char *sparp__judge_header(const sparp__http *h, const char *name) {
@@ -7444,24 +7691,23 @@ static bool sparp__judge_list(const sparp__http *h, const char *name, char *out,
 
 #endif
 
-/* Seconds from now; 0: no usable Retry-After. A date counts from the response's own Date, so
-   that a machine without a clock is right too. */
+/* Seconds from now; 0: no usable Retry-After. Where several are named the latest counts, so that
+   it is never earlier than asked. A date counts from the response's own Date, so that a machine
+   without a clock is right too. */
 static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
-    const char *value = sparp__judge_header(h, "retry-after");
     const char *date = sparp__judge_header(h, "date");
-    uint64_t seconds;
-    int64_t at, from = wall_s;
-    if (value == NULL || *value == '\0')
-        return 0;
-    if (sparp__str_number(sparp__str_of(value), UINT32_MAX, &seconds))
-        return (double)seconds;
-    if (strspn(value, "0123456789") == strlen(value))
-        return (double)UINT32_MAX;      /* absurdly long is still "not soon" */
-    if (!sparp__judge_date(sparp__str_of(value), &at))
-        return 0;
+    int64_t from = wall_s;
+    double latest = 0;
     if (date != NULL)
         sparp__judge_date(sparp__str_of(date), &from);
-    return at > from ? (double)(at - from) : 0;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        bool in_ms = strcmp(h->fields[i].name, "retry-after-ms") == 0;
+        if (!in_ms && strcmp(h->fields[i].name, "retry-after") != 0)
+            continue;
+        double asked = sparp__judge_wait(sparp__str_of(h->fields[i].value), in_ms, from);
+        latest = asked > latest ? asked : latest;
+    }
+    return latest;
 }
 
 /* ============================================================================================ */
@@ -8217,7 +8463,7 @@ static sparp__conn *sparp__sched_idle_conn(sparp *run, const sparp__origin *orig
     while ((c = sparp__pool_take_idle(&run->pool, origin)) != NULL) {
         bool quiet = run->saw_all_events && c->idle_turn < run->turn;
         if (c->timer.due > run->now && sparp__stream_wake(&c->stream)
-            && (quiet || sparp__socket_is_quiet(c->stream.fd)))
+            && (quiet || sparp__stream_is_quiet(&c->stream)))
             return c;
         sparp__sched_drop_conn(run, c);
     }
@@ -9215,7 +9461,7 @@ static sparp__conn *sparp__sched_on_failed(sparp *run, sparp__task *t,
 static void sparp__sched_count_connect(sparp *run, const sparp__conn *c) {
     run->stats.connects++;
 #if SPARP__TLS
-    if (c->stream.tls != NULL && c->stream.tls->resumed)
+    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
         run->stats.tls_resumed++;
     else if (c->stream.tls != NULL)
         run->stats.tls_full++;
@@ -9723,7 +9969,7 @@ static void sparp__sched_check_stop(sparp *run) {
 /* The connection that it holds may have gone bad meanwhile, as an idle one may. */
 static sparp__conn_event sparp__sched_release(sparp *run, sparp__task *t) {
     sparp__sched_unhold(run, t);
-    return sparp__socket_is_quiet(t->conn->stream.fd) ? sparp__sched_write(run, t)
+    return sparp__stream_is_quiet(&t->conn->stream) ? sparp__sched_write(run, t)
         : sparp__conn_fail(t->conn, SPARP_E_CLOSED, 0, "before the request was sent");
 }
 
@@ -10023,7 +10269,9 @@ static void sparp__sched_on_event(sparp *run, const sparp__event *e) {
     if (c->state == SPARP__CONN_SHAKING && ++run->shakes > SPARP__SHAKES_A_TURN)
         return;
     sparp__conn_event event;
-    if (c->state == SPARP__CONN_OPEN)
+    if (c->state == SPARP__CONN_OPEN && sparp__stream_is_quiet(&c->stream))
+        event = SPARP__CONN_BUSY;       /* it was TLS's own business */
+    else if (c->state == SPARP__CONN_OPEN)
         event = sparp__conn_fail(c, SPARP_E_CLOSED, 0, "before the request was sent");
     else
         event = sparp__conn_advance(&run->net, c, e, run->now, &piece);
@@ -11052,6 +11300,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREEADDRINFO
 #undef SPARP__SYS_THREAD
 #undef SPARP__SYS_CLOCK
+#undef SPARP__SYS_TIME
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
