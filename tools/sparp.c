@@ -8,9 +8,10 @@
        values.h    what flags take: counts, rates, times, sizes, lists of statuses
        terminal.h  what stderr can show
        json.h      a strict scanner: slices of the line, no tree
+       url.h       percent-encoding, resolution against a base
+       template.h  values of a line in the place of {...}
        options.h   the one table of flags, and what it makes
        config.h    the command line as a struct
-       url.h       percent-encoding, templates, resolution against a base
        line.h      one line of input -> one request
        reader.h    lines out of files and pipes, never waiting for a pipe
        sink.h      whole records into a descriptor
@@ -78,9 +79,10 @@ enum {
 #include "sparp/values.h"
 #include "sparp/terminal.h"
 #include "sparp/json.h"
+#include "sparp/url.h"
+#include "sparp/template.h"
 #include "sparp/options.h"
 #include "sparp/config.h"
-#include "sparp/url.h"
 #include "sparp/line.h"
 #include "sparp/reader.h"
 #include "sparp/sink.h"

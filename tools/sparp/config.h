@@ -1,5 +1,5 @@
 /* sparp/config.h - the command line as a struct; what no flag alone can know is checked here.
-   Uses text, say, values, json, options. */
+   Uses text, say, values, json, template, options. */
 
 /* Memory freed by config_free; NULL, after a message, when there is none. */
 static char *config_keep(config *c, const char *at, size_t size) {
@@ -230,17 +230,20 @@ static bool set_headers_shown(config *c, const char *arg) {
 static bool set_json(config *c, const char *arg) {
     size_t size;
     c->json = text_or_file(c, OPTION_JSON, arg, &size);
-    if (c->json == NULL)
-        return false;
-    slice s = { c->json, size }, raw;
+    c->json_size = size;
+    return c->json != NULL;
+}
+
+/* Of a template, what it is with its words filled in is looked at, line by line. */
+static bool check_json(const config *c) {
+    slice s = { c->json, c->json_size }, raw;
     json j = json_of(s);
     size_t good = utf8_good_prefix(s);
-    if (good < size)
+    if (good < s.size)
         (void)json_fail_at(&j, s.at + good, "not UTF-8");
     else if (json_value(&j, &raw) && json_end(&j))
         return true;
-    say("--json: not JSON, byte %llu%s%s: %s", (unsigned long long)(j.at - j.start) + 1,
-        arg[0] == '@' ? " of " : "", arg[0] == '@' ? arg + 1 : "", j.error);
+    say("--json: not JSON, byte %llu: %s", (unsigned long long)(j.at - j.start) + 1, j.error);
     return false;
 }
 
@@ -750,70 +753,75 @@ static bool check_user_agent(config *c) {
     return add_default_header(c, "User-Agent", c->user_agent);
 }
 
-/* The number of a TAB column: 1 to 9999. */
-static bool parse_column(slice name, int64_t *n) {
-    return name.size < 5 && parse_count(name, n) && *n > 0;
-}
-
-/* The next "{name}" of a template into *name; what stands before it, with {{ as a brace, into *t,
-   if there is one. false: there is none left, or `*wrong` is true: a { has no }. */
-static bool next_placeholder(slice *rest, text *t, slice *name, bool *wrong) {
-    const char *open;
-    *wrong = false;
-    while ((open = (const char *)memchr(rest->at, '{', rest->size)) != NULL) {
-        slice before = { rest->at, (size_t)(open - rest->at) };
-        bool brace = before.size + 1 < rest->size && open[1] == '{';
-        before.size += brace;
-        if (t != NULL)
-            put_slice(t, before);
-        *rest = slice_from(*rest, before.size + 1);
-        if (brace)
-            continue;
-        (void)slice_split(rest, '}', name);
-        *wrong = rest->at == NULL;
-        return !*wrong;
-    }
-    if (t != NULL)
-        put_slice(t, *rest);
-    rest->size = 0;
+/* A word that stands for nothing would be sent as it is, ten thousand times. */
+static bool refuse_word(option_id id, slice word, bool named) {
+    char label[48];
+    say("%s: {%.*s} means nothing; %s{} is the line, {1} {2} its columns, %s{raw} the line as it "
+        "is, {{ a brace", option_label(id, label, sizeof label),
+        (int)(word.size < 40 ? word.size : 40), word.at,
+        id == OPTION_BODY_NAME ? "{index}, {id} and {name} do; with -T " : "",
+        named ? "{name} the one that the first line calls so, " : "");
     return false;
 }
 
-static bool check_body_name(const char *pattern) {
-    slice rest = slice_of(pattern), name;
+/* The words of -T and --body-name, as far as they are known: with --csv not before its first line
+   has been read. */
+static bool check_strict(option_id id, const char *pattern, const char *more, bool values,
+                         const column_names *names, bool later) {
+    slice rest = slice_of(pattern), word;
+    char label[48];
     bool wrong;
-    while (next_placeholder(&rest, NULL, &name, &wrong)) {
-        if (parse_choice("index|id|name", name) >= 0)
-            continue;
-        say("--body-name: {%.*s} means nothing; {index}, {id} and {name} do, {{ is a brace",
-            (int)(name.size < 40 ? name.size : 40), name.at);
-        return false;
-    }
+    while (next_placeholder(&rest, NULL, &word, &wrong))
+        if (parse_choice(more, word) < 0 && !(values && (later || word_is_known(names, word))))
+            return refuse_word(id, word, names != NULL);
     if (wrong)
-        say("--body-name: a { has no }; a brace itself is written {{");
+        say("%s: a { has no }; a brace itself is written {{",
+            option_label(id, label, sizeof label));
     return !wrong;
 }
 
-/* A placeholder that means nothing would be sent as it is, ten thousand times. */
-static bool check_template(const char *pattern) {
-    slice rest = slice_of(pattern), name;
-    bool any = false, wrong;
-    int64_t n;
-    while (next_placeholder(&rest, NULL, &name, &wrong)) {
-        any = true;
-        if (name.size == 0 || slice_is(name, "raw") || parse_column(name, &n))
-            continue;
-        say("--template: {%.*s} means nothing; {} is the line, {1} {2} its TAB columns, {raw} "
-            "the line as it is, {{ a brace", (int)(name.size < 40 ? name.size : 40), name.at);
+static bool check_loose(option_id id, slice pattern, bool is_json, const column_names *names,
+                        bool later, bool *any) {
+    slice unknown;
+    if (count_words(pattern, is_json, names, &unknown) > 0)
+        *any = true;
+    return later || unknown.at == NULL || refuse_word(id, unknown, names != NULL);
+}
+
+/* All templates. Without -T a brace is a brace, but in --body-name. */
+static bool check_templates(config *c, const column_names *names, bool later) {
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    if (c->body_name != NULL
+        && !check_strict(OPTION_BODY_NAME, c->body_name, "index|id|name", c->template_url != NULL,
+                         names, later))
         return false;
-    }
-    if (wrong) {
-        say("--template: a { has no }; a brace itself is written {{");
+    if (c->template_url == NULL)
+        return true;
+    if (!check_strict(OPTION_TEMPLATE, c->template_url, "raw", true, names, later)
+        || (c->data != NULL
+            && !check_loose(OPTION_DATA, data, false, names, later, &c->words_in_data))
+        || (c->json != NULL
+            && !check_loose(OPTION_JSON, body, true, names, later, &c->words_in_json)))
         return false;
+    for (size_t i = c->num_removed; i < c->num_headers; i++) {
+        slice value = slice_of(c->headers[i].value);
+        if (!check_loose(OPTION_HEADER, value, false, names, later, &c->words_in_headers))
+            return false;
     }
-    if (!any)
-        say("--template has no {} in it");
-    return any;
+    return true;
+}
+
+/* ... and that they make a difference: each line of a template without {} would be the same. */
+static bool check_template(config *c) {
+    slice rest = slice_of(c->template_url), word;
+    bool wrong, later = c->csv || c->tsv;
+    if (!check_templates(c, NULL, later))
+        return false;
+    if (later || c->words_in_data || c->words_in_json || c->words_in_headers
+        || next_placeholder(&rest, NULL, &word, &wrong))
+        return true;
+    say("--template has no {} in it");
+    return false;
 }
 
 /* What no single flag can know; false after a message. */
@@ -830,8 +838,14 @@ static bool config_check(config *c) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
-    if (c->template_url != NULL && !check_template(c->template_url))
+    if (c->csv && c->tsv) {
+        say("--csv and --tsv exclude each other");
         return false;
+    }
+    if ((c->csv || c->tsv) && c->template_url == NULL) {
+        say("--%s: its columns are for --template, give that too", c->csv ? "csv" : "tsv");
+        return false;
+    }
     if (c->base_url != NULL && !is_url(c->base_url)) {
         say("--base-url does not start with http:// or https://");
         return false;
@@ -852,8 +866,6 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (c->body_name != NULL && !check_body_name(c->body_name))
-        return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {
@@ -865,7 +877,9 @@ static bool config_check(config *c) {
     if (c->json != NULL && !add_default_header(c, "Accept", "application/json"))
         return false;
     resolve_headers(c);
-    return resolve_lists(c);
+    return resolve_lists(c)
+        && (c->template_url != NULL ? check_template(c) : check_templates(c, NULL, false))
+        && (c->json == NULL || c->words_in_json || check_json(c));
 }
 
 static const char *env_text(const char *name) {      /* NULL: not set, or empty */

@@ -137,16 +137,19 @@ static void put_id_name(text *t, const ticket *k) {
         put_u64(t, k->index);
 }
 
-static void put_filled_name(text *t, const char *pattern, const ticket *k, slice url) {
-    slice rest = slice_of(pattern), name;
+static void put_filled_name(text *t, const char *pattern, const parser *p, const ticket *k,
+                            slice url) {
+    slice rest = slice_of(pattern), name, value;
     bool wrong;
     while (next_placeholder(&rest, t, &name, &wrong)) {
         if (slice_is(name, "id"))
             put_id_name(t, k);
         else if (slice_is(name, "name"))
             put_url_name(t, url);
-        else
+        else if (slice_is(name, "index"))
             put_u64(t, k->index);
+        else if (value_find(&p->row, p->columns, name, &value) == NULL)
+            put_slice(t, value);
     }
     make_safe(t, 0);
     if (t->size == 0)
@@ -202,9 +205,9 @@ static int64_t name_take(name_set *s, slice name) {
 }
 
 /* Gives the ticket a name that no other of this run has: "a.txt", then "a-2.txt". */
-static bool name_body(ticket *k, name_set *names, const char *pattern, slice url) {
+static bool name_body(ticket *k, name_set *names, const parser *p, slice url) {
     text t = { NULL, 0, 0, false };
-    put_filled_name(&t, pattern, k, url);
+    put_filled_name(&t, p->config->body_name, p, k, url);
     slice plain = { t.at, t.size };
     size_t stem = plain.size;
     while (stem > 1 && plain.at[stem - 1] != '.')

@@ -1,5 +1,5 @@
 /* sparp/line.h - one line of input -> one request, which points into the line and into a parser.
-   Pure. Uses text, json, options, config, url. */
+   Pure. Uses text, json, url, template, options, config. */
 
 enum { FIELDS_MAX = 1000 };      /* headers, and query parameters, of one line */
 
@@ -45,6 +45,9 @@ typedef struct parser {
     text arena;                        /* decoded strings; room is made before, so it never moves */
     text url;                           /* resolved, or out of the template */
     text form;                          /* encoded */
+    text filled;                        /* -d, --json and -H as templates */
+    row_values row;
+    const column_names *columns;             /* NULL: they have no names */
     field_list headers, query, fields;  /* the fields are those of the form */
     char sentence[160];                 /* if it is not one of ours */
     const char *error;                  /* why the line is bad ... */
@@ -396,9 +399,52 @@ static line_kind parse_plain(parser *p, item *out, slice s) {
     return finish_url(p, out, (size_t)(s.at - out->line.at) + 1);
 }
 
+/* -d, --json and -H with the values of the row. Their text may move while it grows, so pointers
+   into it are taken at the end. */
+static const char *fill_request(parser *p, item *out) {
+    const config *c = p->config;
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    const char *wrong = NULL;
+    size_t starts[DEFAULTS_MAX], count = 0;
+    p->filled.size = 0;
+    if (c->words_in_data)
+        wrong = fill_loose(&p->filled, data, false, &p->row, p->columns);
+    if (c->words_in_json)
+        wrong = fill_loose(&p->filled, body, true, &p->row, p->columns);
+    out->body_size = p->filled.size;
+    slice whole = { p->filled.at, out->body_size };
+    if (wrong == NULL && c->words_in_json && !json_is_valid(whole))
+        wrong = "--json is no JSON with these values";
+    for (size_t i = c->num_removed; wrong == NULL && c->words_in_headers && i < c->num_headers;
+         i++) {
+        put_char(&p->filled, '\0');
+        starts[count++] = p->filled.size;
+        wrong = fill_loose(&p->filled, slice_of(c->headers[i].value), false, &p->row, p->columns);
+    }
+    put_char(&p->filled, '\0');
+    if (wrong != NULL || p->filled.failed)
+        return wrong;
+    out->body = c->words_in_data ? p->filled.at : NULL;
+    out->json = c->words_in_json ? p->filled.at : NULL;
+    if (!c->words_in_data)
+        out->body_size = 0;
+    for (size_t i = 0; i < count; i++) {
+        sparp_field f = { c->headers[c->num_removed + i].name, p->filled.at + starts[i] };
+        if (has_control(slice_of(f.value)))
+            return "a control character would be in a header";
+        p->headers.items[p->headers.count++] = f;
+    }
+    return NULL;
+}
+
 static line_kind parse_value(parser *p, item *out) {
+    const config *c = p->config;
     p->url.size = 0;
-    const char *error = put_template(&p->url, slice_of(p->config->template_url), out->line);
+    const char *error = split_row(&p->row, out->line, c->csv ? ',' : '\t', c->csv);
+    if (error == NULL)
+        error = fill_url(&p->url, slice_of(c->template_url), &p->row, p->columns);
+    if (error == NULL && (c->words_in_data || c->words_in_json || c->words_in_headers))
+        error = fill_request(p, out);
     if (error != NULL)
         return line_bad(p, 1, error);
     put_char(&p->url, '\0');
@@ -443,7 +489,8 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     out->line = line;
     p->headers.count = p->query.count = p->fields.count = 0;
     p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
-    p->arena.size = p->form.size = 0;
+    p->arena.size = p->form.size = p->row.count = 0;
+    p->row.line.size = 0;
     slice s = trimmed(line);
     if (line_is_nothing(p->config, s, argument))
         return LINE_NOTHING;
@@ -452,25 +499,33 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
         return line_bad(p, good + 1, "not UTF-8");
     if (!text_reserve(&p->arena, line.size + 2))
         return LINE_REQUEST;      /* see parser_failed() */
-    int format = argument ? FORMAT_URL : p->config->format;
+    const config *c = p->config;
+    bool row = c->template_url != NULL && !argument;
+    bool words = c->words_in_data || c->words_in_json || c->words_in_headers;
+    int format = argument || p->columns != NULL ? FORMAT_URL : c->format;
+    if (words && (!row || (format == FORMAT_AUTO && s.at[0] == '{')))
+        return line_bad(p, 1, "no line of values, which -d, --json or -H want");
     if (format == FORMAT_JSONL || (format == FORMAT_AUTO && s.at[0] == '{'))
         return parse_object(p, out);
     const char *nul = (const char *)memchr(line.at, '\0', line.size);
     if (nul != NULL)
         return line_bad(p, (size_t)(nul - line.at) + 1, "NUL byte");
-    if (p->config->template_url != NULL && !argument)
+    if (row)
         return parse_value(p, out);
     return parse_plain(p, out, s);
 }
 
 static bool parser_failed(const parser *p) {     /* out of memory */
-    return p->arena.failed || p->url.failed || p->form.failed;
+    return p->arena.failed || p->url.failed || p->form.failed || p->filled.failed
+        || p->row.unquoted.failed;
 }
 
 static void parser_free(parser *p) {
     text_free(&p->arena);
     text_free(&p->url);
     text_free(&p->form);
+    text_free(&p->filled);
+    text_free(&p->row.unquoted);
 }
 
 /* The request of an item, with what the command line adds to every request. Points into the

@@ -1,7 +1,7 @@
 /* sparp/modes.h - what sends nothing: --dry-run, --summarize. Uses run, and what is above it. */
 
 /* One record per line, nothing sent. */
-static int run_dry(const config *c) {
+static int run_dry(config *c) {
     app *a = app_new(c);
     if (a == NULL)
         return EXIT_USAGE;
@@ -179,7 +179,7 @@ static bool summarize_line(app *a, slice line) {
 }
 
 /* The summary of records saved before, of any number of files. */
-static int run_summarize(const config *c) {
+static int run_summarize(config *c) {
     app *a = app_new(c);
     if (a == NULL)
         return EXIT_USAGE;

@@ -30,7 +30,12 @@
     X(BASE_URL, 0, "base-url", "URL", INPUT, TEXT, base_url, 0, 0, \
       "what relative URLs are relative to") \
     X(TEMPLATE, 'T', "template", "URL", INPUT, TEXT, template_url, 0, 0, \
-      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded") \
+      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded, {{ a " \
+      "brace; in -d, --json, -H and --body-name, too") \
+    X(CSV, 0, "csv", NULL, INPUT, SWITCH, csv, 0, 0, \
+      "lines are rows of CSV for -T; the first one names the columns: {name}") \
+    X(TSV, 0, "tsv", NULL, INPUT, SWITCH, tsv, 0, 0, \
+      "likewise, with TAB between the columns and no quotes") \
     X(FORMAT, 0, "format", "auto|url|jsonl", INPUT, CHOICE, format, 0, 0, \
       "of the input lines [auto: decided for each line]") \
     X(ON_BAD_LINE, 0, "on-bad-line", "record|skip|fail", INPUT, CHOICE, on_bad_line, 0, 0, \
@@ -252,7 +257,7 @@ typedef struct config {
     const char *http_proxy, *https_proxy; /* ... and what follows, with the environment */
     const char *no_proxy;
     const char *data, *json;            /* default bodies */
-    size_t data_size;
+    size_t data_size, json_size;
     sparp_field headers[DEFAULTS_MAX];  /* -H 'K: V', and in front those of -H 'K:' ... */
     sparp_field query[DEFAULTS_MAX];
     size_t num_headers, num_query;
@@ -265,7 +270,8 @@ typedef struct config {
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
     int format, on_bad_line, stop_mode, order, body, progress, summary, color;
-    bool overwrite;
+    bool overwrite, csv, tsv;
+    bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;

@@ -20,6 +20,8 @@ typedef struct reader {
     bool at_end;                        /* no more bytes from fd */
     bool argument;                      /* the line is an argument of the command line */
     bool skip_rest;                     /* of a line that was too long */
+    bool quotes;                        /* a line of CSV ends where no quote is open */
+    char quoting;                       /* what the byte before `scanned` means for that */
     bool looked;                        /* see reader_rest() */
     text buffer;
     size_t start, scanned;              /* of the line being looked for; no LF before scanned */
@@ -80,6 +82,7 @@ static void reader_close_source(reader *r) {
     r->fd = -1;
     r->at_end = r->skip_rest = r->looked = false;
     r->buffer.size = r->start = r->scanned = 0;
+    r->quoting = 0;
     r->lines_here = 0;
 }
 
@@ -145,13 +148,34 @@ static slice reader_take(reader *r, size_t end, size_t more) {
     return line;
 }
 
+/* The first LF behind `scanned` that ends a row of CSV (RFC 4180): not in a cell that began with a
+   quote, before the quote that closes it. */
+static const char *reader_find_row(reader *r) {
+    enum { CELL_START, PLAIN, QUOTED, QUOTE_IN_QUOTED };
+    for (size_t i = r->scanned; i < r->buffer.size; i++) {
+        char c = r->buffer.at[i];
+        if (r->quoting == QUOTED) {
+            r->quoting = c == '"' ? QUOTE_IN_QUOTED : QUOTED;
+        } else if (c == '\n') {
+            r->quoting = CELL_START;
+            return r->buffer.at + i;
+        } else if (c == '"' && r->quoting != PLAIN) {
+            r->quoting = QUOTED;
+        } else {
+            r->quoting = c == ',' ? CELL_START : PLAIN;
+        }
+    }
+    return NULL;
+}
+
 /* Looks for a line in what is buffered: READ_LATER if there is none. */
 static read_state reader_scan(reader *r, slice *line) {
     for (;;) {
         size_t left = r->buffer.size - r->scanned;
         const char *lf = NULL;
         if (left > 0)
-            lf = (const char *)memchr(r->buffer.at + r->scanned, '\n', left);
+            lf = r->quotes ? reader_find_row(r)
+                : (const char *)memchr(r->buffer.at + r->scanned, '\n', left);
         bool skipped = r->skip_rest;
         if (lf == NULL) {
             r->scanned = r->buffer.size;

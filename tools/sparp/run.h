@@ -12,7 +12,7 @@ typedef struct held {            /* --order input: a finished record that is not
 } held;
 
 typedef struct app {
-    const config *config;
+    config *config;
     parser parser;
     reader reader;
     record_style style;
@@ -27,6 +27,8 @@ typedef struct app {
     int body_dir;                       /* descriptor of --body-dir, or -1 */
     uint64_t body_files;                /* written there */
     name_set names;                     /* that they have got */
+    column_names columns;                    /* of --csv and --tsv, and the line that names them */
+    text first_line;
     bool bodies_failed;                 /* one could not be written: said so */
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
@@ -73,6 +75,11 @@ static bool app_has_failed(const app *a) {
 static void app_reject(app *a, slice line) {
     if (a->rejects.fd < 0)
         return;
+    if (a->first_line.size > 0 && a->rejects.lines == 0) {       /* rows without names are none */
+        put_bytes(&a->rejects.buffer, a->first_line.at, a->first_line.size);
+        put_char(&a->rejects.buffer, '\n');
+        sink_record_done(&a->rejects);
+    }
     put_slice(&a->rejects.buffer, line);
     put_char(&a->rejects.buffer, '\n');
     sink_record_done(&a->rejects);
@@ -156,6 +163,33 @@ static void app_bad_line(app *a, slice line, bool whole) {
     sink_record_done(&a->out);
 }
 
+/* The line that names the columns: the same in each file. false after a message. */
+static bool app_take_names(app *a, slice line) {
+    config *c = a->config;
+    slice known = { a->first_line.at, a->first_line.size };
+    const char *name = a->reader.name, *wrong = NULL;
+    if (known.size > 0) {
+        if (known.size == line.size && memcmp(known.at, line.at, line.size) == 0)
+            return true;
+        say("%s:1: other columns than in the first file", name);
+        return false;
+    }
+    if (utf8_good_prefix(line) < line.size)
+        wrong = "not UTF-8";
+    else
+        wrong = columns_take(&a->columns, &a->parser.row, line, c->csv ? ',' : '\t', c->csv);
+    put_slice(&a->first_line, line);
+    if (wrong != NULL || a->columns.kept.failed || a->first_line.failed) {
+        say("%s:1: %s", name, wrong != NULL ? wrong : "out of memory");
+        return false;
+    }
+    return check_templates(c, &a->columns, false);
+}
+
+static bool app_is_names(const app *a) {
+    return (a->config->csv || a->config->tsv) && a->reader.lines_here == 1 && !a->reader.argument;
+}
+
 static bool app_is_at_limit(const app *a) {
     const config *c = a->config;
     return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
@@ -181,7 +215,11 @@ static read_state app_next_item(app *a, item *it) {
             a->input_waits = true;
         if (state != READ_LINE && state != READ_TOO_LONG)
             return state;
-        if (a->reader.lines <= (uint64_t)c->skip)
+        if (app_is_names(a) && (state == READ_TOO_LONG || !app_take_names(a, line))) {
+            a->input_failed = true;
+            return READ_FAILED;
+        }
+        if (app_is_names(a) || a->reader.lines <= (uint64_t)c->skip)
             continue;
         line_kind kind = LINE_BAD;
         if (state == READ_LINE)
@@ -287,7 +325,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     parser *p = &a->parser;
     char name[PART_NAME_MAX];
     struct stat info;
-    if (c->body_name != NULL && !name_body(k, &a->names, c->body_name, slice_of(out->url)))
+    if (c->body_name != NULL && !name_body(k, &a->names, p, slice_of(out->url)))
         return false;
     if (!c->overwrite
         && fstatat(a->body_dir, part_name(name, k, ""), &info, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -773,6 +811,8 @@ static void app_free(app *a) {
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
     free(a->names.slots);
+    text_free(&a->columns.kept);
+    text_free(&a->first_line);
     reader_free(&a->reader);
     parser_free(&a->parser);
     free(a);
@@ -819,13 +859,14 @@ static bool app_open_body_dir(app *a) {
 }
 
 /* Input and outputs opened; NULL after a message. */
-static app *app_new(const config *c) {
+static app *app_new(config *c) {
     app *a = (app *)calloc(1, sizeof *a);
     if (a == NULL) {
         say("out of memory");
         return NULL;
     }
-    a->config = a->parser.config = c;
+    a->config = c;
+    a->parser.config = c;
     a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
@@ -833,10 +874,13 @@ static app *app_new(const config *c) {
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
+    if (c->csv || c->tsv)
+        a->parser.columns = &a->columns;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
     }
+    a->reader.quotes = c->csv;
     struct stat info;
     a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
     a->now_ms = wall_ms();
@@ -856,7 +900,7 @@ static void app_keep_rest(app *a) {
         state = reader_rest(&a->reader, drain, &line, &a->rest_unknown);
         if (state != READ_LINE && state != READ_TOO_LONG)
             break;
-        if (a->reader.lines <= (uint64_t)c->skip
+        if (a->reader.lines <= (uint64_t)c->skip || app_is_names(a)
             || line_is_nothing(c, trimmed(line), a->reader.argument))
             continue;
         a->not_read++;

@@ -1,5 +1,4 @@
-/* sparp/url.h - percent-encoding, templates, resolution against a base. Pure.
-   Uses text, values, config. */
+/* sparp/url.h - percent-encoding, resolution against a base. Pure. Uses text, values. */
 
 static bool is_unreserved(char c) {      /* RFC 3986 2.3 */
     return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '-' || c == '.' || c == '_'
@@ -45,32 +44,6 @@ static bool hex_pair(const char *at, unsigned *out) {
     }
     *out = value;
     return true;
-}
-
-/* The n-th TAB column, from 1. */
-static bool line_column(slice line, int64_t n, slice *column) {
-    while (n-- > 0) {
-        if (!slice_split(&line, '\t', column))
-            return false;
-    }
-    return true;
-}
-
-/* The template, which check_template() has seen, with its {} filled in. NULL, or what is wrong. */
-static const char *put_template(text *t, slice pattern, slice line) {
-    slice name, column;
-    bool wrong;
-    int64_t n;
-    while (next_placeholder(&pattern, t, &name, &wrong)) {
-        column = line;
-        if (parse_column(name, &n) && !line_column(line, n, &column))
-            return "fewer TAB columns than in the template";
-        if (slice_is(name, "raw"))
-            put_slice(t, column);
-        else
-            put_percent(t, column);
-    }
-    return NULL;
 }
 
 /* An absolute path with its "." and ".." carried out (RFC 3986 5.2.4). */
