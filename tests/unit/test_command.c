@@ -615,7 +615,7 @@ static void test_forms(void **state) {
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         (void)snprintf(line, sizeof line, "{\"url\":\"http://h\",\"form\":%s}", cases[i].in);
         CHECK(parse(line, &it) == LINE_REQUEST, "%s", line);
-        item_request(&test_parser, &it, &r);
+        item_request(&test_parser, &it, &r, form_read);
         CHECK(r.body != NULL && strcmp((const char *)r.body, cases[i].out) == 0, "%s", line);
         assert_int_equal(r.body_size, strlen(cases[i].out));
         assert_int_equal(r.num_headers, 1);
@@ -623,7 +623,7 @@ static void test_forms(void **state) {
     }
     const char *own = "{\"url\":\"http://h\",\"form\":{},\"headers\":{\"CONTENT-type\":\"x\"}}";
     assert_int_equal(parse(own, &it), LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_string_equal(r.headers[0].value, "x");
 }
@@ -647,7 +647,7 @@ static void test_most_fields(void **state) {
         PUT(&t, "]}}\0");
         assert_int_equal(parse(t.at, &it), extra ? LINE_BAD : LINE_REQUEST);
         if (extra) continue;
-        item_request(&test_parser, &it, &r);
+        item_request(&test_parser, &it, &r, form_read);
         assert_int_equal(r.num_headers, FIELDS_MAX + 1 + DEFAULTS_MAX);
     }
     assert_string_equal(test_parser.error, "more than 1000 fields");
@@ -661,7 +661,7 @@ static void test_body_file_lines(void **state) {
     assert_true(config_set(&test_config, OPTION_DATA, "default"));
     assert_int_equal(parse("{\"url\":\"http://h\",\"body_file\":\"a\\/b\"}", &it), LINE_REQUEST);
     assert_string_equal(it.body_file, "a/b");
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_non_null(r.body);
     assert_int_equal(r.body_size, 0);
     assert_int_equal(r.num_headers, 0);
@@ -781,7 +781,7 @@ static void test_requests(void **state) {
     assert_int_equal(test_config.num_headers, 2);
     assert_string_equal(test_config.headers[1].name, "X-B");
     assert_int_equal(parse("http://h/", &it), LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_null(r.headers[0].value);
     assert_int_equal(r.num_query, 1);
@@ -789,7 +789,7 @@ static void test_requests(void **state) {
     assert_int_equal(r.body_size, 5);
     assert_int_equal(parse("{\"url\":\"http://h/\",\"json\":{},\"headers\":{\"X-A\":\"9\"}}", &it),
                      LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_string_equal(r.headers[0].value, "9");
     assert_null(r.body);

@@ -1,5 +1,5 @@
 /* sparp/config.h - the command line as a struct; what no flag alone can know is checked here.
-   Uses text, say, values, json, template, options. */
+   Uses text, say, values, json, url, template, options. */
 
 /* Memory freed by config_free; NULL, after a message, when there is none. */
 static char *config_keep(config *c, const char *at, size_t size) {
@@ -184,6 +184,207 @@ static bool set_header(config *c, const char *arg) {
         return false;
     }
     return true;
+}
+
+/* --- credentials: nothing of them is ever repeated -------------------------------------------- */
+
+/* The text of "@FILE" without the end of its last line, which lives as long as the config. */
+static const char *secret_of_file(config *c, option_id id, const char *path) {
+    size_t size;
+    char *at = (char *)(uintptr_t)read_file(c, id, path, &size);
+    while (at != NULL && size > 0 && (at[size - 1] == '\n' || at[size - 1] == '\r'))
+        at[--size] = '\0';
+    return at;
+}
+
+/* One line, typed unseen. NULL: there is no terminal. */
+static char *ask_terminal(config *c, const char *prompt) {
+    char line[512];
+    struct termios before, silent;
+    size_t written;
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    bool quiet = fd >= 0 && tcgetattr(fd, &before) == 0;
+    ssize_t n = -1;
+    if (quiet) {
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        (void)tcsetattr(fd, TCSAFLUSH, &silent);
+        (void)write_all(fd, prompt, strlen(prompt), &written);
+        n = read(fd, line, sizeof line);
+        (void)tcsetattr(fd, TCSAFLUSH, &before);
+        (void)write_all(fd, "\n", 1, &written);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        n--;
+    return n >= 0 ? config_keep(c, line, (size_t)n) : NULL;
+}
+
+static const char *config_join(config *c, const char *a, const char *b, const char *d) {
+    text t = { NULL, 0, 0, false };
+    put_text(&t, a);
+    put_text(&t, b);
+    put_text(&t, d);
+    const char *joined = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return joined;
+}
+
+static bool set_user(config *c, const char *arg) {
+    const char *user = arg[0] == '@' ? secret_of_file(c, OPTION_USER, arg + 1) : arg;
+    if (user != NULL && strchr(user, ':') == NULL) {
+        char prompt[200];
+        (void)snprintf(prompt, sizeof prompt, "Password of %.100s: ", user);
+        const char *password = ask_terminal(c, prompt);
+        if (password == NULL)
+            say("--user: the password is missing, and there is no terminal to ask on");
+        user = password != NULL ? config_join(c, user, ":", password) : NULL;
+    }
+    if (user == NULL)
+        return false;
+    text t = { NULL, 0, 0, false };
+    put_base64(&t, slice_of(user));
+    put_char(&t, '\0');
+    c->authorization = t.failed ? NULL : config_join(c, "Basic ", t.at, "");
+    text_free(&t);
+    return c->authorization != NULL;
+}
+
+static bool set_bearer(config *c, const char *arg) {
+    const char *token = NULL;
+    if (arg[0] == '@')
+        token = secret_of_file(c, OPTION_BEARER, arg + 1);
+    else if (arg[0] == '$' && (token = getenv(arg + 1)) == NULL)
+        say("--bearer: the variable %.60s is not set", arg + 1);
+    else if (arg[0] != '$')
+        say("--bearer wants @FILE or the name of a variable, '$NAME' in single quotes: the token "
+            "itself would be in every list of processes");
+    c->authorization = token != NULL ? config_join(c, "Bearer ", token, "") : NULL;
+    return c->authorization != NULL;
+}
+
+static bool set_cookie(config *c, const char *arg) {
+    const char *cookie = arg[0] == '@' ? secret_of_file(c, OPTION_COOKIE, arg + 1) : arg;
+    if (cookie == NULL)
+        return false;
+    if (strchr(cookie, '=') == NULL) {
+        say("--cookie: this is not NAME=VALUE");
+        return false;
+    }
+    c->cookie = c->cookie == NULL ? cookie : config_join(c, c->cookie, "; ", cookie);
+    return c->cookie != NULL;
+}
+
+/* --- multipart forms (RFC 7578) --------------------------------------------------------------- */
+
+/* What stands behind ";type=" or ";filename=" of an -F, up to the other of them. */
+static slice form_extra(slice s, const char *key, const char *other) {
+    slice value = { NULL, 0 };
+    size_t size = strlen(key), other_size = strlen(other);
+    for (size_t i = 0; i + size <= s.size && value.at == NULL; i++)
+        if (memcmp(s.at + i, key, size) == 0)
+            value = slice_from(s, i + size);
+    for (size_t i = 0; value.at != NULL && i + other_size <= value.size; i++)
+        if (memcmp(value.at + i, other, other_size) == 0)
+            value.size = i;
+    return value;
+}
+
+/* A name in quotes, as browsers write it (WHATWG HTML 4.10.21.8). */
+static void put_quoted(text *t, slice s) {
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] == '"' || s.at[i] == '\r' || s.at[i] == '\n')
+            put_code(t, s.at[i]);
+        else
+            put_char(t, s.at[i]);
+    }
+}
+
+static bool form_file(form_part *part) {
+    struct stat info;
+    bool readable = stat(part->path, &info) == 0 && access(part->path, R_OK) == 0;
+    if (!readable)
+        say("--form: cannot read %s: %s", part->path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
+        say("--form: %s is not a regular file", part->path);
+    part->size = readable ? (uint64_t)info.st_size : 0;
+    return readable && S_ISREG(info.st_mode);
+}
+
+static void put_part_head(text *t, const config *c, slice name, slice file, slice type) {
+    put_format(t, "%s--%s\r\nContent-Disposition: form-data; name=\"",
+               c->num_parts > 0 ? "\r\n" : "", c->boundary);
+    put_quoted(t, name);
+    if (file.at != NULL) {
+        PUT(t, "\"; filename=\"");
+        put_quoted(t, file);
+    }
+    PUT(t, "\"\r\n");
+    if (file.at != NULL || type.at != NULL) {
+        PUT(t, "Content-Type: ");
+        put_slice(t, type.at != NULL ? type : slice_of("application/octet-stream"));
+        PUT(t, "\r\n");
+    }
+    PUT(t, "\r\n");
+}
+
+/* "@FILE[;type=T][;filename=F]" */
+static bool set_form_file(config *c, form_part *part, slice value, slice *file, slice *type) {
+    *file = form_extra(value, ";filename=", ";type=");
+    *type = form_extra(value, ";type=", ";filename=");
+    for (size_t i = 1; i < value.size; i++)
+        if (starts_with(slice_from(value, i), ";type=")
+            || starts_with(slice_from(value, i), ";filename="))
+            value.size = i;
+    part->path = config_keep(c, value.at + 1, value.size - 1);
+    if (part->path == NULL || !form_file(part))
+        return false;
+    const char *slash = strrchr(part->path, '/');
+    if (file->at == NULL)
+        *file = slice_of(slash != NULL ? slash + 1 : part->path);
+    if (has_control(*type))
+        say("--form: a control character is in the type");
+    return !has_control(*type);
+}
+
+/* "NAME=VALUE" or "NAME=@FILE..." */
+static bool set_form(config *c, const char *arg) {
+    slice value = slice_of(arg), name, file = { NULL, 0 }, type = file;
+    (void)slice_split(&value, '=', &name);
+    if (value.at == NULL || name.size == 0 || c->num_parts == PARTS_MAX) {
+        say(c->num_parts == PARTS_MAX ? "--form: more than 100 parts"
+            : "--form: this is not NAME=VALUE");
+        return false;
+    }
+    if (c->boundary[0] == '\0')
+        (void)snprintf(c->boundary, sizeof c->boundary, "sparp-%llx-%llx",
+                       (unsigned long long)monotonic_us(), (unsigned long long)getpid());
+    form_part *part = &c->parts[c->num_parts];
+    part->value = value.at;
+    part->size = value.size;
+    if (value.size > 0 && value.at[0] == '@' && !set_form_file(c, part, value, &file, &type))
+        return false;
+    text t = { NULL, 0, 0, false };
+    put_part_head(&t, c, name, file, type);
+    part->head_size = t.size;
+    part->head = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    c->num_parts++;
+    return part->head != NULL;
+}
+
+/* The line that ends the form, and how long all of it is. */
+static bool finish_form(config *c) {
+    text t = { NULL, 0, 0, false };
+    put_format(&t, "\r\n--%s--\r\n", c->boundary);
+    form_part *end = &c->parts[c->num_parts];
+    end->head_size = t.size;
+    end->head = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    for (size_t i = 0; i <= c->num_parts; i++)
+        c->form_size += c->parts[i].head_size + c->parts[i].size;
+    return end->head != NULL;
 }
 
 static bool set_query(config *c, const char *arg) {
@@ -435,6 +636,10 @@ static bool set_other(config *c, option_id id, const char *arg) {
     static const char statuses[] = "a list of statuses like 200-299,4xx,301,all,none";
     switch (id) {
     case OPTION_HEADER:    return set_header(c, arg);
+    case OPTION_USER:      return set_user(c, arg);
+    case OPTION_BEARER:    return set_bearer(c, arg);
+    case OPTION_COOKIE:    return set_cookie(c, arg);
+    case OPTION_FORM:      return set_form(c, arg);
     case OPTION_URL_QUERY: return set_query(c, arg);
     case OPTION_JSON:      return set_json(c, arg);
     case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
@@ -824,14 +1029,31 @@ static bool check_template(config *c) {
     return false;
 }
 
+/* One body, one credential: and they become what every request has. */
+static bool check_contents(config *c) {
+    if (c->data != NULL && c->json != NULL) {
+        say("--data and --json are two bodies, give one");
+        return false;
+    }
+    if (c->given[OPTION_USER] && c->given[OPTION_BEARER]) {
+        say("--user and --bearer are two credentials, give one");
+        return false;
+    }
+    if (c->num_parts > 0 && (c->data != NULL || c->json != NULL)) {
+        say("--form and --%s are two bodies, give one", c->data != NULL ? "data" : "json");
+        return false;
+    }
+    if ((c->authorization != NULL && !add_default_header(c, "Authorization", c->authorization))
+        || (c->cookie != NULL && !add_default_header(c, "Cookie", c->cookie))
+        || (c->num_parts > 0 && !finish_form(c)))
+        return false;
+    return true;
+}
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]) {
         say("--burst says how many starts --max-per-second lets come at once, give that too");
-        return false;
-    }
-    if (c->data != NULL && c->json != NULL) {
-        say("--data and --json are two bodies, give one");
         return false;
     }
     if (c->template_url != NULL && c->format == FORMAT_JSONL) {
@@ -866,7 +1088,7 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
+    if (!check_contents(c) || !check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {
         say("--method: '%s' is no method", c->method);

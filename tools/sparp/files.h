@@ -64,6 +64,50 @@ static int64_t body_file_read(uint64_t offset, void *out, size_t room, void *use
     return SPARP_NONE;
 }
 
+/* Piece of a file at `offset`; *error says why there is none. */
+static ssize_t read_piece(const char *path, uint64_t size, uint64_t offset, void *out, size_t room,
+                          const char **error) {
+    struct stat now;
+    ssize_t n = -1;
+    int fd = open_regular(path, &now, error);
+    if (*error == NULL && (uint64_t)now.st_size != size)
+        *error = "its size has changed since the run began";
+    while (*error == NULL && (n = pread(fd, out, room, (off_t)offset)) < 0)
+        if (errno != EINTR)
+            *error = strerror(errno);
+    if (*error == NULL && n == 0)
+        *error = "it ends too early";
+    if (fd >= 0)
+        (void)close(fd);
+    return n;
+}
+
+/* sparp_request.read_body of a multipart form: the same parts for every request. */
+static int64_t form_read(uint64_t offset, void *out, size_t room, void *user_data) {
+    ticket *k = (ticket *)user_data;
+    const form_part *part = k->config->parts, *end = part + k->config->num_parts;
+    const char *error = NULL;
+    while (part < end && offset >= part->head_size + part->size) {
+        offset -= part->head_size + part->size;
+        part++;
+    }
+    bool head = offset < part->head_size;
+    uint64_t at = head ? offset : offset - part->head_size;
+    uint64_t left = (head ? part->head_size : part->size) - at;
+    size_t n = left < room ? (size_t)left : room;
+    if (n == 0)
+        return 0;
+    if (head || part->path == NULL) {
+        memcpy(out, (head ? part->head : part->value) + at, n);
+        return (int64_t)n;
+    }
+    ssize_t got = read_piece(part->path, part->size, at, out, n, &error);
+    if (error == NULL)
+        return got;
+    ticket_fail(k, "cannot read ", slice_of(part->path), error);
+    return SPARP_NONE;
+}
+
 /* --- names ------------------------------------------------------------------------------------
 
    Nothing leaves the directory, and nothing in it has a name that starts with a dot, or that one of

@@ -528,9 +528,12 @@ static void parser_free(parser *p) {
     text_free(&p->row.unquoted);
 }
 
+/* sparp_request.read_body */
+typedef int64_t (*form_reader)(uint64_t offset, void *out, size_t room, void *user_data);
+
 /* The request of an item, with what the command line adds to every request. Points into the
    parser, so it lives until the next line. */
-static void item_request(parser *p, const item *it, sparp_request *out) {
+static void item_request(parser *p, const item *it, sparp_request *out, form_reader form_read) {
     static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
     const config *c = p->config;
     memset(out, 0, sizeof *out);
@@ -545,8 +548,6 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
         p->query.items[p->query.count++] = c->query[i];
     out->url = it->url;
     out->method = it->method != NULL ? it->method : c->method;
-    out->headers = p->headers.items;
-    out->num_headers = p->headers.count;
     out->query = p->query.items;
     out->num_query = p->query.count;
     out->timeout_s = it->timeout;
@@ -555,9 +556,19 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
         out->json = it->json;
         out->body = it->body;
         out->body_size = it->body_size;
+    } else if (c->num_parts > 0) {
+        out->read_body = form_read;
+        out->body_size = (size_t)c->form_size;
+        (void)snprintf(p->sentence, sizeof p->sentence, "multipart/form-data; boundary=%s",
+                       c->boundary);
+        sparp_field type = { form.name, p->sentence };
+        if (!list_has(&p->headers, form.name))
+            p->headers.items[p->headers.count++] = type;
     } else {
         out->json = c->json;
         out->body = c->data;
         out->body_size = c->data_size;
     }
+    out->headers = p->headers.items;
+    out->num_headers = p->headers.count;
 }

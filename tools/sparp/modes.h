@@ -19,7 +19,7 @@ static int run_dry(config *c) {
             continue;
         }
         sparp_request request;
-        item_request(&a->parser, &it, &request);
+        item_request(&a->parser, &it, &request, form_read);
         if (!ticket_fill(&k, a->reader.lines - 1, &it, c->echo))
             a->out_of_memory = true;
         put_dry_record(&a->out.buffer, &a->style, &k, &request);

@@ -21,6 +21,15 @@
       "method of lines that give none [GET; POST with a body]") \
     X(HEADER, 'H', "header", "'K: V'|@FILE", INPUT, OTHER, given, 0, 0, \
       "added to every request unless its line sets it; 'K:' removes; repeatable") \
+    X(USER, 'u', "user", "USER[:PW]|@FILE", INPUT, OTHER, given, 0, 0, \
+      "Basic credentials; a password that is missing is asked for on the terminal") \
+    X(BEARER, 0, "bearer", "@FILE|'$NAME'", INPUT, OTHER, given, 0, 0, \
+      "a token out of a file, or of that variable: it is in no list of processes") \
+    X(COOKIE, 'b', "cookie", "N=V|@FILE", INPUT, OTHER, given, 0, 0, \
+      "a Cookie line, 'a=1; b=2'; repeatable") \
+    X(FORM, 'F', "form", "N=V|N=@FILE", INPUT, OTHER, given, 0, 0, \
+      "a part of a multipart form, the body of lines without one; a file is sent as it is read; " \
+      "may end in ;type=T and ;filename=F; repeatable") \
     X(DATA, 'd', "data", "TEXT|@FILE", INPUT, OTHER, given, 0, 0, \
       "body of lines without one; no Content-Type is set, -H can") \
     X(JSON, 0, "json", "JSON|@FILE", INPUT, OTHER, given, 0, 0, \
@@ -238,6 +247,14 @@ enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
+enum { PARTS_MAX = 100 };        /* of -F */
+
+typedef struct form_part {       /* of a multipart body: a head, then a value or a file */
+    const char *head, *value;
+    const char *path;                   /* NULL: it is the value */
+    uint64_t head_size, size;           /* size: of the value, or the file */
+} form_part;
+
 enum { REDIRECTS_MAX = 1000, WORKERS_MAX = 256 };
 
 enum { MAX_FAIL_AFTER = 20 };    /* before that many have ended, P% is no figure */
@@ -260,6 +277,11 @@ typedef struct config {
     size_t data_size, json_size;
     sparp_field headers[DEFAULTS_MAX];  /* -H 'K: V', and in front those of -H 'K:' ... */
     sparp_field query[DEFAULTS_MAX];
+    form_part parts[PARTS_MAX + 1];     /* the last one is the end of the form, a head alone */
+    size_t num_parts;
+    uint64_t form_size;
+    char boundary[40];
+    const char *authorization, *cookie;
     size_t num_headers, num_query;
     size_t num_removed;                 /* ... this many, their values are NULL */
     int64_t skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;

@@ -22,6 +22,7 @@ typedef struct ticket {          /* what a request's record needs to know about 
     size_t path_size;                   /* of its body_file, NUL included */
     size_t failure_size;                /* why its file could not be read or written; else 0 */
     struct stat file;            /* its body_file: whose size is promised, and what is being read */
+    const config *config;               /* whose form it sends */
     tried tries;                        /* those that were not the last */
     int part;                       /* descriptor of DIR/<index>.part while a body comes, else -1 */
     int part_attempt;                   /* whose body that is: 0 for none */
@@ -133,24 +134,6 @@ static void put_raw_json(text *t, slice s, bool ascii) {
         else
             put_char(t, ' ');
         s = slice_from(s, used);
-    }
-}
-
-static void put_base64(text *t, slice s) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (!text_reserve(t, s.size / 3 * 4 + 4))
-        return;
-    for (size_t i = 0; i < s.size; i += 3) {
-        size_t left = s.size - i;
-        unsigned bits = (unsigned)(unsigned char)s.at[i] << 16;
-        if (left > 1)
-            bits |= (unsigned)(unsigned char)s.at[i + 1] << 8;
-        if (left > 2)
-            bits |= (unsigned)(unsigned char)s.at[i + 2];
-        char four[4] = { digits[bits >> 18], digits[bits >> 12 & 63],
-                         left > 1 ? digits[bits >> 6 & 63] : '=',
-                         left > 2 ? digits[bits & 63] : '=' };
-        put_bytes(t, four, 4);
     }
 }
 
@@ -489,7 +472,8 @@ static void put_bad_record(text *t, const record_style *style, uint64_t index, s
 /* --dry-run: what would be sent. */
 static void put_dry_record(text *t, const record_style *style, const ticket *k,
                            const sparp_request *request) {
-    bool body = request->json != NULL || request->body != NULL;
+    bool body = request->json != NULL || request->body != NULL
+        || request->read_body != NULL;
     const char *method = request->method != NULL ? request->method : body ? "POST" : "GET";
     put_index_and_id(t, style, k);
     PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");

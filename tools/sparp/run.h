@@ -389,7 +389,9 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
-    item_request(&a->parser, &it, out);
+    item_request(&a->parser, &it, out, form_read);
+    if (k != NULL)
+        k->config = c;
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
         app_take_body_file(a, k, &it, out);
