@@ -17,6 +17,7 @@
        sink.h      whole records into a descriptor
        tally.h     counts, latencies, percentiles
        record.h    one result -> one line of output
+       view.h      which records are written, and what of them
        files.h     request bodies out of files, response bodies into files
        summary.h   what is said at the end
        progress.h  what is said in between
@@ -89,6 +90,7 @@ enum {
 #include "sparp/sink.h"
 #include "sparp/tally.h"
 #include "sparp/record.h"
+#include "sparp/view.h"
 #include "sparp/files.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"

@@ -448,6 +448,36 @@ static bool check_json(const config *c) {
     return false;
 }
 
+static bool set_only(config *c, const char *arg) {
+    int choice = parse_choice("failed|success", slice_of(arg));
+    c->only = choice == 0 ? ONLY_FAILED : choice == 1 ? ONLY_SUCCESS : ONLY_STATUSES;
+    return choice >= 0 || parse_statuses(slice_of(arg), &c->only_statuses)
+        || option_refuse(OPTION_ONLY, arg, "failed, success or a list of statuses like 404,5xx");
+}
+
+/* What a record may have; those with a dot at the end are objects of fields. */
+static const char record_fields[] =
+    "index|id|outcome|status|attempts|retried|retried.|url|final_url|redirects|t|ms|ms.|bytes|"
+    "bytes.|reused|headers|headers.|error|error.|retry_at|maybe_applied|meta|meta.|request|request.|"
+    "truncated|encoded|body_file|kept|body|body_base64|json|json.|line";
+
+static bool set_fields(config *c, const char *arg) {
+    slice rest = slice_of(arg), field, outer, inner;
+    while (slice_split(&rest, ',', &field)) {
+        field = outer = inner = trimmed(field);
+        (void)slice_split(&inner, '.', &outer);
+        if (inner.at != NULL)
+            outer.size++;               /* with its dot */
+        if (parse_choice(record_fields, outer) < 0 || (inner.at != NULL && inner.size == 0)) {
+            say("--fields: a record has no '%.*s'", (int)(field.size < 60 ? field.size : 60),
+                field.at);
+            return false;
+        }
+    }
+    c->fields = arg;
+    return true;
+}
+
 /* A number, or "auto". */
 static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
     int64_t value = SPARP_AUTO;
@@ -636,6 +666,8 @@ static bool set_other(config *c, option_id id, const char *arg) {
     static const char statuses[] = "a list of statuses like 200-299,4xx,301,all,none";
     switch (id) {
     case OPTION_HEADER:    return set_header(c, arg);
+    case OPTION_ONLY:      return set_only(c, arg);
+    case OPTION_FIELDS:    return set_fields(c, arg);
     case OPTION_USER:      return set_user(c, arg);
     case OPTION_BEARER:    return set_bearer(c, arg);
     case OPTION_COOKIE:    return set_cookie(c, arg);
@@ -1060,6 +1092,12 @@ static bool config_check(config *c) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
+    if (c->fields != NULL && c->output_format == OUTPUT_OPENAI) {
+        say("--output-format openai-batch has fields of its own, --fields does not go with it");
+        return false;
+    }
+    if (c->output_format == OUTPUT_OPENAI && !c->given[OPTION_BODY])
+        c->body = BODY_JSON;
     if (c->csv && c->tsv) {
         say("--csv and --tsv exclude each other");
         return false;

@@ -123,6 +123,12 @@
       "where the records go [stdout]") \
     X(ORDER, 0, "order", "completion|input", OUTPUT, CHOICE, order, 0, 0, \
       "of the records [completion]") \
+    X(ONLY, 0, "only", "failed|success|LIST", OUTPUT, OTHER, given, 0, 0, \
+      "write only those records; LIST: of these statuses [all]") \
+    X(FIELDS, 0, "fields", "NAME,..", OUTPUT, OTHER, given, 0, 0, \
+      "write only these fields: index,status,url,ms.total,error.kind,headers.etag,... [all]") \
+    X(OUTPUT_FORMAT, 0, "output-format", "jsonl|csv|tsv|openai-batch", OUTPUT, CHOICE, \
+      output_format, 0, 0, "of the records [jsonl]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
     X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
@@ -240,6 +246,8 @@ enum { FORMAT_AUTO, FORMAT_URL, FORMAT_JSONL };
 enum { BAD_LINE_RECORD, BAD_LINE_SKIP, BAD_LINE_FAIL };
 enum { MODE_DRAIN, MODE_ABORT };
 enum { ORDER_COMPLETION, ORDER_INPUT };
+enum { OUTPUT_JSONL, OUTPUT_CSV, OUTPUT_TSV, OUTPUT_OPENAI };
+enum { ONLY_ALL, ONLY_FAILED, ONLY_SUCCESS, ONLY_STATUSES };
 enum { BODY_AUTO, BODY_JSON, BODY_BASE64, BODY_NONE };
 enum { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINE, PROGRESS_JSON, PROGRESS_NONE };
 enum { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
@@ -297,7 +305,9 @@ typedef struct config {
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
-    status_list ok, retry_on;
+    int output_format, only;
+    const char *fields;                 /* NULL: all */
+    status_list ok, retry_on, only_statuses;
     unsigned stop_on;
     int64_t max_fail, max_fail_after;   /* N failed; or a ratio, once so many have ended */
     double max_fail_ratio;

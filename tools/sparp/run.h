@@ -29,6 +29,8 @@ typedef struct app {
     name_set names;                     /* that they have got */
     column_names columns;                    /* of --csv and --tsv, and the line that names them */
     text first_line;
+    text record;                        /* whole, before it becomes what is wanted of it */
+    bool viewed;                        /* --only, --fields, --output-format */
     bool bodies_failed;                 /* one could not be written: said so */
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
@@ -94,6 +96,18 @@ static void app_flush(app *a) {
         sink_flush(&a->rejects);
 }
 
+/* What is wanted of the record in a->record; false: nothing. */
+static bool app_put(app *a, text *to, bool success, int status) {
+    slice record = { a->record.at, a->record.size };
+    bool wanted = view_wants(a->config, success, status);
+    if (a->record.failed)
+        to->failed = true;
+    else if (wanted)
+        put_view(to, a->config, record);
+    a->record.size = 0;
+    return wanted;
+}
+
 /* With --order input, a bad line's record keeps its place between those of its neighbours. */
 static void app_hold(app *a, uint64_t index, slice message, slice line) {
     held *h = (held *)calloc(1, sizeof *h);
@@ -101,7 +115,8 @@ static void app_hold(app *a, uint64_t index, slice message, slice line) {
         a->out_of_memory = true;
         return;
     }
-    put_bad_record(&h->record, &a->style, index, message, line);
+    put_bad_record(&a->record, &a->style, index, message, line);
+    (void)app_put(a, &h->record, false, -1);
     if (h->record.failed)
         a->out_of_memory = true;
     h->after = a->pulled;
@@ -122,7 +137,8 @@ static void app_release(app *a) {
             a->held_last = NULL;
         a->num_held--;
         put_bytes(&a->out.buffer, h->record.at, h->record.size);
-        sink_record_done(&a->out);
+        if (h->record.size > 0)
+            sink_record_done(&a->out);
         text_free(&h->record);
         free(h);
     }
@@ -159,8 +175,9 @@ static void app_bad_line(app *a, slice line, bool whole) {
         app_hold(a, r->lines - 1, sentence, line);
         return;
     }
-    put_bad_record(&a->out.buffer, &a->style, r->lines - 1, sentence, line);
-    sink_record_done(&a->out);
+    put_bad_record(&a->record, &a->style, r->lines - 1, sentence, line);
+    if (app_put(a, &a->out.buffer, false, -1))
+        sink_record_done(&a->out);
 }
 
 /* The line that names the columns: the same in each file. false after a message. */
@@ -470,8 +487,10 @@ static void app_deliver(app *a, const sparp_result *result) {
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
     tally_add(&a->tally, &s);
-    put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
-    sink_record_done(&a->out);
+    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, &r, a->now_ms);
+    if (!a->viewed
+        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status))
+        sink_record_done(&a->out);
     if (r.outcome != SPARP_OUTCOME_SUCCESS)
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
@@ -815,6 +834,7 @@ static void app_free(app *a) {
     free(a->names.slots);
     text_free(&a->columns.kept);
     text_free(&a->first_line);
+    text_free(&a->record);
     reader_free(&a->reader);
     parser_free(&a->parser);
     free(a);
@@ -883,6 +903,12 @@ static app *app_new(config *c) {
         return NULL;
     }
     a->reader.quotes = c->csv;
+    a->viewed = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
+    if (!c->summarize && !c->dry_run
+        && (c->output_format == OUTPUT_CSV || c->output_format == OUTPUT_TSV)) {
+        put_view_names(&a->out.buffer, c);
+        sink_record_done(&a->out);
+    }
     struct stat info;
     a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
     a->now_ms = wall_ms();
