@@ -715,6 +715,9 @@ typedef struct sparp_options {
     const char *proxy;                   /* "http://[user:password@]host[:port]" (default: none) */
     const char *https_proxy;             /* for https:// urls (default: proxy; "": none) */
     const char *no_proxy;                /* hosts reached without: "a.org,.b.org,10.0.0.7" or "*" */
+    bool        lenient_proxies;         /* a proxy that makes no sense fails the requests that
+                                            would need it and no others, as suits those of the
+                                            environment (default: the run is not opened) */
     const char *unix_socket;             /* this path, whatever the host (default: none) */
     const char *resolve;                 /* "host:port:address[,host:port:address...]"; an IPv6
                                             address in brackets; host may be * (default: none) */
@@ -792,6 +795,11 @@ SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: abort
 SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
+/* From on_retry, about the request that it is told of: field lines for its next attempts, such as
+   the Range of what is missing; they take the place of those of an earlier call. false: a line is
+   bad, or there is no memory, and it goes out as before. Lines of the same names give way. */
+SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
+                                         size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
@@ -802,6 +810,9 @@ SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the ru
 
 /* "" if sparp_open() would take them, else the sentence that names the field. */
 SPARP_API const char   *sparp_check_options(const sparp_options *options);
+/* The same of what .tls names, which is read as the first https request would read it. The
+   sentence is written to `out`, which is returned. */
+SPARP_API const char   *sparp_check_tls(const sparp_options *options, char *out, size_t size);
 SPARP_API const char   *sparp_error_text(sparp_error error);       /* "connection refused" */
 SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" */
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
@@ -851,6 +862,9 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef SPARP_NO_STDIO
+#include <sys/ioctl.h>
+#endif
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -3870,13 +3884,34 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
+/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
+   §2): nothing goes past it. */
+static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
+    bool good = sparp__proxy_parse(text, out) == NULL;
+    if (good || !lenient)
+        return good;
+    memset(out, 0, sizeof *out);
+    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
+    out->port = 80;
+    return true;
+}
+
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__proxy_parse(text, out) == NULL;
+        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+}
+
+/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
+                                          bool https) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    sparp__proxy proxy;
+    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
+        ? sparp__proxy_parse(text, &proxy) : NULL;
 }
 
 /* --- addresses and detours -------------------------------------------------------------------- */
@@ -4011,7 +4046,7 @@ static const char *sparp__route_check_unix(const char *path) {
 
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = sparp__route_check_proxies(o);
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
     if (wrong == NULL)
         wrong = sparp__route_check_lists(o);
     if (wrong == NULL && o->unix_socket != NULL)
@@ -4051,6 +4086,7 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
     sparp__buf  image;
     size_t      head_size, wire_size;   /* the url begins where the wire's bytes end; from there: */
     uint32_t    host_at, method_at, final_at;
+    uint32_t    added;                  /* bytes of the head that sparp__request_extend() put there */
     uint16_t    port;
     bool        https, replay_safe, is_head;
     bool        expects;                /* the body waits for 100 Continue */
@@ -4509,10 +4545,15 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.compressed = o->compressed;
     r->image.size = 0;
     const char *host = sparp__request_remember_host(memo, &url, room);
+    if ((wrong = sparp__route_bad_proxy(o, host, url.port, url.https)) != NULL) {
+        sparp__request_add_names(env, r, &in, &url, host);
+        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
+    }
     sparp__proxy proxy;
     bool ok = sparp__request_add_head(env, &r->image, memo, &in, &url, &fields, traits, framed,
                                       sparp__request_proxy(&url, host, o, &proxy));
     r->head_size = r->image.size;
+    r->added = 0;
     r->read_body = in.read_body;
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
@@ -4598,6 +4639,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
             && sparp__buf_text(env, b, "\r\n");
     ok = ok && sparp__request_copy_lines(env, b, from, turn) && sparp__buf_text(env, b, "\r\n");
     r->head_size = b->size;
+    r->added = 0;
     r->read_body = turn->keep_body ? from->read_body : NULL;
     r->body_size = turn->keep_body ? from->body_size : 0;
     r->expects = turn->keep_body && turn->keep_expect && from->expects;
@@ -4608,6 +4650,58 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = from->replay_safe || !turn->keep_body;
     return ok;
+}
+
+/* The lines of its own head, without those that are to be replaced. */
+static bool sparp__request_copy_head(sparp__env *env, sparp__buf *b, const sparp__request *r,
+                                     const sparp_field *fields, size_t count) {
+    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2);
+    bool ok = true;
+    while (ok && rest.size > 0) {
+        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
+        const char *colon = (const char *)memchr(rest.data, ':', n);
+        sparp__str name = sparp__str_make(rest.data,
+                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        bool stays = true;
+        for (size_t i = 0; i < count; i++)
+            stays = stays && !sparp__str_same(name, fields[i].name);
+        ok = !stays || sparp__buf_append(env, b, rest.data, n);
+        rest = sparp__str_skip(rest, n);
+    }
+    return ok;
+}
+
+/* Puts lines at the end of its head, in the place of those of the same names, and of those that
+   were put there before. Its old bytes are in *before then, instead of what was. False: it is as it
+   was. */
+static bool sparp__request_extend(sparp__env *env, sparp__request *r, const sparp_field *fields,
+                                  size_t count, sparp__buf *before) {
+    sparp__buf b;
+    sparp__fault ignored;
+    memset(&b, 0, sizeof b);
+    if (!sparp__request_check_fields(fields, count, 0, &ignored) || r->head_size == 0)
+        return false;
+    bool ok = sparp__request_copy_head(env, &b, r, fields, count);
+    size_t own = b.size;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = fields[i].value == NULL
+            || sparp__request_add_line(env, &b, fields[i].name, fields[i].value);
+    uint32_t added = (uint32_t)(b.size - own);
+    ok = ok && sparp__buf_text(env, &b, "\r\n");
+    size_t head = b.size;
+    ok = ok && sparp__buf_append(env, &b, r->image.data + r->head_size,
+                                 r->image.size - r->head_size);
+    if (!ok) {
+        sparp__buf_free(env, &b);
+        return false;
+    }
+    r->wire_size = r->wire_size - r->head_size + head;
+    r->head_size = head;
+    r->added = added;
+    sparp__buf_free(env, before);
+    *before = r->image;
+    r->image = b;
+    return true;
 }
 
 /* One of the names. Never NULL, also when there was no memory for them. */
@@ -8448,6 +8542,29 @@ static const char *sparp__judge_header(const sparp__http *h, const char *name) {
     return NULL;
 }
 
+#if SPARP__ZLIB
+
+/* The values of all lines of that name as one list (RFC 9110 §5.3). false: there is none, or it is
+   longer than any that means something to us. */
+static bool sparp__judge_list(const sparp__http *h, const char *name, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        if (strcmp(h->fields[i].name, name) != 0)
+            continue;
+        size_t n = strlen(h->fields[i].value);
+        if (n + 2 > size - used)
+            return false;
+        if (used > 0)
+            out[used++] = ',';
+        memcpy(out + used, h->fields[i].value, n);
+        used += n;
+    }
+    out[used] = '\0';
+    return used > 0;
+}
+
+#endif
+
 /* Seconds from now; 0: no usable Retry-After. Where several are named the latest counts, so that
    it is never earlier than asked. A date counts from the response's own Date, so that a machine
    without a clock is right too. */
@@ -9494,9 +9611,10 @@ static const char *sparp__engine_decoded(const sparp__answer *a) {
 /* The head says that a body follows, which we want. False: no memory to decode it. */
 static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
 #if SPARP__ZLIB
-    const char *coding = e->options->compressed
-        ? sparp__judge_header(&a->http, "content-encoding") : NULL;
-    if (coding != NULL && sparp__inflate_wants(sparp__str_of(coding)))
+    char coding[64];
+    if (e->options->compressed
+        && sparp__judge_list(&a->http, "content-encoding", coding, sizeof coding)
+        && sparp__inflate_wants(sparp__str_of(coding)))
         return sparp__engine_begin_inflating(e, a, coding);
 #else
     (void)e;
@@ -10748,6 +10866,8 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__fault   fault;               /* why the run itself failed */
     sparp__fault   refusal;             /* of the request that is being settled */
     double         retry_at_s;          /* of the same */
+    sparp__task   *retrying;            /* on_retry is told of it: see sparp_retry_with() */
+    sparp__buf     replaced;            /* what it was shown then: kept until it returns */
 
     sparp__slots   slots;
     sparp__rate    rate;
@@ -11203,8 +11323,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
                    (unsigned long long)t->index, attempt.status,
                    sparp_error_text(attempt.error), pause_s);
     sparp__sched_sleep(s, t, pause);
+    s->retrying = t;
     if (o->on_retry != NULL)
         o->on_retry(s->run, &attempt, pause_s, o->user_data);
+    s->retrying = NULL;
+    sparp__buf_free(s->env, &s->replaced);
     sparp__sched_rewind(s, t);
     return true;
 }
@@ -12396,6 +12519,32 @@ const char *sparp_check_options(const sparp_options *o) {
     return wrong != NULL ? wrong : "";
 }
 
+const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
+    if (size > 0)
+        out[0] = '\0';
+#if SPARP__TLS
+    sparp__env env;
+    memset(&env, 0, sizeof env);
+    env.allocator = o->allocator;
+    env.logger = o->logger;
+    if (env.allocator.func == NULL)
+        env.allocator.func = sparp__env_default_allocator;
+    sparp__trust *t = (sparp__trust *)sparp__env_zalloc(&env, sizeof *t);
+    if (t != NULL)
+        t->options = &o->tls;
+    if (t == NULL)
+        snprintf(out, size, "out of memory");
+    else if (!sparp__trust_load(&env, t))
+        snprintf(out, size, "%s", t->fault.detail);
+    if (t != NULL)
+        sparp__trust_free(&env, t);
+    sparp__env_free(&env, t, sizeof *t);
+#else
+    (void)o;
+#endif
+    return out;
+}
+
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
@@ -12534,6 +12683,12 @@ void sparp_drain(sparp *run) {
 
 void sparp_abort(sparp *run) {
     sparp__sched_stop(&run->sched, SPARP_STOPPED_BY_CALL, false);
+}
+
+bool sparp_retry_with(sparp *run, const sparp_field *headers, size_t num_headers) {
+    sparp__sched *s = &run->sched;
+    return s->retrying != NULL && sparp__request_extend(&run->env, &s->retrying->request, headers,
+                                                        num_headers, &s->replaced);
 }
 
 void sparp_cancel(sparp *run, uint64_t index) {
@@ -12697,6 +12852,18 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 
 #define SPARP__BAR_EVERY_S 10           /* between two lines where there is no terminal */
 
+/* As wide as the terminal says; COLUMNS, which is older than the last change of its size, only
+   where it says nothing. */
+static size_t sparp__bar_columns(void) {
+    const char *columns = getenv("COLUMNS");
+#ifdef TIOCGWINSZ
+    struct winsize window;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1)
+        return window.ws_col;
+#endif
+    return columns != NULL && atoi(columns) > 1 ? (size_t)atoi(columns) : 80;
+}
+
 static void sparp__bar_format(char *out, size_t size, const sparp *run, const sparp_stats *s) {
     uint64_t done = sparp__sched_ended(s);
     uint64_t retries = s->soft_retries + s->timeout_retries + s->transport_retries;
@@ -12733,8 +12900,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
         return;
     run->bar_at = run->sched.now;
     sparp__bar_format(line, sizeof line - 8, run, stats);
-    const char *columns = getenv("COLUMNS");
-    size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
+    size_t width = sparp__bar_columns();
     if (terminal && strlen(line) > width - 1)
         line[width - 1] = '\0';
     const char *end = terminal && !run->sched.over ? "" : "\n";
