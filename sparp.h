@@ -4495,7 +4495,7 @@ static bool sparp__socket_is_quiet(int fd) {
 
 /* ============================================================================================ */
 /* >>crypto     what BearSSL computes for us, behind few names: hashes, HMAC, signatures. RSA-PSS */
-/*              is our own. Uses base.                                                           */
+/*              and X25519 are our own. Uses base.                                               */
 /* ============================================================================================ */
 
 #if SPARP__TLS
@@ -4622,6 +4622,201 @@ static void sparp__hmac(size_t hash_size, const unsigned char *key, size_t key_s
     br_hmac_update(&mac, data, size);
     br_hmac_out(&mac, out);
 }
+
+/* --- X25519 (RFC 7748 §5), which BearSSL 0.6 has for 32 bits only ---------------------------- */
+
+#if defined(__SIZEOF_INT128__)
+
+__extension__ typedef unsigned __int128 sparp__wide;
+
+/* A number modulo 2^255 - 19, in limbs of 51 bits: below 2^52 after a multiplication, below 2^54
+   after a sum or a difference of such, which is what a multiplication takes. */
+typedef struct sparp__field {
+    uint64_t limb[5];
+} sparp__field;
+
+#define SPARP__LIMB_MASK ((UINT64_C(1) << 51) - 1)
+
+static void sparp__field_load(sparp__field *out, const unsigned char *bytes) {
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t word = 0;
+        size_t bit = 51 * i, from = bit / 8 < 24 ? bit / 8 : 24;
+        for (size_t k = 0; k < 8; k++)
+            word |= (uint64_t)bytes[from + k] << 8 * k;
+        out->limb[i] = word >> (bit - 8 * from) & SPARP__LIMB_MASK;
+    }
+}
+
+static void sparp__field_add(sparp__field *out, const sparp__field *a, const sparp__field *b) {
+    for (size_t i = 0; i < 5; i++)
+        out->limb[i] = a->limb[i] + b->limb[i];
+}
+
+/* 4p is added, so that no limb becomes negative. */
+static void sparp__field_subtract(sparp__field *out, const sparp__field *a,
+                                  const sparp__field *b) {
+    for (size_t i = 0; i < 5; i++)
+        out->limb[i] = a->limb[i] + ((UINT64_C(1) << 53) - (i == 0 ? 76 : 4)) - b->limb[i];
+}
+
+static void sparp__field_carry(sparp__field *out, sparp__wide r0, sparp__wide r1, sparp__wide r2,
+                               sparp__wide r3, sparp__wide r4) {
+    r1 += (uint64_t)(r0 >> 51);
+    r2 += (uint64_t)(r1 >> 51);
+    r3 += (uint64_t)(r2 >> 51);
+    r4 += (uint64_t)(r3 >> 51);
+    sparp__wide low = (sparp__wide)(uint64_t)(r4 >> 51) * 19 + ((uint64_t)r0 & SPARP__LIMB_MASK);
+    out->limb[0] = (uint64_t)low & SPARP__LIMB_MASK;
+    out->limb[1] = ((uint64_t)r1 & SPARP__LIMB_MASK) + (uint64_t)(low >> 51);
+    out->limb[2] = (uint64_t)r2 & SPARP__LIMB_MASK;
+    out->limb[3] = (uint64_t)r3 & SPARP__LIMB_MASK;
+    out->limb[4] = (uint64_t)r4 & SPARP__LIMB_MASK;
+}
+
+#define SPARP__TIMES(x, y) ((sparp__wide)(x) * (y))
+
+/* 2^255 is 19. */
+static void sparp__field_multiply(sparp__field *out, const sparp__field *x,
+                                  const sparp__field *y) {
+    uint64_t a0 = x->limb[0], a1 = x->limb[1], a2 = x->limb[2], a3 = x->limb[3], a4 = x->limb[4];
+    uint64_t b0 = y->limb[0], b1 = y->limb[1], b2 = y->limb[2], b3 = y->limb[3], b4 = y->limb[4];
+    uint64_t c1 = 19 * b1, c2 = 19 * b2, c3 = 19 * b3, c4 = 19 * b4;
+    sparp__field_carry(out,
+        SPARP__TIMES(a0, b0) + SPARP__TIMES(a1, c4) + SPARP__TIMES(a2, c3) + SPARP__TIMES(a3, c2)
+            + SPARP__TIMES(a4, c1),
+        SPARP__TIMES(a0, b1) + SPARP__TIMES(a1, b0) + SPARP__TIMES(a2, c4) + SPARP__TIMES(a3, c3)
+            + SPARP__TIMES(a4, c2),
+        SPARP__TIMES(a0, b2) + SPARP__TIMES(a1, b1) + SPARP__TIMES(a2, b0) + SPARP__TIMES(a3, c4)
+            + SPARP__TIMES(a4, c3),
+        SPARP__TIMES(a0, b3) + SPARP__TIMES(a1, b2) + SPARP__TIMES(a2, b1) + SPARP__TIMES(a3, b0)
+            + SPARP__TIMES(a4, c4),
+        SPARP__TIMES(a0, b4) + SPARP__TIMES(a1, b3) + SPARP__TIMES(a2, b2) + SPARP__TIMES(a3, b1)
+            + SPARP__TIMES(a4, b0));
+}
+
+static void sparp__field_square(sparp__field *out, const sparp__field *x) {
+    uint64_t a0 = x->limb[0], a1 = x->limb[1], a2 = x->limb[2], a3 = x->limb[3], a4 = x->limb[4];
+    uint64_t d0 = 2 * a0, d1 = 2 * a1, c3 = 19 * a3, c4 = 19 * a4;
+    sparp__field_carry(out,
+        SPARP__TIMES(a0, a0) + SPARP__TIMES(d1, c4) + SPARP__TIMES(2 * a2, c3),
+        SPARP__TIMES(d0, a1) + SPARP__TIMES(2 * a2, c4) + SPARP__TIMES(a3, c3),
+        SPARP__TIMES(d0, a2) + SPARP__TIMES(a1, a1) + SPARP__TIMES(2 * a3, c4),
+        SPARP__TIMES(d0, a3) + SPARP__TIMES(d1, a2) + SPARP__TIMES(a4, c4),
+        SPARP__TIMES(d0, a4) + SPARP__TIMES(d1, a3) + SPARP__TIMES(a2, a2));
+}
+
+static void sparp__field_multiply_small(sparp__field *out, const sparp__field *x, uint64_t by) {
+    const uint64_t *a = x->limb;
+    sparp__field_carry(out, SPARP__TIMES(a[0], by), SPARP__TIMES(a[1], by), SPARP__TIMES(a[2], by),
+                       SPARP__TIMES(a[3], by), SPARP__TIMES(a[4], by));
+}
+
+#undef SPARP__TIMES
+
+/* To the power of p - 2 = 2^255 - 21: all bits are ones but two. */
+static void sparp__field_invert(sparp__field *out, const sparp__field *a) {
+    sparp__field x = *a;
+    for (int bit = 253; bit >= 0; bit--) {
+        sparp__field_square(&x, &x);
+        if (bit != 2 && bit != 4)
+            sparp__field_multiply(&x, &x, a);
+    }
+    *out = x;
+}
+
+/* Exchanges them if `yes` is 1, in the same steps as if it is 0. */
+static void sparp__field_exchange(sparp__field *a, sparp__field *b, uint64_t yes) {
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t differ = (a->limb[i] ^ b->limb[i]) & (0 - yes);
+        a->limb[i] ^= differ;
+        b->limb[i] ^= differ;
+    }
+}
+
+/* The least of the numbers that it stands for. */
+static void sparp__field_store(unsigned char *bytes, const sparp__field *a) {
+    sparp__field x;
+    sparp__field_multiply_small(&x, a, 1);
+    sparp__field_multiply_small(&x, &x, 1);     /* now every limb but [1] is below 2^51 */
+    uint64_t over = (x.limb[0] + 19) >> 51;     /* is it p or more? */
+    for (size_t i = 1; i < 5; i++)
+        over = (x.limb[i] + over) >> 51;
+    x.limb[0] += 19 * over;
+    for (size_t i = 0; i < 4; i++) {
+        x.limb[i + 1] += x.limb[i] >> 51;
+        x.limb[i] &= SPARP__LIMB_MASK;
+    }
+    x.limb[4] &= SPARP__LIMB_MASK;
+    for (size_t i = 0; i < 32; i++) {
+        size_t limb = 8 * i / 51, bit = 8 * i % 51;
+        uint64_t word = x.limb[limb] >> bit;
+        if (bit > 43 && limb < 4)
+            word |= x.limb[limb + 1] << (51 - bit);
+        bytes[i] = (unsigned char)word;
+    }
+}
+
+/* One step of the ladder: doubles (x2 : z2), and adds it to (x3 : z3). */
+static void sparp__x25519_step(const sparp__field *x1, sparp__field *x2, sparp__field *z2,
+                               sparp__field *x3, sparp__field *z3) {
+    sparp__field a, b, c, d, e;
+    sparp__field_add(&a, x2, z2);
+    sparp__field_subtract(&b, x2, z2);
+    sparp__field_add(&c, x3, z3);
+    sparp__field_subtract(&d, x3, z3);
+    sparp__field_multiply(&d, &d, &a);
+    sparp__field_multiply(&c, &c, &b);
+    sparp__field_add(x3, &d, &c);
+    sparp__field_square(x3, x3);
+    sparp__field_subtract(z3, &d, &c);
+    sparp__field_square(z3, z3);
+    sparp__field_multiply(z3, z3, x1);
+    sparp__field_square(&a, &a);
+    sparp__field_square(&b, &b);
+    sparp__field_multiply(x2, &a, &b);
+    sparp__field_subtract(&e, &a, &b);
+    sparp__field_multiply_small(z2, &e, 121665);
+    sparp__field_add(z2, z2, &a);
+    sparp__field_multiply(z2, z2, &e);
+}
+
+static void sparp__x25519(const sparp__crypto *crypto, unsigned char *out,
+                          const unsigned char *scalar, const unsigned char *point) {
+    sparp__field x1, x2 = {{1, 0, 0, 0, 0}}, z2 = {{0, 0, 0, 0, 0}}, x3, z3 = x2;
+    uint64_t before = 0;
+    (void)crypto;
+    sparp__field_load(&x1, point);
+    x3 = x1;
+    for (int i = 254; i >= 0; i--) {
+        unsigned char byte = scalar[i / 8];
+        if (i < 8)
+            byte = (unsigned char)(byte & 248);
+        uint64_t bit = i == 254 ? 1 : (uint64_t)(byte >> (i & 7) & 1);
+        sparp__field_exchange(&x2, &x3, bit ^ before);
+        sparp__field_exchange(&z2, &z3, bit ^ before);
+        before = bit;
+        sparp__x25519_step(&x1, &x2, &z2, &x3, &z3);
+    }
+    sparp__field_exchange(&x2, &x3, before);
+    sparp__field_exchange(&z2, &z3, before);
+    sparp__field_invert(&z2, &z2);
+    sparp__field_multiply(&x2, &x2, &z2);
+    sparp__field_store(out, &x2);
+    sparp__wipe(&x2, sizeof x2);
+    sparp__wipe(&z2, sizeof z2);
+    sparp__wipe(&x3, sizeof x3);
+    sparp__wipe(&z3, sizeof z3);
+}
+
+#else
+
+static void sparp__x25519(const sparp__crypto *crypto, unsigned char *out,
+                          const unsigned char *scalar, const unsigned char *point) {
+    memmove(out, point, 32);
+    crypto->ec->mul(out, 32, scalar, 32, BR_EC_curve25519);
+}
+
+#endif
 
 /* --- RSA-PSS (RFC 8017 §8.1, §9.1), with a salt as long as the hash ------------------------- */
 
@@ -6709,6 +6904,7 @@ static int sparp__group_work(unsigned group) {
 /* A key pair. The orders of the NIST curves begin with 32 one-bits: a scalar whose first bit is
    zero is below them. False: no chance to be had. */
 static bool sparp__group_begin(sparp__tls *tls, unsigned group) {
+    static const unsigned char nine[32] = {9};
     sparp__shake *s = tls->shake;
     size_t size = sparp__group_scalar(group);
     if (!sparp__random(s->private_key, size))
@@ -6717,30 +6913,45 @@ static bool sparp__group_begin(sparp__tls *tls, unsigned group) {
         s->private_key[0] &= 0x7F;
     tls->work += sparp__group_work(group);
     s->group = tls->group = (uint16_t)group;
-    s->share_size = tls->trust->crypto.ec->mulgen(s->share, s->private_key, size, (int)group);
+    if (group != BR_EC_curve25519) {
+        s->share_size = tls->trust->crypto.ec->mulgen(s->share, s->private_key, size, (int)group);
+        return true;
+    }
+    sparp__x25519(&tls->trust->crypto, s->share, s->private_key, nine);
+    s->share_size = 32;
     return true;
 }
 
-/* The secret that is shared with `point`; its size, 0: it is no point of the curve. X25519 may not
-   come to zero (RFC 7748 §6.1); on the others, zero is as good as any. */
+/* X25519 may not come to zero (RFC 7748 §6.1); on the others, zero is as good as any. */
+static size_t sparp__group_agree_x25519(sparp__tls *tls, sparp__str point, unsigned char *shared) {
+    unsigned char any = 0;
+    if (point.size != 32)
+        return 0;
+    sparp__x25519(&tls->trust->crypto, shared, tls->shake->private_key,
+                  (const unsigned char *)point.data);
+    for (size_t i = 0; i < 32; i++)
+        any = (unsigned char)(any | shared[i]);
+    return any != 0 ? 32 : 0;
+}
+
+/* The secret that is shared with `point`; its size, 0: it is no point of the curve. */
 static size_t sparp__group_agree(sparp__tls *tls, sparp__str point, unsigned char *shared) {
     const br_ec_impl *ec = tls->trust->crypto.ec;
     sparp__shake *s = tls->shake;
-    bool x25519 = s->group == BR_EC_curve25519;
-    unsigned char work[SPARP__POINT_MAX], any = 0;
+    unsigned char work[SPARP__POINT_MAX];
     size_t length = 0, scalar = sparp__group_scalar(s->group);
-    if (point.size != (x25519 ? 32 : 2 * scalar + 1) || (!x25519 && point.data[0] != 4))
-        return 0;
     tls->work += sparp__group_work(s->group);
+    if (s->group == BR_EC_curve25519)
+        return sparp__group_agree_x25519(tls, point, shared);
+    if (point.size != 2 * scalar + 1 || point.data[0] != 4)
+        return 0;
     memcpy(work, point.data, point.size);
     if (ec->mul(work, point.size, s->private_key, scalar, s->group) != 1)
         return 0;
     size_t at = ec->xoff(s->group, &length);
-    for (size_t i = 0; i < length; i++)
-        any = (unsigned char)(any | work[at + i]);
     memcpy(shared, work + at, length);
     sparp__wipe(work, sizeof work);
-    return any != 0 || !x25519 ? length : 0;
+    return length;
 }
 
 /* --- ClientHello ----------------------------------------------------------------------------- */
@@ -6844,8 +7055,10 @@ static void sparp__hello_put_new(const sparp__tls *tls, sparp__wire *w) {
         sparp__hello_put(w, 43, "\x04\x03\x04\x03\x03", 5);
     sparp__hello_put(w, 45, "\x01\x01", 2);     /* psk_dhe_ke */
     size_t extension = sparp__hello_open(w, 51), list = sparp__wire_open(w, 2);
-    sparp__wire_put_number(w, s->group, 2);
-    sparp__wire_put_vector(w, s->share, s->share_size, 2);
+    if (s->share_size > 0) {
+        sparp__wire_put_number(w, s->group, 2);
+        sparp__wire_put_vector(w, s->share, s->share_size, 2);
+    }
     sparp__wire_close(w, list, 2);
     sparp__wire_close(w, extension, 2);
     if (s->cookie.size > 0)
@@ -8021,10 +8234,14 @@ static bool sparp__tls_greet(sparp__tls *tls, sparp__fault *fault) {
     unsigned group = tls->session->group != 0 ? tls->session->group : BR_EC_curve25519;
     s->is_ip = sparp__address_parse(&s->ip, tls->host);
     s->id_size = 32;
-    if (!sparp__random(s->client_random, 32) || !sparp__random(s->id, 32)
-        || !sparp__group_begin(tls, group))
+    if (!sparp__random(s->client_random, 32) || !sparp__random(s->id, 32))
         return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "getrandom: %s", strerror(errno));
-    return (sparp__session_copy(tls) && sparp__hello_send(tls)) || sparp__fault_memory(fault);
+    if (!sparp__session_copy(tls))
+        return sparp__fault_memory(fault);
+    /* Who spoke 1.2 will do so again, with no share to be computed; else he asks for one. */
+    if (s->offer.version != SPARP__TLS_12 && !sparp__group_begin(tls, group))
+        return sparp__fault_set(fault, SPARP_E_SYSTEM, errno, "getrandom: %s", strerror(errno));
+    return sparp__hello_send(tls) || sparp__fault_memory(fault);
 }
 
 /* The session to resume is of the same origin and the same run, so the same trust decided.
@@ -13389,6 +13606,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__GATE_OPEN
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__TLS_NEUTRAL
+#undef SPARP__LIMB_MASK
 #undef SPARP__HASH_MAX
 #undef SPARP__SIGNATURE_MAX
 #undef SPARP__WORK_RSA
