@@ -101,6 +101,7 @@ cat >"$dir/gnutls" <<GNUTLS
 ip link set lo up || exit 99
 priority=\$1
 shift
+: >"$dir/gnutls.log"
 gnutls-serv --http -p 4433 --x509certfile "$PKI/rsa.pem" --x509keyfile "$PKI/rsa.key" \
     --x509certfile "$PKI/p256.pem" --x509keyfile "$PKI/ec.key" --priority "\$priority" \
     >"$dir/gnutls.log" 2>&1 </dev/null &
