@@ -1,6 +1,7 @@
 # make              ./sparp, and the header compiled once as a check
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
+#                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
@@ -21,7 +22,7 @@ COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
 all: sparp build/sparp.o
 
-sparp: tools/sparp.c sparp.h
+sparp: tools/sparp.c tools/sparp/*.h sparp.h
 	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
 
 build/sparp.o: tests/compile/sparp.c sparp.h
@@ -47,7 +48,7 @@ demo:
 
 check: test
 test:
-	@CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh
+	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
 
 fuzz:
 	@FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/run.sh
@@ -68,10 +69,11 @@ static: build/static/sparp
 static-aarch64: build/static/sparp-aarch64
 static-armhf: build/static/sparp-armhf
 
-build/static/sparp: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c sparp.h tools/static.sh
+build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
+    tools/static.sh
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 build/sparp.pc: tools/sparp.pc.in sparp.h

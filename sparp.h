@@ -149,9 +149,11 @@
    attempt gets its slot: our own queues never eat a timeout.
    The k-th pause of its kind is d/2 + a random part of d/2, d = min(backoff_max_s, backoff_s *
    2^k), half of that after timeouts and transport errors. backoff_s = SPARP_NONE: at once.
-   Retry-After (seconds, or a date measured against the response's own Date) makes the pause
-   longer, never shorter; above retry_after_max_s the request ends now, with retry_at_s set. A
-   pause that would end after a deadline is not begun: the request ends now.
+   Retry-After makes the pause longer, never shorter: "2", "2.5", or a date, measured against the
+   response's own Date. retry-after-ms counts, too. Dates may name a zone, as in "+0100", and may be
+   ISO 8601. Of several times the latest counts; a time that is not clear is none. Above
+   retry_after_max_s the request ends now, with retry_at_s set. A pause that would end after a
+   deadline is not begun: the request ends now.
    retry_ratio is a budget for all retries together: each first try earns that much of one, each
    second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
    a server that fails everything gets a tenth more requests and one a second, not 21 times as
@@ -951,6 +953,9 @@ SPARP_NO_TLS."
 #endif
 #ifndef SPARP__SYS_CLOCK
 #define SPARP__SYS_CLOCK clock_gettime
+#endif
+#ifndef SPARP__SYS_TIME
+#define SPARP__SYS_TIME time
 #endif
 #ifndef SPARP__SYS_REALLOC
 #define SPARP__SYS_REALLOC realloc
@@ -9969,49 +9974,181 @@ static double sparp__judge_backoff(sparp__env *env, double base, double cap, int
     return pause / 2 + pause / 2 * unit;
 }
 
-static int sparp__judge_month(sparp__str name) {
-    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
-    for (int i = 0; i < 12; i++)
-        if (name.size == 3 && sparp__ascii_lower(name.data[0]) == months[i * 3]
-            && sparp__ascii_lower(name.data[1]) == months[i * 3 + 1]
-            && sparp__ascii_lower(name.data[2]) == months[i * 3 + 2])
-            return i + 1;
-    return 0;
+/* The how manieth of these words of three letters each begins `name`; -1: none. */
+static int sparp__judge_word(sparp__str name, const char *words) {
+    for (int i = 0; name.size >= 3 && words[i * 3] != '\0'; i++)
+        if (sparp__str_starts(name, sparp__str_make(words + i * 3, 3)))
+            return i;
+    return -1;
 }
 
-/* The three forms of RFC 9110 §5.6.7, cut at every blank, comma, dash and colon:
+static bool sparp__judge_weekday(sparp__str word) {
+    return sparp__judge_word(word, "sunmontuewedthufrisat") >= 0
+        && (word.size == 3 || sparp__str_same(sparp__str_skip(word, word.size - 3), "day"));
+}
+
+/* Takes exactly so many digits off *s. */
+static bool sparp__judge_digits(sparp__str *s, size_t n, uint64_t max, int64_t *out) {
+    uint64_t number = 0;
+    if (s->size < n || !sparp__str_number(sparp__str_make(s->data, n), max, &number))
+        return false;
+    *out = (int64_t)number;
+    *s = sparp__str_skip(*s, n);
+    return true;
+}
+
+static bool sparp__judge_mark(sparp__str *s, char c) {
+    if (s->size == 0 || s->data[0] != c)
+        return false;
+    *s = sparp__str_skip(*s, 1);
+    return true;
+}
+
+/* "08:49:37", "08:49", "084937"; a part of a second counts as a whole one: never early. */
+static bool sparp__judge_clock(sparp__str *s, int64_t *seconds) {
+    int64_t hour, minute, second = 0, digit, part = 0;
+    if (!sparp__judge_digits(s, 2, 23, &hour))
+        return false;
+    bool colon = sparp__judge_mark(s, ':');
+    if (!sparp__judge_digits(s, 2, 59, &minute))
+        return false;
+    if (colon ? sparp__judge_mark(s, ':') : s->size > 0 && sparp__ascii_digit(s->data[0])) {
+        if (!sparp__judge_digits(s, 2, 60, &second))
+            return false;
+        if (sparp__judge_mark(s, '.') && (s->size == 0 || !sparp__ascii_digit(s->data[0])))
+            return false;
+        while (sparp__judge_digits(s, 1, 9, &digit))
+            part = part > 0 || digit > 0;
+    }
+    *seconds = hour * 3600 + minute * 60 + second + part;
+    return true;
+}
+
+/* "GMT" and its other names, "+0100", "-05:30", "+01": how far east of Greenwich. */
+static bool sparp__judge_zone(sparp__str s, int64_t *seconds) {
+    int64_t hour, minute = 0;
+    *seconds = 0;
+    if (sparp__str_same(s, "GMT") || sparp__str_same(s, "UTC") || sparp__str_same(s, "UT")
+        || sparp__str_same(s, "Z"))
+        return true;
+    bool east = sparp__judge_mark(&s, '+');
+    if ((!east && !sparp__judge_mark(&s, '-')) || !sparp__judge_digits(&s, 2, 23, &hour))
+        return false;
+    if ((sparp__judge_mark(&s, ':') || s.size > 0) && !sparp__judge_digits(&s, 2, 59, &minute))
+        return false;
+    *seconds = (east ? 1 : -1) * (hour * 3600 + minute * 60);
+    return s.size == 0;
+}
+
+/* ISO 8601: "1994-11-06T08:49:37Z", "19941106T084937.5+0100". Without a zone nobody knows when. */
+static bool sparp__judge_iso(sparp__str s, int64_t *unix_s) {
+    int64_t year, month, day, clock, east;
+    if (!sparp__judge_digits(&s, 4, 9999, &year))
+        return false;
+    sparp__judge_mark(&s, '-');
+    if (!sparp__judge_digits(&s, 2, 12, &month) || month == 0)
+        return false;
+    sparp__judge_mark(&s, '-');
+    if (!sparp__judge_digits(&s, 2, 31, &day) || day == 0
+        || (!sparp__judge_mark(&s, 'T') && !sparp__judge_mark(&s, 't')
+            && !sparp__judge_mark(&s, ' '))
+        || !sparp__judge_clock(&s, &clock) || !sparp__judge_zone(sparp__str_trim(s), &east))
+        return false;
+    *unix_s = sparp__days(year, month, day) * 86400 + clock - east;
+    return true;
+}
+
+typedef struct sparp__date {            /* as its words come in */
+    int     month;                      /* 1 to 12 */
+    int64_t day, year, clock, east;
+    bool    has_year, has_clock, has_zone, month_first;
+} sparp__date;
+
+/* What one word of a date says; each thing is said once. */
+static bool sparp__judge_date_word(sparp__date *d, sparp__str word) {
+    int month = sparp__judge_word(word, "janfebmaraprmayjunjulaugsepoctnovdec") + 1;
+    bool number = sparp__ascii_digit(word.data[0]);
+    if (month > 0 && word.size == 3 && d->month == 0) {
+        d->month = month;
+        d->month_first = d->day == 0;
+        return true;
+    }
+    if (number && word.size > 2 && word.data[2] == ':' && !d->has_clock) {
+        d->has_clock = sparp__judge_clock(&word, &d->clock) && word.size == 0;
+        return d->has_clock;
+    }
+    if (number && word.size <= 2 && d->day == 0)
+        return sparp__judge_digits(&word, word.size, 31, &d->day) && d->day > 0;
+    if (number && (word.size == 2 || word.size == 4) && !d->has_year) {
+        bool short_form = word.size == 2;       /* "more than 50 years ahead" is the last century */
+        d->has_year = sparp__judge_digits(&word, word.size, 9999, &d->year);
+        d->year += !short_form ? 0 : d->year < 70 ? 2000 : 1900;
+        return d->has_year;
+    }
+    if (d->has_zone)
+        return false;
+    d->has_zone = sparp__judge_zone(word, &d->east);
+    return d->has_zone;
+}
+
+/* The three forms of RFC 9110 §5.6.7, with whatever zone of numbers, and ISO 8601:
    Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
 static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
-    sparp__str word[8];
-    size_t n = 0;
+    sparp__date d;
+    if (sparp__judge_iso(text, unix_s))
+        return true;
+    memset(&d, 0, sizeof d);
     for (size_t i = 0; i < text.size;) {
         size_t from = i;
-        while (i < text.size && strchr(" ,-:", text.data[i]) == NULL)
-            i++;
-        if (i > from && n == 8)
+        while (i < text.size && strchr(" ,", text.data[i]) == NULL
+               && (text.data[i] != '-' || d.has_clock))
+            i++;                        /* a dash is a sign, or it parts 06-Nov-94 */
+        sparp__str word = sparp__str_make(text.data + from, i - from);
+        if (word.size > 0 && !(from == 0 && sparp__judge_weekday(word))
+            && !sparp__judge_date_word(&d, word))
             return false;
-        if (i > from)
-            word[n++] = sparp__str_make(text.data + from, i - from);
-        else
-            i++;
+        i++;
     }
-    if (n < 7)
+    if (d.month == 0 || d.day == 0 || !d.has_year || !d.has_clock
+        || (!d.has_zone && !d.month_first))     /* the third form is GMT without saying so */
         return false;
-    bool asctime = !sparp__ascii_digit(word[1].data[0]);
-    uint64_t day, year, h, m, s;
-    int month = sparp__judge_month(word[asctime ? 1 : 2]);
-    size_t clock = asctime ? 3 : 4;
-    if (month == 0 || (!asctime && (n != 8 || !sparp__str_same(word[7], "GMT")))
-        || !sparp__str_number(word[asctime ? 2 : 1], 31, &day)
-        || !sparp__str_number(word[asctime ? 6 : 3], 9999, &year)
-        || !sparp__str_number(word[clock], 23, &h) || !sparp__str_number(word[clock + 1], 59, &m)
-        || !sparp__str_number(word[clock + 2], 60, &s) || day == 0)
-        return false;
-    if (year < 100)                     /* "more than 50 years ahead" is the last century */
-        year += year < 70 ? 2000 : 1900;
-    *unix_s = sparp__days((int64_t)year, month, (int64_t)day) * 86400
-        + (int64_t)(h * 3600 + m * 60 + s);
+    *unix_s = sparp__days(d.year, d.month, d.day) * 86400 + d.clock - d.east;
     return true;
+}
+
+/* "2", "2.0", "0.5"; what is absurdly long is still "not soon". */
+static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+    int64_t digit;
+    double unit = 1;
+    bool number = s.size > 0 && sparp__ascii_digit(s.data[0]);
+    *seconds = 0;
+    while (sparp__judge_digits(&s, 1, 9, &digit))
+        *seconds = *seconds * 10 + (double)digit;
+    if (sparp__judge_mark(&s, '.'))
+        while (sparp__judge_digits(&s, 1, 9, &digit))
+            *seconds += (double)digit * (unit /= 10);
+    if (*seconds > (double)UINT32_MAX)
+        *seconds = (double)UINT32_MAX;
+    return number && s.size == 0;
+}
+
+/* The latest of what one field asks for, in seconds from then on; 0: some of it is not clear. */
+static double sparp__judge_wait(sparp__str value, bool in_ms, int64_t from) {
+    sparp__str one;
+    double seconds, latest = 0;
+    int64_t at;
+    while (sparp__str_element(&value, &one)) {
+        if (sparp__judge_weekday(one))  /* the comma behind it is no list's */
+            continue;
+        if (sparp__judge_seconds(one, &seconds))
+            seconds /= in_ms ? 1000 : 1;
+        else if (!in_ms && sparp__judge_date(one, &at))
+            seconds = at > from ? (double)(at - from) : 0;
+        else
+            return 0;
+        latest = seconds > latest ? seconds : latest;
+    }
+    return latest;
 }
 
 static const char *sparp__judge_header(const sparp__http *h, const char *name) {
@@ -10021,24 +10158,23 @@ static const char *sparp__judge_header(const sparp__http *h, const char *name) {
     return NULL;
 }
 
-/* Seconds from now; 0: no usable Retry-After. A date counts from the response's own Date, so
-   that a machine without a clock is right too. */
+/* Seconds from now; 0: no usable Retry-After. Where several are named the latest counts, so that
+   it is never earlier than asked. A date counts from the response's own Date, so that a machine
+   without a clock is right too. */
 static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
-    const char *value = sparp__judge_header(h, "retry-after");
     const char *date = sparp__judge_header(h, "date");
-    uint64_t seconds;
-    int64_t at, from = wall_s;
-    if (value == NULL || *value == '\0')
-        return 0;
-    if (sparp__str_number(sparp__str_of(value), UINT32_MAX, &seconds))
-        return (double)seconds;
-    if (strspn(value, "0123456789") == strlen(value))
-        return (double)UINT32_MAX;      /* absurdly long is still "not soon" */
-    if (!sparp__judge_date(sparp__str_of(value), &at))
-        return 0;
+    int64_t from = wall_s;
+    double latest = 0;
     if (date != NULL)
         sparp__judge_date(sparp__str_of(date), &from);
-    return at > from ? (double)(at - from) : 0;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        bool in_ms = strcmp(h->fields[i].name, "retry-after-ms") == 0;
+        if (!in_ms && strcmp(h->fields[i].name, "retry-after") != 0)
+            continue;
+        double asked = sparp__judge_wait(sparp__str_of(h->fields[i].value), in_ms, from);
+        latest = asked > latest ? asked : latest;
+    }
+    return latest;
 }
 
 /* ============================================================================================ */
@@ -13588,6 +13724,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREEADDRINFO
 #undef SPARP__SYS_THREAD
 #undef SPARP__SYS_CLOCK
+#undef SPARP__SYS_TIME
 #undef SPARP__SYS_REALLOC
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF

@@ -10,7 +10,7 @@ mkdir -p $tmp
 long_ones=''
 
 library=sparp.h
-programs=$(find tools tests/server examples -name '*.c' -o -path 'tests/server/*.h' | sort)
+programs=$(find tools tests/server examples \( -name '*.c' -o -name '*.h' \) | sort)
 tests=$(find tests \( -name '*.c' -o -name '*.h' \) ! -path 'tests/server/*' | sort)
 scripts=$(find tests tools examples -name '*.sh' | sort)
 [ -e .ci/run ] && scripts="$scripts .ci/run"

@@ -1,6 +1,9 @@
 #!/bin/sh
 # What 'make test' runs: everything, from a clean checkout, on loopback alone. The log of each step
 # is in build/log. The last line has the numbers.
+#   ONLY='test_pace e2e-cli*,poll'   only these steps, and what they need. A word is the name of a
+#                                    step, or a glob over all of it, or else a part of it.
+#   CASE='test_S09*'                 of the unit tests among them only these cases
 set -u
 cd "$(dirname "$0")/.." || exit 1
 begin=$(date +%s)
@@ -8,6 +11,7 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
+ONLY=$(echo "${ONLY:-}" | tr , ' ')
 export CC MAKE PATH
 
 rm -rf build/log
@@ -25,10 +29,6 @@ trap interrupted INT TERM HUP
 # Lines of "name seconds command...", several at a time.
 parallel() {
     xargs -L 1 -P "$1" sh tests/step.sh
-}
-
-step() {
-    sh tests/step.sh "$@"
 }
 
 sh tools/need.sh test || exit 1
@@ -52,8 +52,10 @@ if [ -z "$SANITIZER" ]; then
 fi
 export SPARP SPARP_PLAIN PLAIN RUDE PEAK
 
+# Every time, but for a few steps only where something has changed.
 build_sanitized() {
     [ -n "$SANITIZER" ] || return 0
+    [ -n "$ONLY" ] && [ -e "$SPARP" ] && [ -z "$(find sparp.h tools -newer "$SPARP")" ] && return
     libs="$(sh tools/tls.sh) -lpthread"
     echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c $libs"
 }
@@ -94,30 +96,110 @@ e2e() {
     done
 }
 
-step build 120 "$MAKE" all build/plain build/rude build/peak
-{
+build_plain() {
+    echo "build 120 $MAKE all build/plain build/rude build/peak"
+}
+
+computing() {
     echo 'compile 540 sh tests/compile.sh'
     echo 'static 540 sh tests/static.sh'
     echo 'lint 60 sh tests/lint.sh'
     build_sanitized
     units
     corpora
-} | parallel "$jobs"
+}
+
 # These wait more than they compute.
-{
+waiting() {
     echo 'install 60 sh tests/install.sh'
     echo 'examples 120 sh tests/examples.sh'
     e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
     echo 'allocations 60 sh tests/bench/allocations.sh'
-} | parallel $((jobs + 1))
-step e2e-nginx 240 sh tests/e2e/nginx.sh
-{
+}
+
+# These measure and want to be alone, more or less.
+measuring() {
+    echo 'e2e-nginx 240 sh tests/e2e/nginx.sh'
+}
+
+measuring_rates() {
     echo 'e2e-rate 60 sh tests/e2e/rate.sh'
     echo 'e2e-redis 60 sh tests/e2e/redis.sh'
-} | parallel 2
-step e2e-origins 120 sh tests/e2e/origins.sh
+}
+
+measuring_origins() {
+    echo 'e2e-origins 120 sh tests/e2e/origins.sh'
+}
+
+# --- which of them ----------------------------------------------------------------------------
+
+# The names of $list that a word of ONLY means.
+choose() {
+    grep -x -F -e "$1" $list && return
+    case $1 in
+        *[*?[]*) pattern=$1 ;;
+        *)       pattern="*$1*" ;;
+    esac
+    while read -r name; do
+        # shellcheck disable=SC2254
+        case $name in
+            $pattern) echo "$name" ;;
+        esac
+    done <$list
+}
+
+# The five names that share most pairs of letters with it.
+near() {
+    awk -v word="$1" '{
+        shared = 0
+        for (i = 1; i < length(word); i++)
+            shared += index($1, substr(word, i, 2)) > 0
+        print shared, length($1), $1
+    }' $list | sort -k 1,1nr -k 2,2n | head -n 5 | sed 's/.* //' | paste -sd ' ' -
+}
+
+# Sets names: the steps that ONLY means, and those that they need.
+choose_all() {
+    list=build/log/names
+    { build_plain; computing; waiting; measuring; measuring_rates; measuring_origins; } |
+        sed 's/ .*//' >$list
+    names=' '
+    set -f
+    for word in $ONLY; do
+        found=$(choose "$word" | paste -sd ' ' -)
+        if [ -z "$found" ]; then
+            echo "no step of the tests is called '$word'; near it: $(near "$word")" >&2
+            exit 2
+        fi
+        names="$names$found "
+    done
+    set +f
+    case $names in
+        *' e2e-'*) names=" sanitized-command$names" ;;
+    esac
+    case $names in
+        *' '[!tfl]*) names=" build$names" ;;        # all but test_*, fuzz-*, lint
+    esac
+}
+
+# Of lines of steps those that are to run.
+chosen() {
+    while read -r name rest; do
+        case ${names:- $name } in
+            *" $name "*) echo "$name $rest" ;;
+        esac
+    done
+}
+
+[ -z "$ONLY" ] || choose_all
+build_plain | chosen | parallel 1
+computing | chosen | parallel "$jobs"
+waiting | chosen | parallel $((jobs + 1))
+measuring | chosen | parallel 1
+measuring_rates | chosen | parallel 2
+measuring_origins | chosen | parallel 1
 
 echo "$(($(date +%s) - begin)) s in all"
 awk '{ passed += $1; failed += $2; skipped += $3 }

@@ -4,6 +4,7 @@
 # to build/log/results. A step counts as many tests as its last line says ("N passed, N failed"), or
 # as cmocka counted, or as one. Exit 77 means skipped; the reason is its last line.
 set -u
+[ $# -gt 0 ] || exit 0                  # xargs had nothing to do
 name=$1 limit=$2
 shift 2
 log=build/log/$(echo "$name" | tr ' /:' '___').log
@@ -22,21 +23,24 @@ if [ -z "$numbers" ]; then
         /^\[  PASSED  \] [0-9]+ test/ { passed += $4 }
         /^\[  FAILED  \] [0-9]+ test/ { failed += $4 }
         /^\[  SKIPPED \] [0-9]+ test/ { skipped += $4 }
-        END { if (passed + failed + skipped) print passed + 0, failed + 0, skipped + 0 }' "$log")
+        /^\[==========\]/             { ran = 1 }
+        END { if (ran) print passed + 0, failed + 0, skipped + 0 }' "$log")
 fi
 read -r passed failed skipped <<NUMBERS
-${numbers:-0 0 0}
+${numbers:-1 0 0}
 NUMBERS
 
 case $status in
     0)
-        [ $((passed + failed + skipped)) -gt 0 ] || passed=1 ;;
+        [ $((passed + failed + skipped)) -gt 0 ] || [ -n "${CASE:-}" ] || failed=1 ;;
     77)
         passed=0 failed=0 skipped=1 ;;
     124|137)
+        [ -n "$numbers" ] || passed=0
         failed=$((failed + 1))
         echo "no end after $limit s" >>"$log" ;;
     *)
+        [ -n "$numbers" ] || passed=0
         [ "$failed" -gt 0 ] || failed=1 ;;
 esac
 

@@ -1,0 +1,746 @@
+/* sparp/config.h - the command line as a struct; what no flag alone can know is checked here.
+   Uses text, say, values, json, options. */
+
+/* Memory freed by config_free; NULL, after a message, when there is none. */
+static char *config_keep(config *c, const char *at, size_t size) {
+    kept *k = (kept *)malloc(sizeof *k + size + 1);
+    if (k == NULL) {
+        say("out of memory");
+        return NULL;
+    }
+    k->next = c->kept;
+    c->kept = k;
+    char *copy = (char *)(k + 1);
+    if (size > 0)
+        memcpy(copy, at, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+static void config_free(config *c) {
+    while (c->kept != NULL) {
+        kept *next = c->kept->next;
+        free(c->kept);
+        c->kept = next;
+    }
+    free(c->sources);
+    c->sources = NULL;
+}
+
+/* "--retries" or "-c", as it is best written in a message. */
+static const char *option_label(option_id id, char *label, size_t size) {
+    const option_row *row = &option_rows[id];
+    if (row->name[0] != '\0')
+        (void)snprintf(label, size, "--%s", row->name);
+    else
+        (void)snprintf(label, size, "-%c", row->letter);
+    return label;
+}
+
+static bool option_refuse(option_id id, const char *arg, const char *wanted) {
+    char label[48];
+    say("%s: '%.200s' is not %s", option_label(id, label, sizeof label), arg, wanted);
+    return false;
+}
+
+static bool out_of_range(option_id id, const char *arg) {
+    const option_row *row = &option_rows[id];
+    char label[48];
+    (void)option_label(id, label, sizeof label);
+    if (row->kind == KIND_TIME || row->kind == KIND_RATE)
+        say("%s: '%s' is out of range, it must be more than 0", label, arg);
+    else if (row->high == INT64_MAX)
+        say("%s: '%s' is out of range, the lowest is %lld", label, arg, (long long)row->low);
+    else
+        say("%s: '%s' is out of range, which is %lld to %lld", label, arg, (long long)row->low,
+            (long long)row->high);
+    return false;
+}
+
+static bool set_whole(void *field, option_id id, const char *arg) {
+    const option_row *row = &option_rows[id];
+    int64_t value;
+    if (row->kind == KIND_SIZE) {
+        if (!parse_size(slice_of(arg), &value))
+            return option_refuse(id, arg, "a size like 64k or 8M");
+    } else if (!parse_count(slice_of(arg), &value)) {
+        return option_refuse(id, arg, "a whole number");
+    }
+    if (value < row->low || value > row->high)
+        return out_of_range(id, arg);
+    *(int64_t *)field = value;
+    return true;
+}
+
+static bool set_real(void *field, option_id id, const char *arg) {
+    const option_row *row = &option_rows[id];
+    double value;
+    if (row->kind == KIND_TIME) {
+        if (!parse_time(slice_of(arg), &value))
+            return option_refuse(id, arg, "a time like 30, 500ms or 2m");
+    } else if (!parse_rate(slice_of(arg), &value)) {
+        return option_refuse(id, arg, "a rate like 50, 300/m or 5/15s");
+    }
+    if (row->low > 0 && !(value > 0))
+        return out_of_range(id, arg);
+    *(double *)field = value;
+    return true;
+}
+
+/* A whole file as text that lives as long as the config; its size in *size. */
+static const char *read_file(config *c, option_id id, const char *path, size_t *size) {
+    char label[48];
+    text t = { NULL, 0, 0, false };
+    const char *copy = NULL;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        say("%s: cannot open %s: %s", option_label(id, label, sizeof label), path, strerror(errno));
+        return NULL;
+    }
+    while (text_reserve(&t, 65536)) {
+        size_t n = fread(t.at + t.size, 1, 65536, file);
+        t.size += n;
+        if (n == 0)
+            break;
+    }
+    if (ferror(file)) {
+        say("%s: cannot read %s", option_label(id, label, sizeof label), path);
+    } else if (t.failed) {
+        say("%s: out of memory reading %s", option_label(id, label, sizeof label), path);
+    } else {
+        copy = config_keep(c, t.at, t.size);
+        *size = t.size;
+    }
+    (void)fclose(file);
+    text_free(&t);
+    return copy;
+}
+
+/* The bytes of "TEXT" or of "@FILE". */
+static const char *text_or_file(config *c, option_id id, const char *arg, size_t *size) {
+    if (arg[0] == '@')
+        return read_file(c, id, arg + 1, size);
+    *size = strlen(arg);
+    return arg;
+}
+
+/* One "K: V" or "K:". */
+static bool add_header(config *c, slice line) {
+    slice value = line, name;
+    (void)slice_split(&value, ':', &name);
+    name = trimmed(name);
+    if (value.at == NULL || name.size == 0) {
+        say("--header: '%.*s' is not 'Name: value'", (int)(line.size < 200 ? line.size : 200),
+            line.at);
+        return false;
+    }
+    if (c->num_headers == DEFAULTS_MAX) {
+        say("--header: more than %d headers", DEFAULTS_MAX);
+        return false;
+    }
+    value = trimmed(value);
+    sparp_field *f = &c->headers[c->num_headers];
+    f->name = config_keep(c, name.at, name.size);
+    f->value = value.size == 0 ? NULL : config_keep(c, value.at, value.size);
+    c->num_headers++;
+    return f->name != NULL && (value.size == 0 || f->value != NULL);
+}
+
+static bool set_header(config *c, const char *arg) {
+    size_t size;
+    if (arg[0] != '@')
+        return add_header(c, slice_of(arg));
+    const char *at = read_file(c, OPTION_HEADER, arg + 1, &size);
+    if (at == NULL)
+        return false;
+    slice rest = { at, size }, line;
+    while (slice_split(&rest, '\n', &line)) {
+        if (trimmed(line).size > 0 && !add_header(c, line))
+            return false;
+    }
+    return true;
+}
+
+static bool set_query(config *c, const char *arg) {
+    slice value = slice_of(arg), name;
+    (void)slice_split(&value, '=', &name);
+    if (value.at == NULL || name.size == 0)
+        return option_refuse(OPTION_URL_QUERY, arg, "K=V");
+    if (c->num_query == DEFAULTS_MAX) {
+        say("--url-query: more than %d parameters", DEFAULTS_MAX);
+        return false;
+    }
+    sparp_field *f = &c->query[c->num_query++];
+    f->name = config_keep(c, name.at, name.size);
+    f->value = value.at;
+    return f->name != NULL;
+}
+
+/* RFC 9110 5.6.2: what a token is made of. */
+static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static bool is_token(slice s) {
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL)
+            return false;
+    }
+    return s.size > 0;
+}
+
+/* "Name,Other": names of headers. */
+static bool is_name_list(slice list) {
+    slice part;
+    while (slice_split(&list, ',', &part)) {
+        if (!is_token(trimmed(part)))
+            return false;
+    }
+    return true;
+}
+
+/* "all", "none", or names of headers. */
+static bool set_headers_shown(config *c, const char *arg) {
+    slice rest = slice_of(arg), part;
+    bool word = strcmp(arg, "none") == 0 || strcmp(arg, "all") == 0, names = is_name_list(rest);
+    while (!word && slice_split(&rest, ',', &part)) {
+        if (parse_choice("none|all", trimmed(part)) >= 0)
+            names = false;
+    }
+    if (!word && !names)
+        return option_refuse(OPTION_HEADERS, arg, "none, all, or names");
+    c->headers_shown = strcmp(arg, "none") == 0 ? NULL : arg;
+    return true;
+}
+
+static bool set_json(config *c, const char *arg) {
+    size_t size;
+    c->json = text_or_file(c, OPTION_JSON, arg, &size);
+    if (c->json == NULL)
+        return false;
+    slice s = { c->json, size };
+    return json_is_valid(s) ? true : option_refuse(OPTION_JSON, arg, "valid JSON");
+}
+
+/* A number, or "auto". */
+static bool set_or_auto(option_id id, const char *arg, int64_t highest, int64_t *out) {
+    int64_t value = SPARP_AUTO;
+    if (strcmp(arg, "auto") != 0 && !parse_count(slice_of(arg), &value))
+        return option_refuse(id, arg, "a number or auto");
+    if (value != SPARP_AUTO && (value < 1 || value > highest)) {
+        say("--%s: '%s' is out of range, which is 1 to %lld", option_rows[id].name, arg,
+            (long long)highest);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* A number, or "none", which is what 0 means too. */
+static bool set_max_redirs(config *c, const char *arg) {
+    int64_t value = 0;
+    bool none = strcmp(arg, "none") == 0;
+    if (!none && !parse_count(slice_of(arg), &value))
+        return option_refuse(OPTION_MAX_REDIRS, arg, "a number or none");
+    if (value > REDIRECTS_MAX) {
+        say("--max-redirs: '%s' is out of range, which is 0 to %d", arg, REDIRECTS_MAX);
+        return false;
+    }
+    c->max_redirs = value == 0 ? SPARP_NONE : value;
+    return true;
+}
+
+/* Appends to a list of the config, after a comma. */
+static bool list_append(config *c, const char **list, const char *entry) {
+    text t = { NULL, 0, 0, false };
+    if (*list != NULL) {
+        put_text(&t, *list);
+        put_char(&t, ',');
+    }
+    put_text(&t, entry);
+    if (t.failed)
+        say("out of memory");
+    *list = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return *list != NULL;
+}
+
+/* What these options are worth, the library knows best. */
+static bool library_takes(const sparp_options *o, option_id id, const char *arg) {
+    const char *wrong = sparp_check_options(o);
+    char label[48];
+    if (wrong[0] == '\0')
+        return true;
+    say("%s: '%.200s': %s", option_label(id, label, sizeof label), arg, wrong);
+    return false;
+}
+
+/* The part of an entry of --resolve before its addresses; brackets have colons of their own. */
+static size_t resolve_prefix(const char *arg) {
+    size_t i = 0;
+    bool inside = false;
+    for (int colons = 0; arg[i] != '\0' && colons < 2; i++) {
+        inside = arg[i] == '[' || (inside && arg[i] != ']');
+        colons += arg[i] == ':' && !inside;
+    }
+    return i;
+}
+
+/* "host:port:address", and as curl has it more addresses after commas. */
+static bool set_resolve(config *c, const char *arg) {
+    size_t prefix = resolve_prefix(arg);
+    slice rest = slice_of(arg + prefix), address;
+    sparp_options o;
+    text list = { NULL, 0, 0, false };
+    while (slice_split(&rest, ',', &address)) {
+        if (list.size > 0)
+            put_char(&list, ',');
+        put_bytes(&list, arg, prefix);
+        put_slice(&list, address);
+    }
+    memset(&o, 0, sizeof o);
+    o.resolve = list.failed ? NULL : config_keep(c, list.at, list.size);
+    bool good = o.resolve != NULL && prefix > 0 && arg[prefix - 1] == ':'
+        ? library_takes(&o, OPTION_RESOLVE, arg)
+        : option_refuse(OPTION_RESOLVE, arg, "HOST:PORT:ADDRESS");
+    if (good)
+        good = list_append(c, &c->resolve, o.resolve);
+    text_free(&list);
+    return good;
+}
+
+static bool set_connect_to(config *c, const char *arg) {
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.connect_to = arg;
+    if (strchr(arg, ':') == NULL)
+        return option_refuse(OPTION_CONNECT_TO, arg, "H1:P1:H2:P2");
+    return library_takes(&o, OPTION_CONNECT_TO, arg) && list_append(c, &c->connect_to, arg);
+}
+
+/* "N" or "P%". */
+static bool set_max_fail(config *c, const char *arg) {
+    slice s = slice_of(arg);
+    bool percent = s.size > 0 && s.at[s.size - 1] == '%';
+    int64_t value;
+    if (percent)
+        s.size--;
+    if (!parse_count(s, &value))
+        return option_refuse(OPTION_MAX_FAIL, arg, "a number or N%");
+    if (value < 1 || value > (percent ? 100 : INT_MAX)) {
+        say("--max-fail: '%s' is out of range, which is 1 to %d%s", arg, percent ? 100 : INT_MAX,
+            percent ? "%" : "");
+        return false;
+    }
+    c->max_fail = percent ? 0 : value;
+    c->max_fail_percent = percent ? value : 0;
+    return true;
+}
+
+static bool set_stop_on(config *c, const char *arg) {
+    static const char events[] =
+        "soft-fail|hard-fail|timeout|transport|soft-exhausted|timeout-exhausted";
+    static const unsigned flags[] = {
+        SPARP_STOP_ON_SOFT_FAIL, SPARP_STOP_ON_HARD_FAIL, SPARP_STOP_ON_TIMEOUT,
+        SPARP_STOP_ON_TRANSPORT, SPARP_STOP_ON_SOFT_EXHAUSTED, SPARP_STOP_ON_TIMEOUT_EXHAUSTED
+    };
+    slice rest = slice_of(arg), part;
+    while (slice_split(&rest, ',', &part)) {
+        int i = parse_choice(events, part);
+        if (i < 0)
+            return option_refuse(OPTION_STOP_ON, arg, events);
+        c->stop_on |= flags[i];
+    }
+    return true;
+}
+
+static bool set_other(config *c, option_id id, const char *arg) {
+    static const char statuses[] = "a list of statuses like 200-299,4xx,301,all,none";
+    switch (id) {
+    case OPTION_HEADER:    return set_header(c, arg);
+    case OPTION_URL_QUERY: return set_query(c, arg);
+    case OPTION_JSON:      return set_json(c, arg);
+    case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
+    case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
+    case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
+    case OPTION_STOP_ON:   return set_stop_on(c, arg);
+    case OPTION_HEADERS:   return set_headers_shown(c, arg);
+    case OPTION_MAX_REDIRS: return set_max_redirs(c, arg);
+    case OPTION_RESOLVE:   return set_resolve(c, arg);
+    case OPTION_CONNECT_TO: return set_connect_to(c, arg);
+    case OPTION_DATA:
+        c->data = text_or_file(c, id, arg, &c->data_size);
+        return c->data != NULL;
+    case OPTION_OK:
+        return parse_statuses(slice_of(arg), &c->ok) || option_refuse(id, arg, statuses);
+    case OPTION_RETRY_ON:
+        return parse_statuses(slice_of(arg), &c->retry_on) || option_refuse(id, arg, statuses);
+    default:
+        return false;
+    }
+}
+
+static bool config_set(config *c, option_id id, const char *arg) {
+    const option_row *row = &option_rows[id];
+    void *field = (char *)c + row->offset;
+    c->given[id] = true;
+    switch (row->kind) {
+    case KIND_SWITCH:
+        *(bool *)field = true;
+        return true;
+    case KIND_TEXT:
+        *(const char **)field = arg;
+        return true;
+    case KIND_CHOICE:
+        *(int *)field = parse_choice(row->arg, slice_of(arg));
+        return *(int *)field >= 0 ? true : option_refuse(id, arg, row->arg);
+    case KIND_COUNT:
+    case KIND_SIZE:
+        return set_whole(field, id, arg);
+    case KIND_TIME:
+    case KIND_RATE:
+        return set_real(field, id, arg);
+    case KIND_OTHER:
+    default:
+        return set_other(c, id, arg);
+    }
+}
+
+static bool say_unknown(slice name) {
+    const char *nearest = option_nearest(name);
+    int size = (int)(name.size < 200 ? name.size : 200);
+    if (nearest != NULL)
+        say("unknown option --%.*s; did you mean --%s?", size, name.at, nearest);
+    else
+        say("unknown option --%.*s; 'sparp --help' lists them all", size, name.at);
+    return false;
+}
+
+enum { LETTER_FIRST = 256 };     /* getopt values of long options start here */
+
+typedef struct getopt_tables {
+    char letters[2 *OPTION_COUNT + 3];
+    struct option names[OPTION_COUNT + ALIAS_COUNT + 1];
+    int id_of_letter[LETTER_FIRST];
+} getopt_tables;
+
+static void getopt_fill(getopt_tables *g) {
+    memset(g, 0, sizeof *g);
+    size_t used = 0, count = 0;
+    g->letters[used++] = '-';    /* arguments are handed out in their place, none is moved */
+    g->letters[used++] = ':';    /* a missing argument is told from an unknown option */
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const option_row *row = &option_rows[i];
+        if (row->letter == 0)
+            continue;
+        g->id_of_letter[row->letter] = i;
+        g->letters[used++] = (char)row->letter;
+        if (row->arg != NULL)
+            g->letters[used++] = ':';
+    }
+    option_id id;
+    const char *name;
+    for (size_t i = 0; (name = option_name(i, &id)) != NULL; i++) {
+        if (name[0] == '\0')
+            continue;
+        struct option *o = &g->names[count++];
+        o->name = name;
+        o->has_arg = option_rows[id].arg != NULL ? required_argument : no_argument;
+        o->val = LETTER_FIRST + (int)id;
+    }
+}
+
+/* What getopt_long() complained about. */
+static bool say_misused(const char *word, int mark) {
+    if (word[0] == '-' && word[1] == '-') {
+        size_t size = strcspn(word, "=");
+        if (mark == ':')
+            say("%s needs an argument", word);
+        else
+            say("%.*s takes no argument", (int)size, word);
+    } else if (mark == ':') {
+        say("-%c needs an argument", optopt);
+    } else {
+        say("unknown option -%c; 'sparp --help' lists them all", optopt);
+    }
+    return false;
+}
+
+/* getopt_long() accepts beginnings of names, and a flag added later would change what they mean:
+   so the word is looked up before getopt_long() sees it. */
+static bool is_whole_name(const char *word) {
+    if (strncmp(word, "--", 2) != 0 || word[2] == '\0')
+        return true;
+    slice name = { word + 2, strcspn(word + 2, "=") };
+    return option_exists(name) ? true : say_unknown(name);
+}
+
+/* The command line into *c; false after a message. argv has to stay. */
+static bool config_parse(config *c, int argc, char **argv) {
+    getopt_tables g;
+    getopt_fill(&g);
+    c->sources = (const char **)calloc((size_t)argc + 1, sizeof *c->sources);
+    if (c->sources == NULL) {
+        say("out of memory");
+        return false;
+    }
+    optind = 0;      /* from the start: not on in a cluster of letters that an error has left */
+    opterr = 0;
+    for (;;) {
+        int next = optind > 0 ? optind : 1;
+        if (next >= argc)
+            break;
+        const char *word = argv[next];
+        if (!is_whole_name(word))
+            return false;
+        int value = getopt_long(argc, argv, g.letters, g.names, NULL);
+        if (value == -1)
+            break;
+        if (value == '?' || value == ':')
+            return say_misused(word, value);
+        if (value == 1) {
+            c->sources[c->num_sources++] = optarg;
+            continue;
+        }
+        int id = value >= LETTER_FIRST ? value - LETTER_FIRST : g.id_of_letter[value];
+        if (!config_set(c, (option_id)id, optarg))
+            return false;
+    }
+    for (int i = optind > 0 ? optind : 1; i < argc; i++)
+        c->sources[c->num_sources++] = argv[i];
+    return true;
+}
+
+/* -H 'K:' takes back an earlier -H of that name, a later -H of that name wins over both. What is
+   left of the 'K:' goes to the front: every request carries those. */
+static void resolve_headers(config *c) {
+    sparp_field settled[DEFAULTS_MAX];
+    size_t count = 0;
+    memset(settled, 0, sizeof settled);
+    for (int removed = 1; removed >= 0; removed--) {
+        for (size_t i = 0; i < c->num_headers; i++) {
+            slice name = slice_of(c->headers[i].name);
+            bool stays = (c->headers[i].value == NULL) == (removed == 1);
+            for (size_t k = i + 1; stays && k < c->num_headers; k++) {
+                bool opposite = (c->headers[k].value == NULL) != (removed == 1);
+                stays = !opposite || !same_name(name, slice_of(c->headers[k].name));
+            }
+            if (stays)
+                settled[count++] = c->headers[i];
+        }
+        if (removed == 1)
+            c->num_removed = count;
+    }
+    memcpy(c->headers, settled, count * sizeof *settled);
+    c->num_headers = count;
+}
+
+/* What another flag sets, unless -H does. No value: the library's own is not sent. */
+static bool add_default_header(config *c, const char *name, const char *value) {
+    for (size_t i = 0; i < c->num_headers; i++) {
+        if (same_name(slice_of(c->headers[i].name), slice_of(name)))
+            return true;
+    }
+    text line = { NULL, 0, 0, false };
+    put_text(&line, name);
+    PUT(&line, ": ");
+    put_text(&line, value);
+    slice whole = { line.at, line.size };
+    if (line.failed)
+        say("out of memory");
+    bool done = !line.failed && add_header(c, whole);
+    text_free(&line);
+    return done;
+}
+
+/* Lists that were not given get their defaults, less what the other list claims. */
+static bool resolve_lists(config *c) {
+    static const char ok[] = "2xx,3xx", retry_on[] = "408,425,429,500,502-504";
+    if (!c->given[OPTION_OK])
+        (void)parse_statuses(slice_of(ok), &c->ok);
+    if (!c->given[OPTION_RETRY_ON])
+        (void)parse_statuses(slice_of(retry_on), &c->retry_on);
+    for (int i = 0; i < STATUS_END; i++) {
+        if (!c->ok.has[i] || !c->retry_on.has[i])
+            continue;
+        if (c->given[OPTION_OK] && c->given[OPTION_RETRY_ON]) {
+            say("status %d is in --ok and in --retry-on", i);
+            return false;
+        }
+        if (c->given[OPTION_OK])
+            c->retry_on.has[i] = false;
+        else
+            c->ok.has[i] = false;
+    }
+    return true;
+}
+
+static bool is_url(const char *arg) {    /* literally so, see the synopsis */
+    return strncmp(arg, "http://", 7) == 0 || strncmp(arg, "https://", 8) == 0;
+}
+
+/* Files that TLS will need later are worth a look before anything is sent. */
+static bool check_readable(const char *flag, const char *path) {
+    if (path == NULL || access(path, R_OK) == 0)
+        return true;
+    say("--%s: cannot read %s: %s", flag, path, strerror(errno));
+    return false;
+}
+
+static bool check_tls(const config *c) {
+    if ((c->cert != NULL) != (c->key != NULL)) {
+        say("--cert and --key belong together");
+        return false;
+    }
+    return check_readable("cacert", c->cacert) && check_readable("cert", c->cert)
+        && check_readable("key", c->key);
+}
+
+static bool check_net(const config *c) {
+    sparp_options to, from;
+    memset(&to, 0, sizeof to);
+    memset(&from, 0, sizeof from);
+    to.unix_socket = c->unix_socket;
+    from.local_address = c->local_address;
+    from.ip_version = c->ipv4 ? 4 : c->ipv6 ? 6 : 0;
+    if (c->compressed && !sparp_has_zlib()) {
+        say("--compressed: this sparp was built without zlib, so it cannot decode gzip");
+        return false;
+    }
+    if (c->ipv4 && c->ipv6) {
+        say("--ipv4 and --ipv6 exclude each other");
+        return false;
+    }
+    if (c->sensitive != NULL && !is_name_list(slice_of(c->sensitive)))
+        return option_refuse(OPTION_SENSITIVE, c->sensitive, "names of headers, ',' between");
+    if (c->given[OPTION_MIN_SPEED_TIME] && !c->given[OPTION_MIN_SPEED]) {
+        say("--min-speed-time says for how long --min-speed is looked at, give that too");
+        return false;
+    }
+    return library_takes(&to, OPTION_UNIX_SOCKET, c->unix_socket)
+        && library_takes(&from, OPTION_INTERFACE, c->local_address);
+}
+
+/* A header of a line of its own would end the line. */
+static bool check_user_agent(config *c) {
+    if (c->user_agent == NULL)
+        return true;
+    for (const char *at = c->user_agent; *at != '\0'; at++) {
+        if ((unsigned char)*at >= ' ' && *at != 0x7F)
+            continue;
+        say("--user-agent: a control character is in it");
+        return false;
+    }
+    return add_default_header(c, "User-Agent", c->user_agent);
+}
+
+/* What no single flag can know; false after a message. */
+static bool config_check(config *c) {
+    if (c->data != NULL && c->json != NULL) {
+        say("--data and --json are two bodies, give one");
+        return false;
+    }
+    if (c->template_url != NULL && c->format == FORMAT_JSONL) {
+        say("--template is for plain lines, --format jsonl has none");
+        return false;
+    }
+    if (c->template_url != NULL && strchr(c->template_url, '{') == NULL) {
+        say("--template: '%s' has no {} in it", c->template_url);
+        return false;
+    }
+    if (c->base_url != NULL && !is_url(c->base_url)) {
+        say("--base-url: '%s' does not start with http:// or https://", c->base_url);
+        return false;
+    }
+    for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
+        if (!is_url(c->sources[i]))
+            continue;
+        say("--summarize reads files of records, not %s", c->sources[i]);
+        return false;
+    }
+    if (c->body_dir != NULL && (c->given[OPTION_BODY] || *c->body_dir == '\0')) {
+        say(*c->body_dir == '\0' ? "--body-dir: the name is empty"
+            : "--body says how a body is written in its record, with --body-dir it is in a file");
+        return false;
+    }
+    if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
+        return false;
+    if (c->method != NULL && !is_token(slice_of(c->method))) {
+        say("--method: '%s' is no method", c->method);
+        return false;
+    }
+    if (c->output != NULL && strcmp(c->output, "-") == 0)
+        c->output = NULL;
+    if (c->json != NULL && !add_default_header(c, "Accept", "application/json"))
+        return false;
+    resolve_headers(c);
+    return resolve_lists(c);
+}
+
+static const char *env_text(const char *name) {      /* NULL: not set, or empty */
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* What `name`, a flag or a variable, says; its value is not shown, for a password may be in it. */
+static bool take_proxy(const char *name, const char *value, const char **out) {
+    sparp_options o;
+    memset(&o, 0, sizeof o);
+    o.proxy = *out = value;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0')
+        say("%s: %s", name, wrong);
+    return wrong[0] == '\0';
+}
+
+/* The first of the variables "NAME|NAME|..." that is set. HTTP_PROXY is none of them: in a CGI
+   script that is a header of the client. */
+static const char *first_variable(const char *names, char *name, size_t size) {
+    slice rest = slice_of(names), part;
+    const char *value = NULL;
+    while (value == NULL && slice_split(&rest, '|', &part)) {
+        (void)snprintf(name, size, "%.*s", (int)part.size, part.at);
+        value = env_text(name);
+    }
+    return value;
+}
+
+static bool take_env_proxy(const char *names, const char **out) {
+    char name[32];
+    const char *value = first_variable(names, name, sizeof name);
+    return value == NULL || take_proxy(name, value, out);
+}
+
+/* Who is reached without a proxy. */
+static bool take_exceptions(config *c) {
+    char name[32] = "--noproxy";
+    sparp_options o;
+    c->no_proxy = c->noproxy;
+    if (c->no_proxy == NULL)
+        c->no_proxy = first_variable("no_proxy|NO_PROXY", name, sizeof name);
+    memset(&o, 0, sizeof o);
+    o.no_proxy = c->no_proxy;
+    const char *wrong = sparp_check_options(&o);
+    if (wrong[0] != '\0')
+        say("%s: '%.200s': %s", name, c->no_proxy, wrong);
+    return wrong[0] == '\0';
+}
+
+/* --proxy, else the environment, as curl does it; false after a message. */
+static bool config_proxies(config *c) {
+    bool none = c->proxy != NULL && (*c->proxy == '\0' || strcmp(c->proxy, "none") == 0);
+    if (none || (c->unix_socket != NULL && c->proxy == NULL))
+        return true;
+    if (c->unix_socket != NULL) {
+        say("--unix-socket and --proxy exclude each other");
+        return false;
+    }
+    if (!take_exceptions(c))
+        return false;
+    if (c->proxy != NULL) {
+        bool good = take_proxy("--proxy", c->proxy, &c->http_proxy);
+        c->https_proxy = c->http_proxy;
+        return good;
+    }
+    return take_env_proxy("http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
+        && take_env_proxy("https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
+}

@@ -1,0 +1,465 @@
+/* sparp/line.h - one line of input -> one request, which points into the line and into a parser.
+   Pure. Uses text, json, options, config, url. */
+
+enum { FIELDS_MAX = 1000 };      /* headers, and query parameters, of one line */
+
+/* X(name, TAG): keys with the same tag are two names of one thing. */
+#define KEYS(X) \
+    X("url", URL) X("method", METHOD) X("id", ID) X("custom_id", ID) X("query", QUERY) \
+    X("headers", HEADERS) X("json", JSON) X("body", BODY) X("body_base64", BODY_BASE64) \
+    X("body_file", BODY_FILE) X("form", FORM) X("timeout", TIMEOUT) \
+    X("idempotent", IDEMPOTENT) X("meta", META)
+
+typedef enum key_tag {
+    KEY_URL, KEY_METHOD, KEY_ID, KEY_QUERY, KEY_HEADERS, KEY_JSON, KEY_BODY, KEY_BODY_BASE64,
+    KEY_BODY_FILE, KEY_FORM, KEY_TIMEOUT, KEY_IDEMPOTENT, KEY_META, KEY_UNKNOWN
+} key_tag;
+
+/* Of these a line has one at most. */
+enum {
+    BODY_KEYS = 1 << KEY_JSON | 1 << KEY_BODY | 1 << KEY_BODY_BASE64 | 1 << KEY_BODY_FILE
+              | 1 << KEY_FORM
+};
+
+typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
+    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
+    size_t count;
+    const char *keys[FIELDS_MAX];       /* of the line: those of an empty array are in no item */
+    size_t num_keys;
+} field_list;
+
+typedef struct item {            /* a line taken apart; valid until the next one */
+    slice line;                         /* verbatim, without its end */
+    slice id, meta;                     /* JSON as written; size 0: none */
+    const char *url, *method;
+    const char *json, *body;
+    const char *body_file;              /* its path; body is empty then: it is read later */
+    size_t body_size;
+    double timeout;
+    bool idempotent;
+    unsigned keys_seen;                 /* 1 << key_tag */
+} item;
+
+typedef struct parser {
+    const config *config;
+    text arena;                        /* decoded strings; room is made before, so it never moves */
+    text url;                           /* resolved, or out of the template */
+    text form;                          /* encoded */
+    field_list headers, query, fields;  /* the fields are those of the form */
+    const char *error;                  /* why the line is bad ... */
+    size_t column;                      /* ... and where, from 1 */
+} parser;
+
+typedef enum line_kind { LINE_REQUEST, LINE_NOTHING, LINE_BAD } line_kind;
+
+static line_kind line_bad(parser *p, size_t column, const char *error) {
+    p->error = error;
+    p->column = column;
+    return LINE_BAD;
+}
+
+/* Why the room suffices: what is copied is at most as long as its text in the line, and the NUL
+   has the place of a quote or of the delimiter that follows. */
+static const char *arena_copy(parser *p, slice s) {
+    const char *copy = p->arena.at + p->arena.size;
+    put_slice(&p->arena, s);
+    put_char(&p->arena, '\0');
+    return copy;
+}
+
+/* The next string, decoded; NULL: the error is in *j. Without `size`, NUL bytes are an error. */
+static const char *take_string(parser *p, json *j, size_t *size) {
+    slice raw;
+    (void)json_peek(j);
+    const char *at = j->at;
+    if (!json_string(j, &raw))
+        return NULL;
+    char *copy = p->arena.at + p->arena.size;
+    size_t before = p->arena.size;
+    if (!put_json_decoded(&p->arena, raw)) {
+        (void)json_fail_at(j, at, "half of a surrogate pair");
+        return NULL;
+    }
+    size_t length = p->arena.size - before;
+    put_char(&p->arena, '\0');
+    if (size != NULL) {
+        *size = length;
+    } else if (memchr(copy, '\0', length) != NULL) {
+        (void)json_fail_at(j, at, "NUL in a string");
+        return NULL;
+    }
+    return copy;
+}
+
+static bool list_add(field_list *list, json *j, const char *name, const char *value) {
+    if (list->count >= FIELDS_MAX)
+        return json_fail(j, "more than 1000 fields");
+    list->items[list->count].name = name;
+    list->items[list->count].value = value;
+    list->count++;
+    return true;
+}
+
+/* A key of the line, which has each of them once. */
+static bool list_add_key(field_list *list, json *j, const char *at, const char *name,
+                         bool any_case) {
+    for (size_t i = 0; i < list->num_keys; i++) {
+        slice known = slice_of(list->keys[i]);
+        if (any_case ? same_name(known, slice_of(name)) : slice_is(known, name))
+            return json_fail_at(j, at, "duplicate key");
+    }
+    if (list->num_keys == FIELDS_MAX)
+        return json_fail(j, "more than 1000 fields");
+    list->keys[list->num_keys++] = name;
+    return true;
+}
+
+static bool list_has(const field_list *list, const char *name) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (same_name(slice_of(list->items[i].name), slice_of(name)))
+            return true;
+    }
+    return false;
+}
+
+/* One value of a list: a string; in `query` and `form` also a number or bool, as written. */
+static bool take_field(parser *p, json *j, field_list *list, const char *name) {
+    char c = json_peek(j);
+    if (c == '"') {
+        const char *value = take_string(p, j, NULL);
+        return value != NULL && list_add(list, j, name, value);
+    }
+    if (list == &p->headers)
+        return json_fail(j, "a header is a string, strings or null");
+    if (c != 't' && c != 'f' && c != '-' && !is_digit(c))
+        return json_fail(j, "expected a string, number, bool or an array of them");
+    slice raw = { j->at, 0 };
+    if (!json_scalar(j))
+        return false;
+    raw.size = (size_t)(j->at - raw.at);
+    return list_add(list, j, name, arena_copy(p, raw));
+}
+
+/* {"name": value | [value, ...], ...} for `headers`, `query` and `form`. */
+static bool take_fields(parser *p, json *j, field_list *list) {
+    bool headers = list == &p->headers, first = true;
+    if (!json_take(j, '{', "expected an object"))
+        return false;
+    while (json_more(j, '}', &first)) {
+        (void)json_peek(j);
+        const char *at = j->at, *name = take_string(p, j, NULL);
+        if (name == NULL)
+            return false;
+        if (!list_add_key(list, j, at, name, headers))
+            return false;
+        if (!json_take(j, ':', "expected ':'"))
+            return false;
+        char c = json_peek(j);
+        if (c == 'n' && headers) {
+            if (!json_word(j, "null") || !list_add(list, j, name, NULL))
+                return false;
+        } else if (c == '[') {
+            bool first_value = true;
+            j->at++;
+            while (json_more(j, ']', &first_value)) {
+                if (!take_field(p, j, list, name))
+                    return false;
+            }
+        } else if (!take_field(p, j, list, name)) {
+            return false;
+        }
+        if (j->error != NULL)
+            return false;
+    }
+    return j->error == NULL;
+}
+
+static bool take_json(parser *p, json *j, item *out) {
+    slice raw;
+    if (!json_value(j, &raw))
+        return false;
+    out->json = arena_copy(p, raw);
+    return true;
+}
+
+static bool take_body(parser *p, json *j, item *out) {
+    char c = json_peek(j);
+    if (c == '{' || c == '[')
+        return take_json(p, j, out);
+    if (c != '"')
+        return json_fail(j, "body is a string, an object or an array");
+    out->body = take_string(p, j, &out->body_size);
+    return out->body != NULL;
+}
+
+static int base64_value(char c) {        /* -1: none of the 64 */
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (is_digit(c))
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* In place, as the bytes are fewer than their digits. Padding may be left out, but not be wrong,
+   and bits without a byte are 0. On false *size is the place of what is wrong. */
+static bool decode_base64(char *at, size_t *size) {
+    size_t digits = *size, out = 0, i = 0;
+    uint32_t bits = 0;
+    while (digits > 0 && *size - digits < 2 && at[digits - 1] == '=')
+        digits--;
+    for (; i < digits && base64_value(at[i]) >= 0; i++) {
+        bits = bits << 6 | (uint32_t)base64_value(at[i]);
+        if (i % 4 > 0)
+            at[out++] = (char)(bits >> (6 - i % 4 * 2) & 0xFF);
+    }
+    size_t tail = digits % 4;
+    uint32_t rest = tail == 2 ? bits & 15 : tail == 3 ? bits & 3 : 0;
+    bool good = i == digits && tail != 1 && rest == 0 && (*size == digits || *size % 4 == 0);
+    *size = good ? out : i;
+    return good;
+}
+
+static bool take_base64(parser *p, json *j, item *out) {
+    (void)json_peek(j);
+    const char *at = j->at + 1;
+    size_t start = p->arena.size;
+    out->body = take_string(p, j, &out->body_size);
+    if (out->body == NULL)
+        return false;
+    if (decode_base64(p->arena.at + start, &out->body_size))
+        return true;
+    for (size_t i = out->body_size; i > 0; i--)
+        at += *at != '\\' ? 1 : at[1] == 'u' ? 6 : 2;
+    return json_fail_at(j, at, "not base64");
+}
+
+static bool take_body_file(parser *p, json *j, item *out) {
+    out->body = "";
+    out->body_file = take_string(p, j, NULL);
+    return out->body_file != NULL;
+}
+
+static bool take_form(parser *p, json *j, item *out) {
+    if (!take_fields(p, j, &p->fields))
+        return false;
+    for (size_t i = 0; i < p->fields.count; i++) {
+        if (i > 0)
+            put_char(&p->form, '&');
+        put_form_word(&p->form, p->fields.items[i].name);
+        put_char(&p->form, '=');
+        put_form_word(&p->form, p->fields.items[i].value);
+    }
+    out->body_size = p->form.size;
+    put_char(&p->form, '\0');            /* an empty form is a body, too */
+    out->body = p->form.at;
+    return true;
+}
+
+static bool take_timeout(json *j, item *out) {
+    slice raw = { NULL, 0 };
+    char c = json_peek(j);
+    raw.at = j->at;
+    if (c != '-' && !is_digit(c))
+        return json_fail(j, "timeout is a number of seconds");
+    if (!json_number(j))
+        return false;
+    raw.size = (size_t)(j->at - raw.at);
+    out->timeout = json_number_value(raw);
+    if (out->timeout > 0 && out->timeout < 1e9)
+        return true;
+    return json_fail_at(j, raw.at, "timeout is out of range");
+}
+
+static bool take_bool(json *j, bool *out) {
+    *out = json_peek(j) == 't';
+    if (*out)
+        return json_word(j, "true");
+    return json_peek(j) == 'f' ? json_word(j, "false") : json_fail(j, "expected true or false");
+}
+
+static key_tag key_find(const char *name) {
+#define X(known, tag) if (strcmp(name, known) == 0) return KEY_##tag;
+    KEYS(X)
+#undef X
+    return KEY_UNKNOWN;
+}
+
+static bool take_member(parser *p, json *j, item *out, key_tag tag) {
+    switch (tag) {
+    case KEY_URL:         return (out->url = take_string(p, j, NULL)) != NULL;
+    case KEY_METHOD:      return (out->method = take_string(p, j, NULL)) != NULL;
+    case KEY_ID:          return json_value(j, &out->id);
+    case KEY_QUERY:       return take_fields(p, j, &p->query);
+    case KEY_HEADERS:     return take_fields(p, j, &p->headers);
+    case KEY_JSON:        return take_json(p, j, out);
+    case KEY_BODY:        return take_body(p, j, out);
+    case KEY_BODY_BASE64: return take_base64(p, j, out);
+    case KEY_BODY_FILE:   return take_body_file(p, j, out);
+    case KEY_FORM:        return take_form(p, j, out);
+    case KEY_TIMEOUT:     return take_timeout(j, out);
+    case KEY_IDEMPOTENT:  return take_bool(j, &out->idempotent);
+    case KEY_META:        return json_value(j, &out->meta);
+    case KEY_UNKNOWN:
+    default:              return json_fail(j, "unknown key");
+    }
+}
+
+static bool take_object(parser *p, json *j, item *out) {
+    bool first = true;
+    if (!json_take(j, '{', "expected an object"))
+        return false;
+    while (json_more(j, '}', &first)) {
+        if (json_peek(j) != '"')
+            return json_fail(j, "expected a key in quotes");
+        const char *at = j->at, *name = take_string(p, j, NULL);
+        if (name == NULL)
+            return false;
+        key_tag tag = key_find(name);
+        if (tag == KEY_UNKNOWN)
+            return json_fail_at(j, at, "unknown key");
+        if ((out->keys_seen & 1u << tag) != 0)
+            return json_fail_at(j, at, "duplicate key");
+        if ((1u << tag & BODY_KEYS) != 0 && (out->keys_seen & BODY_KEYS) != 0)
+            return json_fail_at(j, at, "a second body");
+        out->keys_seen |= 1u << tag;
+        if (!json_take(j, ':', "expected ':'") || !take_member(p, j, out, tag))
+            return false;
+    }
+    return j->error == NULL && json_end(j);
+}
+
+/* Makes out->url absolute; `column` is where it stands in the line. */
+static line_kind finish_url(parser *p, item *out, size_t column) {
+    slice url = slice_of(out->url);
+    if (starts_with(url, "http://") || starts_with(url, "https://"))
+        return LINE_REQUEST;
+    if (url.size == 0)
+        return line_bad(p, column, "url is empty");
+    if (strstr(out->url, "://") != NULL && find_any(url, "/?#") > find_any(url, ":"))
+        return line_bad(p, column, "url does not start with http:// or https://");
+    if (p->config->base_url == NULL)
+        return line_bad(p, column, "url is not absolute, and there is no --base-url");
+    p->url.size = 0;
+    put_resolved(&p->url, slice_of(p->config->base_url), url);
+    put_char(&p->url, '\0');
+    out->url = p->url.at;
+    return LINE_REQUEST;
+}
+
+static line_kind parse_object(parser *p, item *out) {
+    json j = json_of(out->line);
+    if (!take_object(p, &j, out))
+        return line_bad(p, (size_t)(j.at - j.start) + 1, j.error);
+    if (out->url == NULL)
+        return line_bad(p, 1, "url is missing");
+    return finish_url(p, out, 1);
+}
+
+/* [ METHOD SP ] URL */
+static line_kind parse_plain(parser *p, item *out, slice s) {
+    const char *space = (const char *)memchr(s.at, ' ', s.size);
+    size_t word = space == NULL ? 0 : (size_t)(space - s.at);
+    bool method = word > 0;
+    for (size_t i = 0; i < word; i++) {
+        if (s.at[i] < 'A' || s.at[i] > 'Z')
+            method = false;
+    }
+    if (method) {
+        slice name = { s.at, word };
+        out->method = arena_copy(p, name);
+        s = trimmed(slice_from(s, word));
+    }
+    out->url = arena_copy(p, s);
+    return finish_url(p, out, (size_t)(s.at - out->line.at) + 1);
+}
+
+static line_kind parse_value(parser *p, item *out) {
+    p->url.size = 0;
+    const char *error = put_template(&p->url, slice_of(p->config->template_url), out->line);
+    if (error != NULL)
+        return line_bad(p, 1, error);
+    put_char(&p->url, '\0');
+    out->url = p->url.at;
+    if (p->url.failed || is_url(out->url))
+        return LINE_REQUEST;
+    /* finish_url() resolves into the buffer that holds it: hand it a copy */
+    slice relative = { p->url.at, p->url.size };
+    if (!text_reserve(&p->arena, relative.size + 1))
+        return LINE_REQUEST;
+    out->url = arena_copy(p, relative);
+    return finish_url(p, out, 1);
+}
+
+/* An argument of the command line is a URL whatever the format says. */
+static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
+    memset(out, 0, sizeof *out);
+    out->line = line;
+    p->headers.count = p->query.count = p->fields.count = 0;
+    p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
+    p->arena.size = p->form.size = 0;
+    slice s = trimmed(line);
+    if (s.size == 0)
+        return LINE_NOTHING;
+    size_t good = utf8_good_prefix(line);
+    if (good < line.size)
+        return line_bad(p, good + 1, "not UTF-8");
+    if (!text_reserve(&p->arena, line.size + 2))
+        return LINE_REQUEST;      /* see parser_failed() */
+    int format = argument ? FORMAT_URL : p->config->format;
+    if (format == FORMAT_JSONL || (format == FORMAT_AUTO && s.at[0] == '{'))
+        return parse_object(p, out);
+    const char *nul = (const char *)memchr(line.at, '\0', line.size);
+    if (nul != NULL)
+        return line_bad(p, (size_t)(nul - line.at) + 1, "NUL byte");
+    if (p->config->template_url != NULL && !argument)
+        return parse_value(p, out);
+    if (s.at[0] == '#')
+        return LINE_NOTHING;
+    return parse_plain(p, out, s);
+}
+
+static bool parser_failed(const parser *p) {     /* out of memory */
+    return p->arena.failed || p->url.failed || p->form.failed;
+}
+
+static void parser_free(parser *p) {
+    text_free(&p->arena);
+    text_free(&p->url);
+    text_free(&p->form);
+}
+
+/* The request of an item, with what the command line adds to every request. Points into the
+   parser, so it lives until the next line. */
+static void item_request(parser *p, const item *it, sparp_request *out) {
+    static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
+    const config *c = p->config;
+    memset(out, 0, sizeof *out);
+    if ((it->keys_seen & 1u << KEY_FORM) != 0 && !list_has(&p->headers, form.name))
+        p->headers.items[p->headers.count++] = form;
+    for (size_t i = 0; i < c->num_removed; i++) {
+        if (list_has(&p->headers, c->headers[i].name))
+            continue;
+        p->headers.items[p->headers.count++] = c->headers[i];
+    }
+    for (size_t i = 0; i < c->num_query; i++)
+        p->query.items[p->query.count++] = c->query[i];
+    out->url = it->url;
+    out->method = it->method != NULL ? it->method : c->method;
+    out->headers = p->headers.items;
+    out->num_headers = p->headers.count;
+    out->query = p->query.items;
+    out->num_query = p->query.count;
+    out->timeout_s = it->timeout;
+    out->idempotent = it->idempotent;
+    if (it->json != NULL || it->body != NULL) {
+        out->json = it->json;
+        out->body = it->body;
+        out->body_size = it->body_size;
+    } else {
+        out->json = c->json;
+        out->body = c->data;
+        out->body_size = c->data_size;
+    }
+}

@@ -1,0 +1,203 @@
+/* sparp/modes.h - what sends nothing: --dry-run, --summarize. Uses run, and what is above it. */
+
+/* One record per line, nothing sent. */
+static int run_dry(const config *c) {
+    app *a = app_new(c);
+    if (a == NULL)
+        return EXIT_USAGE;
+    ticket k;
+    item it;
+    read_state state;
+    memset(&k, 0, sizeof k);
+    while ((state = app_next_item(a, &it)) != READ_END && state != READ_FAILED) {
+        if (state != READ_LINE) {
+            struct pollfd wait = { a->reader.fd, POLLIN, 0 };
+            app_flush(a);
+            if (a->input_waits)
+                (void)poll(&wait, 1, -1);
+            a->input_waits = false;
+            continue;
+        }
+        sparp_request request;
+        item_request(&a->parser, &it, &request);
+        if (!ticket_fill(&k, a->reader.lines - 1, &it, c->echo))
+            a->out_of_memory = true;
+        put_dry_record(&a->out.buffer, &a->style, &k, &request);
+        sink_record_done(&a->out);
+        if (app_has_failed(a))
+            break;
+    }
+    text_free(&k.parts);
+    app_flush(a);
+    app_say_bad_lines(a);
+    sink_close(&a->out);
+    sink_close(&a->rejects);
+    int code = a->out_of_memory || a->input_failed || a->input_refused ? EXIT_USAGE : EXIT_ALL_OK;
+    if (a->tally.outcomes[OUTCOME_INVALID] > 0 && code == EXIT_ALL_OK)
+        code = EXIT_SOME_BAD;
+    if (app_has_failed(a) && !a->out_of_memory)
+        code = EXIT_OUTPUT;
+    if (code == EXIT_SOME_BAD && c->no_fail)
+        code = EXIT_ALL_OK;
+    app_free(a);
+    return code;
+}
+
+static int outcome_find(slice name) {    /* -1: no such */
+    if (slice_is(name, "invalid"))
+        return OUTCOME_INVALID;
+    for (int i = 0; i < SPARP_OUTCOME_COUNT; i++) {
+        if (slice_is(name, sparp_outcome_name((sparp_outcome)i)))
+            return i;
+    }
+    return -1;
+}
+
+static sparp_error error_find(slice kind) {
+    for (int i = 0; i < SPARP_E_COUNT; i++) {
+        if (same_name(kind, slice_of(sparp_error_name((sparp_error)i))))
+            return (sparp_error)i;
+    }
+    return SPARP_E_SYSTEM;
+}
+
+static sparp_phase phase_find(slice name) {
+    for (int i = 0; i < SPARP_PHASE_COUNT; i++) {
+        if (slice_is(name, sparp_phase_name((sparp_phase)i)))
+            return (sparp_phase)i;
+    }
+    return SPARP_PHASE_FIRST_BYTE;
+}
+
+typedef struct saved {           /* a record read back */
+    sample sample;
+    double seconds;                     /* its "t" */
+    bool has_outcome;
+} saved;
+
+static double take_number(slice raw) {
+    return raw.size > 0 && (is_digit(raw.at[0]) || raw.at[0] == '-') ? json_number_value(raw) : 0;
+}
+
+static slice unquoted(slice raw) {
+    slice s = { raw.at + 1, raw.size - 2 };
+    return raw.size >= 2 && raw.at[0] == '"' ? s : raw;
+}
+
+/* One member of "ms", "bytes" or "error". */
+static void saved_inner(saved *v, slice outer, slice key, slice raw) {
+    sample *s = &v->sample;
+    if (slice_is(outer, "ms")) {
+        int64_t us = (int64_t)(take_number(raw) * 1000 + 0.5);
+        if (slice_is(key, "total"))
+            s->elapsed_us = us;
+        if (slice_is(key, "all"))
+            s->total_us = us;
+    } else if (slice_is(outer, "bytes")) {
+        if (slice_is(key, "in"))
+            s->bytes_in = (uint64_t)take_number(raw);
+        if (slice_is(key, "out"))
+            s->bytes_out = (uint64_t)take_number(raw);
+    } else if (slice_is(outer, "error")) {
+        if (slice_is(key, "kind"))
+            s->error = error_find(unquoted(raw));
+        if (slice_is(key, "phase"))
+            s->phase = phase_find(unquoted(raw));
+    }
+}
+
+static void saved_member(saved *v, slice key, slice raw) {
+    sample *s = &v->sample;
+    if (slice_is(key, "outcome")) {
+        s->outcome = outcome_find(unquoted(raw));
+        v->has_outcome = s->outcome >= 0;
+    }
+    if (slice_is(key, "index"))
+        s->index = (uint64_t)take_number(raw);
+    if (slice_is(key, "status"))
+        s->status = (int)take_number(raw);
+    if (slice_is(key, "attempts"))
+        s->attempts = (int)take_number(raw);
+    if (slice_is(key, "redirects"))
+        s->redirects = (int)take_number(raw);
+    if (slice_is(key, "t"))
+        v->seconds = take_number(raw);
+    if (slice_is(key, "reused"))
+        s->reused = slice_is(raw, "true");
+    if (slice_is(key, "url"))
+        s->url = unquoted(raw);
+    bool nested = slice_is(key, "ms") || slice_is(key, "bytes") || slice_is(key, "error");
+    if (!nested || raw.size == 0 || raw.at[0] != '{')
+        return;
+    json j = json_of(slice_from(raw, 1));
+    slice inner_key, inner;
+    bool first = true;
+    while (json_more(&j, '}', &first)) {
+        if (!json_key(&j, &inner_key) || !json_value(&j, &inner))
+            return;
+        saved_inner(v, key, inner_key, inner);
+    }
+}
+
+/* A record as this command writes it; false: the line is none. */
+static bool saved_parse(saved *v, slice line) {
+    json j = json_of(line);
+    slice key, raw;
+    bool first = true;
+    memset(v, 0, sizeof *v);
+    if (!json_take(&j, '{', "expected an object"))
+        return false;
+    while (json_more(&j, '}', &first)) {
+        if (!json_key(&j, &key) || !json_value(&j, &raw))
+            return false;
+        saved_member(v, key, raw);
+    }
+    return j.error == NULL && json_end(&j) && v->has_outcome;
+}
+
+static bool summarize_line(app *a, slice line, double *from, double *to) {
+    saved v;
+    if (!saved_parse(&v, line))
+        return false;
+    tally_add(&a->tally, &v.sample);
+    if (!(v.seconds > 0))
+        return true;
+    double start = v.seconds - (double)v.sample.total_us / 1e6;
+    if (*to <= 0 || start < *from)
+        *from = start;
+    if (v.seconds > *to)
+        *to = v.seconds;
+    return true;
+}
+
+/* The summary of records saved before, of any number of files. */
+static int run_summarize(const config *c) {
+    app *a = app_new(c);
+    if (a == NULL)
+        return EXIT_USAGE;
+    uint64_t strange = 0;
+    double from = 0, to = 0;
+    slice line;
+    read_state state;
+    while ((state = reader_next(&a->reader, &line)) != READ_END && state != READ_FAILED) {
+        if (state == READ_LATER) {
+            struct pollfd wait = { a->reader.fd, POLLIN, 0 };
+            (void)poll(&wait, 1, -1);
+        } else if (state == READ_TOO_LONG
+                   || (trimmed(line).size > 0 && !summarize_line(a, line, &from, &to))) {
+            strange++;
+        }
+    }
+    if (strange > 0)
+        say("%llu line%s skipped: not a record of sparp", (unsigned long long)strange,
+            strange == 1 ? "" : "s");
+    summary y;
+    memset(&y, 0, sizeof y);
+    y.tally = &a->tally;
+    y.elapsed_us = (int64_t)((to - from) * 1e6);
+    y.histogram = c->verbose || isatty(STDERR_FILENO);
+    y.utf8 = terminal_takes_utf8();
+    bool shown = summary_show(c, &y);
+    app_free(a);
+    return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
+}

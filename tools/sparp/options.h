@@ -1,0 +1,428 @@
+/* sparp/options.h - the one table of flags, and what it makes: --help, the nearest name.
+   Uses text. */
+
+/* X(GROUP, title): the order is that of --help. */
+#define GROUPS(X) \
+    X(INPUT,  "Input") \
+    X(PACE,   "Pace") \
+    X(JUDGE,  "Judging and retrying") \
+    X(STOP,   "Stopping") \
+    X(OUTPUT, "Output") \
+    X(NET,    "Network") \
+    X(TLS,    "TLS") \
+    X(SCREEN, "Screen")
+
+/* X(ID, short, "long", "ARGUMENT", GROUP, KIND, config field, lowest, highest, "help")
+   KIND says how the argument is read: SWITCH has none; a CHOICE is one of the words of ARGUMENT;
+   OTHER is read by a function of its own. The limits are those of COUNT and SIZE; for TIME and
+   RATE a lowest of 1 means "more than 0". */
+#define OPTIONS(X) \
+    X(METHOD, 'X', "method", "METHOD", INPUT, TEXT, method, 0, 0, \
+      "method of lines that give none [GET; POST with a body]") \
+    X(HEADER, 'H', "header", "'K: V'|@FILE", INPUT, OTHER, given, 0, 0, \
+      "added to every request unless its line sets it; 'K:' removes; repeatable") \
+    X(DATA, 'd', "data", "TEXT|@FILE", INPUT, OTHER, given, 0, 0, \
+      "body of lines without one") \
+    X(JSON, 0, "json", "JSON|@FILE", INPUT, OTHER, given, 0, 0, \
+      "JSON body of lines without one; sets Content-Type and Accept") \
+    X(URL_QUERY, 0, "url-query", "K=V", INPUT, OTHER, given, 0, 0, \
+      "appended to every URL, percent-encoded; repeatable") \
+    X(BASE_URL, 0, "base-url", "URL", INPUT, TEXT, base_url, 0, 0, \
+      "what relative URLs are relative to") \
+    X(TEMPLATE, 'T', "template", "URL", INPUT, TEXT, template_url, 0, 0, \
+      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded") \
+    X(FORMAT, 0, "format", "auto|url|jsonl", INPUT, CHOICE, format, 0, 0, \
+      "of the input lines [auto: decided for each line]") \
+    X(ON_BAD_LINE, 0, "on-bad-line", "record|skip|fail", INPUT, CHOICE, on_bad_line, 0, 0, \
+      "[record: outcome \"invalid\", exit 1]") \
+    X(SKIP, 0, "skip", "N", INPUT, COUNT, skip, 0, INT64_MAX, \
+      "leave out the first N lines") \
+    X(LIMIT, 0, "limit", "N", INPUT, COUNT, limit, 0, INT64_MAX, \
+      "use N lines at most") \
+    X(TOTAL, 0, "total", "N", INPUT, COUNT, total, 1, INT64_MAX, \
+      "expected number of lines, for percent and time left") \
+    X(MAX_AT_ONCE, 'c', "max-at-once", "N|auto", PACE, OTHER, given, 0, 0, \
+      "requests in flight, whole process; auto: found out, up to 1000 [100]") \
+    X(PER_HOST, 0, "per-host", "N", PACE, COUNT, per_host, 1, 100000, \
+      "requests in flight to one host [no limit]") \
+    X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
+      "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
+    X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
+      "starts that may come at once [1]") \
+    X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
+      "threads for network and TLS; auto: as many as processors [1]") \
+    X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
+      "one attempt: 30, 2.5, 500ms, 1m [30s]") \
+    X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
+      "name lookup and connection [10s]") \
+    X(DNS_TIMEOUT, 0, "dns-timeout", "TIME", PACE, TIME, dns_timeout, 1, 0, \
+      "name lookup; this and the next four count within the above [none]") \
+    X(TLS_TIMEOUT, 0, "tls-timeout", "TIME", PACE, TIME, tls_timeout, 1, 0, \
+      "TLS handshake [none]") \
+    X(SEND_TIMEOUT, 0, "send-timeout", "TIME", PACE, TIME, send_timeout, 1, 0, \
+      "sending the request, from its first byte to its last [none]") \
+    X(FIRST_BYTE_TIMEOUT, 0, "first-byte-timeout", "TIME", PACE, TIME, first_byte_timeout, 1, 0, \
+      "from there to the first byte of the answer [none]") \
+    X(IDLE_TIMEOUT, 0, "idle-timeout", "TIME", PACE, TIME, idle_timeout, 1, 0, \
+      "no byte either way [that of --timeout]") \
+    X(MIN_SPEED, 0, "min-speed", "SIZE", PACE, SIZE, min_speed, 1, INT64_MAX, \
+      "bytes per second: a body that is slower is a timeout [none]") \
+    X(MIN_SPEED_TIME, 0, "min-speed-time", "TIME", PACE, TIME, min_speed_time, 1, 0, \
+      "... when it has been so for that long [30s]") \
+    X(DEADLINE, 0, "deadline", "TIME", PACE, TIME, deadline, 1, 0, \
+      "the whole run; exit 4 [none]") \
+    X(OK, 0, "ok", "LIST", JUDGE, OTHER, given, 0, 0, \
+      "statuses that are success: 200-299,4xx,301,all,none [2xx,304]") \
+    X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
+      "statuses worth another try [408,425,429,500,502-504]") \
+    X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
+      "per kind of failure, after the first try; sets the next three") \
+    X(SOFT_RETRIES, 0, "soft-retries", "N", JUDGE, COUNT, soft_retries, 0, INT_MAX, \
+      "after statuses of --retry-on [20]") \
+    X(TIMEOUT_RETRIES, 0, "timeout-retries", "N", JUDGE, COUNT, timeout_retries, 0, INT_MAX, \
+      "after timeouts [20]") \
+    X(TRANSPORT_RETRIES, 0, "transport-retries", "N", JUDGE, COUNT, transport_retries, 0, \
+      INT_MAX, "after failures of network or peer [5]") \
+    X(BACKOFF, 0, "backoff", "TIME", JUDGE, TIME, backoff, 0, 0, \
+      "first pause before a retry, doubling; 0: none [0.5s]") \
+    X(BACKOFF_MAX, 0, "backoff-max", "TIME", JUDGE, TIME, backoff_max, 1, 0, \
+      "longest such pause [30s]") \
+    X(RETRY_AFTER_MAX, 0, "retry-after-max", "TIME", JUDGE, TIME, retry_after_max, 0, 0, \
+      "longest Retry-After obeyed [120s]") \
+    X(RETRY_SAFE_ONLY, 0, "retry-safe-only", NULL, JUDGE, SWITCH, retry_safe_only, 0, 0, \
+      "retry only what may be sent twice") \
+    X(RETRY_UNSAFE, 0, "retry-unsafe", NULL, JUDGE, SWITCH, retry_unsafe, 0, 0, \
+      "after transport failures, retry also what may not be sent twice") \
+    X(STOP_ON, 0, "stop-on", "EVENT,..", STOP, OTHER, given, 0, 0, \
+      "hard-fail soft-fail timeout transport soft-exhausted timeout-exhausted") \
+    X(MAX_FAIL, 0, "max-fail", "N|P%", STOP, OTHER, given, 0, 0, \
+      "stop after that many failed requests; P% counts after 20 finished") \
+    X(FIRST, 0, "first", "N", STOP, COUNT, first, 1, INT_MAX, \
+      "stop after N successes; exit 0 if they were reached") \
+    X(STOP_MODE, 0, "stop-mode", "drain|abort", STOP, CHOICE, stop_mode, 0, 0, \
+      "requests in flight finish, or are cut [abort; drain for --max-fail]") \
+    X(DRAIN_INPUT, 0, "drain-input", NULL, STOP, SWITCH, drain_input, 0, 0, \
+      "after a stop, read the input to its end") \
+    X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
+      "where the records go [stdout]") \
+    X(ORDER, 0, "order", "completion|input", OUTPUT, CHOICE, order, 0, 0, \
+      "of the records [completion]") \
+    X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
+      "how a response body is written [auto: as text if it is text, else base64]") \
+    X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
+      "bodies into DIR/<index>, as they come; records name the file instead") \
+    X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
+      "response headers in the record [none]") \
+    X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
+      "repeat the input under \"request\"") \
+    X(ASCII, 0, "ascii", NULL, OUTPUT, SWITCH, ascii, 0, 0, \
+      "escape everything above U+007F") \
+    X(REJECTS, 0, "rejects", "FILE", OUTPUT, TEXT, rejects, 0, 0, \
+      "the input lines, as they were, of everything that did not succeed") \
+    X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
+      "longest response body taken: 64k, 8M [64M]") \
+    X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \
+      "redirects followed; none: a 3xx is an answer like any other [10]") \
+    X(SENSITIVE, 0, "sensitive", "NAME,..", NET, TEXT, sensitive, 0, 0, \
+      "headers not sent on to another host, as Authorization and Cookie are not") \
+    X(COMPRESSED, 0, "compressed", NULL, NET, SWITCH, compressed, 0, 0, \
+      "ask for gzip and deflate, and decode them") \
+    X(USER_AGENT, 'A', "user-agent", "UA", NET, TEXT, user_agent, 0, 0, \
+      "the User-Agent header, unless --header sets it; '': none") \
+    X(PROXY, 'x', "proxy", "URL", NET, TEXT, proxy, 0, 0, \
+      "http://[USER:PASSWORD@]HOST[:PORT]; none: not even that of the environment") \
+    X(NOPROXY, 0, "noproxy", "LIST", NET, TEXT, noproxy, 0, 0, \
+      "hosts reached without: a.org,.b.org,10.0.0.7 or *") \
+    X(IPV4, '4', "ipv4", NULL, NET, SWITCH, ipv4, 0, 0, \
+      "only IPv4 addresses") \
+    X(IPV6, '6', "ipv6", NULL, NET, SWITCH, ipv6, 0, 0, \
+      "only IPv6 addresses") \
+    X(RESOLVE, 0, "resolve", "HOST:PORT:ADDRESS", NET, OTHER, given, 0, 0, \
+      "what a name stands for; HOST may be *; repeatable") \
+    X(CONNECT_TO, 0, "connect-to", "H1:P1:H2:P2", NET, OTHER, given, 0, 0, \
+      "to H2:P2 instead of H1:P1; what is empty matches all, or stays; repeatable") \
+    X(UNIX_SOCKET, 0, "unix-socket", "PATH", NET, TEXT, unix_socket, 0, 0, \
+      "connect to this socket, whatever the host") \
+    X(INTERFACE, 0, "interface", "ADDRESS", NET, TEXT, local_address, 0, 0, \
+      "our own address: 10.0.0.5, ::1 [any]") \
+    X(CACERT, 0, "cacert", "FILE", TLS, TEXT, cacert, 0, 0, \
+      "trust the certificates of this PEM file [those of the system]") \
+    X(PIN, 0, "pin", "SHA256", TLS, TEXT, pin, 0, 0, \
+      "base64 SHA-256 of the server's public key; several with ';' between") \
+    X(CERT, 0, "cert", "FILE", TLS, TEXT, cert, 0, 0, \
+      "our certificate and its chain, PEM; with --key") \
+    X(KEY, 0, "key", "FILE", TLS, TEXT, key, 0, 0, \
+      "its private key, PEM: RSA or P-256, not encrypted") \
+    X(INSECURE, 0, "insecure", NULL, TLS, SWITCH, insecure, 0, 0, \
+      "accept any certificate; a --pin still counts") \
+    X(PROGRESS, 0, "progress", "auto|bar|line|json|none", SCREEN, CHOICE, progress, 0, 0, \
+      "[auto: a bar on a terminal, nothing elsewhere]") \
+    X(SUMMARY, 0, "summary", "text|json|none", SCREEN, CHOICE, summary, 0, 0, \
+      "said on stderr at the end [text]") \
+    X(SUMMARY_FILE, 0, "summary-file", "FILE", SCREEN, TEXT, summary_file, 0, 0, \
+      "the summary goes there instead") \
+    X(SUMMARIZE, 0, "summarize", NULL, SCREEN, SWITCH, summarize, 0, 0, \
+      "send nothing: the arguments are files of records, sum them up") \
+    X(NO_FAIL, 0, "no-fail", NULL, SCREEN, SWITCH, no_fail, 0, 0, \
+      "exit 0 although requests failed") \
+    X(QUIET, 'q', "quiet", NULL, SCREEN, SWITCH, quiet, 0, 0, \
+      "errors only: no progress, no summary") \
+    X(VERBOSE, 'v', "verbose", NULL, SCREEN, SWITCH, verbose, 0, 0, \
+      "say more: warnings, progress lines, the histogram") \
+    X(COLOR, 0, "color", "auto|always|never", SCREEN, CHOICE, color, 0, 0, \
+      "[auto: on a terminal, unless NO_COLOR is set]") \
+    X(DRY_RUN, 'n', "dry-run", NULL, SCREEN, SWITCH, dry_run, 0, 0, \
+      "parse everything, print the requests as records, send nothing") \
+    X(USAGE, 'h', "", NULL, SCREEN, SWITCH, show_usage, 0, 0, \
+      "the short help") \
+    X(HELP, 0, "help", NULL, SCREEN, SWITCH, show_help, 0, 0, \
+      "this help") \
+    X(VERSION, 'V', "version", NULL, SCREEN, SWITCH, show_version, 0, 0, \
+      "version, compiler, TLS library, backend, zlib")
+
+/* X("other name", ID) */
+#define ALIASES(X) \
+    X("concurrency", MAX_AT_ONCE) \
+    X("rate", MAX_PER_SECOND)
+
+/* X("word of another tool", ID): never accepted, but the hint names what is meant. */
+#define FOREIGN_WORDS(X) \
+    X("retry", RETRIES) \
+    X("parallel-max", MAX_AT_ONCE) \
+    X("jobs", MAX_AT_ONCE) \
+    X("request", METHOD) \
+    X("max-time", TIMEOUT) \
+    X("location", MAX_REDIRS) \
+    X("speed-limit", MIN_SPEED) \
+    X("speed-time", MIN_SPEED_TIME)
+
+typedef enum option_id {
+#define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
+    OPTIONS(X)
+#undef X
+    OPTION_COUNT
+} option_id;
+
+typedef enum option_group {
+#define X(id, title) GROUP_##id,
+    GROUPS(X)
+#undef X
+    GROUP_COUNT
+} option_group;
+
+typedef enum option_kind {
+    KIND_SWITCH, KIND_COUNT, KIND_SIZE, KIND_TIME, KIND_RATE, KIND_TEXT, KIND_CHOICE, KIND_OTHER
+} option_kind;
+
+/* The values of the CHOICE flags, in the order of the words in the table. */
+enum { FORMAT_AUTO, FORMAT_URL, FORMAT_JSONL };
+enum { BAD_LINE_RECORD, BAD_LINE_SKIP, BAD_LINE_FAIL };
+enum { MODE_DRAIN, MODE_ABORT };
+enum { ORDER_COMPLETION, ORDER_INPUT };
+enum { BODY_AUTO, BODY_JSON, BODY_BASE64, BODY_NONE };
+enum { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINE, PROGRESS_JSON, PROGRESS_NONE };
+enum { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
+enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
+
+enum { REDIRECTS_MAX = 1000 };
+
+typedef struct kept {            /* memory that lives as long as the config */
+    struct kept *next;
+} kept;
+
+typedef struct config {
+    const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
+    const char *body_dir;
+    const char *cacert, *pin, *cert, *key;
+    const char *sensitive, *user_agent, *unix_socket, *local_address;
+    const char *resolve, *connect_to;   /* all that were given, ',' between */
+    const char *proxy, *noproxy;        /* of the command line ... */
+    const char *http_proxy, *https_proxy; /* ... and what follows, with the environment */
+    const char *no_proxy;
+    const char *data, *json;            /* default bodies */
+    size_t data_size;
+    sparp_field headers[DEFAULTS_MAX];  /* -H 'K: V', and in front those of -H 'K:' ... */
+    sparp_field query[DEFAULTS_MAX];
+    size_t num_headers, num_query;
+    size_t num_removed;                 /* ... this many, their values are NULL */
+    int64_t skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
+    int64_t retries, soft_retries, timeout_retries, transport_retries;
+    int64_t max_redirs, min_speed;      /* max_redirs 0: the default */
+    double max_per_second, timeout, connect_timeout, deadline;
+    double dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
+    double min_speed_time;
+    double backoff, backoff_max, retry_after_max;
+    int format, on_bad_line, stop_mode, order, body, progress, summary, color;
+    bool retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
+    bool insecure, compressed, ipv4, ipv6;
+    bool quiet, verbose, dry_run, show_usage, show_help, show_version;
+    status_list ok, retry_on;
+    unsigned stop_on;
+    int64_t max_fail, max_fail_percent;
+    const char **sources;               /* files and URLs, in the order given */
+    size_t num_sources;
+    kept *kept;
+    bool given[OPTION_COUNT];
+} config;
+
+typedef struct option_row {
+    const char *name, *arg, *help;      /* arg NULL: takes none */
+    int letter;                         /* 0: none */
+    option_group group;
+    option_kind kind;
+    size_t offset;                      /* of the config field */
+    int64_t low, high;
+} option_row;
+
+static const option_row option_rows[OPTION_COUNT] = {
+#define X(id, letter, name, arg, group, kind, field, low, high, help) \
+    { name, arg, help, letter, GROUP_##group, KIND_##kind, offsetof(config, field), low, high },
+    OPTIONS(X)
+#undef X
+};
+
+static const struct { const char *name; option_id id; } option_aliases[] = {
+#define X(name, id) { name, OPTION_##id },
+    ALIASES(X)
+#undef X
+};
+
+enum { ALIAS_COUNT = sizeof option_aliases / sizeof *option_aliases };
+
+/* Every long name, aliases last; NULL after the last one. */
+static const char *option_name(size_t i, option_id *id) {
+    if (i < OPTION_COUNT) {
+        *id = (option_id)i;
+        return option_rows[i].name;
+    }
+    if (i - OPTION_COUNT >= ALIAS_COUNT)
+        return NULL;
+    *id = option_aliases[i - OPTION_COUNT].id;
+    return option_aliases[i - OPTION_COUNT].name;
+}
+
+static bool option_exists(slice name) {
+    option_id id;
+    const char *known;
+    for (size_t i = 0; (known = option_name(i, &id)) != NULL; i++) {
+        if (name.size > 0 && slice_is(name, known))
+            return true;
+    }
+    return false;
+}
+
+/* Edits (insert, delete, replace) between two short words. */
+static size_t edit_distance(slice a, const char *b) {
+    size_t row[32], columns = strlen(b);
+    if (columns >= 32)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = j;
+    for (size_t i = 0; i < a.size; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < columns; j++) {
+            size_t best = diagonal + (a.at[i] != b[j]);
+            diagonal = row[j + 1];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (diagonal + 1 < best)
+                best = diagonal + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[columns];
+}
+
+/* The nearest long name, or NULL if none is near. A beginning counts as one edit. */
+static const char *option_nearest(slice name) {
+#define X(word, tag) if (slice_is(name, word)) return option_rows[OPTION_##tag].name;
+    FOREIGN_WORDS(X)
+#undef X
+    const char *known, *nearest = NULL;
+    size_t least = name.size < 4 ? 2 : 3;
+    option_id id;
+    for (size_t i = 0; (known = option_name(i, &id)) != NULL; i++) {
+        if (known[0] == '\0')
+            continue;
+        size_t distance = edit_distance(name, known);
+        if (name.size >= 3 && strncmp(known, name.at, name.size) == 0)
+            distance = 1;
+        if (distance < least) {
+            least = distance;
+            nearest = known;
+        }
+    }
+    return nearest;
+}
+
+static void put_option_help(text *t, const option_row *row) {
+    size_t start = t->size;
+    if (row->letter != 0)
+        put_format(t, "  -%c", row->letter);
+    else
+        PUT(t, "    ");
+    if (row->name[0] != '\0')
+        put_format(t, "%s --%s", row->letter != 0 ? "," : " ", row->name);
+    if (row->arg != NULL)
+        put_format(t, " %s", row->arg);
+    size_t width = t->size - start;
+    if (width > 30) {
+        put_char(t, '\n');
+        width = 0;
+    }
+    put_repeat(t, ' ', 32 - width);
+    put_format(t, "%s\n", row->help);
+}
+
+static void put_help(text *t) {
+    static const char *const titles[GROUP_COUNT] = {
+#define X(id, title) title,
+        GROUPS(X)
+#undef X
+    };
+    PUT(t, "sparp " SPARP_VERSION_STRING
+           " - send many HTTP requests, a bounded number at a time\n\n"
+           "  sparp [options] [FILE | URL]...        no argument: read stdin\n"
+           "  sparp --summarize RESULTS.jsonl...     sum up saved records\n");
+    for (int group = 0; group < GROUP_COUNT; group++) {
+        put_format(t, "\n%s\n", titles[group]);
+        for (int i = 0; i < OPTION_COUNT; i++) {
+            if ((int)option_rows[i].group == group)
+                put_option_help(t, &option_rows[i]);
+        }
+    }
+    PUT(t, "\nOther names:");
+    for (int i = 0; i < ALIAS_COUNT; i++)
+        put_format(t, "%s --%s is --%s", i > 0 ? "," : "", option_aliases[i].name,
+                   option_rows[option_aliases[i].id].name);
+    PUT(t, ".\n"
+           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first also in"
+           " capitals.\n"
+           "TIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
+           "SIZE: 64k, 8M, 1G.  LIST: 200-299,4xx,301,all,none.\n"
+           "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired, 4 deadline,\n"
+           "      5 output could not be written, 128+N ended by signal N.\n");
+}
+
+static const char short_help[] =
+    "sparp " SPARP_VERSION_STRING " - send many HTTP requests, a bounded number at a time\n"
+    "\n"
+    "  sparp urls.txt > results.jsonl                    one URL per line\n"
+    "  sparp -c 50 -r 200 reqs.jsonl -o results.jsonl    50 at once, 200 per second\n"
+    "  seq 1000 | sparp -T 'http://api.example.com/items/{}' | jq .status\n"
+    "\n"
+    "Pace       -c, --max-at-once N     requests in flight, whole process      [100]\n"
+    "           -r, --max-per-second R  requests started: 50, 300/m, 5/15s [no limit]\n"
+    "           -t, --timeout TIME      one attempt: 30, 2.5, 500ms, 1m        [30s]\n"
+    "Retries    -R, --retries N         tries again, per kind of failure   [20,20,5]\n"
+    "               --ok LIST           statuses that are success          [2xx,304]\n"
+    "               --retry-on LIST     another try        [408,425,429,500,502-504]\n"
+    "Stop           --first N           stop after N successes\n"
+    "               --max-fail N|P%     stop after that many failed requests\n"
+    "Requests   -X METHOD  -H 'K: V'|@FILE  -d DATA|@FILE  --json JSON|@FILE  -T URL\n"
+    "Network    -x PROXY  -A UA  --max-redirs N  --compressed  --resolve H:P:A\n"
+    "Output     -o FILE  --order input  --body-dir DIR  --rejects FILE  -n  -q  -v\n"
+    "'sparp --help' lists everything.\n";
