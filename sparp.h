@@ -598,7 +598,7 @@ typedef struct sparp_tls_options {
     const char *pin_sha256;              /* base64 SHA-256 of the server's public key (SPKI), or
                                             several, ';' between: one must match (default: none) */
     const char *client_cert_file;        /* PEM chain, with client_key_file (default: none) */
-    const char *client_key_file;         /* PEM, not encrypted: RSA or P-256 */
+    const char *client_key_file;         /* PEM, not encrypted: RSA, P-256, P-384 or P-521 */
     bool        insecure_no_verify;      /* accept any certificate; a pin still counts */
     int         min_version;             /* SPARP_TLS_1_2 (default) or SPARP_TLS_1_3 */
 } sparp_tls_options;
@@ -4946,7 +4946,7 @@ static bool sparp__signature_good(const sparp__crypto *crypto, const sparp__sche
 #endif /* SPARP__TLS */
 
 /* ============================================================================================ */
-/* >>x509       certificates: a DER walk, PEM, trust anchors, and whether a chain leads to one   */
+/* >>x509       certificates: a DER walk, trust anchors, and whether a chain leads to one        */
 /*              (RFC 5280 §6). Uses crypto, buf, env, resolve (for addresses).                   */
 /* ============================================================================================ */
 
@@ -5417,78 +5417,6 @@ static bool sparp__constraint_allows_cert(sparp__str constraints, const sparp__c
     return true;
 }
 
-/* --- PEM ------------------------------------------------------------------------------------- */
-
-static int sparp__pem_digit(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Base64 with blanks and line ends of any kind in it. False: no memory, or another character. */
-static bool sparp__pem_decode(sparp__env *env, sparp__str text, sparp__buf *out) {
-    uint32_t word = 0;
-    int bits = 0;
-    out->size = 0;
-    if (!sparp__buf_reserve(env, out, text.size / 4 * 3 + 3))
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        int digit = sparp__pem_digit(c);
-        if (c == '=' || c == '\r' || c == '\n' || c == ' ' || c == '\t')
-            continue;
-        if (digit < 0)
-            return false;
-        word = word << 6 | (uint32_t)digit;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            out->data[out->size++] = (char)(word >> bits & 0xFF);
-        }
-    }
-    return true;
-}
-
-static const char *sparp__pem_find(sparp__str text, const char *what) {
-    size_t n = strlen(what);
-    for (size_t i = 0; i + n <= text.size; i++) {
-        const char *at = (const char *)memchr(text.data + i, what[0], text.size - i - n + 1);
-        if (at == NULL)
-            return NULL;
-        if (memcmp(at, what, n) == 0)
-            return at;
-        i = (size_t)(at - text.data);
-    }
-    return NULL;
-}
-
-/* The next block of *text: what stands between its BEGIN and END lines, and its label. What
-   stands around blocks (comments, a byte order mark) is passed over. A block ends where the next
-   dashes are, whatever they begin: no text is looked at twice. */
-static bool sparp__pem_next(sparp__str *text, sparp__str *label, sparp__str *base64) {
-    const char *begin = sparp__pem_find(*text, "-----BEGIN ");
-    if (begin == NULL)
-        return false;
-    *text = sparp__str_skip(*text, (size_t)(begin - text->data) + 11);
-    const char *dashes = sparp__pem_find(*text, "-----");
-    if (dashes == NULL)
-        return false;
-    *label = sparp__str_make(text->data, (size_t)(dashes - text->data));
-    *text = sparp__str_skip(*text, label->size + 5);
-    dashes = sparp__pem_find(*text, "-----");
-    if (dashes == NULL)
-        return false;
-    *base64 = sparp__str_make(text->data, (size_t)(dashes - text->data));
-    *text = sparp__str_skip(*text, base64->size);
-    if (text->size < 9 || memcmp(text->data, "-----END ", 9) != 0)
-        base64->size = 0;               /* no end: on with the next one */
-    return true;
-}
-
 /* --- trust anchors --------------------------------------------------------------------------- */
 
 static void sparp__anchors_free(sparp__env *env, sparp__anchors *a) {
@@ -5545,24 +5473,6 @@ static bool sparp__anchors_add(sparp__env *env, sparp__anchors *a, sparp__str de
         return false;
     a->list[a->count++] = anchor;
     return true;
-}
-
-/* Every CERTIFICATE block of a PEM text. "TRUSTED CERTIFICATE" is OpenSSL's own and left out. */
-static bool sparp__anchors_add_pem(sparp__env *env, sparp__anchors *a, sparp__str text) {
-    sparp__buf der;
-    sparp__str label, base64;
-    bool ok = true;
-    memset(&der, 0, sizeof der);
-    while (ok && sparp__pem_next(&text, &label, &base64)) {
-        if (!sparp__str_same(label, "CERTIFICATE"))
-            continue;
-        if (sparp__pem_decode(env, base64, &der))
-            ok = sparp__anchors_add(env, a, sparp__str_make(der.data, der.size));
-        else
-            ok = der.data != NULL;      /* a bad character is one bad certificate */
-    }
-    sparp__buf_free(env, &der);
-    return ok;
 }
 
 /* All are there: offsets become pointers, and what is too much is given back. */
@@ -5983,6 +5893,98 @@ typedef struct sparp__trust {           /* zeroed: not loaded */
     sparp__verdict  verdicts[SPARP__TLS_VERDICTS];
     size_t          next_verdict;
 } sparp__trust;
+
+/* --- PEM ------------------------------------------------------------------------------------- */
+
+static int sparp__pem_digit(char c) {
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Base64 with blanks and line ends of any kind in it. False: no memory, or another character. */
+static bool sparp__pem_decode(sparp__env *env, sparp__str text, sparp__buf *out) {
+    uint32_t word = 0;
+    int bits = 0;
+    out->size = 0;
+    if (!sparp__buf_reserve(env, out, text.size / 4 * 3 + 3))
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        int digit = sparp__pem_digit(c);
+        if (c == '=' || c == '\r' || c == '\n' || c == ' ' || c == '\t')
+            continue;
+        if (digit < 0)
+            return false;
+        word = word << 6 | (uint32_t)digit;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out->data[out->size++] = (char)(word >> bits & 0xFF);
+        }
+    }
+    return true;
+}
+
+static const char *sparp__pem_find(sparp__str text, const char *what) {
+    size_t n = strlen(what);
+    for (size_t i = 0; i + n <= text.size; i++) {
+        const char *at = (const char *)memchr(text.data + i, what[0], text.size - i - n + 1);
+        if (at == NULL)
+            return NULL;
+        if (memcmp(at, what, n) == 0)
+            return at;
+        i = (size_t)(at - text.data);
+    }
+    return NULL;
+}
+
+/* The next block of *text: what stands between its BEGIN and END lines, and its label. What
+   stands around blocks (comments, a byte order mark) is passed over. A block ends where the next
+   dashes are, whatever they begin: no text is looked at twice. */
+static bool sparp__pem_next(sparp__str *text, sparp__str *label, sparp__str *base64) {
+    const char *begin = sparp__pem_find(*text, "-----BEGIN ");
+    if (begin == NULL)
+        return false;
+    *text = sparp__str_skip(*text, (size_t)(begin - text->data) + 11);
+    const char *dashes = sparp__pem_find(*text, "-----");
+    if (dashes == NULL)
+        return false;
+    *label = sparp__str_make(text->data, (size_t)(dashes - text->data));
+    *text = sparp__str_skip(*text, label->size + 5);
+    dashes = sparp__pem_find(*text, "-----");
+    if (dashes == NULL)
+        return false;
+    *base64 = sparp__str_make(text->data, (size_t)(dashes - text->data));
+    *text = sparp__str_skip(*text, base64->size);
+    if (text->size < 9 || memcmp(text->data, "-----END ", 9) != 0)
+        base64->size = 0;               /* no end: on with the next one */
+    return true;
+}
+
+/* --- whom to trust ---------------------------------------------------------------------------- */
+
+/* Every CERTIFICATE block of a PEM text. "TRUSTED CERTIFICATE" is OpenSSL's own and left out. */
+static bool sparp__anchors_add_pem(sparp__env *env, sparp__anchors *a, sparp__str text) {
+    sparp__buf der;
+    sparp__str label, base64;
+    bool ok = true;
+    memset(&der, 0, sizeof der);
+    while (ok && sparp__pem_next(&text, &label, &base64)) {
+        if (!sparp__str_same(label, "CERTIFICATE"))
+            continue;
+        if (sparp__pem_decode(env, base64, &der))
+            ok = sparp__anchors_add(env, a, sparp__str_make(der.data, der.size));
+        else
+            ok = der.data != NULL;      /* a bad character is one bad certificate */
+    }
+    sparp__buf_free(env, &der);
+    return ok;
+}
 
 static bool sparp__file_read(sparp__env *env, const char *path, sparp__buf *out) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -7467,7 +7469,8 @@ static void sparp__shake_open(sparp__tls *tls, sparp__step step) {
     tls->step = step;
     tls->idle_records = tls->warnings = 0;
     bool agreed = !tls->resumed || tls->version == SPARP__TLS_13;
-    sparp__env_log(tls->env, SPARP_LOG_INFO, "%s: TLS %s, %s%s%s%s", tls->host,
+    sparp__env_log(tls->env, tls->resumed ? SPARP_LOG_TRACE : SPARP_LOG_INFO,
+                   "%s: TLS %s, %s%s%s%s", tls->host,
                    tls->version == SPARP__TLS_13 ? "1.3" : "1.2", tls->suite->name,
                    agreed ? ", " : "", agreed ? sparp__group_name(tls->group) : "",
                    tls->resumed ? ", resumed" : "");
@@ -13191,6 +13194,9 @@ static const char *sparp__options_check_input(const sparp_options *o) {
         return "tls.client_cert_file and tls.client_key_file belong together";
     if (o->tls.ca_file != NULL && o->tls.ca_pem != NULL)
         return "tls.ca_file and tls.ca_pem are both set";
+    if (o->tls.min_version != 0 && o->tls.min_version != SPARP_TLS_1_2
+        && o->tls.min_version != SPARP_TLS_1_3)
+        return "tls.min_version must be SPARP_TLS_1_2 or SPARP_TLS_1_3";
     if (o->headers == NULL && o->num_headers > 0)
         return "headers is NULL, but num_headers is not 0";
     sparp__fault ignored;
@@ -13340,6 +13346,7 @@ static void sparp__options_fill(sparp_options *o) {
     o->run_deadline_s = sparp__options_or(o->run_deadline_s, 0);
     o->dns_timeout_s = sparp__options_or(o->dns_timeout_s, 0);
     o->tls_timeout_s = sparp__options_or(o->tls_timeout_s, 0);
+    o->tls.min_version = o->tls.min_version != 0 ? o->tls.min_version : SPARP_TLS_1_2;
     o->send_timeout_s = sparp__options_or(o->send_timeout_s, 0);
     o->first_byte_timeout_s = sparp__options_or(o->first_byte_timeout_s, 0);
     o->min_bytes_per_second = sparp__options_or(o->min_bytes_per_second, 0);
