@@ -7996,7 +7996,7 @@ static unsigned sparp__hello_version(sparp__str list, unsigned version) {
         if (id != 43 || list.data == NULL)
             continue;
         unsigned chosen = sparp__wire_number(&body, 2);
-        return sparp__wire_over(body) && version == SPARP__TLS_12 && chosen > SPARP__TLS_12
+        return sparp__wire_over(body) && version == SPARP__TLS_12 && chosen == SPARP__TLS_13
             ? chosen : 0;
     }
     return version <= SPARP__TLS_12 ? version : 0;
@@ -8008,7 +8008,7 @@ static bool sparp__hello_choose(sparp__tls *tls, unsigned version, unsigned suit
     bool retried = tls->shake->retried;
     if (version == 0 || (retried && version != SPARP__TLS_13))
         return sparp__tls_fail(tls, SPARP__ALERT_ILLEGAL, "a version that cannot be chosen so");
-    if ((version != SPARP__TLS_13 && version != SPARP__TLS_12)
+    if (version < SPARP__TLS_12
         || (int)version < tls->trust->options->min_version)
         return sparp__tls_fail(tls, SPARP__ALERT_VERSION, "another version of TLS");
     if (found == NULL || found->version != version || compression != 0
