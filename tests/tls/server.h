@@ -25,7 +25,7 @@ typedef struct server {
     bool data_with_finished, requests_update;
     unsigned group;                     /* of its key share; 0: that of the hello */
     void (*mutate)(int type, unsigned char *message, size_t size, void *user_data);
-    void *user_data;                    /* (of the message as it is sent: the transcript is right) */
+    void *user_data;                    /* (mutated is what is sent; the transcript is right) */
 } server;
 
 static const unsigned char server_scalar[32] = {
