@@ -6412,7 +6412,7 @@ typedef struct sparp__tls {
     bool                reading, writing;       /* under a cipher */
     bool                greeted, resumed, ems, has_ticket;
     bool                ccs_due, update_due;    /* before the next record */
-    bool                unsure_who;     /* we were asked for a certificate, and had none */
+    bool                asked, unsure_who;      /* who we are; and we had no certificate */
     bool                answered;       /* data has come */
     bool                busy;           /* there is more to compute: see sparp__tls_go_on */
     bool                closing, no_memory;
@@ -6835,7 +6835,7 @@ struct sparp__shake {
     sparp__chain *chain;                /* while it is looked at */
     unsigned char verdict[32];
     sparp__address ip;
-    bool          is_ip, retried, offered_psk, asked, ticket_due;
+    bool          is_ip, retried, offered_psk, ticket_due;
     const sparp__scheme *sign_with;     /* NULL: we have no certificate that is wanted */
     sparp__fault  fault;                /* of the certificate */
 };
@@ -7371,7 +7371,7 @@ static bool sparp__shake_check_signature(sparp__tls *tls, sparp__str *in, const 
 static void sparp__shake_choose_scheme(sparp__tls *tls, sparp__str schemes) {
     const sparp__trust *t = tls->trust;
     bool new_one = tls->version == SPARP__TLS_13;
-    tls->shake->asked = tls->unsure_who = true;
+    tls->asked = tls->unsure_who = true;
     while (t->chain_count > 0 && schemes.size >= 2) {
         const sparp__scheme *s = sparp__scheme_find(sparp__wire_number(&schemes, 2));
         if (s == NULL || s->key_type != br_skey_decoder_key_type(t->key)
@@ -7617,7 +7617,7 @@ static bool sparp__tls12_on_done(sparp__tls *tls, sparp__str in, sparp__str whol
         return sparp__tls_fail(tls, SPARP__ALERT_ILLEGAL, "a key share is no point of its curve");
     body[0] = (unsigned char)s->share_size;
     memcpy(body + 1, s->share, s->share_size);
-    bool ok = (!s->asked || sparp__flight_put_cert(tls))
+    bool ok = (!tls->asked || sparp__flight_put_cert(tls))
         && sparp__flight_put(tls, 16, body, 1 + s->share_size);
     if (ok)
         sparp__tls12_make_master(tls, shared, size);
@@ -7865,7 +7865,7 @@ static void sparp__tls13_make_mac(const sparp__tls *tls, const unsigned char *se
 /* Our flight: who we are, if that was asked, and Finished. */
 static bool sparp__tls13_send_finished(sparp__tls *tls) {
     unsigned char mac[SPARP__HASH_MAX];
-    if (tls->shake->asked && (!sparp__flight_put_cert(tls) || !sparp__flight_put_verify(tls)))
+    if (tls->asked && (!sparp__flight_put_cert(tls) || !sparp__flight_put_verify(tls)))
         return false;
     sparp__tls13_make_mac(tls, tls->shake->client_secret, mac);
     return sparp__flight_put(tls, 20, mac, tls->suite->hash_size) && sparp__flight_send(tls);
@@ -8471,7 +8471,7 @@ static bool sparp__tls_say_alert(const sparp__tls *tls, bool shaking, sparp__fau
 /* It has failed: why, in words. Always false. */
 static bool sparp__tls_say_why(const sparp__tls *tls, sparp__fault *fault) {
     /* In 1.3 the server's word on our certificate comes when we think that it is open. */
-    bool shaking = tls->shake != NULL || (tls->unsure_who && !tls->answered);
+    bool shaking = tls->shake != NULL || (tls->asked && !tls->answered);
     if (tls->no_memory)
         return sparp__fault_memory(fault);
     if (tls->shake != NULL && tls->shake->fault.error != SPARP_E_OK) {
