@@ -231,25 +231,34 @@
    and sparp_wait_ms() is at most 10. No turn takes long, but for a callback of yours.
 
    TLS
-   TLS 1.2 with ECDHE and AES-GCM (first where the processor has it) or ChaCha20-Poly1305; ALPN
-   http/1.1; no renegotiation. BearSSL does not speak TLS 1.3: a server that insists on it ends
-   as TLS_VERSION. Certificates are always checked: the chain (path search by names, so order and
-   surplus do not matter; at most 10 certificates, 128 KiB, 16 paths) to a trusted one, dates,
-   RSA of 2048 bits or more or P-256/384/521, SHA-256 or better, key usage, extendedKeyUsage; the
-   name against dNSName, an address against iPAddress, never the common name; a wildcard is the
-   whole first label and stands for one. Name constraints are not understood and fail closed.
+   TLS 1.3 (RFC 8446), and 1.2 where the server has nothing newer; tls.min_version = SPARP_TLS_1_3
+   does without 1.2. X25519, P-256, P-384; AES-GCM (first where the processor has it) and
+   ChaCha20-Poly1305; ECDSA and RSA-PSS, with 1.2 also RSA-PKCS1; ALPN http/1.1. Of 1.2 what is
+   sound: ECDHE, extended master secret where the server has it, no CBC, no renegotiation; a
+   server that was talked out of 1.3 is noticed. No early data. Handshake and records are our own,
+   the cryptography is BearSSL's, but for RSA-PSS and X25519.
+   Certificates are always checked: the chain (path search by names, so order and surplus do not
+   matter; at most 10 certificates to a path, 128 KiB in all) to a trusted one, dates, RSA of 2048
+   to 4096 bits or P-256/384 (P-521 too, but not as the server's own key with 1.2), SHA-256 or
+   better, key usage, extendedKeyUsage, name constraints; the name against dNSName, an address
+   against iPAddress, never the common name; a wildcard is the whole first label and stands for
+   one. Constraints of DNS names and addresses are understood; others refuse what they constrain.
    Not checked: revocation. tls.insecure_no_verify turns all of it off, but for a pin.
    Whom to trust: tls.ca_file or tls.ca_pem; else SSL_CERT_FILE; else SSL_CERT_DIR; else the
    bundle of the system, at ten usual places. It is read once a run, at the first https request
    (Debian's 144 certificates: 2 ms, 80 KB). None: TLS_TRUST. The sentence of a refusal says what
    is wrong: expired (when, and what the clock says), the names it is for, the unknown issuer.
-   Sessions are resumed, within a run, by origin: the first handshake with it leads, those that
-   come meanwhile wait for it, a second at most, and then cost a twentieth. A chain once found
-   good is good for ten minutes more, so that many handshakes with one host cost little. At most
-   8 handshake steps are computed in a turn, because each takes up to some milliseconds: the loop
-   stays responsive.
-   The end of a connection without TLS saying so is fine where HTTP's own framing is complete; a
-   body that only the end delimits is TRUNCATED.
+   Who we are: tls.client_cert_file and client_key_file. That the key can sign, and belongs to the
+   certificate, is seen when they are read. With 1.3 a server says what it thinks of them after
+   the request has gone out.
+   Sessions are resumed, within a run, by origin: by the newest ticket, or with 1.2 by an id. The
+   first handshake with an origin leads, those that come meanwhile wait for it and its ticket, a
+   second at most, and then cost a fourth (1.2: a tenth). A chain once found good is good for ten
+   minutes more, so that many handshakes with one host cost little. What is computed in a turn is
+   bounded, some 20 ms: a chain that is made to cost much is looked at a bit at a time, each
+   signature once, and the loop stays responsive.
+   We say goodbye (close_notify) when we close a connection. One that the server closes without it
+   is fine where HTTP's own framing is complete; a body that only the end delimits is TRUNCATED.
 
    LIMITS AND THREATS
    The server is taken to be hostile. Every length it sends is checked against a limit before it
@@ -272,9 +281,9 @@
    MEMORY
    On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
    more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
-   request pulled and not ended, and its bytes; 0.7 KB a connection, 5 KB with TLS, and with TLS
-   21 KB of buffers during the handshake, and while a record has come, or gone, in part (64 of
-   these are kept for the next), and 1.4 KB and the server's chain during the handshake;
+   request pulled and not ended, and its bytes; 0.7 KB a connection, 2 KB with TLS, and with TLS
+   16 KB while a record has come in part (64 of these are kept for the next), and during the
+   handshake 4 KB, the server's chain, and 4 KB while that is looked at;
    the fields and the body of each response in flight; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
    has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
@@ -291,7 +300,8 @@
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.1.
    100 KB take 15 us: in the clear, and without workers, on_result() is shown them where they
    were received; everything else is copied once. TLS adds 2 us to a small response and 45 to
-   100 KB; a full handshake takes 1.4 ms (ECDSA P-256) or 0.9 ms (RSA-2048). sparp_run_all() keeps
+   100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
+   twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2). sparp_run_all() keeps
    2.6 KB for each small result, and takes 1.5 us more to do so. "make bench" measures all of this.
 
    THREADS AND SIGNALS
@@ -309,8 +319,8 @@
    when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
-   HTTP/2, TLS 1.3, client keys other than RSA and P-256, revocation, SOCKS and https proxies,
-   cookies, brotli and zstd, WebSocket. */
+   HTTP/2, early data, Ed25519 and certificates signed with RSA-PSS, revocation, SOCKS and https
+   proxies, cookies, brotli and zstd, WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -387,7 +397,7 @@ extern "C" {
     X(CALLBACK_FAILED,  "a user callback failed") \
     X(TLS_HANDSHAKE,    "TLS handshake failed") \
     X(TLS_CERTIFICATE,  "server certificate was not accepted") \
-    X(TLS_VERSION,      "server does not speak TLS 1.2, the one version spoken here") \
+    X(TLS_VERSION,      "server speaks no version of TLS that is spoken here") \
     X(TLS_TRUST,        "no usable set of trusted certificates") \
     X(TLS_ABSENT,       "https needs a build without SPARP_NO_TLS") \
     X(CANCELLED,        "run was stopped before this request ended") \
@@ -13824,8 +13834,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #endif /* SPARP_IMPLEMENTATION */
 
 /* HISTORY
-   0.1.0   2026-11-21  the first: HTTP/1.1, TLS 1.2, pace, retries, stop rules, ordered and
-                       streamed results, foreign event loops
+   0.1.0   2026-11-21  the first: HTTP/1.1, TLS 1.3 and 1.2, pace, retries, stop rules, ordered
+                       and streamed results, foreign event loops
 
    LICENCE (MIT)
    Copyright (c) 2026 sparp contributors

@@ -145,13 +145,19 @@ check '--tls-min 1.3' fine "$here/" $trust --tls-min 1.3
 s_server old -tls1_2 $rsa
 check '--tls-min 1.3, and 1.2 alone' refused tls_version '1.3' "$here/" $trust --tls-min 1.3
 check '--tls-min 1.2' fine "$here/" $trust --tls-min 1.2
-check '-v names version, suite and group' eval \
-    '"$SPARP" -v -R 0 $trust "$here/" -o "$dir/many" 2>"$dir/errors" &&
-     grep -q "localhost: TLS 1.2, ECDHE-RSA-.*, X25519" "$dir/errors"'
+"$SPARP" -v -R 0 $trust "$here/" -o "$dir/many" 2>"$dir/errors"
+check '-v names version, suite and group' \
+    grep -q 'localhost: TLS 1.2, ECDHE-RSA-.*, X25519' "$dir/errors"
 
 # --- bundles --------------------------------------------------------------------------------------
 
-others=$(ls "$PKI"/int-*.crt "$PKI"/root*.crt | grep -v 'sha1\|weak')
+others=''
+for file in "$PKI"/int-*.crt "$PKI"/root*.crt; do
+    case $file in
+        *sha1*|*weak*) ;;               # OpenSSL does not take them
+        *) others="$others $file" ;;
+    esac
+done
 cat "$PKI/int.crt" $others >"$dir/bundle"
 check 'a bundle of more than ten' [ "$(grep -c BEGIN "$dir/bundle")" -gt 10 ]
 cat $others "$PKI/int.crt" >"$dir/bundle-last"

@@ -2,9 +2,9 @@
    and it comes to an end. Nothing is encrypted and every signature, tag and Finished is good, so
    that the input gets past them (seeds: tests/tls/seeds.c).
 
-   Input: a byte of settings (1: a ticket of 1.3 is offered, 2: a session of 1.2, 4: only 1.3 is,
-   16: nothing is looked at, 32: memory runs out, 64: that session has a ticket), a byte with the size of
-   the pieces in which it comes (0: all at once), then what the server sends. */
+   Input: a byte of settings (1: a ticket of 1.3 is offered, 2: a session of 1.2, 64: which has a
+   ticket, 4: only 1.3 is, 16: no certificate is looked at, 32: memory runs out), a byte with the
+   size of the pieces in which it comes (0: all at once), then what the server sends. */
 #define FUZZ_TLS
 #define SPARP__TLS_NEUTRAL 1
 #include "fuzz.h"
