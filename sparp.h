@@ -301,8 +301,9 @@
    100 KB take 15 us: in the clear, and without workers, on_result() is shown them where they
    were received; everything else is copied once. TLS adds 2 us to a small response and 45 to
    100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
-   twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2). sparp_run_all() keeps
-   2.6 KB for each small result, and takes 1.5 us more to do so. "make bench" measures all of this.
+   twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2).
+   sparp_run_all() keeps 2.6 KB for each small result, and takes 1.5 us more to do so. "make
+   bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.

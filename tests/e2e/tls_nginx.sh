@@ -203,7 +203,15 @@ seq 2000 >"$dir/thousands"
 check '2,000 requests on kept connections' run 2000 -c 10 -T "$(at 0 '/hello?{}')" "$dir/thousands"
 check '... at most 30 of them' \
     [ "$(tail -n 2000 "$dir/rsa.log" | awk '{ print $2 }' | sort -u | wc -l)" -le 30 ]
-check 'three requests to a connection' run 2000 -c 10 -T "$(at 13 '/hello?{}')" "$dir/thousands"
+# A ticket that another connection replaces while one is being offered would be noticed here.
+seq 20000 >"$dir/twenty-thousands"
+check '20,000 requests, three to a connection' \
+    run 20000 -c 10 -T "$(at 13 '/hello?{}')" "$dir/twenty-thousands"
+check '... of TLS 1.3, each of them' [ "$(grep -c 'TLSv1.3' "$dir/quick.log")" -eq 20000 ]
+check '... and all connections but the first resumed' [ "$(
+    awk '$1 == "." { print $2 }' "$dir/quick.log" | sort -u | wc -l)" -le 10 ]
+check '... with no attempt but one each' \
+    [ "$(jq -r 'select(.attempts != 1 or .replays > 0) | .index' "$dir/many" | wc -l)" -eq 0 ]
 
 # --- bodies --------------------------------------------------------------------------------------
 

@@ -667,7 +667,7 @@ static bool shake_with(flip *f, bool retries, bool asks, bool resumes) {
 #endif
 #endif
 #ifndef EVERY
-#define EVERY 3
+#define EVERY 5
 #endif
 
 /* Whatever bit of whatever message of the server is wrong, the handshake does not open. */
@@ -688,6 +688,86 @@ static void test_flips(void **state) {
                       (int)f.bits);
         }
     printf("%d bits\n", (int)flips);
+}
+
+/* --- the same with TLS 1.2: BearSSL's own server, in memory ---------------------------------- */
+
+typedef struct old_server {
+    br_ssl_server_context context;
+    br_ec_private_key key;
+    br_x509_certificate chain;
+    unsigned char buffer[BR_SSL_BUFSIZE_BIDI];
+} old_server;
+
+static void old_server_begin(old_server *o, server *s) {
+    unsigned char seed[32] = {1};
+    o->key.curve = BR_EC_secp256r1;
+    o->key.x = (unsigned char *)(uintptr_t)server_scalar;
+    o->key.xlen = 32;
+    o->chain.data = (unsigned char *)s->cert.data;
+    o->chain.data_len = s->cert.size;
+    br_ssl_server_init_full_ec(&o->context, &o->chain, 1, BR_KEYTYPE_EC, &o->key);
+    br_ssl_engine_set_versions(&o->context.eng, BR_TLS12, BR_TLS12);
+    br_ssl_engine_set_buffer(&o->context.eng, o->buffer, sizeof o->buffer, 1);
+    o->context.eng.rng_os_rand_done = 1;        /* the same again: no other chance */
+    br_ssl_engine_inject_entropy(&o->context.eng, seed, sizeof seed);
+    assert_int_equal(br_ssl_server_reset(&o->context), 1);
+}
+
+/* The bytes from `at` on that the server sends are counted in *sent; bit `bit` of them is turned
+   round. Whether the client thinks that it is open. */
+static bool old_shake(size_t bit, size_t *sent) {
+    server s;
+    client c;
+    old_server *o = (old_server *)calloc(1, sizeof *o);
+    assert_non_null(o);
+    chance = 7;
+    server_begin(&s);
+    client_begin(&c, &s);
+    old_server_begin(o, &s);
+    assert_true(client_open(&c));
+    *sent = 0;
+    for (bool more = true; more;) {
+        sparp__str out = sparp__tls_peek_out(c.tls);
+        size_t n = 0;
+        unsigned char *at = br_ssl_engine_recvrec_buf(&o->context.eng, &n);
+        more = out.size > 0 && at != NULL;
+        n = !more ? 0 : n < out.size ? n : out.size;
+        if (n > 0) {
+            memcpy(at, out.data, n);
+            br_ssl_engine_recvrec_ack(&o->context.eng, n);
+            sparp__tls_ack_out(c.tls, n);
+        }
+        at = br_ssl_engine_sendrec_buf(&o->context.eng, &n);
+        if (at != NULL) {
+            more = true;
+            if (bit / 8 >= *sent && bit / 8 < *sent + n)
+                at[bit / 8 - *sent] ^= (unsigned char)(1 << bit % 8);
+            *sent += n;
+            client_push(&c, sparp__str_make((const char *)at, n), 0);
+            br_ssl_engine_sendrec_ack(&o->context.eng, n);
+        }
+    }
+    bool open = sparp__tls_status(c.tls) == SPARP__TLS_OPEN;
+    client_end(&c);
+    server_end(&s);
+    free(o);
+    return open;
+}
+
+/* Whole records, headers and all: only the version of a record may be anything. */
+static void test_old_flips(void **state) {
+    size_t sent = 0, opened = 0, records = 6;  /* ServerHello ... Finished, each of its own */
+    (void)state;
+    assert_true(old_shake(SIZE_MAX, &sent));
+    assert_true(sent > 500);
+    size_t all = sent;
+    for (size_t bit = 0; bit < 8 * all; bit += EVERY)
+        if (old_shake(bit, &sent)) {
+            opened++;
+            CHECK(sent >= all, "bit %d: it is open before the end", (int)bit);
+        }
+    CHECK(opened <= 8 * records, "%d bits made no difference", (int)opened);
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -1126,7 +1206,7 @@ int main(void) {
         cmocka_unit_test(test_secrets_are_wiped), cmocka_unit_test(test_x25519),
         cmocka_unit_test(test_chains_that_cost), cmocka_unit_test(test_bundle),
         cmocka_unit_test(test_constraints), cmocka_unit_test(test_pem_is_linear),
-        cmocka_unit_test(test_flips)
+        cmocka_unit_test(test_flips), cmocka_unit_test(test_old_flips)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
