@@ -12728,10 +12728,12 @@ static sparp__conn *sparp__sched_conn_of(const sparp *run, const sparp__event *e
     return c;
 }
 
-/* On an idle connection the server has spoken, or left: it is of no use any more. */
+/* On an idle connection the server has spoken, or left: it is of no use any more, unless it was
+   TLS's own business. */
 static void sparp__sched_drop_if_idle(sparp *run, const sparp__event *e) {
     sparp__conn *c = sparp__sched_conn_of(run, e);
-    if (c == NULL || c->user != NULL)
+    if (c == NULL || c->user != NULL
+        || (c->stream.tls != NULL && sparp__stream_is_quiet(&c->stream)))
         return;
     sparp__pool_remove_idle(&run->pool, c);
     sparp__sched_drop_conn(run, c);

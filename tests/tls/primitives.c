@@ -321,9 +321,9 @@ static void test_records(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pss), cmocka_unit_test(test_agreement),
-        cmocka_unit_test(test_x25519), cmocka_unit_test(test_x25519_zero),
-        cmocka_unit_test(test_records)
+        TEST(test_pss), TEST(test_agreement),
+        TEST(test_x25519), TEST(test_x25519_zero),
+        TEST(test_records)
     };
     env.allocator.func = sparp__env_default_allocator;
     sparp__crypto_choose(&trust.crypto);
