@@ -9070,6 +9070,8 @@ static sparp__conn_event sparp__conn_shake(sparp__net *net, sparp__conn *c, int6
             sparp__conn_end_leading(c);
         return sparp__conn_on_open(c, now);
     }
+    if (io == SPARP__IO_FAILED && sparp__tls_status(s->tls) == SPARP__TLS_CLOSED)
+        return sparp__conn_fail(c, SPARP_E_CLOSED, 0, "before the request was sent");
     if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s)) {
         sparp__fault_set(&c->fault, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake: %s",
                          strerror(error));

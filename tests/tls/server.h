@@ -449,7 +449,7 @@ static void server_begin(server *s) {
 }
 
 /* For another handshake: what it knows of tickets stays. */
-static void server_again(server *s) {
+static inline void server_again(server *s) {
     unsigned char psk[48];
     server keep = *s;
     memcpy(psk, s->psk, sizeof psk);
