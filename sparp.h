@@ -7974,9 +7974,9 @@ static bool sparp__tls13_on_key_update(sparp__tls *tls, sparp__str in, sparp__st
 /*              shake, record, trust. Nothing above knows BearSSL: another implementation gives  */
 /*              sparp__trust (zeroed; .fault), sparp__trust_load, _free;                         */
 /*              sparp__tls_session (zeroed), sparp__tls_session_clear;                           */
-/*              sparp__tls_new, _free, _status, _resumed, _awaits_session, _say_why; _push,      */
-/*              _go_on, _is_busy, _take_work, _peek_out, _ack_out, _peek_in, _ack_in, _write,    */
-/*              _close, _rest.                                                                   */
+/*              sparp__tls (.env), sparp__tls_new, _free, _status, _resumed, _awaits_session,    */
+/*              _fail_memory, _say_why; _push, _go_on, _is_busy, _take_work, _peek_out,          */
+/*              _ack_out, _peek_in, _ack_in, _holds, _write, _close, _rest.                      */
 /* ============================================================================================ */
 
 #if SPARP__TLS
@@ -8119,7 +8119,7 @@ static bool sparp__tls_run_messages(sparp__tls *tls) {
             return false;
         if (m->size < 4 + size)
             return true;
-        tls->busy = tls->work >= SPARP__CHAIN_WORK;
+        tls->busy = tls->shake != NULL && tls->work >= SPARP__CHAIN_WORK;
         if (tls->busy)
             return true;
         if (!sparp__tls_on_message(tls, type, sparp__str_make(m->data + 4, size),
@@ -8686,13 +8686,13 @@ static bool sparp__stream_is_quiet(sparp__stream *s) {
     sparp__io io = SPARP__IO_OK;
     if (s->tls != NULL && !sparp__stream_settle(s))
         return false;
-    while (s->tls != NULL && io == SPARP__IO_OK) {
+    for (int i = 0; s->tls != NULL && io == SPARP__IO_OK && i < 8; i++) {
         io = sparp__stream_recv(s, scratch, sizeof scratch, &got);
-        if (io != SPARP__IO_WAIT && (io != SPARP__IO_OK || !sparp__stream_settle(s)))
+        if (io == SPARP__IO_OK && !sparp__stream_settle(s))
             return false;
     }
     if (s->tls != NULL)
-        return true;
+        return io == SPARP__IO_WAIT;
 #endif
     return sparp__socket_is_quiet(s->fd);
 }

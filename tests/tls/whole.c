@@ -1,5 +1,5 @@
 /* whole.c - whole runs over TLS 1.3 against a server on a thread of ours (server.h): what comes
-   with the end of the handshake, bodies that pause, calls of the system and allocations that fail. */
+   with the end of the handshake, bodies that pause, system calls and allocations that fail. */
 #define _GNU_SOURCE
 #include "../support.h"
 #include <netinet/in.h>
@@ -78,7 +78,8 @@ static void flush(server *s, int fd) {
 
 static void answer(server *s) {
     static char text[1 << 20];
-    int n = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", host.body);
+    int n = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+                     host.body);
     for (size_t i = 0; i < host.body; i++)
         text[(size_t)n + i] = pattern(i);
     for (size_t at = 0, all = (size_t)n + host.body; at < all; at += host.record)

@@ -328,6 +328,28 @@ static void test_session_is_copied(void **state) {
     server_end(&s);
 }
 
+/* Who spoke 1.2 before gets a hello without a share; if he speaks 1.3 now, he asks for one. */
+static void test_promoted(void **state) {
+    server s;
+    client c;
+    (void)state;
+    server_begin(&s);
+    client_begin(&c, &s);
+    c.session.version = SPARP_TLS_1_2;
+    c.session.suite = 0xC02B;
+    c.session.id_size = 32;
+    memset(c.session.id, 'i', 32);
+    assert_true(client_open(&c));
+    assert_int_equal(c.tls->shake->share_size, 0);
+    talk(&c, &s, 0);
+    expect_open(&c, &s);
+    assert_int_equal(s.hellos, 2);
+    assert_false(sparp__tls_resumed(c.tls));
+    expect_data(&c, &s);
+    client_end(&c);
+    server_end(&s);
+}
+
 static void test_key_update(void **state) {
     server s;
     client c;
@@ -1197,6 +1219,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_rfc8448), TEST(test_ways),
         TEST(test_resumption), TEST(test_session_is_copied),
+        TEST(test_promoted),
         TEST(test_key_update), TEST(test_with_finished),
         TEST(test_close), TEST(test_bad_records),
         TEST(test_bad_beginnings), TEST(test_bad_hellos),
