@@ -320,8 +320,8 @@
    when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
 
    NOT DONE
-   HTTP/2, early data, Ed25519 and certificates signed with RSA-PSS, revocation, SOCKS and https
-   proxies, cookies, brotli and zstd, WebSocket. */
+   HTTP/2, early data, Ed25519, revocation, SOCKS and https proxies, cookies, brotli and zstd,
+   WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -5235,6 +5235,28 @@ static bool sparp__spki_key(sparp__str spki, br_x509_pkey *key) {
     return key->key.ec.curve != 0;
 }
 
+/* The parameters of RSA-PSS (RFC 4055 §3.1): SHA-256 or better, twice the same, and a salt as long
+   as it. NULL: others. */
+static const sparp__scheme *sparp__cert_pss(sparp__str params) {
+    static const char sha2[] = "\x60\x86\x48\x01\x65\x03\x04\x02";
+    static const char mgf1[] = "\x2A\x86\x48\x86\xF7\x0D\x01\x01\x08";
+    sparp__str list, part, algorithm, hash, mask, again, salt;
+    if (!sparp__der_take(&params, 0x30, &list)
+        || !sparp__der_take(&list, 0xA0, &part) || !sparp__der_take(&part, 0x30, &algorithm)
+        || !sparp__der_take(&algorithm, 0x06, &hash)
+        || !sparp__der_take(&list, 0xA1, &part) || !sparp__der_take(&part, 0x30, &algorithm)
+        || !sparp__der_take(&algorithm, 0x06, &mask) || !sparp__der_is(mask, mgf1, 9)
+        || !sparp__der_take(&algorithm, 0x30, &part) || !sparp__der_take(&part, 0x06, &again)
+        || !sparp__der_is(again, hash.data, hash.size)
+        || !sparp__der_take(&list, 0xA2, &part) || !sparp__der_take(&part, 0x02, &salt)
+        || list.size > 0)               /* the trailer is as it always is, so it is left out */
+        return NULL;
+    if (hash.size != 9 || memcmp(hash.data, sha2, 8) != 0 || salt.size != 1)
+        return NULL;
+    const sparp__scheme *s = sparp__scheme_find(0x0803u + (unsigned char)hash.data[8]);
+    return s != NULL && salt.data[0] == (char)s->hash_size ? s : NULL;
+}
+
 /* How it was signed; NULL: in a way that is weak, or not known here. */
 static const sparp__scheme *sparp__cert_scheme(const sparp__cert *c) {
     static const struct { const char *oid; size_t size; uint16_t scheme; } known[] = {
@@ -5251,7 +5273,8 @@ static const sparp__scheme *sparp__cert_scheme(const sparp__cert *c) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (sparp__der_is(oid, known[i].oid, known[i].size))
             return sparp__scheme_find(known[i].scheme);
-    return NULL;
+    return sparp__der_is(oid, "\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0A", 9) ? sparp__cert_pss(body)
+        : NULL;
 }
 
 /* A name for people: the common name, else the organisation, else what there is. */

@@ -81,6 +81,20 @@ openssl req -x509 -new -key "$dir/p521.key" -out "$dir/p521.crt" -days 3000 -sub
     -addext subjectAltName=DNS:localhost
 s_server p521 -tls1_3 -cert "$dir/p521.crt" -key "$dir/p521.key"
 check '1.3, a P-521 certificate' fine "$here/" --cacert "$dir/p521.crt"
+for salt in 32:sha256 48:sha384 64:sha512 20:sha256 max:sha256; do
+    openssl req -new -key "$dir/2048.key" -subj /CN=leaf -out "$dir/pss.csr"
+    echo 'subjectAltName=DNS:localhost' >"$dir/pss.ext"
+    openssl x509 -req -in "$dir/pss.csr" -CA "$dir/2048.crt" -CAkey "$dir/2048.key" -days 3000 \
+        -set_serial 9 -extfile "$dir/pss.ext" -sigopt rsa_padding_mode:pss "-${salt#*:}" \
+        -sigopt "rsa_pss_saltlen:${salt%:*}" -out "$dir/pss.crt" 2>/dev/null
+    s_server "pss-$salt" -tls1_3 -cert "$dir/pss.crt" -key "$dir/2048.key"
+    case $salt in
+        20*|max*) check "a certificate signed by PSS, a salt of ${salt%:*}" refused \
+            tls_certificate 'of an unknown kind' "$here/" --cacert "$dir/2048.crt" ;;
+        *) check "a certificate signed by PSS with ${salt#*:}" fine "$here/" \
+            --cacert "$dir/2048.crt" ;;
+    esac
+done
 for scheme in rsa_pss_rsae_sha256 rsa_pss_rsae_sha384 rsa_pss_rsae_sha512 RSA+SHA256 RSA+SHA384 \
     RSA+SHA512; do
     s_server "12-$scheme" -tls1_2 -sigalgs $scheme -serverpref $rsa
