@@ -130,7 +130,7 @@ version=$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h)
 shows_version() {
     # shellcheck disable=SC2086
     $qemu "$1" -V >"$dir/version" && grep -q "^sparp $version" "$dir/version" &&
-        grep -q '^TLS *BearSSL [0-9]' "$dir/version" &&
+        grep -q '^TLS .*BearSSL [0-9]' "$dir/version" &&
         grep -q '^libc *musl [0-9]' "$dir/version"
 }
 
@@ -139,7 +139,7 @@ lists_its_parts() {
     of_part() {
         jq -r --arg name "$1" '.components[] | select(.name == $name).version' "$2.cdx.json"
     }
-    grep -qxF "TLS       BearSSL $(of_part BearSSL "$1")" "$dir/version" &&
+    grep -q "^TLS .*BearSSL $(of_part BearSSL "$1")\$" "$dir/version" &&
         grep -qxF "libc      musl $(of_part musl "$1")" "$dir/version" &&
         [ "$(jq -r .metadata.component.version "$1.cdx.json")" = "$version" ] &&
         [ "$(jq -r '.metadata.component.hashes[0].content' "$1.cdx.json")" = \

@@ -885,13 +885,15 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
    in the input, and the next hop of a redirect that leads there. Other origins go on. */
 static void test_13_what_is_above_the_cap_closes_its_origin(void **state) {
     (void)state;
-    static const char *const long_ones[] = {BUSY("Retry-After: 121\r\n"), AWAY("Retry-After: 300\r\n"),
+    static const char *const long_ones[] = {
+        BUSY("Retry-After: 121\r\n"), AWAY("Retry-After: 300\r\n"),
         BUSY(DATE "Retry-After: Sun, 06 Nov 1994 09:49:37 GMT\r\n")};
     for (size_t i = 0; i < COUNT_OF(long_ones); i++) {
         again();
         net_answer("/a", 0.05, long_ones[i]);
         net_answer("/b", 0.05, NET_200);
-        net_answer("/to-a", 0.2, "HTTP/1.1 302 F\r\nLocation: " H "/a\r\nContent-Length: 0\r\n\r\n");
+        net_answer("/to-a", 0.2, "HTTP/1.1 302 F\r\nLocation: " H "/a\r\n"
+                   "Content-Length: 0\r\n\r\n");
         options.max_at_once = 3;
         options.max_at_once_per_origin = 1;
         options.input_buffer_size = 10;

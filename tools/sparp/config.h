@@ -458,8 +458,8 @@ static bool set_only(config *c, const char *arg) {
 /* What a record may have; those with a dot at the end are objects of fields. */
 static const char record_fields[] =
     "index|id|outcome|status|attempts|retried|retried.|url|final_url|redirects|t|ms|ms.|bytes|"
-    "bytes.|reused|headers|headers.|error|error.|retry_at|maybe_applied|meta|meta.|request|request.|"
-    "truncated|encoded|body_file|kept|body|body_base64|json|json.|line";
+    "bytes.|reused|headers|headers.|error|error.|retry_at|maybe_applied|meta|meta.|request|"
+    "request.|truncated|encoded|body_file|kept|body|body_base64|json|json.|line";
 
 static bool set_fields(config *c, const char *arg) {
     slice rest = slice_of(arg), field, outer, inner;

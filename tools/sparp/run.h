@@ -726,6 +726,7 @@ static void net_options(const config *c, sparp_options *o) {
     o->tls.client_cert_file = c->cert;
     o->tls.client_key_file = c->key;
     o->tls.insecure_no_verify = c->insecure;
+    o->tls.min_version = c->tls_min == TLS_MIN_13 ? SPARP_TLS_1_3 : SPARP_TLS_1_2;
 }
 
 /* Processors that we may use, which may be fewer than there are: taskset, cpusets of containers. */
@@ -778,7 +779,7 @@ static void run_options(app *a, sparp_options *o) {
     }
     o->on_retry = on_retry;
     o->logger.func = c->quiet ? NULL : on_log;
-    o->logger.max_level = SPARP_LOG_WARN;
+    o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
     o->user_data = a;
 }
 
