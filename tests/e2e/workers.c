@@ -443,6 +443,8 @@ static void take(const sparp_result *r) {
         && (r->outcome != kinds[kind].outcome || r->status != kinds[kind].status)
         && !(now.o.retry_safe_only || now.chaos > 0))
         say_wrong("%s: %s, %d, %s", r->url, sparp_outcome_name(r->outcome), r->status, r->detail);
+    if (r->error == SPARP_E_OUT_OF_MEMORY)      /* what was made of it stays, if nothing else */
+        return;
     void *want = now.o.parse == parse && r->body_complete ? token_of(r) : NULL;
     if (r->parsed != want)
         say_wrong("%s: parsed %p instead of %p", r->url, r->parsed, want);
