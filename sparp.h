@@ -4973,6 +4973,14 @@ static int sparp__socket_open(int family) {
     /* A request goes out in one piece: waiting for more only costs (40 ms with delayed ACKs).
        If it cannot be set, it is slower, not wrong. */
     SPARP__SYS_SETSOCKOPT(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    /* An answer may be waited for long: a connection that a NAT has forgotten, or whose peer is
+       gone, is noticed by a probe a minute (RFC 9293 §3.8.4). */
+    SPARP__SYS_SETSOCKOPT(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+#if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL)
+    int idle = 60, interval = 15;
+    SPARP__SYS_SETSOCKOPT(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    SPARP__SYS_SETSOCKOPT(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+#endif
 #ifdef SO_NOSIGPIPE
     SPARP__SYS_SETSOCKOPT(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
@@ -5041,6 +5049,18 @@ static bool sparp__socket_bind(int fd, const sparp__address *local) {
     SPARP__SYS_SETSOCKOPT(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 #endif
     return SPARP__SYS_BIND(fd, &local->to.any, local->size) == 0;
+}
+
+/* Whether this machine could send to it at all: from `local`, if that is given. EADDRNOTAVAIL says
+   of TCP either that it could not, or that all ports to there are in use; UDP needs none of them. */
+static bool sparp__socket_has_source(const sparp__address *to, const sparp__address *local) {
+    int fd = SPARP__SYS_SOCKET(to->to.any.sa_family, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return errno != EAFNOSUPPORT;
+    bool has = (local->size == 0 || SPARP__SYS_BIND(fd, &local->to.any, local->size) == 0)
+        && SPARP__SYS_CONNECT(fd, &to->to.any, to->size) == 0;
+    SPARP__SYS_CLOSE(fd);
+    return has;
 }
 
 /* Has something arrived on a connection where nothing should? */
@@ -6800,6 +6820,7 @@ typedef struct sparp__peer {
     bool            https;
     sparp__way     *way;                /* NULL: straight to host and port */
     sparp__session  session;            /* resumed, and replaced by a newer one */
+    size_t          first;              /* of its addresses: the next dial begins with that one */
 } sparp__peer;
 
 /* CONNECT, on its way to a proxy and back. */
@@ -6844,14 +6865,21 @@ typedef struct sparp__dial {            /* zeroed: closed */
     sparp__link    waiter;              /* in lookup->waiters, or in session.followers */
     sparp__address literal;             /* instead of a lookup */
     const sparp__address *addresses;
-    size_t         num_addresses, next_address;
+    size_t         num_addresses, next_address;         /* counted from `first`, round the end */
+    size_t         first;               /* where it begins; then the one that it is connected to */
     sparp__address *hooked;             /* what resolve_host() said */
     size_t         num_hooked;
-    int            racing[SPARP__RACE_MAX];     /* descriptors */
+    int            racing[SPARP__RACE_MAX];     /* descriptors, the oldest first */
     size_t         racing_address[SPARP__RACE_MAX];
     size_t         num_racing;
     sparp__fault   fault;
 } sparp__dial;
+
+/* What was begun at this address has failed: the next one begins with another. */
+static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
+    if (peer->first == address)
+        peer->first++;
+}
 
 /* False: out of memory. */
 static bool sparp__net_open_scratch(sparp__net *net) {
@@ -6952,8 +6980,10 @@ static void sparp__dial_forget_lookup(sparp__net *net, sparp__dial *d) {
 static void sparp__dial_drop_racer(sparp__net *net, sparp__dial *d, size_t i) {
     sparp__socket_close(&net->reactor, d->racing[i]);
     d->num_racing--;
-    d->racing[i] = d->racing[d->num_racing];
-    d->racing_address[i] = d->racing_address[d->num_racing];
+    for (; i < d->num_racing; i++) {
+        d->racing[i] = d->racing[i + 1];
+        d->racing_address[i] = d->racing_address[i + 1];
+    }
 }
 
 /* Those that follow may go: what they can resume is there, or will not come. */
@@ -6973,6 +7003,8 @@ static void sparp__dial_close(sparp__net *net, sparp__dial *d) {
         sparp__list_remove(&d->peer->session.followers, &d->waiter);
     if (d->state != SPARP__DIAL_OPEN)
         sparp__dial_end_leading(d);
+    if (d->state >= SPARP__DIAL_CONNECTING && d->state < SPARP__DIAL_OPEN)
+        sparp__peer_avoid(d->peer, d->first);
     if (d->state >= SPARP__DIAL_TUNNELING && d->state < SPARP__DIAL_OPEN)
         sparp__stream_close(&d->stream, &net->reactor);
     d->state = SPARP__DIAL_CLOSED;
@@ -6995,17 +7027,18 @@ static bool sparp__dial_blame_proxy(sparp__dial *d) {
                             "proxy %.60s: %.80s", way->host, detail);
 }
 
+/* An address that cannot be reached says less than one that answered "no". */
 static void sparp__dial_note_failure(sparp__net *net, sparp__dial *d, size_t address,
-                                     int sys_error) {
+                                     sparp_error error, int sys_error) {
+    if (error == SPARP_E_UNREACHABLE && d->fault.error != SPARP_E_OK)
+        return;
     char text[INET6_ADDRSTRLEN];
     bool v6 = d->addresses[address].to.any.sa_family == AF_INET6;
     if (net->options->unix_socket != NULL)
-        sparp__fault_set(&d->fault, sparp__dial_error_of(sys_error), sys_error,
-                         "connecting to %.100s: %s", net->options->unix_socket,
+        sparp__fault_set(&d->fault, error, sys_error, "connecting to %.100s: %s", net->options->unix_socket,
                          strerror(sys_error));
     else
-        sparp__fault_set(&d->fault, sparp__dial_error_of(sys_error), sys_error,
-                         "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
+        sparp__fault_set(&d->fault, error, sys_error, "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
                          sparp__address_text(&d->addresses[address], text, sizeof text),
                          v6 ? "]" : "", (unsigned)sparp__dial_port(d), strerror(sys_error));
     sparp__dial_blame_proxy(d);
@@ -7202,6 +7235,7 @@ static sparp__dial_event sparp__dial_on_connected(sparp__net *net, sparp__dial *
                                                   int64_t now) {
     memset(&d->stream, 0, sizeof d->stream);
     d->stream.fd = d->racing[winner];
+    d->first = d->peer->first = d->racing_address[winner];
     d->racing[winner] = d->racing[--d->num_racing];
     while (d->num_racing > 0)
         sparp__dial_drop_racer(net, d, 0);
@@ -7214,16 +7248,27 @@ static sparp__dial_event sparp__dial_on_connected(sparp__net *net, sparp__dial *
     return sparp__dial_on_through(net, d, now);
 }
 
-/* One more socket for the next address. False: it could not even begin, see fault. */
+/* Why no socket could even begin to connect to this address. */
+static sparp_error sparp__dial_judge(const sparp__net *net, const sparp__address *to,
+                                     int sys_error) {
+    return sys_error == EADDRNOTAVAIL && to->size > 0
+        && !sparp__socket_has_source(to, &net->local) ? SPARP_E_UNREACHABLE
+        : sparp__dial_error_of(sys_error);
+}
+
+/* One more socket for this address; the oldest gives way if there are enough. False: it could not
+   even begin, see fault. */
 static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t address,
                                     sparp__io *io) {
     sparp__address to = d->addresses[address];
     const char *path = net->options->unix_socket;
     if (path == NULL)
         sparp__address_set_port(&to, sparp__dial_port(d));
+    if (d->num_racing == SPARP__RACE_MAX)
+        sparp__dial_drop_racer(net, d, 0);
     int fd = sparp__socket_open(path != NULL ? AF_UNIX : to.to.any.sa_family);
     if (fd < 0) {
-        sparp__dial_note_failure(net, d, address, errno);
+        sparp__dial_note_failure(net, d, address, sparp__dial_error_of(errno), errno);
         return false;
     }
     if (path != NULL)
@@ -7235,8 +7280,9 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
     if (*io == SPARP__IO_FAILED
         || !sparp__reactor_add(net->env, &net->reactor, fd, d->tag,
                                SPARP__READABLE | SPARP__WRITABLE)) {
-        sparp__dial_note_failure(net, d, address, errno);
+        int error = errno;
         SPARP__SYS_CLOSE(fd);
+        sparp__dial_note_failure(net, d, address, sparp__dial_judge(net, &to, error), error);
         return false;
     }
     d->racing[d->num_racing] = fd;
@@ -7255,8 +7301,8 @@ static sparp__dial_event sparp__dial_race(sparp__net *net, sparp__dial *d, int64
     sparp__io io = SPARP__IO_WAIT;
     bool started = false;
     d->due = SPARP__NEVER;
-    while (!started && d->next_address < d->num_addresses && d->num_racing < SPARP__RACE_MAX) {
-        size_t next = d->next_address++;
+    while (!started && d->next_address < d->num_addresses) {
+        size_t next = (d->first + d->next_address++) % d->num_addresses;
         if (sparp__dial_may_use(net, &d->addresses[next]))
             started = sparp__dial_start_racer(net, d, next, &io);
     }
@@ -7284,6 +7330,7 @@ static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d
         }
     }
     d->state = SPARP__DIAL_CONNECTING;
+    d->first = d->peer->first = d->peer->first % d->num_addresses;
     return sparp__dial_race(net, d, now);
 }
 
@@ -7360,16 +7407,23 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
     return SPARP__DIAL_BUSY;
 }
 
+/* Moves all that it measures its time from. */
+static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
+    d->opened_at += ns;
+    d->resolved_at += ns;
+    d->connected_at += ns;
+    d->active_at += ns;
+    d->due = sparp__time_after(d->due, ns);
+}
+
 /* How much of the time since it was last asked its name has waited in the queue for a thread. Our
    queues eat no timeout: its own clocks are put forward here, the attempt's by the caller. */
 static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
     int64_t queued = d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
-        : sparp__resolver_started(d->lookup, now) - d->opened_at;
-    if (queued <= 0)
-        return 0;
-    d->opened_at += queued;
-    d->active_at = sparp__max(d->active_at, d->opened_at);
-    return queued;
+        : sparp__min(now, sparp__resolver_started(d->lookup, now)) - d->opened_at;
+    if (queued > 0)
+        sparp__dial_postpone(d, queued);
+    return sparp__max(0, queued);
 }
 
 /* Its lookup has ended. */
@@ -7386,7 +7440,8 @@ static sparp__dial_event sparp__dial_on_racer(sparp__net *net, sparp__dial *d, i
             continue;
         if (sparp__socket_connected(fd))
             return sparp__dial_on_connected(net, d, i, now);
-        sparp__dial_note_failure(net, d, d->racing_address[i], errno);
+        int error = errno;
+        sparp__dial_note_failure(net, d, d->racing_address[i], sparp__dial_error_of(error), error);
         sparp__dial_drop_racer(net, d, i);
         return sparp__dial_race(net, d, now);
     }
@@ -7418,15 +7473,6 @@ static sparp__dial_event sparp__dial_on_due(sparp__net *net, sparp__dial *d, int
         return sparp__dial_stop_following(net, d, now);
 #endif
     return d->state == SPARP__DIAL_CONNECTING ? sparp__dial_race(net, d, now) : SPARP__DIAL_BUSY;
-}
-
-/* Moves all that it measures its time from. */
-static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
-    d->opened_at += ns;
-    d->resolved_at += ns;
-    d->connected_at += ns;
-    d->active_at += ns;
-    d->due = sparp__time_after(d->due, ns);
 }
 
 static sparp_phase sparp__dial_phase(const sparp__dial *d) {
@@ -7520,6 +7566,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     int64_t      speed_at;              /* since when min_bytes_per_second is counted, */
     uint64_t     speed_bytes;           /* and how many bytes there had been then */
     int          send_error;            /* errno, if send_dead */
+    size_t       address;               /* which of its peer's it leads to */
 } sparp__conn;
 
 static sparp__conn_event sparp__conn_fail(sparp__net *net, sparp_error error, int sys_error,
@@ -7578,6 +7625,7 @@ static void sparp__conn_on_dialled(sparp__conn *c, int64_t now) {
     c->stream = d->stream;
     c->wants_write = d->wants_write;
     c->leads = d->leads;
+    c->address = d->first;
     c->active_at = now;
     sparp__dial_times(d, now, c->dial_ns);
 }
@@ -8479,6 +8527,7 @@ typedef struct sparp__flight {
     bool            muting;             /* on_body has said so */
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
+    bool            odd_verdict;        /* inspect() gave what is none */
 } sparp__flight;
 
 /* Three clocks that run together, or how far each went: nanoseconds. */
@@ -8632,7 +8681,7 @@ static void sparp__task_begin_hop(sparp__task *t) {
     t->status = 0;
     f->verdict = SPARP_NEED_BODY;
     f->body_complete = f->skip_body = f->truncated = f->reused = f->replayed = false;
-    f->redirecting = f->muting = f->cut_wanted = false;
+    f->redirecting = f->muting = f->cut_wanted = f->odd_verdict = false;
     if (f->upload != NULL)
         f->upload->at = 0;
 }
@@ -8794,6 +8843,8 @@ static void sparp__task_parse(sparp__task *t, const sparp_options *o, int64_t no
 /*              Uses base, dial, conn, task.                                                     */
 /* ============================================================================================ */
 
+#define SPARP__DRAIN_NS (100 * SPARP__NS_PER_MS)        /* a body that nobody wants, to its end */
+
 typedef struct sparp__patience {        /* of sparp_options, in nanoseconds; NEVER: no limit */
     int64_t connect, idle, dns, tls, send, first_byte, speed;
     double  speed_bytes;                /* so many at least in `speed` */
@@ -8853,6 +8904,8 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (!c->muted && !c->unfed)
         sparp__patience_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
                                what);
+    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting))
+        sparp__patience_nearer(c->first_at, SPARP__DRAIN_NS, "an unwanted body, after", &due, what);
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
                                what);
@@ -9116,6 +9169,8 @@ static void sparp__engine_end_lending(sparp__engine *e, sparp__conn *c, sparp__a
 static void sparp__engine_detach(sparp__engine *e, sparp__task *t, bool reusable) {
     sparp__conn *c = t->fly.conn;
     sparp__answer *a = sparp__engine_answer(e, t);
+    if (c->state >= SPARP__CONN_SENDING && c->exchanges == 0 && !c->answered)
+        sparp__peer_avoid(c->peer, c->address);
     int64_t expiry = a != NULL && reusable && a->http.keep_alive
         ? sparp__pool_expiry(a->http.keep_alive_s, e->now) : 0;
     sparp__engine_unhold(e, t);
@@ -9175,7 +9230,9 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
     sparp_verdict verdict = e->options->inspect(&response, e->options->user_data);
     if (verdict == SPARP_NEED_BODY && !t->fly.body_complete)
         return verdict;
-    return verdict == SPARP_SUCCESS || verdict == SPARP_SOFT_FAIL ? verdict : SPARP_HARD_FAIL;
+    t->fly.odd_verdict = verdict != SPARP_SUCCESS && verdict != SPARP_SOFT_FAIL
+        && verdict != SPARP_HARD_FAIL;
+    return t->fly.odd_verdict ? SPARP_HARD_FAIL : verdict;
 }
 
 /* --- redirects -------------------------------------------------------------------------------- */
@@ -9271,6 +9328,9 @@ static void sparp__engine_on_response(sparp__engine *e, sparp__task *t, bool reu
         sparp__task_take_times(t, f->answer, e->now);
     if (f->verdict == SPARP_NEED_BODY)
         f->verdict = sparp__engine_ask(e, t);
+    if (f->odd_verdict)
+        sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_CALLBACK_FAILED, 0,
+                         "inspect() returned a value that is no verdict");
     if (f->verdict != SPARP_SOFT_FAIL)  /* which may come again, whatever else happens */
         sparp__task_parse(t, e->options, e->now);
     sparp__engine_end_attempt(e, t, SPARP__END_RESPONSE, reusable);
@@ -9598,17 +9658,44 @@ static bool sparp__engine_connect(sparp__engine *e, sparp__task *t, sparp__conn_
     return true;
 }
 
+/* What comes on a connection used before, and is no answer, belongs to the one before: a line end
+   behind its body, or the body of a HEAD. Then the connection is as good as closed. */
+static bool sparp__engine_got_stray_bytes(sparp__engine *e, const sparp__task *t) {
+    const sparp__conn *c = t->fly.conn;
+    if (!t->fly.reused || c->exchanges == 0 || c->http == NULL || c->http->status != 0
+        || e->net.fault.error != SPARP_E_PROTOCOL)
+        return false;
+    sparp__fault_set(&e->net.fault, SPARP_E_CLOSED, 0,
+                     "bytes that are no answer came on a connection that was used before");
+    return true;
+}
+
 /* A connection used before that ends without a byte of an answer was closed by the server while
    it lay idle: the request goes out once more, at once, on a new one (RFC 9112 §9.3.1). */
-static bool sparp__engine_is_stale(const sparp__engine *e, const sparp__task *t) {
+static bool sparp__engine_is_stale(sparp__engine *e, const sparp__task *t) {
     const sparp__conn *c = t->fly.conn;
+    bool stray = sparp__engine_got_stray_bytes(e, t);
     sparp_error error = e->net.fault.error;
-    return t->fly.reused && !t->fly.replayed && c->exchanges > 0 && !c->answered
+    return t->fly.reused && !t->fly.replayed && c->exchanges > 0 && (stray || !c->answered)
         && (error == SPARP_E_RESET || error == SPARP_E_CLOSED)
         && (sparp__task_wire(t)->replay_safe || c->bytes_out == 0);
 }
 
-/* False: out of memory. */
+/* A 408 on a connection used before was meant for that: it lay idle too long, and nothing has been
+   acted on (RFC 9110 §15.5.9). */
+static bool sparp__engine_is_idle_408(const sparp__task *t) {
+    return t->fly.answer->http.status == 408 && t->fly.reused && !t->fly.replayed
+        && t->fly.conn->exchanges > 0;
+}
+
+/* No connection could be made for want of memory. Always false: the attempt is over. */
+static bool sparp__engine_on_no_conn(sparp__engine *e, sparp__task *t) {
+    sparp__task_blame_memory(t);
+    sparp__engine_end(e, t, SPARP__END_FAULT);
+    return false;
+}
+
+/* Once more, on a new connection. False: the attempt is over. */
 static bool sparp__engine_replay(sparp__engine *e, sparp__task *t, sparp__conn_event *event) {
     sparp__engine_unhold(e, t);
     sparp__engine_count_bytes(e, t, t->fly.conn);
@@ -9620,13 +9707,7 @@ static bool sparp__engine_replay(sparp__engine *e, sparp__task *t, sparp__conn_e
     t->fly.replayed = true;
     t->replays++;
     e->tally.replays++;
-    return sparp__engine_dial(e, t, event);
-}
-
-/* No connection could be made for want of memory. */
-static void sparp__engine_on_no_conn(sparp__engine *e, sparp__task *t) {
-    sparp__task_blame_memory(t);
-    sparp__engine_end(e, t, SPARP__END_FAULT);
+    return sparp__engine_dial(e, t, event) || sparp__engine_on_no_conn(e, t);
 }
 
 /* The connection failed, for the reason in net.fault. True: the attempt goes on with another. */
@@ -9647,11 +9728,7 @@ static bool sparp__engine_on_failed(sparp__engine *e, sparp__task *t, sparp__con
         sparp__engine_blame(e, t, &e->net.fault);
         return sparp__engine_end_faulty(e, t, false);
     }
-    if (!sparp__engine_replay(e, t, event)) {
-        sparp__engine_on_no_conn(e, t);
-        return false;
-    }
-    return true;
+    return sparp__engine_replay(e, t, event);
 }
 
 /* Asks read_body for more. False: t->fault says why there is none. */
@@ -9741,6 +9818,10 @@ static void sparp__engine_follow(sparp__engine *e, sparp__task *t, sparp__conn_e
             event = sparp__engine_write(e, t);
             continue;
         case SPARP__CONN_HEAD:
+            if (sparp__engine_is_idle_408(t)) {
+                on = sparp__engine_replay(e, t, &event);
+                continue;
+            }
             on = sparp__engine_on_head(e, t);
             break;
         case SPARP__CONN_PIECE:
@@ -11140,6 +11221,7 @@ static bool sparp__sched_may_pass(const sparp__sched *s, const sparp__task *t, b
                                   double asked) {
     const sparp__gate *g = &t->wait.limits->gate;
     return was_closed && t->fly.started_at <= g->closed_at && !s->options->no_gate
+        && s->options->max_retries_by_soft_fail > 0
         && (t->status == 429 || (t->status == 503 && asked > 0))
         && asked <= s->options->retry_after_max_s && t->passes < SPARP__PASSES_MAX
         && g->closed_until < sparp__min(t->deadline, s->deadline)
@@ -11711,7 +11793,7 @@ static void sparp__sched_on_gate(sparp__sched *s, sparp__limits *l) {
         sparp__sched_look_at_limits(s, l);
         return;
     }
-    int64_t memory = sparp__gate_memory(&l->gate);      /* only now it is no worker's any more */
+    int64_t memory = sparp__gate_memory(&l->gate);      /* no engine writes there now */
     if (memory > s->now)
         sparp__heap_set(&s->gates, &l->timer, memory);
     else
@@ -12717,6 +12799,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__MAX_SLEEPING
 #undef SPARP__WINDOW
 #undef SPARP__DRAIN_MAX
+#undef SPARP__DRAIN_NS
 #undef SPARP__RATIO_AFTER
 #undef SPARP__STARVED_NS
 #undef SPARP__OPTIONS

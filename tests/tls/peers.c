@@ -758,9 +758,9 @@ static void test_waiting_lends_the_buffers(void **state) {
     sparp *run = sparp_open(&o, NULL);
     assert_non_null(run);
     while (sparp_step(run, 1000)) {
-        for (size_t i = 0; i < run->num_conns; i++)
-            if (run->conns[i]->state == SPARP__CONN_READING) {
-                assert_null(run->conns[i]->stream.tls->buffers);
+        for (size_t i = 0; i < run->engine.num_conns; i++)
+            if (run->engine.conns[i]->state == SPARP__CONN_READING) {
+                assert_null(run->engine.conns[i]->stream.tls->buffers);
                 waiting++;
             }
         while ((r = sparp_ready(run)) != NULL)

@@ -1100,7 +1100,7 @@ static void busy_after_somebody_closed(const net_request *r, net_rule *answer) {
 static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     (void)state;
     net.server = busy_after_somebody_closed;
-    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.max_retries_by_soft_fail = 1;
     get(H "/a");
     seen_fill();
     passing = sparp_open(&options, NULL);
@@ -1111,9 +1111,25 @@ static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     seen_check_end(&s);
     seen_check_clean();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
-    assert_int_equal(seen.results[0].attempts, 21);
-    assert_int_equal(s.soft_retries, 0);
-    assert_int_equal(s.soft_fails, 21);
+    assert_int_equal(seen.results[0].attempts, 22);
+    assert_int_equal(s.soft_retries, 1);
+    assert_int_equal(s.soft_fails, 22);
+}
+
+/* Who wants no retry gets none, not even one that would cost nothing. */
+static void test_14_without_soft_retries_a_429_is_final(void **state) {
+    (void)state;
+    net.server = busy_after_somebody_closed;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    get(H "/a");
+    seen_fill();
+    passing = sparp_open(&options, NULL);
+    while (sparp_step(passing, -1))
+        continue;
+    sparp_close(passing);
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_int_equal(seen.results[0].attempts, 1);
+    net_end();
 }
 
 static void test_no_gate_lets_them_run_into_it(void **state) {
@@ -2745,6 +2761,7 @@ int main(void) {
         SEEN_TEST(test_a_pass_that_ends_after_the_runs_deadline_is_not_begun),
         SEEN_TEST(test_passes_go_on_in_their_order),
         SEEN_TEST(test_20_passes_cost_nothing_and_the_21st_does),
+        SEEN_TEST(test_14_without_soft_retries_a_429_is_final),
         SEEN_TEST(test_no_gate_lets_them_run_into_it),
         SEEN_TEST(test_a_newcomer_does_not_overtake_who_is_parked),
         SEEN_TEST(test_a_closed_origin_is_remembered_though_nobody_uses_it),
