@@ -134,8 +134,10 @@
    the same burst) hold for each of them. Who must wait for its origin waits there, without a
    slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
    The gate: 429, or 503 with Retry-After, closes its origin for that long; a 429 that names no
-   time, for a pause as below that doubles until a success. The latest end counts; longer than
-   retry_after_max_s closes nothing. While it is closed nothing starts there, and others go on.
+   time, for a pause as below that doubles until a success. The latest end counts. While it is
+   closed nothing starts there, and others go on. If it is asked for longer than
+   retry_after_max_s, the requests that would have to wait for it end at once as SOFT_EXHAUSTED,
+   unsent, with retry_at_s set.
    What was in flight then may be told 429, too: that costs no retry, up to 20 times a request.
    Afterwards one request tries; with each answer that is no soft fail twice as many may be there
    at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
@@ -228,6 +230,16 @@
    NOT_STARTED; next_request() is not asked again. sparp_stats.stopped says why. sparp_cancel()
    ends one request. All of them may be called from any callback; they take effect when it has
    returned.
+   Ctrl-C, also while nothing ends: on_progress is called when the run begins, every
+   progress_every_s, and after each sparp_wake(), which a signal handler may call:
+       static sparp *volatile running;
+       static volatile sig_atomic_t stop;
+       static void on_signal(int number) { stop = number; if (running) sparp_wake(running); }
+       static void on_progress(sparp *run, const sparp_stats *stats, void *user_data) {
+           running = run;
+           if (stop)
+               sparp_stop(run);
+       }
 
    EVENT LOOP
        watch sparp_poll_fd(run) for reading, and your own descriptors
@@ -556,6 +568,7 @@ typedef struct sparp_result {
     size_t             num_headers;
     const char        *body;             /* never NULL; body[body_size] == 0 */
     size_t             body_size;        /* bytes */
+    uint64_t           body_bytes;       /* decoded so far, kept or not: see discard_body, on_body */
     bool               body_complete;    /* false while inspect() looks at the head alone */
     bool               truncated;        /* cut by truncate_body, or on_body had enough */
     bool               maybe_applied;    /* unsafe request whose effect is unknown */
@@ -690,7 +703,7 @@ typedef struct sparp_options {
     int64_t     max_head_bytes;          /* (default: 64 KiB) */
     int64_t     max_body_bytes;          /* as sent and as decoded (default: 64 MiB) */
     bool        truncate_body;           /* a longer body is cut there and is no failure */
-    bool        discard_body;            /* read and counted, not kept */
+    bool        discard_body;            /* read and counted in body_bytes, not kept */
     /* Takes the body as it comes; none is kept then. `head` is the response without its body;
        `offset` counts what came before, and is 0 again in another attempt. Not called for an
        empty body, nor for a response that is known to be tried again. */
@@ -702,6 +715,9 @@ typedef struct sparp_options {
     const char *proxy;                   /* "http://[user:password@]host[:port]" (default: none) */
     const char *https_proxy;             /* for https:// urls (default: proxy; "": none) */
     const char *no_proxy;                /* hosts reached without: "a.org,.b.org,10.0.0.7" or "*" */
+    bool        lenient_proxies;         /* a proxy that makes no sense fails the requests that
+                                            would need it and no others, as suits those of the
+                                            environment (default: the run is not opened) */
     const char *unix_socket;             /* this path, whatever the host (default: none) */
     const char *resolve;                 /* "host:port:address[,host:port:address...]"; an IPv6
                                             address in brackets; host may be * (default: none) */
@@ -717,8 +733,9 @@ typedef struct sparp_options {
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
     void (*on_retry)(sparp *run, const sparp_result *attempt, double wait_s, void *user_data);
     void (*on_progress)(sparp *run, const sparp_stats *stats, void *user_data);
-    double   progress_every_s;           /* (default: 0.5) */
-    uint64_t progress_every_results;     /* (default: 1) */
+    double   progress_every_s;           /* on_progress; and when sparp_wake() was called
+                                            (default: 0.5; NONE: by results alone) */
+    uint64_t progress_every_results;     /* but not before so many more have ended (default: 0) */
 
     sparp_allocator allocator;           /* default: realloc and free */
     sparp_logger    logger;              /* default: silent */
@@ -778,6 +795,11 @@ SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: abort
 SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
+/* From on_retry, about the request that it is told of: field lines for its next attempts, such as
+   the Range of what is missing; they take the place of those of an earlier call. false: a line is
+   bad, or there is no memory, and it goes out as before. Lines of the same names give way. */
+SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
+                                         size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
@@ -788,6 +810,9 @@ SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the ru
 
 /* "" if sparp_open() would take them, else the sentence that names the field. */
 SPARP_API const char   *sparp_check_options(const sparp_options *options);
+/* The same of what .tls names, which is read as the first https request would read it. The
+   sentence is written to `out`, which is returned. */
+SPARP_API const char   *sparp_check_tls(const sparp_options *options, char *out, size_t size);
 SPARP_API const char   *sparp_error_text(sparp_error error);       /* "connection refused" */
 SPARP_API const char   *sparp_error_name(sparp_error error);       /* "REFUSED" */
 SPARP_API const char   *sparp_outcome_name(sparp_outcome outcome); /* "success" */
@@ -837,6 +862,9 @@ SPARP_API void          sparp_progress_bar(sparp *run, const sparp_stats *stats,
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef SPARP_NO_STDIO
+#include <sys/ioctl.h>
+#endif
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -1772,6 +1800,7 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     sparp__bucket write;                /* of writes, see sparp.write: guarded */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
+    int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
     int      width;                     /* while it reopens: this many at once; 0: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
@@ -3855,13 +3884,34 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
+/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
+   §2): nothing goes past it. */
+static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
+    bool good = sparp__proxy_parse(text, out) == NULL;
+    if (good || !lenient)
+        return good;
+    memset(out, 0, sizeof *out);
+    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
+    out->port = 80;
+    return true;
+}
+
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__proxy_parse(text, out) == NULL;
+        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+}
+
+/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
+                                          bool https) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    sparp__proxy proxy;
+    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
+        ? sparp__proxy_parse(text, &proxy) : NULL;
 }
 
 /* --- addresses and detours -------------------------------------------------------------------- */
@@ -3996,7 +4046,7 @@ static const char *sparp__route_check_unix(const char *path) {
 
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = sparp__route_check_proxies(o);
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
     if (wrong == NULL)
         wrong = sparp__route_check_lists(o);
     if (wrong == NULL && o->unix_socket != NULL)
@@ -4036,6 +4086,7 @@ typedef struct sparp__request {         /* zeroed: empty; its buffer is reused *
     sparp__buf  image;
     size_t      head_size, wire_size;   /* the url begins where the wire's bytes end; from there: */
     uint32_t    host_at, method_at, final_at;
+    uint32_t    added;                  /* bytes of the head that sparp__request_extend() put there */
     uint16_t    port;
     bool        https, replay_safe, is_head;
     bool        expects;                /* the body waits for 100 Continue */
@@ -4494,10 +4545,15 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     fields.compressed = o->compressed;
     r->image.size = 0;
     const char *host = sparp__request_remember_host(memo, &url, room);
+    if ((wrong = sparp__route_bad_proxy(o, host, url.port, url.https)) != NULL) {
+        sparp__request_add_names(env, r, &in, &url, host);
+        return sparp__fault_set(fault, SPARP_E_BAD_REQUEST, 0, "%s", wrong);
+    }
     sparp__proxy proxy;
     bool ok = sparp__request_add_head(env, &r->image, memo, &in, &url, &fields, traits, framed,
                                       sparp__request_proxy(&url, host, o, &proxy));
     r->head_size = r->image.size;
+    r->added = 0;
     r->read_body = in.read_body;
     r->body_size = in.read_body != NULL ? in.body_size : 0;
     r->expects = sparp__request_expects(&fields, framed);
@@ -4583,6 +4639,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
             && sparp__buf_text(env, b, "\r\n");
     ok = ok && sparp__request_copy_lines(env, b, from, turn) && sparp__buf_text(env, b, "\r\n");
     r->head_size = b->size;
+    r->added = 0;
     r->read_body = turn->keep_body ? from->read_body : NULL;
     r->body_size = turn->keep_body ? from->body_size : 0;
     r->expects = turn->keep_body && turn->keep_expect && from->expects;
@@ -4593,6 +4650,58 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     r->is_head = strcmp(in.method, "HEAD") == 0;
     r->replay_safe = from->replay_safe || !turn->keep_body;
     return ok;
+}
+
+/* The lines of its own head, without those that are to be replaced. */
+static bool sparp__request_copy_head(sparp__env *env, sparp__buf *b, const sparp__request *r,
+                                     const sparp_field *fields, size_t count) {
+    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2);
+    bool ok = true;
+    while (ok && rest.size > 0) {
+        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
+        const char *colon = (const char *)memchr(rest.data, ':', n);
+        sparp__str name = sparp__str_make(rest.data,
+                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        bool stays = true;
+        for (size_t i = 0; i < count; i++)
+            stays = stays && !sparp__str_same(name, fields[i].name);
+        ok = !stays || sparp__buf_append(env, b, rest.data, n);
+        rest = sparp__str_skip(rest, n);
+    }
+    return ok;
+}
+
+/* Puts lines at the end of its head, in the place of those of the same names, and of those that
+   were put there before. Its old bytes are in *before then, instead of what was. False: it is as it
+   was. */
+static bool sparp__request_extend(sparp__env *env, sparp__request *r, const sparp_field *fields,
+                                  size_t count, sparp__buf *before) {
+    sparp__buf b;
+    sparp__fault ignored;
+    memset(&b, 0, sizeof b);
+    if (!sparp__request_check_fields(fields, count, 0, &ignored) || r->head_size == 0)
+        return false;
+    bool ok = sparp__request_copy_head(env, &b, r, fields, count);
+    size_t own = b.size;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = fields[i].value == NULL
+            || sparp__request_add_line(env, &b, fields[i].name, fields[i].value);
+    uint32_t added = (uint32_t)(b.size - own);
+    ok = ok && sparp__buf_text(env, &b, "\r\n");
+    size_t head = b.size;
+    ok = ok && sparp__buf_append(env, &b, r->image.data + r->head_size,
+                                 r->image.size - r->head_size);
+    if (!ok) {
+        sparp__buf_free(env, &b);
+        return false;
+    }
+    r->wire_size = r->wire_size - r->head_size + head;
+    r->head_size = head;
+    r->added = added;
+    sparp__buf_free(env, before);
+    *before = r->image;
+    r->image = b;
+    return true;
 }
 
 /* One of the names. Never NULL, also when there was no memory for them. */
@@ -8433,6 +8542,29 @@ static const char *sparp__judge_header(const sparp__http *h, const char *name) {
     return NULL;
 }
 
+#if SPARP__ZLIB
+
+/* The values of all lines of that name as one list (RFC 9110 §5.3). false: there is none, or it is
+   longer than any that means something to us. */
+static bool sparp__judge_list(const sparp__http *h, const char *name, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < h->num_fields; i++) {
+        if (strcmp(h->fields[i].name, name) != 0)
+            continue;
+        size_t n = strlen(h->fields[i].value);
+        if (n + 2 > size - used)
+            return false;
+        if (used > 0)
+            out[used++] = ',';
+        memcpy(out + used, h->fields[i].value, n);
+        used += n;
+    }
+    out[used] = '\0';
+    return used > 0;
+}
+
+#endif
+
 /* Seconds from now; 0: no usable Retry-After. Where several are named the latest counts, so that
    it is never earlier than asked. A date counts from the response's own Date, so that a machine
    without a clock is right too. */
@@ -8496,7 +8628,6 @@ typedef struct sparp__answer {          /* zeroed: empty; its buffers are reused
     sparp__str    unread;               /* of the last piece, while on_body has muted it */
     sparp_phase   phase;                /* where the attempt was when it ended */
     int64_t       phase_ns[SPARP_PHASE_COUNT], elapsed;
-    double        retry_at_s;           /* what the server asked for, if that is too long */
     sparp__fault  fault;                /* why it is not complete */
 } sparp__answer;
 
@@ -8609,7 +8740,6 @@ static sparp__answer *sparp__answers_get(sparp__env *env, sparp__answers *as, bo
     a->unread.size = 0;
     a->phase = SPARP_PHASE_DNS;
     a->elapsed = 0;
-    a->retry_at_s = 0;
     memset(a->phase_ns, 0, sizeof a->phase_ns);
     sparp__fault_clear(&a->fault);
     return a;
@@ -8782,11 +8912,11 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
         r->body_size = a->lent != NULL ? a->lent_size : a->body.size;
         body[r->body_size] = '\0';
     }
+    r->body_bytes = a->taken;
     r->phase = a->phase;
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
         r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
-    r->retry_at_s = a->retry_at_s;
 }
 
 /* The user's view. It points into the task and its answer. */
@@ -9481,9 +9611,10 @@ static const char *sparp__engine_decoded(const sparp__answer *a) {
 /* The head says that a body follows, which we want. False: no memory to decode it. */
 static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
 #if SPARP__ZLIB
-    const char *coding = e->options->compressed
-        ? sparp__judge_header(&a->http, "content-encoding") : NULL;
-    if (coding != NULL && sparp__inflate_wants(sparp__str_of(coding)))
+    char coding[64];
+    if (e->options->compressed
+        && sparp__judge_list(&a->http, "content-encoding", coding, sizeof coding)
+        && sparp__inflate_wants(sparp__str_of(coding)))
         return sparp__engine_begin_inflating(e, a, coding);
 #else
     (void)e;
@@ -10435,6 +10566,7 @@ static void sparp__record_forget(sparp_result *r) {
     r->method = r->url = r->final_url = r->body = "";
     r->headers = NULL;
     r->num_headers = r->body_size = 0;
+    r->body_bytes = 0;
     r->body_complete = false;
 }
 
@@ -10719,6 +10851,7 @@ typedef struct sparp__output {          /* where results go: see sparp__sched_de
     size_t        items_capacity;
     sparp__slabs  slabs;                /* and what they point at */
     uint64_t      progress_results;     /* ended since on_progress was called */
+    bool          progress_asked;       /* by sparp_wake() */
     int64_t       progress_at;
 } sparp__output;
 
@@ -10732,6 +10865,9 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     int64_t        now, opened_at, deadline;
     sparp__fault   fault;               /* why the run itself failed */
     sparp__fault   refusal;             /* of the request that is being settled */
+    double         retry_at_s;          /* of the same */
+    sparp__task   *retrying;            /* on_retry is told of it: see sparp_retry_with() */
+    sparp__buf     replaced;            /* what it was shown then: kept until it returns */
 
     sparp__slots   slots;
     sparp__rate    rate;
@@ -10933,6 +11069,8 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
     t->wait.limits = t->wait.first_limits = NULL;
     sparp__task_parse(t, o, s->now);
     sparp__task_result(t, s->now, &result);
+    result.retry_at_s = s->retry_at_s;
+    s->retry_at_s = 0;
     if (s->output.keep)
         sparp__sched_keep(s, &result);
     else if (!s->output.discard && o->on_result == NULL)
@@ -11049,9 +11187,33 @@ static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
 
+/* Its origin has asked to be left alone for longer than anyone wants to wait. */
+static bool sparp__sched_is_barred(const sparp__sched *s, const sparp__limits *l) {
+    return l->gate.barred_until > s->now
+        && l->gate.barred_until - s->now > sparp__time_from_s(s->options->retry_after_max_s);
+}
+
+/* Then it ends at once, as those do that heard it themselves. It waits, and is in no list. */
+static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
+    const sparp__limits *l = t->wait.limits;
+    s->retry_at_s = (double)(l->gate.barred_until - s->now) / (double)SPARP__NS_PER_S;
+    sparp__sched_count_queue(s, t);
+    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    s->stats.waiting--;
+    t->fault = &s->refusal;
+    sparp__fault_set(&s->refusal, SPARP_E_NOT_STARTED, 0, "%.60s wants no request for %.0f s, "
+                     "longer than retry_after_max_s", l->origin.host, s->retry_at_s);
+    sparp__sched_settle(s, t, SPARP_OUTCOME_SOFT_EXHAUSTED);
+}
+
 /* Lets the next one go on that its origin held back, and sees to it that the origin is looked
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
+    while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__sched_unlink_parked(s, t);
+        sparp__sched_refuse(s, t);
+    }
     if (l->parked.count == 0 || l->letting)
         return;
     int64_t wait = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now);
@@ -11121,7 +11283,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     double pause = sparp__judge_backoff(s->env, o->backoff_s * sparp__judge_kinds[cause].backoff,
                                         o->backoff_max_s, t->retries[cause]);
     if (asked > 0 && asked > o->retry_after_max_s) {
-        t->fly.answer->retry_at_s = asked;
+        s->retry_at_s = asked;
         return -1;
     }
     if (asked > pause)                  /* never early; a little later, not all at once */
@@ -11161,8 +11323,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
                    (unsigned long long)t->index, attempt.status,
                    sparp_error_text(attempt.error), pause_s);
     sparp__sched_sleep(s, t, pause);
+    s->retrying = t;
     if (o->on_retry != NULL)
         o->on_retry(s->run, &attempt, pause_s, o->user_data);
+    s->retrying = NULL;
+    sparp__buf_free(s->env, &s->replaced);
     sparp__sched_rewind(s, t);
     return true;
 }
@@ -11197,13 +11362,11 @@ static void sparp__sched_take_back(sparp__sched *s, sparp__task *t) {
 
 /* --- the end of an attempt ------------------------------------------------------------------- */
 
-/* 429, or 503 with Retry-After: the origin has had enough. Longer than anyone wants to wait
-   closes nothing: each request ends by itself. */
+/* 429, or 503 with Retry-After: the origin has had enough. */
 static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double asked) {
     const sparp_options *o = s->options;
     sparp__gate *g = &t->wait.limits->gate;
-    if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0)))
-        || asked > o->retry_after_max_s)
+    if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
@@ -11211,8 +11374,11 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
         asked = sparp__judge_backoff(s->env, o->backoff_s, o->backoff_max_s, g->strikes);
     if (!(asked > 0))
         return;
-    sparp__gate_close(g, s->now, sparp__time_after(s->now, sparp__time_from_s(asked)));
+    int64_t until = sparp__time_after(s->now, sparp__time_from_s(asked));
+    sparp__gate_close(g, s->now, until);
     sparp__crew_recall(s->crew, &g->write);
+    if (asked > o->retry_after_max_s)
+        g->barred_until = sparp__max(g->barred_until, until);
 }
 
 /* What a 429 says that was under way when the gate closed is known already: no retry is charged,
@@ -11706,6 +11872,11 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
     sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
     sparp__limits *l = t->wait.limits;
+    if (sparp__sched_is_barred(s, l)) {
+        sparp__sched_unlink_queued(s, queue, t);
+        sparp__sched_refuse(s, t);
+        return true;
+    }
     bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
         || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
@@ -11814,16 +11985,28 @@ static void sparp__sched_run_timers(sparp__sched *s) {
 }
 
 /* The user, a worker or a thread has woken the run: who said "later" is asked again. */
-static void sparp__sched_on_wake(sparp__sched *s) {
+static void sparp__sched_on_wake(sparp__sched *s, bool by_user) {
     s->input.later = false;
+    s->output.progress_asked = by_user;
     if (s->rate.permit_at == SPARP__NEVER)
         s->rate.permit_at = 0;
+}
+
+/* When on_progress is due; NEVER: not before something has ended, or at all. */
+static int64_t sparp__sched_progress_due(const sparp__sched *s) {
+    const sparp_options *o = s->options;
+    const sparp__output *out = &s->output;
+    bool by_time = o->progress_every_s > 0;
+    if (o->on_progress == NULL || out->progress_results < o->progress_every_results
+        || (!by_time && out->progress_results == 0))
+        return SPARP__NEVER;
+    return sparp__time_after(out->progress_at, sparp__time_from_s(o->progress_every_s));
 }
 
 /* When it has to be woken if nothing happens before. */
 static int64_t sparp__sched_next_due(const sparp__sched *s) {
     int64_t due = sparp__min(sparp__heap_next(&s->sleeping), sparp__heap_next(&s->gates));
-    due = sparp__min(due, s->deadline);
+    due = sparp__min(sparp__min(due, s->deadline), sparp__sched_progress_due(s));
     if (s->again.count + s->fresh.count > 0
         && s->stats.in_flight < (uint64_t)sparp__sched_limit(s))
         due = sparp__min(due, sparp__max(sparp__max(s->slots.starved_until, s->rate.permit_at),
@@ -11842,13 +12025,12 @@ static sparp_stats sparp__sched_stats(const sparp__sched *s) {
 static void sparp__sched_progress(sparp__sched *s) {
     const sparp_options *o = s->options;
     sparp__output *out = &s->output;
-    if (o->on_progress == NULL)
-        return;
-    if (!s->over && (out->progress_results < o->progress_every_results
-                     || s->now - out->progress_at < sparp__time_from_s(o->progress_every_s)))
+    bool asked = s->over || out->progress_asked;
+    if (o->on_progress == NULL || (!asked && sparp__sched_progress_due(s) > s->now))
         return;
     sparp_stats stats = sparp__sched_stats(s);
     out->progress_results = 0;
+    out->progress_asked = false;
     out->progress_at = s->now;
     o->on_progress(s->run, &stats, o->user_data);
 }
@@ -11969,7 +12151,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
 
 /* Somebody has written to the pipe. */
 static void sparp__run_on_wake(sparp *run) {
-    sparp__sched_on_wake(&run->sched);
+    sparp__sched_on_wake(&run->sched, run->engine.news);
     if (run->crew.size == 0)
         return;
     if (run->engine.news)
@@ -12337,6 +12519,32 @@ const char *sparp_check_options(const sparp_options *o) {
     return wrong != NULL ? wrong : "";
 }
 
+const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
+    if (size > 0)
+        out[0] = '\0';
+#if SPARP__TLS
+    sparp__env env;
+    memset(&env, 0, sizeof env);
+    env.allocator = o->allocator;
+    env.logger = o->logger;
+    if (env.allocator.func == NULL)
+        env.allocator.func = sparp__env_default_allocator;
+    sparp__trust *t = (sparp__trust *)sparp__env_zalloc(&env, sizeof *t);
+    if (t != NULL)
+        t->options = &o->tls;
+    if (t == NULL)
+        snprintf(out, size, "out of memory");
+    else if (!sparp__trust_load(&env, t))
+        snprintf(out, size, "%s", t->fault.detail);
+    if (t != NULL)
+        sparp__trust_free(&env, t);
+    sparp__env_free(&env, t, sizeof *t);
+#else
+    (void)o;
+#endif
+    return out;
+}
+
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
@@ -12352,8 +12560,6 @@ static void sparp__options_fill(sparp_options *o) {
         o->max_body_bytes = INT64_MAX / 4;      /* also where memory has less: it may stream */
     if (o->inspect == NULL)
         o->inspect = sparp_default_inspect;
-    if (o->progress_every_results == 0)
-        o->progress_every_results = 1;
     if (o->allocator.func == NULL)
         o->allocator.func = sparp__env_default_allocator;
     if (o->on_result != NULL)
@@ -12477,6 +12683,12 @@ void sparp_drain(sparp *run) {
 
 void sparp_abort(sparp *run) {
     sparp__sched_stop(&run->sched, SPARP_STOPPED_BY_CALL, false);
+}
+
+bool sparp_retry_with(sparp *run, const sparp_field *headers, size_t num_headers) {
+    sparp__sched *s = &run->sched;
+    return s->retrying != NULL && sparp__request_extend(&run->env, &s->retrying->request, headers,
+                                                        num_headers, &s->replaced);
 }
 
 void sparp_cancel(sparp *run, uint64_t index) {
@@ -12640,6 +12852,18 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 
 #define SPARP__BAR_EVERY_S 10           /* between two lines where there is no terminal */
 
+/* As wide as the terminal says; COLUMNS, which is older than the last change of its size, only
+   where it says nothing. */
+static size_t sparp__bar_columns(void) {
+    const char *columns = getenv("COLUMNS");
+#ifdef TIOCGWINSZ
+    struct winsize window;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1)
+        return window.ws_col;
+#endif
+    return columns != NULL && atoi(columns) > 1 ? (size_t)atoi(columns) : 80;
+}
+
 static void sparp__bar_format(char *out, size_t size, const sparp *run, const sparp_stats *s) {
     uint64_t done = sparp__sched_ended(s);
     uint64_t retries = s->soft_retries + s->timeout_retries + s->transport_retries;
@@ -12676,8 +12900,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
         return;
     run->bar_at = run->sched.now;
     sparp__bar_format(line, sizeof line - 8, run, stats);
-    const char *columns = getenv("COLUMNS");
-    size_t width = columns != NULL && atoi(columns) > 20 ? (size_t)atoi(columns) : 80;
+    size_t width = sparp__bar_columns();
     if (terminal && strlen(line) > width - 1)
         line[width - 1] = '\0';
     const char *end = terminal && !run->sched.over ? "" : "\n";

@@ -176,6 +176,10 @@ CASE
         gnu_source)    program -D_GNU_SOURCE $src/after_everything.c ;;
         m32)           echo 'int main(void) { return 0; }' > "$bin.c"
                        "$cc" -m32 -o "$bin" "$bin.c" 2>/dev/null || skip "no -m32 for $cc"
+                       export CC="$cc" CFLAGS=-m32         # for tools/tls.sh
+                       case $(sh tools/tls.sh) in
+                           *NO_TLS*) skip "no 32-bit BearSSL" ;;
+                       esac
                        program -m32 $src/first.c ;;
         large)         check_large ;;
         random)        program $src/random.c || return 1
