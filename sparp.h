@@ -43,7 +43,7 @@
    CONTENTS (search for the tag)
        this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
                      PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
-                     THREATS, MEMORY, COST, THREADS AND SIGNALS, NOT DONE
+                     THREATS, MEMORY, COST, THREADS AND SIGNALS, INSIDE, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -309,14 +309,16 @@
    nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
-   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
-   more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
-   request pulled and not ended, and its bytes; 0.7 KB a connection, 2 KB with TLS, and with TLS
+   On a 64-bit machine: 280 KB a run, of which 256 KB are the one receive buffer, and up to seven
+   more of these where bodies of 16 KB and more come to on_result() in parts; 0.5 KB for each
+   request pulled and not ended, and its bytes, whether it is in flight, queues or pauses; 0.4 KB a
+   connection, and as much again while it connects; 2 KB more with TLS, and with TLS
    16 KB while a record has come in part (64 of these are kept for the next), and during the
    handshake 4 KB, the server's chain, and 4 KB while that is looked at;
-   the fields and the body of each response in flight; 32 KB for read_body() of each request in
+   0.7 KB, the fields and the body of each response that has come in part, and of one for all that
+   come whole; a result that nobody has taken is 0.3 KB, and its fields and body; 32 KB for read_body() of each request in
    flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
-   has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
+   has paused. Buffers are used again. sparp_run_all() keeps 0.3 KB for each result, and its bytes. Everything comes from sparp_options.allocator, but for name
    look-ups, which come from malloc because a helper thread may outlive the run. The stack: up to
    30 KB, and more with kqueue.
 
@@ -324,7 +326,7 @@
    A request on a connection that is open takes a send, a recv, and its share of one wait for
    many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
    CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 1.0 is spent outside
-   the kernel. The library itself needs 6,000 instructions: a third to build the request, a third
+   the kernel. The library itself needs 5,400 instructions: a third to build the request, a third
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
    is up to 7 us, with 10,000 8.5, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.1.
@@ -332,13 +334,12 @@
    were received; everything else is copied once. TLS adds 2 us to a small response and 45 to
    100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
    twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2).
-   sparp_run_all() keeps 2.6 KB for each small result, and takes 1.5 us more to do so. "make
-   bench" measures all of this.
+   sparp_run_all() takes 0.8 us more for each small result. "make bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
    Runs share nothing: as many as you like in as many threads. sparp_wake() alone may be called
-   from any thread and from a signal handler. Host names are looked up by up to 8 helper threads
+   from any thread and from a signal handler. Host names are looked up by helper threads
    that take no signals and touch nothing of yours; literals need none. sparp_close() does not
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
    With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
@@ -348,6 +349,29 @@
    and the allocator touch must be safe to use from several threads. Each worker has its own
    connections, sessions, look-ups and 260 KB, and logs nothing. What is on its way to a worker
    when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
+
+   INSIDE, for who carries it on
+   The way of a request. sparp_step() is one turn: sparp__run_turn() looks (sparp__engine_look),
+   starts what may start (sparp__sched_admit: pull, accept, admit_next, start), does what has
+   happened (sparp__engine_step, one thing at a time), and after each takes what has ended
+   (sparp__sched_catch_up: conclude, then settle, retry or queue again).
+   sched hands a task to an engine by sparp__crew_start(), and gets it back in the list `ended`,
+   with sparp__task.fly.end. In between sparp__engine_follow() takes it from event to event: dial
+   (look-up, race, proxy, TLS), conn (send, head, pieces), and the answer that it brings.
+   Whose is what. A task is the scheduler's, or an engine's from start to `ended`: .fly is what the
+   engine writes, .wait what the scheduler does. limits are the scheduler's, pools and connections
+   the engine's. With workers the engines run on threads, and crew puts a lock around the lists;
+   what is guarded says so where it stands. dns threads touch nothing but sparp__dns_shared.
+   Where a change goes. What may start, how often, how late: sched, limits, gate, bucket. What an
+   answer means: judge. How one is got: engine; on an open stream: conn; until then: dial. How long
+   it may take: patience. What goes out: request, url. What comes in: http, inflate. Whom to trust:
+   trust, x509. An option: the struct in api, its line in the table of public, the README.
+   Rules. A section calls only what stands above it, and its banner says whom. It returns a status
+   or fills a list; the only function pointers are the user's. Bytes and times come in as arguments.
+   "make lint" checks the map, the banners and the sizes.
+   "make test ONLY=test_pace CASE=test_name" runs one test; tests/unit includes this file and looks
+   inside, over the network in tests/fakenet.h. test_sched has an engine of its own, test_flight no
+   scheduler.
 
    NOT DONE
    HTTP/2, early data, Ed25519, revocation, SOCKS and https proxies, cookies, brotli and zstd,
