@@ -9,8 +9,7 @@ mkdir -p $tmp
 # What breaks a rule for the time being, as "rule:name". One that no longer does fails.
 #   function  has more than 60 lines        section  has more than 1,000 (sched and engine: 1,400)
 #   struct    has more than 40 fields       uses     its banner does not say whom it uses
-known='section:sched struct:sparp struct:sparp__conn struct:sparp__task
-       uses:conn uses:pool uses:task uses:crew uses:run uses:workers'
+known=''
 
 library=sparp.h
 programs=$(find tools tests/server examples \( -name '*.c' -o -name '*.h' \) | sort)

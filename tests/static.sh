@@ -57,12 +57,12 @@ start_tls() {
 
 # --- the tests --------------------------------------------------------------------------------
 
-# 300 KiB, but for machines whose code is larger.
+# 330 KiB, but for machines whose code is larger.
 small() {
     case $name in
-        i386) limit=327680 ;;
-        mips) limit=409600 ;;
-        *)    limit=307200 ;;
+        i386) limit=358400 ;;
+        mips) limit=430080 ;;
+        *)    limit=337920 ;;
     esac
     size=$(wc -c <"$1")
     echo "$name: $size bytes"

@@ -273,7 +273,7 @@ check 'http: no such host' fails proxy_failed 1 -R 0 --proxy http://none.invalid
 
 # shellcheck disable=SC2086
 if [ -n "$secure" ]; then
-    for mode in good old length chunked interim drip fields; do
+    for mode in good old length chunked no-length two-lengths identity interim drip fields; do
         check "CONNECT: $mode" ask -R 0 $trust --proxy "http://$mode@$rude" "https://$secure/x"
         check "CONNECT: $mode: the origin's answer" record '.status == 200 and .body == "GET /x"'
     done

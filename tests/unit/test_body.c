@@ -1248,8 +1248,8 @@ static struct whole {
 } whole;
 
 static bool is_lent(const sparp *run, const sparp_result *r) {
-    for (size_t i = 0; i < COUNT_OF(run->net.scratches); i++)
-        if ((uintptr_t)r->body - (uintptr_t)run->net.scratches[i].data < RECEIVED_AT_ONCE)
+    for (size_t i = 0; i < COUNT_OF(run->engine.net.scratches); i++)
+        if ((uintptr_t)r->body - (uintptr_t)run->engine.net.scratches[i].data < RECEIVED_AT_ONCE)
             return true;
     return false;
 }

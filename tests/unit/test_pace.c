@@ -19,8 +19,8 @@
 /* sparp.h takes its private macros away at its end. */
 #define NEVER INT64_MAX
 #define GATE_OPEN 256
-#define TIDE_START 8
-#define TIDE_MAX 1000
+#define AIMD_START 8
+#define AIMD_MAX 1000
 
 /* --- what the servers saw, origin by origin, and what the gate must be by their account ---- */
 
@@ -240,90 +240,90 @@ static void test_a_gate_reopens_by_doubling(void **state) {
     assert_true(sparp__gate_wait(&g, 0, 4 * S) == NEVER);
 }
 
-/* --- the tide, by itself ------------------------------------------------------------------ */
+/* --- the found, by itself ------------------------------------------------------------------ */
 
 static int64_t fastest;                 /* answer of the one origin there is */
 
-static sparp__tide new_tide(void) {
-    sparp__tide tide;
+static sparp__aimd new_aimd(void) {
+    sparp__aimd found;
     fastest = 0;
-    memset(&tide, 0, sizeof tide);
-    tide.limit = TIDE_START;
-    return tide;
+    memset(&found, 0, sizeof found);
+    found.limit = AIMD_START;
+    return found;
 }
 
-static void flow(sparp__tide *tide, int64_t ns, int64_t now) {
+static void flow(sparp__aimd *found, int64_t ns, int64_t now) {
     static int64_t fastest;
-    if (tide->usual == 0)
+    if (found->usual == 0)
         fastest = 0;                    /* another server */
-    sparp__tide_flow(tide, &fastest, ns, now);
+    sparp__aimd_on_answer(found, &fastest, ns, now);
 }
 
-static void test_the_tide_rises_by_one_a_round(void **state) {
+static void test_the_limit_rises_by_one_a_round(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
-    for (int limit = TIDE_START; limit < TIDE_MAX; limit++) {
-        assert_int_equal(tide.limit, limit);
+    sparp__aimd found = new_aimd();
+    for (int limit = AIMD_START; limit < AIMD_MAX; limit++) {
+        assert_int_equal(found.limit, limit);
         for (int i = 0; i < limit; i++)
-            flow(&tide, 10 * MS, S);
+            flow(&found, 10 * MS, S);
     }
     for (int i = 0; i < 5000; i++)
-        flow(&tide, 10 * MS, S);
-    assert_int_equal(tide.limit, TIDE_MAX);
+        flow(&found, 10 * MS, S);
+    assert_int_equal(found.limit, AIMD_MAX);
 }
 
-static void test_the_tide_falls_by_a_third_once_a_round(void **state) {
+static void test_the_limit_falls_by_a_third_once_a_round(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
+    sparp__aimd found = new_aimd();
     static const int limits[] = {8, 5, 3, 2, 1, 1, 1};
     int64_t now = S;
-    flow(&tide, 100 * MS, now);
+    flow(&found, 100 * MS, now);
     for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        assert_int_equal(tide.limit, limits[i]);
-        sparp__tide_ebb(&tide, now);
-        sparp__tide_ebb(&tide, now + 50 * MS);      /* the same round */
+        assert_int_equal(found.limit, limits[i]);
+        sparp__aimd_on_failure(&found, now);
+        sparp__aimd_on_failure(&found, now + 50 * MS);      /* the same round */
         now += 102 * MS;
     }
     for (int i = 0; i < 3; i++)
-        flow(&tide, 100 * MS, now);
-    assert_int_equal(tide.limit, 3);                /* 1 and 2 took their rounds */
+        flow(&found, 100 * MS, now);
+    assert_int_equal(found.limit, 3);                /* 1 and 2 took their rounds */
 }
 
-static void test_the_tide_falls_where_answers_queue(void **state) {
+static void test_the_limit_falls_where_answers_queue(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
+    sparp__aimd found = new_aimd();
     int64_t now = S;
-    tide.limit = 500;
-    flow(&tide, 10 * MS, now);
+    found.limit = 500;
+    flow(&found, 10 * MS, now);
     for (int i = 0; i < 200; i++)
-        flow(&tide, 100 * MS, now += 10 * MS);
-    assert_true(tide.limit < 100 && tide.limit >= 1);
+        flow(&found, 100 * MS, now += 10 * MS);
+    assert_true(found.limit < 100 && found.limit >= 1);
 }
 
 /* A server that computes `capacity` at once and queues the rest. */
-static int settled_tide(int capacity) {
-    sparp__tide tide = new_tide();
+static int settled_limit(int capacity) {
+    sparp__aimd found = new_aimd();
     int64_t now = S;
     for (int round = 0; round < 3000; round++) {
-        int n = tide.limit;
+        int n = found.limit;
         int64_t ns = n <= capacity ? 20 * MS : 20 * MS * n / capacity;
         for (int i = 0; i < n; i++)
-            flow(&tide, ns, now + ns);
+            flow(&found, ns, now + ns);
         now += ns;
-        assert_true(tide.limit >= 1 && tide.limit <= TIDE_MAX);
+        assert_true(found.limit >= 1 && found.limit <= AIMD_MAX);
     }
-    return tide.limit;
+    return found.limit;
 }
 
-static void test_the_tide_settles_at_what_the_server_can(void **state) {
+static void test_the_limit_settles_at_what_the_server_can(void **state) {
     (void)state;
     static const int capacities[] = {4, 20, 100, 300};
     for (size_t i = 0; i < COUNT_OF(capacities); i++) {
-        int limit = settled_tide(capacities[i]);
+        int limit = settled_limit(capacities[i]);
         CHECK(limit >= capacities[i] && limit <= capacities[i] * 5, "%d for %d", limit,
               capacities[i]);
     }
-    assert_int_equal(settled_tide(100000), TIDE_MAX);
+    assert_int_equal(settled_limit(100000), AIMD_MAX);
 }
 
 /* --- so many at once and so many per second, origin by origin ------------------------------ */
@@ -1084,9 +1084,10 @@ static sparp *passing;
 
 static void *close_by_hand(void *argument) {
     (void)argument;
-    sparp__origin *o = sparp__pool_get(&passing->env, &passing->pool, "10.0.0.1", 80, false);
-    sparp__gate_close(&o->gate, test_now_ns, test_now_ns + 100 * MS);
-    o->users--;
+    sparp__origins *origins = &passing->sched.origins;
+    sparp__origin *o = sparp__origins_get(&passing->env, origins, "10.0.0.1", 80, false);
+    sparp__limits *l = (sparp__limits *)(void *)o;
+    sparp__gate_close(&l->gate, test_now_ns, test_now_ns + 100 * MS);
     return NULL;
 }
 
@@ -1217,7 +1218,7 @@ static void test_a_closed_origin_is_remembered_though_nobody_uses_it(void **stat
     net_at(20, wake_run, r);
     while (sparp_step(r, -1))
         continue;
-    assert_true(r->pool.num_origins <= 2);
+    assert_true(r->sched.origins.count <= 2);
     sparp_close(r);
     seen_check_clean();
     assert_near(seen.at[0], 0.05, 0.002);
@@ -1262,8 +1263,8 @@ static void test_an_origin_is_forgotten_when_it_opens(void **state) {
     net_at(200, wake_run, r);
     while (net_now() < 199 && sparp_step(r, 1000))
         continue;
-    assert_int_equal(r->pool.num_origins, 0);
-    assert_int_equal(r->gates.count, 0);
+    assert_int_equal(r->sched.origins.count, 0);
+    assert_int_equal(r->sched.gates.count, 0);
     while (sparp_step(r, -1))
         continue;
     sparp_close(r);
@@ -2327,9 +2328,10 @@ static void many_result(sparp *run, const sparp_result *result, void *user_data)
     (void)user_data;
     many.ended++;
     many.successes += result->outcome == SPARP_OUTCOME_SUCCESS;
-    many.peak_origins = run->pool.num_origins > many.peak_origins ? run->pool.num_origins
+    many.peak_origins = run->sched.origins.count > many.peak_origins ? run->sched.origins.count
                                                                    : many.peak_origins;
-    many.peak_gates = run->gates.count > many.peak_gates ? run->gates.count : many.peak_gates;
+    size_t gates = run->sched.gates.count;
+    many.peak_gates = gates > many.peak_gates ? gates : many.peak_gates;
 }
 
 static void run_many(void) {
@@ -2703,10 +2705,10 @@ int main(void) {
         SEEN_TEST(test_a_gate_has_its_own_pace),
         SEEN_TEST(test_a_gate_closes_until_the_latest_end),
         SEEN_TEST(test_a_gate_reopens_by_doubling),
-        SEEN_TEST(test_the_tide_rises_by_one_a_round),
-        SEEN_TEST(test_the_tide_falls_by_a_third_once_a_round),
-        SEEN_TEST(test_the_tide_falls_where_answers_queue),
-        SEEN_TEST(test_the_tide_settles_at_what_the_server_can),
+        SEEN_TEST(test_the_limit_rises_by_one_a_round),
+        SEEN_TEST(test_the_limit_falls_by_a_third_once_a_round),
+        SEEN_TEST(test_the_limit_falls_where_answers_queue),
+        SEEN_TEST(test_the_limit_settles_at_what_the_server_can),
         SEEN_TEST(test_an_origin_has_its_own_cap),
         SEEN_TEST(test_an_origin_has_its_own_pace),
         SEEN_TEST(test_the_burst_is_each_origins_too),

@@ -400,28 +400,19 @@ static void test_two_equal_locations_are_one(void **state) {
 /* No TLS server here: the question is put to the function that answers it. */
 static void test_https_never_leads_to_http(void **state) {
     (void)state;
-    static sparp r;
-    static sparp__task t;
     sparp__url url;
-    char target[] = A "/x", secure[] = "https://10.0.0.1/x";
-    t.request.https = true;
-    r.target.data = target;
-    r.target.size = strlen(target);
-    assert_non_null(sparp__sched_check_target(&r, &t, &url));
-    t.request.https = false;
-    assert_null(sparp__sched_check_target(&r, &t, &url));
-    r.target.data = secure;
-    r.target.size = strlen(secure);
-    assert_null(sparp__sched_check_target(&r, &t, &url));
+    sparp__str plain = sparp__str_of(A "/x"), secure = sparp__str_of("https://10.0.0.1/x");
+    assert_non_null(sparp__judge_target(plain, true, &url));
+    assert_null(sparp__judge_target(plain, false, &url));
+    assert_null(sparp__judge_target(secure, false, &url));
+    assert_null(sparp__judge_target(secure, true, &url));
+    static sparp__task t;
     sparp__request hop;
     memset(&hop, 0, sizeof hop);
     hop.https = true;                   /* http, then https, then http: the last hop counts */
     t.hop = &hop;
     t.on_hop = true;
-    assert_null(sparp__sched_check_target(&r, &t, &url));
-    r.target.data = target;
-    r.target.size = strlen(target);
-    assert_non_null(sparp__sched_check_target(&r, &t, &url));
+    assert_true(sparp__task_wire(&t)->https);
 }
 
 static const struct {
@@ -1055,7 +1046,7 @@ static size_t num_origins;
 
 static void count_origins(sparp *run, const sparp_result *result) {
     keep_strings(run, result);
-    num_origins = run->pool.num_origins;
+    num_origins = run->sched.origins.count;
 }
 
 static void redirect_on_and_on(const net_request *request, net_rule *answer) {

@@ -220,7 +220,7 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     if (found && k->file.st_size == 0)
         return;      /* an empty body is there already */
     out->body = NULL;
-    out->body_size = found ? (size_t)k->file.st_size : 1;
+    out->body_size = found ? (uint64_t)k->file.st_size : 1;
     out->read_body = found ? body_file_read : NULL;
 }
 
