@@ -39,6 +39,8 @@ kqueue:g++:c++11:-O0
 macros:g++:c++11:-O0
 first:tcc:c99:-O0
 large:gcc:gnu99:-O1
+random:gcc:gnu99:-O1
+random:g++:c++11:-O1
 large:arm-linux-gnueabihf-gcc:gnu99:-O1'
 }
 
@@ -180,6 +182,9 @@ CASE
                        esac
                        program -m32 $src/first.c ;;
         large)         check_large ;;
+        random)        program $src/random.c || return 1
+                       nm "$bin" | grep -E 'getrandom|arc4random' && return 1
+                       return 0 ;;
         hidden)        check_hidden ;;
         declarations)  check_declarations ;;
         macros)        check_macros ;;

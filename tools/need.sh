@@ -16,6 +16,7 @@ list() {
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
 cmd:make          make               make           make               -               -
 ?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
+?hdr:openssl/ssl.h libssl-dev       openssl-dev    openssl-devel      -               -
 ?hdr:zlib.h       zlib1g-dev         zlib-dev       zlib-devel         -               -
 LIST
     list_static "$1"
