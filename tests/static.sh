@@ -57,7 +57,7 @@ start_tls() {
 
 # --- the tests --------------------------------------------------------------------------------
 
-# 300 KiB, but for machines whose code is larger.
+# 330 KiB, but for machines whose code is larger.
 small() {
     case $name in
         i386) limit=368640 ;;
@@ -81,8 +81,12 @@ all_answered() {
         [ "$(grep -c '"outcome":"success","status":200' "$dir/$name.jsonl")" = 200 ]
 }
 
-# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record.
+# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record. Under qemu a big-endian
+# musl never comes back from getifaddrs(), which every look-up asks: there the address is told.
 fetch() {
+    told=''
+    [ "$name" != mips ] ||
+        told="--resolve one.test:$port:127.0.0.1 --resolve one.test:${tls_port:-1}:127.0.0.1"
     rm -rf "$dir/root"
     mkdir -p "$dir/root/etc/ssl/certs"
     cp "$binary" "$dir/root/sparp"
@@ -90,7 +94,8 @@ fetch() {
     echo 'nameserver 127.0.0.1' >"$dir/root/etc/resolv.conf"
     echo '127.0.0.1 one.test' >"$dir/root/etc/hosts"
     [ -z "$1" ] || cp "$1" "$dir/root/etc/ssl/certs/ca-certificates.crt"
-    echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 >"$dir/record"
+    # shellcheck disable=SC2086
+    echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 $told >"$dir/record"
 }
 
 http_in_root() {
