@@ -312,15 +312,15 @@
    On a 64-bit machine: 280 KB a run, of which 256 KB are the one receive buffer, and up to seven
    more of these where bodies of 16 KB and more come to on_result() in parts; 0.5 KB for each
    request pulled and not ended, and its bytes, whether it is in flight, queues or pauses; 0.4 KB a
-   connection, and as much again while it connects; 2 KB more with TLS, and with TLS
-   16 KB while a record has come in part (64 of these are kept for the next), and during the
-   handshake 4 KB, the server's chain, and 4 KB while that is looked at;
-   0.7 KB, the fields and the body of each response that has come in part, and of one for all that
-   come whole; a result that nobody has taken is 0.3 KB, and its fields and body; 32 KB for read_body() of each request in
-   flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
-   has paused. Buffers are used again. sparp_run_all() keeps 0.3 KB for each result, and its bytes. Everything comes from sparp_options.allocator, but for name
-   look-ups, which come from malloc because a helper thread may outlive the run. The stack: up to
-   30 KB, and more with kqueue.
+   connection, and as much again while it connects; 2 KB more with TLS, and with TLS 16 KB while a
+   record has come in part (64 of these are kept for the next), and during the handshake 4 KB, the
+   server's chain, and 4 KB while that is looked at; 0.7 KB, the fields and the body of each
+   response that has come in part, and of one for all that come whole; a result that nobody has
+   taken is 0.3 KB, and its fields and body; 32 KB for read_body() of each request in flight, 73 KB
+   for each body that is being decoded, and up to 256 KB for a body that on_body() has paused.
+   Buffers are used again. sparp_run_all() keeps 0.3 KB for each result, and its bytes. Everything
+   comes from sparp_options.allocator, but for name look-ups, which come from malloc because a
+   helper thread may outlive the run. The stack: up to 30 KB, and more with kqueue.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
@@ -3175,6 +3175,7 @@ typedef struct sparp__address {
         struct sockaddr_in6 v6;
     } to;
     socklen_t size;
+    const char *path;                   /* of a Unix socket; NULL: it is one of the others */
 } sparp__address;
 
 typedef struct sparp__dns_job {         /* what goes to a thread and comes back */
@@ -3334,6 +3335,7 @@ static void sparp__dns_ask(sparp__dns_job *job, int family) {
         if ((a->ai_family != AF_INET && a->ai_family != AF_INET6)
             || a->ai_addrlen > sizeof job->addresses[0].to)
             continue;
+        memset(&job->addresses[job->count], 0, sizeof job->addresses[0]);
         memcpy(&job->addresses[job->count].to, a->ai_addr, a->ai_addrlen);
         job->addresses[job->count++].size = a->ai_addrlen;
     }
@@ -3707,14 +3709,24 @@ static bool sparp__address_parse(sparp__address *out, const char *host) {
     return out->size > 0;
 }
 
+/* The path must stay. */
+static void sparp__address_set_path(sparp__address *address, const char *path) {
+    memset(address, 0, sizeof *address);
+    address->to.any.sa_family = AF_UNIX;
+    address->path = path;
+}
+
 static void sparp__address_set_port(sparp__address *address, uint16_t port) {
     if (address->to.any.sa_family == AF_INET)
         address->to.v4.sin_port = htons(port);
-    else
+    else if (address->to.any.sa_family == AF_INET6)
         address->to.v6.sin6_port = htons(port);
 }
 
+/* For people, without the port. */
 static const char *sparp__address_text(const sparp__address *address, char *out, socklen_t size) {
+    if (address->path != NULL)
+        return address->path;
     bool v4 = address->to.any.sa_family == AF_INET;
     const void *from = v4 ? (const void *)&address->to.v4.sin_addr
                           : (const void *)&address->to.v6.sin6_addr;
@@ -5142,7 +5154,17 @@ static int sparp__socket_open(int family) {
 
 /* EINTR goes on in the background, as EINPROGRESS does (POSIX connect). */
 static sparp__io sparp__socket_connect(int fd, const sparp__address *address) {
-    if (SPARP__SYS_CONNECT(fd, &address->to.any, address->size) == 0)
+    struct sockaddr_un un;
+    const struct sockaddr *to = &address->to.any;
+    socklen_t size = address->size;
+    if (address->path != NULL) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        strncpy(un.sun_path, address->path, sizeof un.sun_path - 1);    /* as >>route allows */
+        to = (const struct sockaddr *)&un;
+        size = sizeof un;
+    }
+    if (SPARP__SYS_CONNECT(fd, to, size) == 0)
         return SPARP__IO_OK;
     return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
 }
@@ -5185,15 +5207,6 @@ static sparp__io sparp__socket_recv(int fd, char *data, size_t size, size_t *got
     }
 }
 
-static sparp__io sparp__socket_connect_unix(int fd, const char *path) {
-    struct sockaddr_un to;
-    memset(&to, 0, sizeof to);
-    to.sun_family = AF_UNIX;
-    strncpy(to.sun_path, path, sizeof to.sun_path - 1);         /* as long as >>route allows */
-    if (SPARP__SYS_CONNECT(fd, (const struct sockaddr *)&to, sizeof to) == 0)
-        return SPARP__IO_OK;
-    return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
-}
 
 /* The port is chosen when it connects: one of ours can then serve many peers. */
 static bool sparp__socket_bind(int fd, const sparp__address *local) {
@@ -9778,19 +9791,20 @@ static bool sparp__dial_blame_proxy(sparp__dial *d) {
 }
 
 /* An address that cannot be reached says less than one that answered "no". */
-static void sparp__dial_note_failure(sparp__net *net, sparp__dial *d, size_t address,
-                                     sparp_error error, int sys_error) {
+static void sparp__dial_note_failure(sparp__dial *d, size_t address, sparp_error error,
+                                     int sys_error) {
     if (error == SPARP_E_UNREACHABLE && d->fault.error != SPARP_E_OK)
         return;
     char text[INET6_ADDRSTRLEN];
     bool v6 = d->addresses[address].to.any.sa_family == AF_INET6;
-    if (net->options->unix_socket != NULL)
-        sparp__fault_set(&d->fault, error, sys_error, "connecting to %.100s: %s",
-                         net->options->unix_socket, strerror(sys_error));
+    const char *shown = sparp__address_text(&d->addresses[address], text, sizeof text);
+    if (d->addresses[address].path != NULL)
+        sparp__fault_set(&d->fault, error, sys_error, "connecting to %.100s: %s", shown,
+                         strerror(sys_error));
     else
         sparp__fault_set(&d->fault, error, sys_error, "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
-                         sparp__address_text(&d->addresses[address], text, sizeof text),
-                         v6 ? "]" : "", (unsigned)sparp__dial_port(d), strerror(sys_error));
+                         shown, v6 ? "]" : "", (unsigned)sparp__dial_port(d),
+                         strerror(sys_error));
     sparp__dial_blame_proxy(d);
 }
 
@@ -10012,19 +10026,15 @@ static sparp_error sparp__dial_judge(const sparp__net *net, const sparp__address
 static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t address,
                                     sparp__io *io) {
     sparp__address to = d->addresses[address];
-    const char *path = net->options->unix_socket;
-    if (path == NULL)
-        sparp__address_set_port(&to, sparp__dial_port(d));
+    sparp__address_set_port(&to, sparp__dial_port(d));
     if (d->num_racing == SPARP__RACE_MAX)
         sparp__dial_drop_racer(net, d, 0);
-    int fd = sparp__socket_open(path != NULL ? AF_UNIX : to.to.any.sa_family);
+    int fd = sparp__socket_open(to.to.any.sa_family);
     if (fd < 0) {
-        sparp__dial_note_failure(net, d, address, sparp__dial_error_of(errno), errno);
+        sparp__dial_note_failure(d, address, sparp__dial_error_of(errno), errno);
         return false;
     }
-    if (path != NULL)
-        *io = sparp__socket_connect_unix(fd, path);
-    else if (net->local.size > 0 && !sparp__socket_bind(fd, &net->local))
+    if (to.path == NULL && net->local.size > 0 && !sparp__socket_bind(fd, &net->local))
         *io = SPARP__IO_FAILED;
     else
         *io = sparp__socket_connect(fd, &to);
@@ -10033,7 +10043,7 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
                                SPARP__READABLE | SPARP__WRITABLE)) {
         int error = errno;
         SPARP__SYS_CLOSE(fd);
-        sparp__dial_note_failure(net, d, address, sparp__dial_judge(net, &to, error), error);
+        sparp__dial_note_failure(d, address, sparp__dial_judge(net, &to, error), error);
         return false;
     }
     d->racing[d->num_racing] = fd;
@@ -10043,7 +10053,7 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
 
 /* Of the family that the user wants, or is bound to. */
 static bool sparp__dial_may_use(const sparp__net *net, const sparp__address *address) {
-    return net->options->unix_socket != NULL || net->resolver.family == AF_UNSPEC
+    return address->path != NULL || net->resolver.family == AF_UNSPEC
         || net->resolver.family == address->to.any.sa_family;
 }
 
@@ -10112,13 +10122,15 @@ static bool sparp__dial_ask_hook(sparp__net *net, sparp__dial *d, const char *ho
 
 /* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
 static bool sparp__dial_know_address(sparp__net *net, sparp__dial *d, const char *host) {
-    if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
+    d->addresses = &d->literal;
+    d->num_addresses = 1;
+    if (net->options->unix_socket != NULL) {
+        sparp__address_set_path(&d->literal, net->options->unix_socket);
+    } else if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
         d->addresses = d->peer->way->fixed;
         d->num_addresses = d->peer->way->num_fixed;
-    } else if (sparp__address_parse(&d->literal, host) || net->options->unix_socket != NULL) {
-        d->addresses = &d->literal;
-        d->num_addresses = 1;
-    } else {
+    } else if (!sparp__address_parse(&d->literal, host)) {
+        d->num_addresses = 0;
         return sparp__dial_ask_hook(net, d, host);
     }
     return true;
@@ -10192,7 +10204,7 @@ static sparp__dial_event sparp__dial_on_racer(sparp__net *net, sparp__dial *d, i
         if (sparp__socket_connected(fd))
             return sparp__dial_on_connected(net, d, i, now);
         int error = errno;
-        sparp__dial_note_failure(net, d, d->racing_address[i], sparp__dial_error_of(error), error);
+        sparp__dial_note_failure(d, d->racing_address[i], sparp__dial_error_of(error), error);
         sparp__dial_drop_racer(net, d, i);
         return sparp__dial_race(net, d, now);
     }
@@ -12129,10 +12141,10 @@ static bool sparp__engine_on_too_long(sparp__engine *e, sparp__task *t) {
     return sparp__engine_end_faulty(e, t, false);
 }
 
-/* A large body, when nothing but parse() and on_result() will look at it, is not copied: it is shown
-   where it was received, which takes 6 % off the cost of 100 KB. Nothing is received before that,
-   and nothing stands behind it, where its NUL goes. If it is not here as a whole the scratch is its
-   own until then, and the rest is received there. */
+/* A large body, when nothing but parse() and on_result() will look at it, is not copied: it is
+   shown where it was received, which takes 6 % off the cost of 100 KB. Nothing is received before
+   that, and nothing stands behind it, where its NUL goes. If it is not here as a whole the scratch
+   is its own until then, and the rest is received there. */
 static bool sparp__engine_lend(sparp__engine *e, sparp__task *t, sparp__str data) {
     sparp__conn *c = t->fly.conn;
     sparp__answer *a = t->fly.answer;
