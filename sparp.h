@@ -3406,34 +3406,25 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
-/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
-   §2): nothing goes past it. */
-static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
-    bool good = sparp__proxy_parse(text, out) == NULL;
-    if (good || !lenient)
-        return good;
-    memset(out, 0, sizeof *out);
-    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
-    out->port = 80;
-    return true;
-}
-
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+        && sparp__proxy_parse(text, out) == NULL;
 }
 
-/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+/* With lenient_proxies: why the proxy that this host needs cannot be used. NULL: it can, or it
+   needs none. */
 static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
-        ? sparp__proxy_parse(text, &proxy) : NULL;
+    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
+        return NULL;
+    return sparp__proxy_parse(text, &proxy);
 }
 
 /* --- addresses and detours -------------------------------------------------------------------- */
@@ -9028,6 +9019,11 @@ static const char *sparp__sched_check_target(const sparp *run, const sparp__task
         wrong = "it leads from https to http";
     if (wrong == NULL && url->https && !SPARP__TLS)
         wrong = "it leads to https, which needs a build of sparp with TLS";
+    char host[SPARP__HOST_MAX + 1];
+    if (wrong == NULL && run->options.lenient_proxies) {
+        sparp__route_copy_host(host, url->host);
+        wrong = sparp__route_bad_proxy(&run->options, host, url->port, url->https);
+    }
     return wrong;
 }
 

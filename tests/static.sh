@@ -4,7 +4,7 @@
 # certificates. The names that are looked up stand in that /etc/hosts; all servers are on loopback.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-limit=307200
+limit=337920
 [ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
 ${MAKE:-make} -s build/plain || exit 1
 SPARP=none PLAIN=$(pwd)/build/plain RUDE=none

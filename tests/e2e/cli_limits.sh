@@ -178,7 +178,7 @@ silent '-h: nothing on stderr'
 cp "$dir/out" "$dir/short"
 try --help
 check '--help: exit 0' ended 0
-for flag in user bearer cookie form csv tsv body-name overwrite only fields output-format \
+for flag in user bearer cookie form csv tsv body-name overwrite only fields output-format resume \
     method header data json url-query base-url template format on-bad-line skip limit \
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \
     soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \

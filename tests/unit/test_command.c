@@ -1700,7 +1700,7 @@ static void test_body_names(void **state) {
 
 /* 16: ten thousand equal names, each with its number, and not in quadratic time. */
 static void test_equal_names(void **state) {
-    name_set names = { NULL, 0, 0 };
+    hash_set names = { NULL, 0, 0 };
     ticket k = plain_ticket("", "", "");
     char expected[32];
     (void)state;
@@ -1716,7 +1716,7 @@ static void test_equal_names(void **state) {
     assert_true(name_body(&k, &names, &test_parser, slice_of("http://h")));
     put_char(&k.name, '\0');
     assert_string_equal(k.name.at, "A.B-7-2.TXT");
-    free(names.slots);
+    hash_free(&names);
     text_free(&k.name);
     text_free(&k.parts);
 }

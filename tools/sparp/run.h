@@ -26,7 +26,9 @@ typedef struct app {
     uint64_t pulled, delivered;         /* requests handed to the run, results got back */
     int body_dir;                       /* descriptor of --body-dir, or -1 */
     uint64_t body_files;                /* written there */
-    name_set names;                     /* that they have got */
+    hash_set names;                     /* that they have got */
+    hash_set done;                      /* by an earlier run: --resume */
+    uint64_t done_before;               /* lines left out for that */
     column_names columns;                    /* of --csv and --tsv, and the line that names them */
     text first_line;
     text record;                        /* whole, before it becomes what is wanted of it */
@@ -212,6 +214,52 @@ static bool app_is_at_limit(const app *a) {
     return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
 }
 
+/* What tells one request from another, as far as a body in a file is concerned. */
+static void put_identity(text *t, const sparp_request *request) {
+    const char *before = "?";
+    slice url = slice_of(request->url);
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
+        authority.size--;
+    put_bytes(t, url.at, url.size - rest.size);
+    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(t, before);
+        put_percent(t, slice_of(request->query[i].name));
+        put_char(t, '=');
+        put_percent(t, slice_of(request->query[i].value));
+    }
+    for (size_t i = 0; i < t->size; i++)
+        if (t->at[i] == '\n')
+            t->at[i] = ' ';
+}
+
+/* Has an earlier run had a success with it? */
+static bool app_is_done(app *a, const item *it) {
+    parser *p = &a->parser;
+    const config *c = a->config;
+    text t = { NULL, 0, 0, false };
+    sparp_request request;
+    if (c->resume == NULL)
+        return false;
+    memset(&request, 0, sizeof request);
+    size_t count = p->query.count;
+    for (size_t i = 0; i < c->num_query; i++)
+        p->query.items[p->query.count++] = c->query[i];
+    request.url = it->url;
+    request.query = p->query.items;
+    request.num_query = p->query.count;
+    put_identity(&t, &request);
+    p->query.count = count;
+    slice url = { t.at, t.size };
+    bool done = hash_has(&a->done, hash_request(it->id, a->reader.lines - 1, url));
+    a->done_before += done;
+    text_free(&t);
+    return done;
+}
+
 /* The next request of the input into *it; bad lines are dealt with on the way. READ_LATER also
    after many lines without any, so that signals and results get their turn: then input_waits is
    not set. */
@@ -252,7 +300,7 @@ static read_state app_next_item(app *a, item *it) {
             app_bad_line(a, line, state == READ_LINE);
         if (app_has_failed(a) || a->input_refused)
             return READ_FAILED;
-        if (kind == LINE_REQUEST)
+        if (kind == LINE_REQUEST && !app_is_done(a, it))
             return READ_LINE;
     }
     return READ_LATER;
@@ -303,28 +351,6 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     out->body = NULL;
     out->body_size = found ? (size_t)k->file.st_size : 1;
     out->read_body = found ? body_file_read : NULL;
-}
-
-/* What tells one request from another, as far as a body in a file is concerned. */
-static void put_identity(text *t, const sparp_request *request) {
-    const char *before = "?";
-    slice url = slice_of(request->url);
-    size_t scheme = starts_with(url, "https") ? 8 : 7;
-    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
-    slice authority = { rest.at, find_any(rest, "/?#") };
-    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
-        authority.size--;
-    put_bytes(t, url.at, url.size - rest.size);
-    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
-    for (size_t i = 0; i < request->num_query; i++, before = "&") {
-        put_text(t, before);
-        put_percent(t, slice_of(request->query[i].name));
-        put_char(t, '=');
-        put_percent(t, slice_of(request->query[i].value));
-    }
-    for (size_t i = 0; i < t->size; i++)
-        if (t->at[i] == '\n')
-            t->at[i] = ' ';
 }
 
 static bool asks_for_range(const parser *p) {
@@ -831,7 +857,8 @@ static void app_free(app *a) {
     sink_close(&a->summary);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
-    free(a->names.slots);
+    hash_free(&a->names);
+    hash_free(&a->done);
     text_free(&a->columns.kept);
     text_free(&a->first_line);
     text_free(&a->record);
@@ -863,9 +890,16 @@ static bool app_open_outputs(app *a) {
         }
     }
     sink_begin(&a->rejects);
-    if (c->output != NULL)
+    if (c->resume != NULL && !resume_read(&a->done, c->resume))
+        return false;
+    if (c->output != NULL && c->resume == NULL)
         sink_begin(&a->out);
-    return true;
+    if (c->resume == NULL || c->output == NULL)
+        return true;
+    if (resume_append(a->out.fd, c->output))
+        return true;
+    say("cannot append to %s: %s", c->output, strerror(errno));
+    return false;
 }
 
 /* False after a message. */
@@ -904,13 +938,14 @@ static app *app_new(config *c) {
     }
     a->reader.quotes = c->csv;
     a->viewed = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
-    if (!c->summarize && !c->dry_run
+    struct stat info;
+    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
+    bool begun = c->resume != NULL && fstat(a->out.fd, &info) == 0 && info.st_size > 0;
+    if (!c->summarize && !c->dry_run && !begun
         && (c->output_format == OUTPUT_CSV || c->output_format == OUTPUT_TSV)) {
         put_view_names(&a->out.buffer, c);
         sink_record_done(&a->out);
     }
-    struct stat info;
-    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
     a->now_ms = wall_ms();
     return a;
 }
@@ -1038,6 +1073,7 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.live = true;
     y.connections = s->connects;
     y.not_read = a->not_read;
+    y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;
     y.stopped = app_stopped(a, s);
     y.exit_code = code;
