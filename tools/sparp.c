@@ -20,6 +20,7 @@
        record.h    one result -> one line of output
        view.h      which records are written, and what of them
        resume.h    what an earlier run has done
+       journal.h   what has its result, for the same command to go on with
        files.h     request bodies out of files, response bodies into files
        summary.h   what is said at the end
        progress.h  what is said in between
@@ -59,6 +60,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -95,6 +97,7 @@ enum {
 #include "sparp/record.h"
 #include "sparp/view.h"
 #include "sparp/resume.h"
+#include "sparp/journal.h"
 #include "sparp/files.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"

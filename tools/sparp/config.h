@@ -1070,6 +1070,14 @@ static bool check_template(config *c) {
 
 static bool check_view(config *c) {
     bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
+    if (c->journal == NULL && (c->retry_failed || c->restart)) {
+        say("--%s is about a --journal, give that too", c->restart ? "restart" : "retry-failed");
+        return false;
+    }
+    if (c->journal != NULL && (c->resume != NULL || c->only != ONLY_ALL)) {
+        say("--journal does not go with --%s", c->resume != NULL ? "resume" : "only");
+        return false;
+    }
     if (c->resume != NULL && part) {
         say("--resume needs whole records: not with --only, --fields or --output-format");
         return false;

@@ -121,6 +121,12 @@
       "after a stop, read pipes to their end, too: into --rejects, if it is given") \
     X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
       "where the records go [stdout]") \
+    X(JOURNAL, 'j', "journal", "FILE", OUTPUT, TEXT, journal, 0, 0, \
+      "note there what has its result; the same command again goes on from it") \
+    X(RETRY_FAILED, 0, "retry-failed", NULL, OUTPUT, SWITCH, retry_failed, 0, 0, \
+      "with a journal: what failed is sent again, too") \
+    X(RESTART, 0, "restart", NULL, OUTPUT, SWITCH, restart, 0, 0, \
+      "with a journal: forget it, begin anew") \
     X(RESUME, 0, "resume", "RESULTS.jsonl", OUTPUT, TEXT, resume, 0, 0, \
       "leave out what has a successful record there (by id, else by index and URL), and append " \
       "to -o; may be the file of -o, and not there yet") \
@@ -317,7 +323,8 @@ typedef struct config {
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
     int output_format, only;
-    const char *resume;
+    const char *resume, *journal;
+    bool retry_failed, restart;
     const char *fields;                 /* NULL: all */
     status_list ok, retry_on, only_statuses;
     unsigned stop_on;

@@ -15,6 +15,7 @@ typedef struct record_style {
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;                /* in the list of spare ones */
     uint64_t index;
+    uint64_t key;                       /* in the journal */
     text parts;                         /* id, meta, line, path and failure, one after the other */
     size_t id_size, meta_size, line_size;
     text name;                          /* of the file of its body; empty: its index */
