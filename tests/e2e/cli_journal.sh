@@ -15,10 +15,10 @@ complete() {
     return 1
 }
 
-seq 1 3000 | sed "s|.*|$base/delay/1?&|" >"$dir/all"
+seq 1 3000 | sed "s|.*|$base/delay/5?&|" >"$dir/all"
 kills=${JOURNAL_KILLS:-12} killed=0
 for n in $(seq 1 "$kills"); do
-    "$SPARP_PLAIN" -q -c 30 -w $((n % 2 + 1)) -j "$journal" -o "$results" "$dir/all" \
+    "$SPARP_PLAIN" -q -c 6 -w $((n % 2 + 1)) -j "$journal" -o "$results" "$dir/all" \
         >/dev/null 2>&1 &
     run=$!
     sleep "0.0$((n * 37 % 90 + 10))"
