@@ -105,6 +105,11 @@ enum {
 #include "sparp/run.h"
 #include "sparp/modes.h"
 
+/* What a static build was linked with: see tools/static.sh. */
+#ifndef SPARP_CLI_TLS
+#define SPARP_CLI_TLS ""
+#endif
+
 static void put_version(text *t) {
 #if defined(__clang__)
     const char *compiler = "clang " __clang_version__;
@@ -117,6 +122,10 @@ static void put_version(text *t) {
     put_text(t, compiler);
     PUT(t, "\nTLS       ");
     put_text(t, sparp_tls_library());
+    PUT(t, SPARP_CLI_TLS);
+#ifdef SPARP_CLI_LIBC
+    PUT(t, "\nlibc      " SPARP_CLI_LIBC);
+#endif
     PUT(t, "\nbackend   ");
     put_text(t, sparp_backend());
     PUT(t, "\nzlib      ");

@@ -188,7 +188,9 @@
     X(CERT, 0, "cert", "FILE", TLS, TEXT, cert, 0, 0, \
       "our certificate and its chain, PEM; with --key") \
     X(KEY, 0, "key", "FILE", TLS, TEXT, key, 0, 0, \
-      "its private key, PEM: RSA or P-256, not encrypted") \
+      "its private key, PEM: RSA, P-256, P-384 or P-521, not encrypted") \
+    X(TLS_MIN, 0, "tls-min", "1.2|1.3", TLS, CHOICE, tls_min, 0, 0, \
+      "the lowest version of TLS [1.2]") \
     X(INSECURE, 0, "insecure", NULL, TLS, SWITCH, insecure, 0, 0, \
       "accept any certificate; a --pin still counts") \
     X(PROGRESS, 0, "progress", "auto|bar|line|json|none", SCREEN, CHOICE, progress, 0, 0, \
@@ -269,6 +271,7 @@ enum { BODY_AUTO, BODY_JSON, BODY_BASE64, BODY_NONE };
 enum { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINE, PROGRESS_JSON, PROGRESS_NONE };
 enum { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum { TLS_MIN_12, TLS_MIN_13 };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
@@ -316,7 +319,7 @@ typedef struct config {
     double dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
-    int format, on_bad_line, stop_mode, order, body, progress, summary, color;
+    int format, on_bad_line, stop_mode, order, body, progress, summary, color, tls_min;
     bool overwrite, csv, tsv;
     bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;

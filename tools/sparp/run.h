@@ -402,7 +402,7 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     if (found && k->file.st_size == 0)
         return;      /* an empty body is there already */
     out->body = NULL;
-    out->body_size = found ? (size_t)k->file.st_size : 1;
+    out->body_size = found ? (uint64_t)k->file.st_size : 1;
     out->read_body = found ? body_file_read : NULL;
 }
 
@@ -818,6 +818,7 @@ static void net_options(const config *c, sparp_options *o) {
     o->tls.client_cert_file = c->cert;
     o->tls.client_key_file = c->key;
     o->tls.insecure_no_verify = c->insecure;
+    o->tls.min_version = c->tls_min == TLS_MIN_13 ? SPARP_TLS_1_3 : SPARP_TLS_1_2;
 }
 
 /* Processors that we may use, which may be fewer than there are: taskset, cpusets of containers. */
@@ -870,7 +871,7 @@ static void run_options(app *a, sparp_options *o) {
     }
     o->on_retry = on_retry;
     o->logger.func = c->quiet ? NULL : on_log;
-    o->logger.max_level = SPARP_LOG_WARN;
+    o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
     o->user_data = a;
 }
 
