@@ -3925,6 +3925,12 @@ static const char *sparp__route_bad_proxy(const sparp_options *o, const char *ho
     return sparp__proxy_parse(text, &proxy);
 }
 
+static const char *sparp__route_bad_proxy_to(const sparp_options *o, const sparp__url *url) {
+    char host[SPARP__HOST_MAX + 1];
+    sparp__route_copy_host(host, url->host);
+    return sparp__route_bad_proxy(o, host, url->port, url->https);
+}
+
 /* --- addresses and detours ------------------------------------------------------------------- */
 
 typedef struct sparp__detour {          /* empty or 0: any, or as it is */
@@ -12020,7 +12026,6 @@ static bool sparp__engine_resolve(sparp__engine *e, const sparp__task *t, const 
 /* The response at hand is a redirect, and complete: what follows from it? On false the attempt
    ends with the fault that is set. */
 static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
-    char host[SPARP__HOST_MAX + 1];
     sparp__url url;
     const char *wrong = NULL;
     bool again = t->status == 417;      /* the same, without asking first */
@@ -12037,10 +12042,8 @@ static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
         wrong = sparp__judge_target(sparp__str_make(e->spares.target.data,
                                                            e->spares.target.size),
                                            sparp__task_wire(t)->https, &url);
-    if (wrong == NULL && e->options->lenient_proxies) {
-        sparp__route_copy_host(host, url.host);
-        wrong = sparp__route_bad_proxy(e->options, host, url.port, url.https);
-    }
+    if (wrong == NULL)
+        wrong = sparp__route_bad_proxy_to(e->options, &url);
     if (wrong != NULL)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
                                 "redirect to %.60s refused: %s", sparp__judge_show(location),
