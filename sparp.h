@@ -3940,34 +3940,31 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
-/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
-   §2): nothing goes past it. */
-static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
-    bool good = sparp__proxy_parse(text, out) == NULL;
-    if (good || !lenient)
-        return good;
-    memset(out, 0, sizeof *out);
-    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
-    out->port = 80;
-    return true;
-}
-
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+        && sparp__proxy_parse(text, out) == NULL;
 }
 
-/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+/* With lenient_proxies: why the proxy that this host needs cannot be used. NULL: it can, or it
+   needs none. */
 static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
-        ? sparp__proxy_parse(text, &proxy) : NULL;
+    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
+        return NULL;
+    return sparp__proxy_parse(text, &proxy);
+}
+
+static const char *sparp__route_bad_proxy_to(const sparp_options *o, const sparp__url *url) {
+    char host[SPARP__HOST_MAX + 1];
+    sparp__route_copy_host(host, url->host);
+    return sparp__route_bad_proxy(o, host, url->port, url->https);
 }
 
 /* --- addresses and detours ------------------------------------------------------------------- */
@@ -12081,6 +12078,8 @@ static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
         wrong = sparp__judge_target(sparp__str_make(e->spares.target.data,
                                                            e->spares.target.size),
                                            sparp__task_wire(t)->https, &url);
+    if (wrong == NULL)
+        wrong = sparp__route_bad_proxy_to(e->options, &url);
     if (wrong != NULL)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
                                 "redirect to %.60s refused: %s", sparp__judge_show(location),

@@ -67,3 +67,13 @@ refused() {
     cat "$dir/record" "$dir/errors"
     return 1
 }
+
+# turned_down TEXT URL FLAGS...: exit 2, before anything is sent
+turned_down() {
+    text=$1
+    shift
+    ask "$@"
+    [ $? -eq 2 ] && grep -qF "$text" "$dir/errors" && return 0
+    cat "$dir/record" "$dir/errors"
+    return 1
+}
