@@ -2,14 +2,22 @@
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
 #                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
+# make lint         the rules of the house, and the largest sections, structs and functions
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
+# make sizes        how large sparp is, by machine and options: a table, README's too
 # make examples     the programs of examples/, into build/examples/
+# make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
+# make dist         build/sparp-VERSION.tar.gz, of the last commit
+# make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
+#                   is where that file will lie
 # make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
 # make clean
+#
+# TLS=no builds without BearSSL, ZLIB=no without zlib; CC=arm-linux-gnueabihf-gcc for another machine.
 
 CC ?= cc
 CFLAGS ?= -O2
@@ -17,15 +25,24 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 LIBDIR ?= $(PREFIX)/lib
+COMMIT = HEAD
+OUTPUT = build
+URL = https://sparp.example
 LIBS = $$(sh tools/tls.sh) -lpthread $(LDLIBS)
 COMPILE = $(CC) -I. $(CPPFLAGS) $(CFLAGS)
 
 all: sparp build/sparp.o
 
-sparp: tools/sparp.c tools/sparp/*.h sparp.h
+# Changes when the flags do, so that `make TLS=no` after `make` builds again.
+build/flags: always
+	@mkdir -p build
+	@echo "$(COMPILE) $(LDFLAGS) $(LIBS)" >$@.new
+	@cmp -s $@ $@.new || cp $@.new $@
+
+sparp: tools/sparp.c tools/sparp/*.h sparp.h build/flags
 	$(COMPILE) $(LDFLAGS) -o $@ tools/sparp.c $(LIBS)
 
-build/sparp.o: tests/compile/sparp.c sparp.h
+build/sparp.o: tests/compile/sparp.c sparp.h build/flags
 	@mkdir -p build
 	$(COMPILE) -std=c99 -Wall -Wextra -Wpedantic -c -o $@ tests/compile/sparp.c $$(sh tools/tls.sh)
 
@@ -50,12 +67,18 @@ check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
 
+lint:
+	@sh tests/lint.sh
+
 fuzz:
 	@FUZZ_SECONDS="$(FUZZ_SECONDS)" sh tests/fuzz/run.sh
 
 bench:
 	@sh tools/need.sh bench
 	@CC="$(CC)" CFLAGS="$(CFLAGS)" FULL="$(FULL)" sh tests/bench/bench.sh
+
+sizes:
+	@MAKE="$(MAKE)" sh tests/bench/sizes.sh
 
 examples: sparp.h
 	@mkdir -p build/examples
@@ -65,40 +88,53 @@ examples: sparp.h
 	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
 	done
 
-static: build/static/sparp
-static-aarch64: build/static/sparp-aarch64
-static-armhf: build/static/sparp-armhf
+shared:
+	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
+	    LDLIBS="$(LDLIBS)" sh tools/shared.sh
 
-build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
+static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
-    tools/static.sh
+static-aarch64 static-armhf static-i386 static-mips static-riscv64:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
-build/sparp.pc: tools/sparp.pc.in sparp.h
-	@mkdir -p build
-	@version=$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
-	sed -e "s|@VERSION@|$$version|" -e 's|@PREFIX@|$(PREFIX)|' \
-	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' tools/sparp.pc.in > $@
+# What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
+build/sparp.pc: always
+	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
+	    PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)" sh tools/config.sh
 
-install: sparp
-	@rm -f build/sparp.pc
-	@$(MAKE) -s build/sparp.pc PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)"
-	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig"
+install: sparp build/sparp.pc
+	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" \
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/sparp"
 	cp sparp "$(DESTDIR)$(BINDIR)/sparp"
 	chmod 755 "$(DESTDIR)$(BINDIR)/sparp"
 	cp sparp.h "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
 	chmod 644 "$(DESTDIR)$(INCLUDEDIR)/sparp.h"
 	cp build/sparp.pc "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
 	chmod 644 "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+	cp build/sparp-config.cmake build/sparp-config-version.cmake \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp"
+	chmod 644 "$(DESTDIR)$(LIBDIR)/cmake/sparp/"*.cmake
 
 uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/sparp" "$(DESTDIR)$(INCLUDEDIR)/sparp.h" \
-	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc"
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc" \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config.cmake" \
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config-version.cmake"
+
+# The last commit as one file, the same bytes each time.
+dist:
+	@mkdir -p "$(OUTPUT)"
+	@name=sparp-$$(sed -n 's/^#define SPARP_VERSION_STRING "\(.*\)"/\1/p' sparp.h) && \
+	git archive --prefix="$$name/" $(COMMIT) | gzip -9n >"$(OUTPUT)/$$name.tar.gz" && \
+	echo "$(OUTPUT)/$$name.tar.gz"
+
+# ... and the recipes of tools/packaging for it.
+recipes: dist
+	@URL="$(URL)" sh tools/packaging/fill.sh
 
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check fuzz bench examples static static-aarch64 static-armhf \
-    install uninstall clean
+.PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
+    static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always

@@ -29,10 +29,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 
 #define NET_NEVER INT64_MAX
@@ -95,9 +97,10 @@ typedef struct net_address {            /* how one address connects */
 } net_address;
 
 typedef struct net_name {               /* what getaddrinfo() says about one name */
-    const char *name;                   /* "*": every other one */
+    const char *name;                   /* "*": every other one; "a*": those that begin so */
     const char *addresses;              /* separated by blanks; NULL: none */
     int         error;                  /* EAI_* */
+    double      takes_s;                /* negative: net.lookup_s */
 } net_name;
 
 /* --- what can be made to fail ------------------------------------------------------------- */
@@ -117,7 +120,7 @@ typedef enum net_call {
 
 /* --- the world ---------------------------------------------------------------------------- */
 
-typedef enum net_kind { NET_UNUSED, NET_PIPE_READ, NET_PIPE_WRITE, NET_TCP } net_kind;
+typedef enum net_kind { NET_UNUSED, NET_PIPE_READ, NET_PIPE_WRITE, NET_TCP, NET_UDP } net_kind;
 
 typedef struct net_socket {
     net_kind kind;
@@ -176,9 +179,12 @@ static struct net {
     double      send_gap_s;             /*    so much later */
     int         fd_limit;               /* sockets that may be open: beyond it EMFILE */
     double      lookup_s;               /* how long getaddrinfo() takes */
+    double      aaaa_s;                 /* how much longer where it asks for IPv6, too */
+    bool        no_ipv6;                /* this machine has none but ::1 and fe80:: */
     size_t      send_room;              /* bytes one connection ever takes; 0: any number */
     bool        hasty;                  /* servers answer heads and never read bodies */
     bool        connects_at_once;       /* connect() does not say EINPROGRESS */
+    bool        no_source6;             /* nor any address to connect to IPv6 from */
     uint64_t    poll_limit;             /* calls of poll() before a test is said to hang */
     const char *label;                  /* shown if it does */
 
@@ -191,6 +197,8 @@ static struct net {
     /* what happened */
     size_t      num_requests, num_starts;
     int         connects, open, most_open, at_once, most_at_once, lookups;
+    int         looking, most_looking;  /* names up, at one time */
+    int         families[NET_HOSTS];    /* that the look-ups asked for */
     uint64_t    idle_polls;             /* nothing was ready and no time passed */
     size_t      blocks;                 /* of SPARP__SYS_REALLOC */
 
@@ -239,12 +247,14 @@ static inline void net_host(const char *address, double delay_s, int error) {
     host->error = error;
 }
 
-static inline void net_lookup(const char *name, const char *addresses_or_null, int error) {
+static inline net_name *net_lookup(const char *name, const char *addresses_or_null, int error) {
     assert_true(net.num_names < NET_HOSTS);
     net_name *n = &net.names[net.num_names++];
     n->name = name;
     n->addresses = addresses_or_null;
     n->error = error;
+    n->takes_s = -1;
+    return n;
 }
 
 static inline void net_fail(net_call call, size_t n, int error) {
@@ -584,9 +594,10 @@ static inline net_socket *net_get(int fd, net_kind kind) {
 }
 
 static inline int net_socket_new(int family, int type, int protocol) {
-    (void)type;
     (void)protocol;
     assert_true(family == AF_INET || family == AF_INET6);
+    if (type == SOCK_DGRAM)             /* asked where the machine's own address would be */
+        return net_new_fd(NET_UDP);
     if (net_fails(NET_SOCKET))
         return -1;
     net_recount();
@@ -600,6 +611,11 @@ static inline int net_socket_new(int family, int type, int protocol) {
 }
 
 static inline int net_connect(int fd, const struct sockaddr *to, socklen_t size) {
+    bool unreachable = net.no_source6 && to->sa_family == AF_INET6;
+    if (net.fds[fd].kind == NET_UDP || unreachable) {
+        errno = EADDRNOTAVAIL;
+        return unreachable ? -1 : 0;
+    }
     net_socket *s = net_get(fd, NET_TCP);
     net_address *host = NULL;
     bool fails = net_fails(NET_CONNECT);
@@ -769,6 +785,56 @@ static inline ssize_t net_write(int fd, const void *data, size_t size) {
     return (ssize_t)size;
 }
 
+/* --- helper threads ----------------------------------------------------------------------- */
+
+typedef struct net_helper {
+    pthread_t thread;
+    sem_t     go, blocked;
+    bool      begun, ended;
+    void   *(*func)(void *);
+    void     *argument;
+} net_helper;
+
+static __thread net_helper *net_me;     /* NULL: the test itself */
+
+static inline void *net_helper_main(void *argument) {
+    net_me = (net_helper *)argument;
+    sem_wait(&net_me->go);
+    net_me->func(net_me->argument);
+    net_me->ended = true;
+    sem_post(&net_me->blocked);
+    return NULL;
+}
+
+static inline void *net_go_on(void *argument) {
+    net_helper *helper = (net_helper *)argument;
+    if (!helper->begun)
+        assert_int_equal(pthread_create(&helper->thread, NULL, net_helper_main, helper), 0);
+    helper->begun = true;
+    sem_post(&helper->go);
+    while (sem_wait(&helper->blocked) != 0)
+        continue;
+    if (helper->ended) {
+        pthread_join(helper->thread, NULL);
+        sem_destroy(&helper->go);
+        sem_destroy(&helper->blocked);
+        free(helper);
+    }
+    return NULL;
+}
+
+static inline void net_block(double seconds) {
+    net_helper *me = net_me;
+    if (me == NULL || seconds <= 0)
+        return;
+    net_event *event = net_schedule(test_now_ns + NET_NS(seconds), NET_ON_CALL, -1);
+    event->func = net_go_on;
+    event->argument = me;
+    sem_post(&me->blocked);
+    while (sem_wait(&me->go) != 0)
+        continue;
+}
+
 /* --- names, threads, memory --------------------------------------------------------------- */
 
 static inline struct addrinfo *net_new_address(const char *text) {
@@ -787,31 +853,54 @@ static inline struct addrinfo *net_new_address(const char *text) {
     return a;
 }
 
+/* "slow*" is every name that begins so. */
+static inline const net_name *net_find_name(const char *name) {
+    for (size_t i = 0; i < net.num_names; i++) {
+        const char *known = net.names[i].name;
+        size_t n = strlen(known);
+        if (strcmp(known, name) == 0
+            || (n > 0 && known[n - 1] == '*' && strncmp(known, name, n - 1) == 0))
+            return &net.names[i];
+    }
+    return NULL;
+}
+
+/* The addresses of one family, or of both. */
+static inline int net_list_addresses(const net_name *n, int family, struct addrinfo **out) {
+    struct addrinfo **first = out;
+    char list[256], *rest = NULL;
+    bool others = false;
+    *out = NULL;
+    snprintf(list, sizeof list, "%s", n->addresses);
+    for (char *a = strtok_r(list, " ", &rest); a != NULL; a = strtok_r(NULL, " ", &rest)) {
+        others = true;
+        if (family != AF_UNSPEC && family != (strchr(a, ':') != NULL ? AF_INET6 : AF_INET))
+            continue;
+        *out = net_new_address(a);
+        out = &(*out)->ai_next;
+    }
+    return *first == NULL && others ? -5 : 0;           /* EAI_NODATA, whose name glibc hides */
+}
+
 static inline int net_getaddrinfo(const char *name, const char *service,
                                   const struct addrinfo *hints, struct addrinfo **out) {
-    char list[256];
     (void)service;
-    (void)hints;
+    if (net.lookups < NET_HOSTS)
+        net.families[net.lookups] = hints->ai_family;
     net.lookups++;
     if (net_fails(NET_GETADDRINFO)) {
         errno = ENOMEM;
         return net.fail_errno;
     }
-    for (size_t i = 0; i < net.num_names; i++) {
-        if (strcmp(net.names[i].name, name) != 0 && strcmp(net.names[i].name, "*") != 0)
-            continue;
-        if (net.names[i].error != 0)
-            return net.names[i].error;
-        *out = NULL;
-        snprintf(list, sizeof list, "%s", net.names[i].addresses);
-        char *rest = NULL;
-        for (char *a = strtok_r(list, " ", &rest); a != NULL; a = strtok_r(NULL, " ", &rest)) {
-            *out = net_new_address(a);
-            out = &(*out)->ai_next;
-        }
-        return 0;
-    }
-    return EAI_NONAME;
+    const net_name *n = net_find_name(name);
+    net.looking++;
+    net.most_looking = net.looking > net.most_looking ? net.looking : net.most_looking;
+    net_block((n != NULL && n->takes_s >= 0 ? n->takes_s : net.lookup_s)
+              + (hints->ai_family != AF_INET ? net.aaaa_s : 0));
+    net.looking--;
+    if (n == NULL)
+        return EAI_NONAME;
+    return n->error != 0 ? n->error : net_list_addresses(n, hints->ai_family, out);
 }
 
 static inline void net_freeaddrinfo(struct addrinfo *a) {
@@ -823,16 +912,45 @@ static inline void net_freeaddrinfo(struct addrinfo *a) {
     }
 }
 
-/* Threads do one thing here: they look names up. This one gets its turn when that is done. */
+static inline int net_getifaddrs(struct ifaddrs **out) {
+    static struct ifaddrs all[4];
+    static struct sockaddr_in v4;
+    static struct sockaddr_in6 v6[3];
+    static const char *const texts[] = {"::1", "fe80::1", "2001:db8::99"};
+    memset(all, 0, sizeof all);
+    v4.sin_family = AF_INET;
+    all[0].ifa_addr = (struct sockaddr *)(void *)&v4;
+    all[0].ifa_next = &all[1];
+    for (int i = 0; i < 3; i++) {
+        v6[i].sin6_family = AF_INET6;
+        inet_pton(AF_INET6, texts[i], &v6[i].sin6_addr);
+        all[i + 1].ifa_addr = (struct sockaddr *)(void *)&v6[i];
+        all[i + 1].ifa_next = i < (net.no_ipv6 ? 1 : 2) ? &all[i + 2] : NULL;
+    }
+    *out = all;
+    return 0;
+}
+
+static inline void net_freeifaddrs(struct ifaddrs *all) {
+    (void)all;
+}
+
+/* Helper threads are real ones, but one at a time: poll() lets one go on when its time has come,
+   and waits until it blocks again, or ends. What it blocks on is getaddrinfo(). */
 static inline int net_thread(pthread_t *thread, const pthread_attr_t *attributes,
                              void *(*func)(void *), void *argument) {
     (void)thread;
     (void)attributes;
     if (net_fails(NET_THREAD))
         return net.fail_errno;
-    net_event *event = net_schedule(test_now_ns + NET_NS(net.lookup_s), NET_ON_CALL, -1);
-    event->func = func;
-    event->argument = argument;
+    net_helper *helper = (net_helper *)calloc(1, sizeof *helper);
+    helper->func = func;
+    helper->argument = argument;
+    sem_init(&helper->go, 0, 0);
+    sem_init(&helper->blocked, 0, 0);
+    net_event *event = net_schedule(test_now_ns, NET_ON_CALL, -1);
+    event->func = net_go_on;
+    event->argument = helper;
     return 0;
 }
 
@@ -886,6 +1004,9 @@ static inline void net_end(void) {
 #define SPARP__SYS_POLL net_poll
 #define SPARP__SYS_GETADDRINFO net_getaddrinfo
 #define SPARP__SYS_FREEADDRINFO net_freeaddrinfo
+#define SPARP__SYS_GETIFADDRS net_getifaddrs
+#define SPARP__SYS_FREEIFADDRS net_freeifaddrs
+#define SPARP__HOSTS_FILE "tests/unit/hosts.txt"
 #define SPARP__SYS_THREAD net_thread
 #define SPARP__SYS_CLOCK test_clock
 #define SPARP__SYS_REALLOC net_realloc

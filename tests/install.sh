@@ -1,11 +1,11 @@
 #!/bin/sh
-# make install puts four things where they belong, a program builds with them, uninstall takes them
-# away again. The CMake target builds the same program.
+# make install puts five things where they belong, a program builds with them, uninstall takes them
+# away again. CMake, by find_package and as a subdirectory, and Meson build the same program.
 set -eu
 cd "$(dirname "$0")/.." || exit 1
 root=$(pwd)/build/install
 rm -rf "$root"
-mkdir -p "$root/cmake"
+mkdir -p "$root"
 make=${MAKE:-make}
 
 "$make" -s install DESTDIR="$root" PREFIX=/opt/sparp
@@ -13,6 +13,8 @@ make=${MAKE:-make}
 diff - "$root.files" <<'FILES'
 ./opt/sparp/bin/sparp
 ./opt/sparp/include/sparp.h
+./opt/sparp/lib/cmake/sparp/sparp-config-version.cmake
+./opt/sparp/lib/cmake/sparp/sparp-config.cmake
 ./opt/sparp/lib/pkgconfig/sparp.pc
 FILES
 "$root/opt/sparp/bin/sparp" --version
@@ -34,18 +36,52 @@ fi
 ${CC:-cc} -o "$root/program" "$root/program.c" $flags
 "$root/program"
 
-"$make" -s uninstall DESTDIR="$root" PREFIX=/opt/sparp
-[ -z "$(find "$root/opt" -type f)" ]
+passed=1 skipped=0
 
-if command -v cmake >/dev/null; then
-    cat >"$root/cmake/CMakeLists.txt" <<CMAKE
+# by_cmake NAME COMMAND: a project that finds sparp by that command.
+by_cmake() {
+    mkdir -p "$root/$1"
+    cat >"$root/$1/CMakeLists.txt" <<CMAKE
 cmake_minimum_required(VERSION 3.13)
 project(program LANGUAGES C)
-add_subdirectory("$(pwd)/tools/cmake" sparp)
+$2
 add_executable(program "$root/program.c")
 target_link_libraries(program sparp::sparp)
 CMAKE
-    cmake -S "$root/cmake" -B "$root/cmake/build" >/dev/null
-    cmake --build "$root/cmake/build" >/dev/null
-    "$root/cmake/build/program"
+    cmake -S "$root/$1" -B "$root/$1/build" -DCMAKE_PREFIX_PATH="$root/opt/sparp" >/dev/null &&
+        cmake --build "$root/$1/build" >/dev/null &&
+        "$root/$1/build/program" &&
+        passed=$((passed + 1))
+}
+
+if command -v cmake >/dev/null; then
+    by_cmake subdirectory "add_subdirectory($(pwd)/tools/cmake sparp)"
+    by_cmake package 'find_package(sparp 0.1 REQUIRED)'
+    if by_cmake newer 'find_package(sparp 0.2 REQUIRED)' 2>/dev/null; then
+        exit 1
+    fi
+else
+    skipped=$((skipped + 1))
+    echo 'skipped: no cmake'
 fi
+
+if command -v meson >/dev/null; then
+    mkdir -p "$root/meson/subprojects/sparp"
+    cp sparp.h tools/meson/meson.build "$root/meson/subprojects/sparp"
+    cp "$root/program.c" "$root/meson"
+    cat >"$root/meson/meson.build" <<'MESON'
+project('program', 'c')
+executable('program', 'program.c', dependencies: dependency('sparp', fallback: 'sparp'))
+MESON
+    (cd "$root/meson" && meson setup build && meson compile -C build) >"$root/log" ||
+        { cat "$root/log"; exit 1; }
+    "$root/meson/build/program"
+    passed=$((passed + 1))
+else
+    skipped=$((skipped + 1))
+    echo 'skipped: no meson'
+fi
+
+"$make" -s uninstall DESTDIR="$root" PREFIX=/opt/sparp
+[ -z "$(find "$root/opt" -type f)" ]
+echo "$passed passed, 0 failed, $skipped skipped"

@@ -1,13 +1,15 @@
 #!/bin/sh
-# The rules of the house that a machine can check.
+# The rules of the house that a machine can check, and the sizes of its rooms:   make lint
 set -u
 cd "$(dirname "$0")/.." || exit 1
 mkdir -p build
 tmp=build/lint
 mkdir -p $tmp
 
-# Functions that may have up to 100 lines: one switch each.
-long_ones=''
+# What breaks a rule for the time being, as "rule:name". One that no longer does fails.
+#   function  has more than 60 lines        section  has more than 1,000 (sched and engine: 1,400)
+#   struct    has more than 40 fields       uses     its banner does not say whom it uses
+known=''
 
 library=sparp.h
 programs=$(find tools tests/server examples \( -name '*.c' -o -name '*.h' \) | sort)
@@ -17,6 +19,7 @@ scripts=$(find tests tools examples -name '*.sh' | sort)
 
 results=$tmp/results
 : >$results
+: >$tmp/applied
 
 # Takes what a rule has found wrong on standard input: nothing is good.
 rule() {
@@ -28,6 +31,16 @@ rule() {
         echo passed >>$results
         echo "ok $1"
     fi
+}
+
+# Lines of "rule:name what is wrong" without those of `known`.
+unknown() {
+    while read -r key words; do
+        case " $(echo "$known" | tr -s '\n' ' ') " in
+            *" $key "*) echo "$key" >>$tmp/applied ;;
+            *)          echo "${key#*:}" "$words" ;;
+        esac
+    done
 }
 
 skip() {
@@ -45,15 +58,34 @@ prototypes() {
     done
 }
 
-too_long() {
+# The longest first: lines, name, file:line.
+functions() {
     for file in $library $programs; do
         ctags -x --language-force=C --c-kinds=f --_xformat='%N %n %{end}' "$file" |
-            awk -v file="$file" -v long_ones=" $long_ones " '{
-                lines = $3 - $2 + 1
-                limit = index(long_ones, " " $1 " ") ? 100 : 60
-                if (lines > limit) print file ":" $2, $1, "has", lines, "lines"
-            }'
-    done
+            awk -v file="$file" '{ print $3 - $2 + 1, $1, file ":" $2 }'
+    done | sort -rn
+}
+
+# Fields, name, file:line. A struct within a struct that has no name counts by its fields.
+structs() {
+    ctags -x --language-force=C --c-kinds=m --_xformat='%{scope} %{typeref} %n %N' $library |
+        awk '$2 !~ /::__anon/ { sub(/::.*/, "", $1); fields[$1]++ }
+             END { for (name in fields) print fields[name], name }' |
+        grep -E ' sparp(__.*)?$' | sort -rn
+}
+
+# Lines, name; the manual has none.
+rooms() {
+    awk '/^\/\* >>[a-z0-9]+/ { name = substr($2, 3) }
+         name != "" { lines[name]++ }
+         END { for (name in lines) print lines[name], name }' $library | sort -rn
+}
+
+# above LIMIT RULE WHAT: of lines of "number name place" those above it.
+above() {
+    awk -v limit="$1" -v rule="$2" -v what="$3" '$1 > limit {
+        print rule ":" $2, "has", $1, what, $3
+    }'
 }
 
 foreign_names() {
@@ -65,8 +97,14 @@ foreign_names() {
 
 if ctags --version 2>/dev/null | grep -q Universal; then
     prototypes | rule 'no prototypes of static functions'
-    too_long | rule 'functions of at most 60 lines'
     foreign_names | rule 'names begin with sparp_ or SPARP_'
+    functions >$tmp/functions
+    above 60 function lines <$tmp/functions | unknown | rule 'functions of at most 60 lines'
+    structs >$tmp/structs
+    above 40 struct fields <$tmp/structs | unknown | rule 'private structs of at most 40 fields'
+    ctags -x --language-force=C --c-kinds=dfgstuve --_xformat='%N %n' $library >$tmp/names
+    awk -f tests/uses.awk pass=1 $library pass=2 $tmp/names pass=3 $library | unknown |
+        rule 'banners say whom a section uses'
 else
     skip 'no universal-ctags'
 fi
@@ -110,22 +148,27 @@ line_comments | rule 'no // comments'
 # Every section has its line in the table of contents, in the order of the file, and every >>tag
 # that is mentioned is one.
 sections() {
-    sed -n 's/^\/\* >>\([a-z]*\).*/\1/p' $library >$tmp/banners
-    sed -n '1,/End of API/s/^ \{1,8\}>>\([a-z]*\).*/\1/p' $library >$tmp/contents
+    sed -n 's/^\/\* >>\([a-z0-9]*\).*/\1/p' $library >$tmp/banners
+    sed -n '1,/End of API/s/^ \{1,8\}>>\([a-z0-9]*\).*/\1/p' $library >$tmp/contents
     diff $tmp/contents $tmp/banners |
         sed -n 's/^</only in the table of contents:/p; s/^>/not in the table of contents:/p'
     sort -u $tmp/banners >$tmp/known
-    grep -oE '>>[a-z]+' $library | sed 's/>>//' | sort -u | comm -23 - $tmp/known |
+    grep -oE '>>[a-z][a-z0-9]*' $library | sed 's/>>//' | sort -u | comm -23 - $tmp/known |
         sed 's/^/no such section: >>/'
 }
 sections | rule 'sections and table of contents agree'
+
+rooms >$tmp/rooms
+{
+    grep -E ' (sched|engine)$' $tmp/rooms | above 1400 section lines
+    grep -vE ' (sched|engine|api)$' $tmp/rooms | above 1000 section lines
+} | unknown | rule 'sections of at most 1,000 lines'
 
 macro() {
     sed -n "s/^#define SPARP_VERSION$1  *\"*\([0-9.]*\).*/\1/p" $library
 }
 
 versions() {
-    rm -f build/sparp.pc
     make -s build/sparp.pc
     number=$(macro '')
     first=$(sed -n '1s/^\/\* sparp.h \([0-9.]*\) .*/\1/p' $library)
@@ -133,6 +176,7 @@ versions() {
         "SPARP_VERSION_STRING: $(macro _STRING)" \
         "SPARP_VERSION: $((number / 10000)).$((number / 100 % 100)).$((number % 100))" \
         "CHANGELOG.md: $(sed -n 's/^## \[\([0-9.]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" \
+        "meson.build: $(sed -n "/^project/s/[^.]*'\([0-9.]*\)'.*/\1/p" tools/meson/meson.build)" \
         "sparp.pc: $(sed -n 's/^Version: //p' build/sparp.pc)"; do
         [ "${one#*: }" = "$first" ] || echo "$one, but line 1 of sparp.h: $first"
     done
@@ -158,6 +202,23 @@ if command -v codespell >/dev/null; then
     codespell -q 3 $library tools examples ./*.md Makefile 2>&1 | rule codespell
 else
     skip 'no codespell'
+fi
+
+# --- the exceptions, and the sizes ------------------------------------------------------------
+
+for key in $known; do
+    grep -qx "$key" $tmp/applied || echo "$key: nothing is wrong there any more"
+done | rule 'known exceptions'
+
+# first FILE UNIT: its three largest.
+first() {
+    head -n 3 "$1" | awk -v unit="$2" '{ printf "%s%s %s", sep, $2, $1; sep = ", " }
+                                       END { print " " unit }'
+}
+if [ -e $tmp/structs ]; then
+    echo "largest sections: $(first $tmp/rooms lines)"
+    echo "largest private structs: $(first $tmp/structs fields)"
+    echo "longest functions: $(first $tmp/functions lines)"
 fi
 
 count() {

@@ -1,11 +1,22 @@
-/* What the callbacks of a run saw, and what must be true of every run.
+/* One run on the network of fakenet.h, as a test writes it down; what its callbacks saw; and what
+   must be true of every run.
 
-   Included after sparp.h and fakenet.h:
+   Included after fakenet.h and sparp.h:
 
-       sparp_stats stats = seen_run(&options);
-       seen.results[3].attempts ...
+       static void test_a_soft_fail_is_tried_again(void **state) {
+           (void)state;
+           net_answer("/a", 0.01, NET_503);
+           net_answer("/a", 0.01, NET_200);
+           options.backoff_s = 2;
+           get("http://10.0.0.1/a");
+           sparp_stats stats = run();
+           assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+           assert_int_equal(seen.results[0].soft_retries, 1);
+       }
 
-   seen_run() has checked by then that the numbers add up at every moment, that every index came
+       ... SEEN_TEST(test_a_soft_fail_is_tried_again), ...     in the table of main()
+
+   run() has checked by then that the numbers add up at every moment, that every index came
    exactly once, and that neither memory nor a descriptor is left. */
 #ifndef TESTS_SEEN_H
 #define TESTS_SEEN_H
@@ -38,6 +49,8 @@ static struct seen {
     void       (*on_retry)(sparp *run, const sparp_result *attempt);
 } seen;
 
+static char details[SEEN_MAX][200];     /* of the results, by index */
+
 static inline uint64_t seen_outcomes(const sparp_stats *s) {
     return s->success + s->hard_fail + s->soft_exhausted + s->timeout_exhausted
         + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
@@ -53,6 +66,7 @@ static inline void seen_keep(const sparp_result *result) {
     seen.results[i] = *result;
     seen.at[i] = net_now();
     memcpy(seen.bodies[i], result->body, size);
+    snprintf(details[i], sizeof details[i], "%s", result->detail);
     seen.order[seen.count++] = i;
 }
 
@@ -140,6 +154,84 @@ static inline sparp_stats seen_run(sparp_options *options) {
     seen_check_end(&stats);
     seen_check_clean();
     return stats;
+}
+
+/* --- one run, as a test writes it down ---------------------------------------------------- */
+
+static sparp_options options;
+static sparp_request requests[SEEN_MAX];
+static size_t num_requests;
+static void (*seen_prepare)(void);      /* what else a file of tests sets back, or NULL */
+
+/* Nothing seen, nothing asked for, and a fresh network; the options stay. */
+static inline void again(void) {
+    net_begin();
+    seen_begin();
+    memset(requests, 0, sizeof requests);
+    num_requests = 0;
+    options.requests = NULL;
+    options.num_requests = 0;
+    if (seen_prepare != NULL)
+        seen_prepare();
+}
+
+static inline int seen_setup(void **state) {
+    test_setup(state);
+    memset(&options, 0, sizeof options);
+    again();
+    return 0;
+}
+
+#define SEEN_TEST(function) \
+    cmocka_unit_test_setup_teardown(function, seen_setup, test_teardown)
+
+static inline sparp_request *ask(const char *method, const char *url) {
+    assert_true(num_requests < SEEN_MAX);
+    sparp_request *r = &requests[num_requests++];
+    r->method = method;
+    r->url = url;
+    return r;
+}
+
+static inline sparp_request *get(const char *url) {
+    return ask("GET", url);
+}
+
+static inline void get_many(size_t count, const char *url) {
+    for (size_t i = 0; i < count; i++)
+        get(url);
+}
+
+/* All that was asked for, for a test that opens the run itself. */
+static inline void seen_fill(void) {
+    options.requests = requests;
+    options.num_requests = num_requests;
+    seen_options(&options);
+}
+
+/* A run whose results are to be taken by sparp_ready() or sparp_next(). */
+static inline sparp *seen_open(void) {
+    seen_fill();
+    options.on_result = NULL;
+    return sparp_open(&options, &seen.error);
+}
+
+static inline sparp_stats run(void) {
+    seen_fill();
+    return seen_run(&options);
+}
+
+static inline void assert_near(double seconds, double expected, double tolerance) {
+    CHECK(seconds >= expected - tolerance && seconds <= expected + tolerance,
+          "%s: %.6f s, expected %.6f", net.label, seconds, expected);
+}
+
+static inline void assert_outcome(size_t index, sparp_outcome outcome) {
+    CHECK(seen.times[index] == 1 && seen.results[index].outcome == outcome,
+          "%s: request %lu: %s (%s: %s), expected %s", net.label, (unsigned long)index,
+          sparp_outcome_name(seen.results[index].outcome),
+          sparp_error_name(seen.results[index].error), details[index],
+          sparp_outcome_name(outcome));
 }
 
 #endif

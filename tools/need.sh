@@ -1,15 +1,16 @@
 #!/bin/sh
 # Installs what is missing, then returns:   tools/need.sh build|static[-ARCH]|test|fuzz|bench
 #   build   a C compiler and make
-#   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf
+#   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf, i386,
+#           mips, riscv64
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
 #   fuzz    clang with libFuzzer
 #   bench   what the benchmark uses, and is compared with; likewise
 # SPARP_INSTALL=no: only looks.
 set -u
 
-# What has to be there (a command, a header, a module of Python, a runtime), and the packages of
-# apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
+# What has to be there (a command, a header, a module of Python, a runtime, a file), and the
+# packages of apt, apk, dnf, brew and pkg ("-": none). The optional ones begin with "?".
 list() {
     cat <<'LIST'
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
@@ -39,9 +40,16 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
 ?cmd:tcc          tcc                tcc            tcc                -               tinycc
 ?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
+?cmd:git          git                git            git                git             git
 ?cmd:ctags        universal-ctags    ctags          ctags              universal-ctags ctags
 ?cmd:shellcheck   shellcheck         shellcheck     ShellCheck         shellcheck      hs-ShellCheck
 ?cmd:codespell    codespell          codespell      codespell          codespell       codespell
+?cmd:cmake        cmake              cmake          cmake              cmake           cmake
+?cmd:meson        meson,pkgconf      meson          meson              meson           meson
+?cmd:dh           debhelper          -              -                  -               -
+?cmd:lintian      lintian            -              -                  -               -
+?cmd:ruby         ruby               ruby           ruby               -               ruby
+?cmd:nix-instantiate nix-bin         -              -                  -               -
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx
@@ -87,6 +95,7 @@ LIST
 list_static() {
     while read -r group row; do
         case $1:$group in
+            test:static-i386|test:static-mips|test:static-riscv64) ;;
             test:*|static:native|static*:static|"$1:$1") echo "$row" ;;
         esac
     done <<'LIST'
@@ -94,7 +103,11 @@ static         ?cmd:dpkg-source             dpkg-dev                - -         
 native         ?cmd:musl-gcc                musl-tools              - musl-gcc,musl-libc-static - -
 static-aarch64 ?cmd:aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   - -                         - -
 static-armhf   ?cmd:arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf - -                         - -
+static-i386    ?cmd:i686-linux-gnu-gcc      gcc-i686-linux-gnu      - -                         - -
+static-mips    ?cmd:mips-linux-gnu-gcc      gcc-mips-linux-gnu      - -                         - -
+static-riscv64 ?cmd:riscv64-linux-gnu-gcc   gcc-riscv64-linux-gnu   - -                         - -
 test           ?cmd:qemu-arm-static         qemu-user-static        - -                         - -
+test           ?file:/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross - - - -
 LIST
 }
 
@@ -127,6 +140,7 @@ is_there() {
         *hdr:*) header_is_there "${1#*:}" ;;
         *py:*)  module_is_there "${1#*:}" ;;
         *rt:*)  sanitizer_is_there ;;
+        *file:*) [ -e "${1#*:}" ] ;;
     esac
 }
 
@@ -190,7 +204,8 @@ install() {
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
-    build|static|static-aarch64|static-armhf|test|fuzz|bench) ;;
+    build|static|static-aarch64|static-armhf|static-i386|static-mips|static-riscv64) ;;
+    test|fuzz|bench) ;;
     *) echo "usage: tools/need.sh build|static[-ARCH]|test|fuzz|bench" >&2; exit 2 ;;
 esac
 

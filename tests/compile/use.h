@@ -1,6 +1,76 @@
-/* Calls what needs no server, so that a compile test also links and runs. C99 and C++11. */
+/* Calls the library, also to send requests: a compile test links and runs. C99 and C++11. */
 #ifndef USE_H
 #define USE_H
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define USE_REQUESTS 12
+
+/* One request after the other, each on a connection of its own, until it is killed. */
+static void use_serve(int listener) {
+    static const char answer[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello";
+    char head[2000];
+    alarm(20);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (read(fd, head, sizeof head) > 0 && write(fd, answer, sizeof answer - 1) < 0)
+            _exit(1);
+        close(fd);
+    }
+}
+
+/* Several at once, as far as this compiler and backend can: 0 if all were answered. */
+static int use_requests(int listener, const char *url) {
+    sparp_request requests[USE_REQUESTS];
+    sparp_options options;
+    sparp_results results;
+    int bad = 0;
+    size_t i;
+    pid_t server = fork();
+    if (server == 0)
+        use_serve(listener);
+    memset(requests, 0, sizeof requests);
+    memset(&options, 0, sizeof options);
+    for (i = 0; i < USE_REQUESTS; i++)
+        requests[i].url = url;
+    options.requests = requests;
+    options.num_requests = USE_REQUESTS;
+    options.max_at_once = 5;
+    options.run_deadline_s = 15;
+    results = sparp_run_all(&options);
+    for (i = 0; i < results.count; i++)
+        bad += results.items[i].status != 200 || results.items[i].body_size != 5;
+    bad += results.count != USE_REQUESTS;
+    sparp_results_free(&results);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    return bad;
+}
+
+static int use_loopback(void) {
+    struct sockaddr_in to;
+    socklen_t size = sizeof to;
+    char url[60];
+    int bad = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener, (const struct sockaddr *)&to, size) == 0 && listen(listener, 20) == 0
+        && getsockname(listener, (struct sockaddr *)&to, &size) == 0) {
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(to.sin_port));
+        bad = use_requests(listener, url);
+    }
+    close(listener);
+    return bad;
+}
 
 static int use_sparp(const char *backend) {
 #ifdef __cplusplus
@@ -24,7 +94,12 @@ static int use_sparp(const char *backend) {
     sparp_close(NULL);
     for (a = backend, b = sparp_backend(); a != NULL && (*a != 0 || *b != 0); a++, b++)
         if (*a != *b) return 6;
-    return sparp_error_text(SPARP_E_REFUSED)[0] == 'c' ? 0 : 7;
+    if (sparp_version() != SPARP_VERSION) return 7;
+    if (sparp_sizeof("sparp_options") != sizeof options || sparp_sizeof("sparp") != 0) return 8;
+    options.timeout_s = SPARP_NONE;
+    if (options.timeout_s != SPARP_NONE) return 9;
+    if (sparp_error_text(SPARP_E_REFUSED)[0] != 'c') return 10;
+    return use_loopback() == 0 ? 0 : 11;
 }
 
 #endif

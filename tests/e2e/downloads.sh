@@ -19,7 +19,7 @@ if start_node; then
     server NODE "$node"
 fi
 PKI='' trust=''
-if [ "$(sh tools/tls.sh)" = -DSPARP_NO_TLS ]; then
+if ! has_tls; then
     skip 'no BearSSL'
 elif has openssl; then
     PKI=$(sh tests/tls/pki.sh) || exit 1

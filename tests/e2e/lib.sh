@@ -42,6 +42,13 @@ skip() {
     echo "skipped: $1"
 }
 
+# Built with BearSSL?
+has_tls() {
+    case $(sh tools/tls.sh) in
+        *-DSPARP_NO_TLS*) return 1 ;;
+    esac
+}
+
 # until_true COMMAND...: tries for up to 10 s.
 until_true() {
     tries=0

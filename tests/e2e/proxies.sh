@@ -9,16 +9,18 @@ cd "$(dirname "$0")/../.." || exit 1
 public=$(mktemp -d "${TMPDIR:-/tmp}/sparp-proxies.XXXXXX")
 chmod 777 "$public"
 
-# squid takes its time to end.
+# squid takes its time to end, and killed it leaves its shared memory, by its name, to whoever comes
+# next: somebody else could not open it.
 end_all() {
     [ -z "${squid:-}" ] || kill -9 "$squid" 2>/dev/null
+    rm -f "/dev/shm/sparp$$-"*
     stop_servers
     rm -rf "$public"
 }
 trap end_all EXIT
 
 PKI='' trust=''
-if [ "$(sh tools/tls.sh)" = -DSPARP_NO_TLS ]; then
+if ! has_tls; then
     skip 'no BearSSL'
 elif has openssl; then
     PKI=$(sh tests/tls/pki.sh) || exit 1
@@ -199,7 +201,7 @@ https_through() {
     }
 }
 
-if has squid && launch squid squid_conf squid -N -f "$dir/squid.conf"; then
+if has squid && launch squid squid_conf squid -N -n "sparp$$" -f "$dir/squid.conf"; then
     squid=$launched proxy=127.0.0.1:$port
     http_through squid 503
     https_through squid
@@ -271,7 +273,7 @@ check 'http: no such host' fails proxy_failed 1 -R 0 --proxy http://none.invalid
 
 # shellcheck disable=SC2086
 if [ -n "$secure" ]; then
-    for mode in good old length chunked interim drip fields; do
+    for mode in good old length chunked no-length two-lengths identity interim drip fields; do
         check "CONNECT: $mode" ask -R 0 $trust --proxy "http://$mode@$rude" "https://$secure/x"
         check "CONNECT: $mode: the origin's answer" record '.status == 200 and .body == "GET /x"'
     done

@@ -21,7 +21,7 @@ fi
 
 # PKI is set if https can be had.
 PKI=''
-if [ "$(sh tools/tls.sh)" = -DSPARP_NO_TLS ]; then
+if ! has_tls; then
     skip 'no BearSSL'
 elif has openssl; then
     PKI=$(sh tests/tls/pki.sh) || exit 1

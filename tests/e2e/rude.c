@@ -101,7 +101,7 @@ static const struct { const char *name, *error; } strict[] = {
     { "nul-in-value", "PROTOCOL" },         { "nul-in-name", "PROTOCOL" },
     { "no-colon", "PROTOCOL" },             { "infinite-headers", "HEAD_TOO_LARGE" },
     { "huge-header-line", "HEAD_TOO_LARGE" }, { "many-headers", "HEAD_TOO_LARGE" },
-    { "100-endless", "PROTOCOL" },          { "101-unasked", "PROTOCOL" },
+    { "100-endless", "HEAD_TOO_LARGE" },   { "101-unasked", "PROTOCOL" },
     { "cl-negative", "PROTOCOL" },          { "cl-plus", "PROTOCOL" },
     { "cl-empty", "PROTOCOL" },             { "cl-conflict", "PROTOCOL" },
     { "cl-conflict-list", "PROTOCOL" },     { "cl-dup-same", "" },

@@ -13,7 +13,7 @@ if start_node; then
     server NODE "127.0.0.1:$port"
 fi
 PKI=''
-if [ "$(sh tools/tls.sh)" = -DSPARP_NO_TLS ]; then
+if ! has_tls; then
     skip 'no BearSSL'
 elif has openssl; then
     PKI=$(sh tests/tls/pki.sh) || exit 1

@@ -115,7 +115,7 @@ static void fuzz_der(sparp__str der) {
 
 static void verify(sparp__chain *chain, sparp__str list) {
     sparp__fault fault;
-    sparp__answer answer = SPARP__NOT_YET;
+    sparp__chain_answer answer = SPARP__NOT_YET;
     int turns = 0, work;
     memset(&fault, 0, sizeof fault);
     if (!sparp__chain_take(chain, list, false))

@@ -27,7 +27,6 @@ static struct { uint8_t what, how; } wanted[MAX_REQUESTS];
 static size_t num_wanted, num_pulled;
 static bool alone;                      /* one request, judged by the parser */
 static uint64_t dice;                   /* for callbacks */
-static sparp_options options;
 static sparp *current;
 static fuzz_memory memory;
 static char arena[1 << 18];             /* of answers that had to be put together */

@@ -185,7 +185,7 @@ static void check_host(const char *host) {
 static void check_shown(const sparp__request *r, const char *shown, bool with_fragment) {
     static sparp__request again;
     sparp__fault fault;
-    sparp__url_memo memo;
+    sparp__request_memo memo;
     sparp_request plain;
     memset(&memo, 0, sizeof memo);
     memset(&fault, 0, sizeof fault);
@@ -196,8 +196,9 @@ static void check_shown(const sparp__request *r, const char *shown, bool with_fr
           fault.detail);
     CHECK(strcmp(with_fragment ? sparp__request_final_url(&again) : sparp__request_url(&again),
                  shown) == 0, "%s, then %s", shown, sparp__request_url(&again));
-    CHECK(strcmp(again.host, r->host) == 0 && again.port == r->port && again.https == r->https,
-          "%s leads to %s:%d", shown, again.host, again.port);
+    CHECK(strcmp(sparp__request_host(&again), sparp__request_host(r)) == 0
+          && again.port == r->port && again.https == r->https, "%s leads to %s:%d", shown,
+          sparp__request_host(&again), again.port);
     size_t line = strcspn(r->image.data, "\r");
     CHECK(memcmp(again.image.data, r->image.data, line) == 0, "%s: '%.*s'", shown, (int)line,
           again.image.data);
@@ -229,15 +230,13 @@ static void check_hop(const sparp__request *from, bool keep_body, const char *bo
     if (hop == NULL || sparp__url_parse(sparp__str_of(hop), &url) != NULL
         || url.userinfo.size > 0 || (url.https && !has_tls()))
         return;
-    sparp__request_set_origin(&r, &url);
     turn.method = keep_body ? sparp__request_method(from) : "GET";
     turn.options = &options;
     turn.keep_body = turn.keep_expect = keep_body;
-    turn.same_origin = r.port == from->port && url.https == from->https
-        && strcmp(r.host, from->host) == 0;
+    turn.same_origin = sparp__request_same_origin(from, &url);
     CHECK(sparp__request_build_hop(&env, &r, from, &url, &turn), "no hop");
     check_wire(&r, keep_body ? body : NULL, keep_body ? length : 0);
-    check_host(r.host);
+    check_host(sparp__request_host(&r));
     check_names(&r);
     if (!turn.same_origin)
         check_secrets(&r);
@@ -296,10 +295,23 @@ static void check_parser(const uint8_t *data, size_t size) {
     free(text);
 }
 
+/* What the request before had in common with it is copied: nothing may differ. */
+static void check_again(const sparp__request *r, const sparp_request *in,
+                        sparp__request_memo *memo) {
+    static sparp__request again;
+    sparp__fault fault;
+    for (int i = 0; i < 2; i++) {
+        CHECK(sparp__request_build(&env, &again, in, &options, memo, &fault), "not again");
+        CHECK(again.image.size == r->image.size
+              && memcmp(again.image.data, r->image.data, r->image.size) == 0, "another image");
+    }
+    sparp__buf_free(&env, &again.image);
+}
+
 static void check_build(sparp_request *in, size_t fail_at, bool keep_body) {
     static sparp__request r;
     sparp__fault fault;
-    sparp__url_memo memo;
+    sparp__request_memo memo;
     const char *body = in->json != NULL ? in->json : (const char *)in->body;
     uint64_t length = in->read_body != NULL && in->body_size == 0 ? UINT64_MAX
         : body != NULL ? strlen(body) : in->body_size;
@@ -318,15 +330,17 @@ static void check_build(sparp_request *in, size_t fail_at, bool keep_body) {
     if (ok) {
         check_accepted(in);
         check_wire(&r, body, length);
-        check_host(r.host);
+        check_host(sparp__request_host(&r));
         check_names(&r);
         check_hop(&r, keep_body, body, length);
+        check_again(&r, in, &memo);
         CHECK(r.port > 0 && r.is_head == (strcmp(sparp__request_method(&r), "HEAD") == 0), "port");
     } else {                            /* a secret is not shown, whatever else is wrong */
         const char *url = sparp__request_url(&r);
         CHECK(strchr(url, '@') == NULL, "'%s' is shown", url);
     }
     sparp__buf_free(&env, &r.image);
+    sparp__buf_free(&env, &memo.lines);
 }
 
 static int64_t read_body(uint64_t offset, void *out, size_t room, void *user_data) {

@@ -8,6 +8,7 @@ CONNECT, by mode:
   (none), good   200, then the tunnel, to whatever is asked for
   old            200 in HTTP/1.0
   length, chunked      200 with a Content-Length or a Transfer-Encoding: it means nothing there
+  no-length, two-lengths, identity     ... not even one that is not valid
   interim        100 and 103 before the 200
   drip           200, a byte at a time
   fields         200 with 40 kB of fields
@@ -40,6 +41,9 @@ HEADS = {
     'old': b'HTTP/1.0 200 OK\r\n\r\n',
     'length': OPEN + b'Content-Length: 100\r\n\r\n',
     'chunked': OPEN + b'Transfer-Encoding: chunked\r\n\r\n',
+    'no-length': OPEN + b'Content-Length: x\r\n\r\n',
+    'two-lengths': OPEN + b'Content-Length: 1\r\nContent-Length: 2\r\n\r\n',
+    'identity': OPEN + b'Transfer-Encoding: identity\r\n\r\n',
     'interim': b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'
                + OPEN + b'\r\n',
     'fields': OPEN + b'X-Filler: %s\r\n' % (b'a' * 400) * 100 + b'\r\n',

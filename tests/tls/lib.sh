@@ -3,9 +3,7 @@
 # Has: $PKI (see pki.sh), start_rude_tls ($port, and mode_port), and with the command: ask,
 # refused, fine, field.
 PATH=$PATH:/usr/sbin:/usr/local/sbin
-case $(sh tools/tls.sh) in
-    *-DSPARP_NO_TLS*) echo 'skipped: no BearSSL'; exit 77 ;;
-esac
+has_tls || { echo 'skipped: no BearSSL'; exit 77; }
 command -v openssl >/dev/null || { echo 'skipped: no openssl'; exit 77; }
 PKI=$(sh tests/tls/pki.sh) || exit 1
 unset SSL_CERT_FILE SSL_CERT_DIR

@@ -18,11 +18,13 @@ static ssize_t test_recv(int fd, void *to, size_t size, int flags);
 static ssize_t test_send(int fd, const void *from, size_t size, int flags);
 static ssize_t test_getrandom(void *to, size_t size, unsigned flags);
 static time_t test_time(time_t *out);
+static bool no_random;
 
 #define SPARP__SYS_GETADDRINFO test_getaddrinfo
 #define SPARP__SYS_RECV test_recv
 #define SPARP__SYS_SEND test_send
 #define SPARP__SYS_GETRANDOM test_getrandom
+#define SPARP__URANDOM (no_random ? "/dev/null" : "/dev/urandom")
 #define time(out) test_time(out)
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
@@ -42,7 +44,6 @@ static int         num_modes;
 /* --- the system, with a few changes ---------------------------------------------------------- */
 
 static size_t  piece;              /* recv and send move at most that much; 0: no limit */
-static bool    no_random;
 static int64_t clock_off_s;
 
 static int test_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
@@ -757,9 +758,9 @@ static void test_waiting_lends_the_buffers(void **state) {
     sparp *run = sparp_open(&o, NULL);
     assert_non_null(run);
     while (sparp_step(run, 1000)) {
-        for (size_t i = 0; i < run->num_conns; i++)
-            if (run->conns[i]->state == SPARP__CONN_READING) {
-                assert_null(run->conns[i]->stream.tls->held);
+        for (size_t i = 0; i < run->engine.num_conns; i++)
+            if (run->engine.conns[i]->state == SPARP__CONN_READING) {
+                assert_null(run->engine.conns[i]->stream.tls->held);
                 waiting++;
             }
         while ((r = sparp_ready(run)) != NULL)

@@ -1,7 +1,23 @@
 /* The sections base, env, buf, heap and bucket: no socket, no thread, no real time. */
 #include "../support.h"
 
+#include <errno.h>
+
+static const int *random_errors;        /* of getrandom(), in turn; 0: it works */
+static const char *random_file = "/none";
+
+static ssize_t fake_getrandom(void *out, size_t size, unsigned flags) {
+    assert_int_equal(flags, 0);
+    errno = *random_errors++;
+    if (errno != 0)
+        return -1;
+    memset(out, 'r', size);
+    return (ssize_t)size;
+}
+
 #define SPARP__SYS_CLOCK test_clock
+#define SPARP__SYS_GETRANDOM fake_getrandom
+#define SPARP__URANDOM random_file
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
 
@@ -256,6 +272,35 @@ static void test_dice(void **state) {
     assert_true(sparp__env_random(&env) == UINT64_C(0x06C45D188009454F));
 }
 
+/* Where getrandom() is missing, or forbidden, the file has it; without either there is none. */
+static void test_entropy(void **state) {
+    (void)state;
+    static const struct { int errors[3]; const char *file; bool ok, by_call; } rows[] = {
+        {{0, 0, 0}, "/none", true, true}, {{EINTR, EINTR, 0}, "/none", true, true},
+        {{ENOSYS, 0, 0}, "/dev/urandom", true, false}, {{EPERM, 0, 0}, "/dev/urandom", true, false},
+        {{EINTR, ENOSYS, 0}, "/dev/urandom", true, false}, {{ENOSYS, 0, 0}, "/none", false, false},
+        {{ENOSYS, 0, 0}, "/dev/null", false, false},
+    };
+#if SPARP__TLS
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned char a[33], b[33];
+        memset(a, 0x77, sizeof a);
+        memset(b, 0x77, sizeof b);
+        random_errors = rows[i].errors;
+        random_file = rows[i].file;
+        CHECK(sparp__env_entropy(a, 32) == rows[i].ok, "row %u", (unsigned)i);
+        CHECK(rows[i].ok || errno != 0, "row %u", (unsigned)i);
+        random_errors = rows[i].errors;
+        CHECK(sparp__env_entropy(b, 32) == rows[i].ok, "row %u", (unsigned)i);
+        bool same = memcmp(a, b, 32) == 0;
+        CHECK(same == (rows[i].by_call || !rows[i].ok), "row %u", (unsigned)i);
+        assert_true(a[32] == 0x77 && b[32] == 0x77);
+    }
+#else
+    (void)rows;
+#endif
+}
+
 static void test_default_allocator(void **state) {
     (void)state;
     char *p = (char *)sparp__env_default_allocator(NULL, 0, 3, NULL);
@@ -499,23 +544,27 @@ static void test_heap_sorts(void **state) {
 
 static const double rates[] = {0.2, 1.0 / 3, 1, 3, 7.5, 50, 333, 999, 1000, 1001, 5000, 123456};
 
-/* How late a start may be without moving the next one: T / 2, at least 1 ms, at most 10. */
-static int64_t slack_of(double rate) {
-    int64_t half = (int64_t)((double)SECOND / rate) / 2;
-    return half < MS ? MS : half > 10 * MS ? 10 * MS : half;
+/* From every start to every later one: never more than floor((W + 10 ms) / T) + burst. One
+   nanosecond is given away, because the clock shows whole ones. Written as at[j] - at[i] >=
+   (j - i + 1 - burst) * T - 10 ms, so that only the latest of all i has to be looked at. */
+static void check_windows(const int64_t *at, size_t count, double rate, int burst) {
+    double period = (double)SECOND / rate, latest = -1e300;
+    for (size_t j = 0; j < count; j++) {
+        double late = (double)(at[j] - at[0]) - (double)j * period;
+        latest = late > latest ? late : latest;
+        CHECK(late - latest >= (1 - burst) * period - 10.0 * (double)MS - 1, "rate %g, burst %d: "
+              "start %u is %g ns early", rate, burst, (unsigned)j, latest - late);
+    }
 }
 
-/* From every start to every later one: never more than floor((W + slack) / T) + burst. One
-   nanosecond is given away, because the clock shows whole ones. */
-static void check_windows(const int64_t *at, size_t count, double rate, int burst) {
-    double period = (double)SECOND / rate;
-    for (size_t i = 0; i < count; i += 1 + i % 7)
-        for (size_t j = i; j < count; j++) {
-            double window = (double)(at[j] - at[i] + slack_of(rate) + 1);
-            double allowed = (double)(int64_t)(window / period) + burst;
-            CHECK((double)(j - i + 1) <= allowed, "rate %g, burst %d: %u starts in %g ns", rate,
-                  burst, (unsigned)(j - i + 1), (double)(at[j] - at[i]));
-        }
+/* Any second: never more than 1.01 * rate + burst. */
+static void check_seconds(const int64_t *at, size_t count, double rate, int burst) {
+    for (size_t from = 0, j = 0; j < count; j++) {
+        while (at[j] - at[from] >= SECOND)
+            from++;
+        CHECK((double)(j - from + 1) <= 1.01 * rate + burst + 1e-6, "rate %g, burst %d: %u in one "
+              "second", rate, burst, (unsigned)(j - from + 1));
+    }
 }
 
 /* How late a wake-up is: mostly a little, now and then very. */
@@ -529,9 +578,9 @@ static int64_t lateness(uint64_t *dice, double rate) {
     case 2:
         return (int64_t)(r >> 8) % (5 * MS);
     case 3:
-        return slack_of(rate);                           /* the last that is not late */
+        return 10 * MS;                                  /* the last that is made up for */
     case 4:
-        return slack_of(rate) + 1;                       /* the first that is */
+        return 10 * MS + 1;                              /* the first that is not, all of it */
     default:
         return (int64_t)(r >> 8) % MS;
     }
@@ -556,7 +605,44 @@ static void test_bucket_windows(void **state) {
                 at[i] = now;
             }
             check_windows(at, COUNT_OF(at), rates[r], bursts[k]);
+            check_seconds(at, COUNT_OF(at), rates[r], bursts[k]);
         }
+}
+
+/* Whatever the rate, the burst and the dice: with stalls never above the guarantee, and while
+   wake-ups are a few milliseconds late at most, nothing is lost. */
+static void test_bucket_keeps_its_rate(void **state) {
+    (void)state;
+    static int64_t at[400];
+    for (uint64_t seed = 1; seed <= 10000; seed++) {
+        uint64_t dice = seed * UINT64_C(0x9E3779B97F4A7C15);
+        double rate = 0.2, period;
+        for (uint64_t n = test_random(&dice) % 12; n > 0; n--)
+            rate *= 1 + (double)(test_random(&dice) % 1000) / 500;
+        int burst = 1 + (int)(test_random(&dice) % 4) * (int)(test_random(&dice) % 4);
+        int64_t now = (int64_t)(test_random(&dice) % (uint64_t)SECOND), most = 0;
+        uint64_t late = test_random(&dice) % (uint64_t)(10 * MS) + 1;
+        bool stalls = seed % 2 == 0;
+        sparp__bucket b;
+        sparp__bucket_init(&b, rate, burst);
+        for (size_t i = 0; i < COUNT_OF(at); i++) {
+            int64_t wait = sparp__bucket_wait(&b, now);
+            int64_t more = wait == 0 ? 0 : stalls ? lateness(&dice, rate)
+                : (int64_t)(test_random(&dice) % late);
+            now += wait + more;
+            most = more > most ? more : most;
+            sparp__bucket_take(&b, now);
+            at[i] = now;
+        }
+        check_windows(at, COUNT_OF(at), rate, burst);
+        check_seconds(at, COUNT_OF(at), rate, burst);
+        period = (double)SECOND / rate;
+        for (size_t i = 0; i < COUNT_OF(at) && !stalls; i++) {
+            double behind = (double)(at[i] - at[0]) - (double)i * period;
+            CHECK(behind <= (double)most + 2, "seed %lu: rate %g, start %lu, %g ns late",
+                  (unsigned long)seed, rate, (unsigned long)i, behind);
+        }
+    }
 }
 
 /* Woken exactly when asked: after n starts n periods have passed, to the nanosecond. */
@@ -566,12 +652,10 @@ static void test_bucket_exact(void **state) {
         sparp__bucket b;
         int64_t now = 5 * SECOND;
         sparp__bucket_init(&b, rates[r], 1);
-        /* above 1000 per second the first millisecond comes at once */
-        int64_t ahead = rates[r] > 1000 ? MS : 0;
         for (int i = 0; i < 100000; i++) {
             now += sparp__bucket_wait(&b, now);
-            double due = 5e9 - (double)ahead + i * (1e9 / rates[r]);
-            CHECK(due < 5e9 || ((double)now >= due - 1.5 && (double)now <= due + 1.5),
+            double due = 5e9 + i * (1e9 / rates[r]);
+            CHECK((double)now >= due - 1.5 && (double)now <= due + 1.5,
                   "rate %g, start %d at %.0f, due %.3f", rates[r], i, (double)now, due);
             sparp__bucket_take(&b, now);
         }
@@ -621,27 +705,31 @@ static void test_bucket_counts(void **state) {
     (void)state;
     assert_int_equal(count_starts(50, 1, 10, 0), 500);
     assert_int_equal(count_starts(50, 1, 10, 10 * MS), 500);  /* a late timer costs no rate */
-    assert_in_range(count_starts(50, 1, 10, 11 * MS), 322, 324);    /* but a stall does */
+    assert_in_range(count_starts(50, 1, 10, 11 * MS), 475, 477);    /* what is more does */
+    assert_in_range(count_starts(50, 1, 10, 100 * MS), 90, 92);
     assert_int_equal(count_starts(50, 10, 10, 0), 509);
     assert_int_equal(count_starts(0.2, 1, 100, 0), 20);
     assert_int_equal(count_starts(3, 1, 1000, 0), 3000);      /* a third of a second is kept */
     assert_int_equal(count_starts(3, 1, 1000, MS), 3000);
     assert_in_range(most_in_window(50, SECOND, 10 * MS), 50, 51);
     assert_in_range(most_in_window(300, SECOND, MS), 300, 301);
+    assert_in_range(most_in_window(300, SECOND, 9 * MS), 301, 304);
     assert_int_equal(count_starts(1000, 1, 10, 0), 10000);
-    assert_int_equal(count_starts(5000, 1, 10, 0), 50005);    /* and the first millisecond */
-    assert_in_range(count_starts(5000, 1, 10, MS / 2), 49995, 50005);
-    assert_in_range(count_starts(123456, 1, 10, MS), 1234430, 1234684);
+    assert_int_equal(count_starts(5000, 1, 10, 0), 50000);
+    for (double rate = 300; rate <= 1000; rate += 100)
+        assert_in_range(count_starts(rate, 1, 10, 9 * MS), rate * 10 - 10, rate * 10);
+    assert_in_range(count_starts(5000, 1, 10, MS / 2), 49990, 50000);
+    assert_in_range(count_starts(123456, 1, 10, MS), 1234430, 1234560);
 }
 
-/* After a stall: the burst, then the pace. What was missed is lost. */
+/* After a stall: the burst and what the last 10 ms would have been, then the pace. */
 static void test_bucket_stall(void **state) {
     (void)state;
     for (size_t r = 0; r < COUNT_OF(rates); r++)
         for (int burst = 1; burst <= 4; burst += 3) {
             sparp__bucket b;
             int64_t now = 0;
-            int at_once = 0, allowed = burst + (int)((double)MS * rates[r] / 1e9);
+            int at_once = 0, allowed = burst + (int)(10.0 * (double)MS * rates[r] / 1e9);
             sparp__bucket_init(&b, rates[r], burst);
             for (int i = 0; i < 100; i++) {
                 now += sparp__bucket_wait(&b, now);
@@ -692,10 +780,12 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(test_numbers), TEST(test_number_limits), TEST(test_classes), TEST(test_slices),
         TEST(test_elements), TEST(test_times), TEST(test_lists), TEST(test_env), TEST(test_dice),
+        TEST(test_entropy),
         TEST(test_default_allocator), TEST(test_faults), TEST(test_buf_contents),
         TEST(test_buf_growth), TEST(test_buf_failure), TEST(test_heap_moves),
         TEST(test_heap_reserve), TEST(test_heap_random), TEST(test_heap_sorts),
-        TEST(test_bucket_windows), TEST(test_bucket_exact), TEST(test_bucket_counts),
+        TEST(test_bucket_windows), TEST(test_bucket_keeps_its_rate),
+        TEST(test_bucket_exact), TEST(test_bucket_counts),
         TEST(test_bucket_stall), TEST(test_bucket_extremes),
         TEST(test_bucket_no_limit),
     };

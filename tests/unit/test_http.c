@@ -25,7 +25,8 @@ enum {
     EOF_ENDS = 2,                       /* the peer's close is the end of the body */
     TO_HEAD = 4,                        /* the request was a HEAD */
     CUT = 8,                            /* `in` is not all of it, and then the peer closes */
-    AT_ONCE = 16                        /* Keep-Alive said: timeout=0 */
+    AT_ONCE = 16,                       /* Keep-Alive said: timeout=0 */
+    TO_CONNECT = 32                     /* the request was a CONNECT */
 };
 
 #define S(text) {text, sizeof text - 1}
@@ -179,7 +180,6 @@ static const http_case cases[] = {
     /* 9112 §5.1 */  NO("no-colon-lf", H "Nothing\n", NONE),
     /* 9112 §5.1 */  NO("status-line-as-field", H H, NONE),
     /* 9112 §5.1 */  NO("colon-alone", H ":\r\n", NONE),
-    /* 9110 §5.1 */  NO("tab-in-name", H "A\tB: c\r\n", NONE),
     /* 9110 §5.1 */  NO("slash-in-name", H "A/B: c\r\n", NONE),
     /* 9110 §5.1 */  NO("del-in-name", H "A\x7F: c\r\n", NONE),
     /* 9112 §2.2 */  NO("bare-cr-first", H "A:\rb\r\n", NONE),
@@ -193,7 +193,55 @@ static const http_case cases[] = {
     /* 9112 §5.1 */  NO("empty-name", H ": v\r\n", NONE),
     /* 9112 §5.1 */  NO("space-before-colon", H "Content-Length : 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("tab-before-colon", H "Transfer-Encoding\t: chunked\r\n", "\r\n" LAST),
-    /* 9110 §5.1 */  NO("space-in-name", H "A B: c\r\n", NONE),
+    /* 9112 §5.1 */  NO("spaces-before-colon", H "Content-Length  : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-in-any-case", H "cOnTeNt-lengtH : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-with-a-blank", H "Content Length: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-with-a-tab", H "Content\tLength: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-with-both", H "Content-\t Length: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-underscore", H "Content_Length : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-underscores", H "_Content_-Length_ : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-of-pieces", H "Con tent Len gth: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-behind-a-word", H "A Content-Length: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-before-a-word", H "Content-Length A: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-again", H "Content-Content-Length : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("coding-before-colon", H "Transfer-Encoding : x\r\n", "\r\n" LAST),
+    /* 9112 §5.1 */  NO("coding-with-a-blank", H "transfer encoding: chunked\r\n", "\r\n" LAST),
+    /* 9112 §5.1 */  NO("coding-underscore", H "TRANSFER_ENCODING\t: chunked\r\n", "\r\n" LAST),
+    /* 9112 §5.1 */  NO("coding-behind-a-word", H "X Transfer-Encoding: chunked\r\n",
+                        "\r\n" LAST),
+    /* 9112 §5.1 */  NO("length-beside-a-length", H "Content-Length: 5\r\n"
+                        "Content-Length : 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("length-in-an-interim", "HTTP/1.1 103 E\r\nContent-Length : 5\r\n",
+                        "\r\n" H NONE),
+    /* 9112 §5.1 */  OK("space-in-name", H "A B: c\r\n" NONE, "", 200, NONE_F, "", KEEP),
+    /* 9112 §5.1 */  OK("tab-in-name", H "A\tB: c\r\n" NONE, "", 200, NONE_F, "", KEEP),
+    /* 9112 §5.1 */  OK("space-behind-name", H "A : b\r\nC: d\r\n" NONE, "", 200,
+                        "c: d\n" NONE_F, "", KEEP),
+    /* 9112 §5.1 */  OK("space-behind-the-last", H "Content-Length: 2\r\nA \t: b\r\n\r\nok", "",
+                        200, "content-length: 2\n", "ok", KEEP),
+    /* 9112 §5.1 */  OK("length-in-its-value", H "Expose : Content-Length, Transfer-Encoding\r\n"
+                        NONE, "", 200, NONE_F, "", KEEP),
+    /* 9112 §5.1 */  OK("not-quite-framing", H "Content Lengt: 5\r\nTransfer: x\r\n"
+                        "Transfer Encodin: x\r\nEncoding : x\r\n" NONE, "", 200,
+                        "transfer: x\n" NONE_F, "", KEEP),
+    /* 9112 §5.2 */  OK("fold-of-a-dropped-line", H "A: b\r\nC D: e\r\n f: g\r\n\th\r\nI: j\r\n"
+                        " k\r\n" NONE, "", 200, "a: b\ni: j k\n" NONE_F, "", KEEP),
+    /* 9112 §5.2 */  OK("fold-of-a-dropped-first", H "C D: e\r\n f\r\n" NONE, "", 200, NONE_F, "",
+                        KEEP),
+    /* 9112 §5.1 */  OK("dropped-in-an-interim", "HTTP/1.1 103 E\r\nA B: c\r\n\r\n" H NONE, "",
+                        200, NONE_F, "", KEEP),
+    /* 9112 §5.1 */  OK("dropped-close", H "Connection : close\r\n" NONE, "", 200, NONE_F, "",
+                        KEEP),
+    /* 9112 §5.2 */  NO("fold-behind-an-interim", "HTTP/1.1 103 E\r\nA B: c\r\n\r\n" H " d\r\n",
+                        NONE),
+    /* 9112 §5.2 */  NO("fold-of-a-dropped-nul", H "A B: c\r\n d\0\r\n", NONE),
+    /* 9112 §5.1 */  NO("no-colon-but-blanks", H "A B c\r\n", NONE),
+    /* 9112 §5.1 */  NO("dropped-nul", H "A B: c\0\r\n", NONE),
+    /* 9112 §5.1 */  NO("dropped-cr", H "A B: c\rContent-Length: 5\r\n", NONE),
+    /* 9112 §5.1 */  NO("blank-and-slash-in-name", H "A B/: c\r\n", NONE),
+    /* 9112 §5.1 */  NO("blank-and-utf8-in-name", H "A \xC3\x84: c\r\n", NONE),
+    /* 9112 §5.1 */  NO("no-break-space-in-name", H "A\xA0" "B: c\r\n", NONE),
+    /* 9112 §5.1 */  NO("vtab-in-name", H "A\vB: c\r\n", NONE),
     /* 9110 §5.1 */  NO("quote-in-name", H "\"A\": c\r\n", NONE),
     /* 9110 §5.1 */  NO("comment-for-name", H "(a): c\r\n", NONE),
     /* 9110 §5.1 */  NO("utf8-name", H "\xC3\x84: c\r\n", NONE),
@@ -266,8 +314,7 @@ static const http_case cases[] = {
                         "", KEEP),
     /* 9110 §15.2 */ OK("100-to-head", "HTTP/1.1 100 C\r\n\r\n" H "Content-Length: 5\r\n\r\n", "",
                         200, "content-length: 5\n", "", KEEP | TO_HEAD),
-    /* 9110 §15.2 */ OK("32-interim", X16("HTTP/1.1 100\n\n" "HTTP/1.1 199\n\n") H NONE, "", 200,
-                        NONE_F, "", KEEP),
+    /* 9110 §15.2 */ OK("64-interim", X64("HTTP/1.1 102\n\n") H NONE, "", 200, NONE_F, "", KEEP),
     /* 9110 §15.2 */ OK("103-fields-mean-nothing", "HTTP/1.1 103 E\r\nContent-Length: x\r\n"
                         "Transfer-Encoding: foo\r\nKeep-Alive: max=0\r\n\r\n" H NONE, "", 200,
                         NONE_F, "", KEEP),
@@ -275,8 +322,6 @@ static const http_case cases[] = {
                         KEEP),
     /* 9110 §15.2 */ OK("100-until-close", "HTTP/1.1 100 C\r\n\r\n" H "\r\nhello", "", 200, "",
                         "hello", EOF_ENDS),
-    /* 9110 §15.2 */ NO("33-interim", X16("HTTP/1.1 100\n\n" "HTTP/1.1 199\n\n")
-                        "HTTP/1.1 100\n\n", H NONE),
     /* 9110 §15.2 */ NO("100-then-empty-line", "HTTP/1.1 100 C\r\n\r\n\r", "\n" H NONE),
     /* 9110 §15.2 */ NO("100-then-bad-status", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 20\r\n", NONE),
     /* 9110 §15.2 */ NO("100-no-colon", "HTTP/1.1 100 C\r\n\r\n" H "x\r\n", NONE),
@@ -316,8 +361,6 @@ static const http_case cases[] = {
                         "", 200, "content-lengths: 9\nxcontent-length: 9\n" NONE_F, "", KEEP),
     /* 9112 §5 */    OK("cl-blanks", H "Content-Length:\t 2 \t\r\n\r\nok", "", 200,
                         "content-length: 2\n", "ok", KEEP),
-    /* 9110 §5.6.1*/ OK("cl-empty-elements", H "Content-Length: ,2,, 2 ,\r\n\r\nok", "", 200,
-                        "content-length: ,2,, 2 ,\n", "ok", KEEP),
     /* 9112 §6.3 */  OK("cl-0-twice", H "Content-Length: 0\r\nContent-Length: 00\r\n\r\n", "x", 200,
                         "content-length: 0\ncontent-length: 00\n", "", KEEP),
     /* 9110 §8.6 */  OK("cl-of-404", "HTTP/1.1 404 N\r\nContent-Length: 2\r\n\r\nno", "", 404,
@@ -330,6 +373,11 @@ static const http_case cases[] = {
     /* 9110 §8.6 */  NO("cl-quoted", H "Content-Length: \"3\"\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-empty", H "Content-Length:\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-comma", H "Content-Length: ,\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-comma-last", H "Content-Length: 30,\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-comma-blank-last", H "Content-Length: 3, \t\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-comma-first", H "Content-Length: ,3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-comma-comma", H "Content-Length: 3,,3\r\n\r\n", "abc"),
+    /* 9110 §8.6 */  NO("cl-comma-fold", H "Content-Length: 3,\r\n \r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-space-inside", H "Content-Length: 1 3\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-vtab", H "Content-Length: \v3\r\n\r\n", "abc"),
     /* 9110 §8.6 */  NO("cl-nbsp", H "Content-Length: \xA0" "3\r\n\r\n", "abc"),
@@ -561,6 +609,40 @@ static const http_case cases[] = {
     /* 9112 §6.3 */  OK("304-and-bytes", "HTTP/1.1 304 N\r\n\r\n", "hello", 304, "", "", KEEP),
     /* 9112 §6.3 */  NO("204-bad-length", "HTTP/1.1 204 N\r\nContent-Length: -1\r\n\r\n", ""),
     /* 9112 §6.3 */  NO("304-two-lengths", "HTTP/1.1 304 N\r\nContent-Length: 1, 2\r\n\r\n", ""),
+
+    /* --- what a proxy says to CONNECT: a 2xx has no body, whatever it says of one --- */
+#define TUNNEL(name, in, rest, fields, flags) \
+    /* 9110 §9.3.6 */ OK(name, in, rest, 200, fields, "", (flags) | TO_CONNECT)
+    TUNNEL("tunnel", H "\r\n", "\x16\x03", "", KEEP),
+    TUNNEL("tunnel-http10", H10 "\r\n", "", "", 0),
+    TUNNEL("tunnel-no-reason", "HTTP/1.1 200\r\n\r\n", "", "", KEEP),
+    TUNNEL("tunnel-lf", H10 "\n", "x", "", 0),
+    TUNNEL("tunnel-length", H "Content-Length: 5\r\n\r\n", "hello", "content-length: 5\n", KEEP),
+    TUNNEL("tunnel-bad-length", H "Content-Length: x\r\n\r\n", "", "content-length: x\n", KEEP),
+    TUNNEL("tunnel-minus", H "Content-Length: -1\r\n\r\n", "", "content-length: -1\n", KEEP),
+    TUNNEL("tunnel-two-lengths", H "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "ab",
+           "content-length: 1\ncontent-length: 2\n", KEEP),
+    TUNNEL("tunnel-no-length", H "Content-Length:\r\n\r\n", "", "content-length: \n", KEEP),
+    TUNNEL("tunnel-blank", H "Content-Length : 5\r\nA: b\r\n\r\n", "", "a: b\n", KEEP),
+    TUNNEL("tunnel-chunked", H TE, LAST, TE_F, KEEP),
+    TUNNEL("tunnel-identity", H "Transfer-Encoding: identity\r\n\r\n", "",
+           "transfer-encoding: identity\n", KEEP),
+    TUNNEL("tunnel-no-coding", H "Transfer-Encoding:\r\n\r\n", "", "transfer-encoding: \n", KEEP),
+    TUNNEL("tunnel-both", H "Content-Length: 5\r\n" TE, "", "content-length: 5\n" TE_F, KEEP),
+    TUNNEL("tunnel-close", H "Connection: close\r\n\r\n", "", "connection: close\n", 0),
+    TUNNEL("tunnel-interim", "HTTP/1.1 100 C\r\nContent-Length: x\r\n\r\n" H "\r\n", "x", "", KEEP),
+    /* 9110 §9.3.6 */ OK("tunnel-201", "HTTP/1.1 201 C\r\nContent-Length: x\r\n\r\n", "", 201,
+                         "content-length: x\n", "", KEEP | TO_CONNECT),
+    /* 9110 §9.3.6 */ OK("tunnel-204", "HTTP/1.1 204 N\r\n\r\n", "", 204, "", "",
+                         KEEP | TO_CONNECT),
+    /* 9110 §9.3.6 */ OK("no-tunnel", "HTTP/1.1 407 A\r\nContent-Length: 2\r\n\r\nno", "x", 407,
+                         "content-length: 2\n", "no", KEEP | TO_CONNECT),
+    /* 9110 §9.3.6 */ OK("no-tunnel-300", "HTTP/1.1 300 A\r\n" TE LAST, "x", 300, TE_F, "",
+                         KEEP | TO_CONNECT),
+    /* 9110 §9.3.6 */ {"no-tunnel-bad-length", S("HTTP/1.1 407 A\r\nContent-Length: x\r\n\r\n"),
+                       S(""), 0, "", S(""), TO_CONNECT, SPARP_E_PROTOCOL, 0, 0},
+    /* 9112 §5.1 */   {"tunnel-no-colon", S(H "x\r\n"), S("\r\n"), 0, "", S(""), TO_CONNECT,
+                       SPARP_E_PROTOCOL, 0, 0},
 
     /* --- whether the connection is kept --- */
     /* 9112 §9.3 */  OK("close", H "Connection: close\r\n" NONE, "", 200,
@@ -822,6 +904,7 @@ static size_t join(const http_case *c, char *out) {
 
 static void start_case(const http_case *c) {
     start((c->flags & TO_HEAD) != 0, c->max_head > 0 ? c->max_head : 65536);
+    http.is_connect_request = (c->flags & TO_CONNECT) != 0;
 }
 
 static void test_at_once(void **state) {
@@ -973,17 +1056,58 @@ static void test_name_bytes(void **state) {
     (void)state;
     for (int byte = 0; byte < 256; byte++) {
         bool ok = with_byte(H "X@Y: v\r\n" NONE, byte) == SPARP__HTTP_COMPLETE;
+        bool blank = byte == ' ' || byte == '\t';        /* drops the line */
         char name[] = {'x', sparp__ascii_lower((char)byte), 'y', '\0'};
-        CHECK(ok == (is_token(byte) || byte == ':'), "byte %d", byte);
-        if (ok && byte == ':')
+        CHECK(ok == (is_token(byte) || byte == ':' || blank), "byte %d", byte);
+        if (ok && blank)
+            CHECK(http.num_fields == 1, "byte %d", byte);
+        else if (ok && byte == ':')
             assert_string_equal(http.fields[0].value, "Y: v");
         else if (ok)
             CHECK(strcmp(http.fields[0].name, name) == 0, "byte %d", byte);
         ok = with_byte(H "A: b\r\n@X: v\r\n" NONE, byte) == SPARP__HTTP_COMPLETE;
-        CHECK(ok == (is_token(byte) || byte == ' ' || byte == '\t'), "byte %d first", byte);
+        CHECK(ok == (is_token(byte) || blank), "byte %d first", byte);
         ok = with_byte(H "X@: v\r\n" NONE, byte) == SPARP__HTTP_COMPLETE;
-        CHECK(ok == (is_token(byte) || byte == ':'), "byte %d last", byte);
+        CHECK(ok == (is_token(byte) || byte == ':' || blank), "byte %d last", byte);
+        CHECK(!ok || http.num_fields == (blank ? 1 : 2), "byte %d last", byte);
     }
+}
+
+static sparp__http_event feed_lines(const char *line, size_t count, size_t step) {
+    sparp__http_event event = SPARP__HTTP_MORE;
+    for (size_t i = 0; i < count && event == SPARP__HTTP_MORE; i++)
+        event = feed_in_steps(line, strlen(line), step);
+    return event;
+}
+
+static size_t num_logs;
+static char last_log[512];
+
+static void remember_log(sparp_log_level level, const char *message, void *user_data) {
+    (void)user_data;
+    assert_int_equal(level, SPARP_LOG_INFO);
+    num_logs++;
+    snprintf(last_log, sizeof last_log, "%s", message);
+}
+
+/* What is dropped is said, once, with its name and not with its value. */
+static void test_dropped_lines_are_logged(void **state) {
+    (void)state;
+    static const char head[] = H "X-Token Key : secret\r\n more secret\r\nA: b\r\n" NONE;
+    env.logger.func = remember_log;
+    env.logger.max_level = SPARP_LOG_INFO;
+    for (size_t step = 1; step < sizeof head; step = step * 3 + 1) {
+        num_logs = 0;
+        start(false, 65536);
+        assert_int_equal(feed_in_steps(head, sizeof head - 1, step), SPARP__HTTP_COMPLETE);
+        assert_int_equal(num_logs, 1);
+        assert_non_null(strstr(last_log, "\"X-Token Key \""));
+        assert_null(strstr(last_log, "secret"));
+    }
+    start(false, 65536);                                /* a long name is shown in part */
+    assert_int_equal(feed_lines(H "A " X256("b") ": c\r\n" NONE, 1, 1), SPARP__HTTP_COMPLETE);
+    assert_true(strlen(last_log) < 120);
+    memset(&env.logger, 0, sizeof env.logger);
 }
 
 static void test_value_bytes(void **state) {
@@ -1123,13 +1247,6 @@ static void test_endless_line(void **state) {
     assert_true(memory.bytes <= 2 * 65536 + 65536);
 }
 
-static sparp__http_event feed_lines(const char *line, size_t count, size_t step) {
-    sparp__http_event event = SPARP__HTTP_MORE;
-    for (size_t i = 0; i < count && event == SPARP__HTTP_MORE; i++)
-        event = feed_in_steps(line, strlen(line), step);
-    return event;
-}
-
 static void test_max_fields(void **state) {
     (void)state;
     for (size_t step = 1; step < 10; step += 4) {
@@ -1152,18 +1269,23 @@ static void test_max_fields(void **state) {
     assert_int_equal(eaten, sizeof H - 1 + 13 * 6);
 }
 
+/* Their bytes count, all together with the head's, and nothing else does. */
 static void test_max_interim(void **state) {
     (void)state;
-    static const char interim[] = "HTTP/1.1 100 Continue\r\nA: b\r\n\r\n";
-    start(false, 65536);
-    assert_int_equal(feed_lines(interim, 32, 7), SPARP__HTTP_MORE);
-    assert_int_equal(feed_lines(H NONE, 1, 7), SPARP__HTTP_COMPLETE);
-    assert_int_equal(http.status, 200);
-    assert_int_equal(http.num_fields, 1);
-    start(false, 65536);
-    assert_int_equal(feed_lines(interim, 32, 7), SPARP__HTTP_MORE);
-    assert_int_equal(feed_lines(interim, 1, 1), SPARP__HTTP_FAILED);
-    assert_int_equal(http.fault.error, SPARP_E_PROTOCOL);
+    static const char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    const size_t size = sizeof interim - 1, fit = (65536 - (sizeof H NONE - 1)) / size;
+    for (size_t step = 1; step < 100; step = step * 6 + 1) {
+        start(false, 65536);
+        assert_int_equal(feed_lines(interim, fit, step), SPARP__HTTP_MORE);
+        assert_int_equal(feed_lines(H NONE, 1, step), SPARP__HTTP_COMPLETE);
+        assert_int_equal(http.status, 200);
+        assert_int_equal(http.num_fields, 1);
+        start(false, 65536);
+        assert_int_equal(feed_lines(interim, 100000, step), SPARP__HTTP_FAILED);
+        assert_int_equal(http.fault.error, SPARP_E_HEAD_TOO_LARGE);
+        assert_in_range(eaten, 65536 - 100, 65536);
+        assert_true(memory.bytes < 4096);
+    }
     /* 256 fields are a limit for each head */
     start(false, 65536);
     for (int i = 0; i < 3; i++) {
@@ -1314,7 +1436,8 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(test_at_once), CASE(test_byte_by_byte), CASE(test_every_split), CASE(test_steps),
         CASE(test_random_splits), CASE(test_every_prefix), CASE(test_alone), CASE(test_pipeline),
-        CASE(test_name_bytes), CASE(test_value_bytes), CASE(test_reason_bytes),
+        CASE(test_name_bytes), CASE(test_dropped_lines_are_logged),
+        CASE(test_value_bytes), CASE(test_reason_bytes),
         CASE(test_chunk_bytes),
         CASE(test_binary_body), CASE(test_max_head), CASE(test_endless_line),
         CASE(test_max_fields), CASE(test_max_interim), CASE(test_chunk_overhead),

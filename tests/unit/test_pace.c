@@ -19,69 +19,8 @@
 /* sparp.h takes its private macros away at its end. */
 #define NEVER INT64_MAX
 #define GATE_OPEN 256
-#define TIDE_START 8
-#define TIDE_MAX 1000
-
-/* --- one run, as a test writes it down ---------------------------------------------------- */
-
-static sparp_options options;
-static sparp_request requests[SEEN_MAX];
-static size_t num_requests;
-
-static void forget_places(void);
-
-static int begin(void **state) {
-    test_setup(state);
-    net_begin();
-    seen_begin();
-    forget_places();
-    memset(&options, 0, sizeof options);
-    memset(requests, 0, sizeof requests);
-    num_requests = 0;
-    return 0;
-}
-
-#define PACE(function) cmocka_unit_test_setup_teardown(function, begin, test_teardown)
-
-static sparp_request *get(const char *url) {
-    assert_true(num_requests < SEEN_MAX);
-    sparp_request *r = &requests[num_requests++];
-    r->url = url;
-    return r;
-}
-
-static void get_many(size_t count, const char *url) {
-    for (size_t i = 0; i < count; i++)
-        get(url);
-}
-
-static sparp_stats run(void) {
-    options.requests = requests;
-    options.num_requests = num_requests;
-    return seen_run(&options);
-}
-
-/* The same options again, on a fresh network. */
-static void again(void) {
-    sparp_options keep = options;
-    void *no_state = NULL;
-    begin(&no_state);
-    options = keep;
-    options.requests = NULL;
-    options.num_requests = 0;
-}
-
-static void assert_near(double seconds, double expected, double tolerance) {
-    CHECK(seconds >= expected - tolerance && seconds <= expected + tolerance,
-          "%.6f s, expected %.6f", seconds, expected);
-}
-
-static void assert_outcome(size_t index, sparp_outcome outcome) {
-    CHECK(seen.times[index] == 1 && seen.results[index].outcome == outcome,
-          "request %lu: %s (%s), expected %s", (unsigned long)index,
-          sparp_outcome_name(seen.results[index].outcome),
-          sparp_error_name(seen.results[index].error), sparp_outcome_name(outcome));
-}
+#define AIMD_START 8
+#define AIMD_MAX 1000
 
 /* --- what the servers saw, origin by origin, and what the gate must be by their account ---- */
 
@@ -301,90 +240,90 @@ static void test_a_gate_reopens_by_doubling(void **state) {
     assert_true(sparp__gate_wait(&g, 0, 4 * S) == NEVER);
 }
 
-/* --- the tide, by itself ------------------------------------------------------------------ */
+/* --- the found, by itself ------------------------------------------------------------------ */
 
 static int64_t fastest;                 /* answer of the one origin there is */
 
-static sparp__tide new_tide(void) {
-    sparp__tide tide;
+static sparp__aimd new_aimd(void) {
+    sparp__aimd found;
     fastest = 0;
-    memset(&tide, 0, sizeof tide);
-    tide.limit = TIDE_START;
-    return tide;
+    memset(&found, 0, sizeof found);
+    found.limit = AIMD_START;
+    return found;
 }
 
-static void flow(sparp__tide *tide, int64_t ns, int64_t now) {
+static void flow(sparp__aimd *found, int64_t ns, int64_t now) {
     static int64_t fastest;
-    if (tide->usual == 0)
+    if (found->usual == 0)
         fastest = 0;                    /* another server */
-    sparp__tide_flow(tide, &fastest, ns, now);
+    sparp__aimd_on_answer(found, &fastest, ns, now);
 }
 
-static void test_the_tide_rises_by_one_a_round(void **state) {
+static void test_the_limit_rises_by_one_a_round(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
-    for (int limit = TIDE_START; limit < TIDE_MAX; limit++) {
-        assert_int_equal(tide.limit, limit);
+    sparp__aimd found = new_aimd();
+    for (int limit = AIMD_START; limit < AIMD_MAX; limit++) {
+        assert_int_equal(found.limit, limit);
         for (int i = 0; i < limit; i++)
-            flow(&tide, 10 * MS, S);
+            flow(&found, 10 * MS, S);
     }
     for (int i = 0; i < 5000; i++)
-        flow(&tide, 10 * MS, S);
-    assert_int_equal(tide.limit, TIDE_MAX);
+        flow(&found, 10 * MS, S);
+    assert_int_equal(found.limit, AIMD_MAX);
 }
 
-static void test_the_tide_falls_by_a_third_once_a_round(void **state) {
+static void test_the_limit_falls_by_a_third_once_a_round(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
+    sparp__aimd found = new_aimd();
     static const int limits[] = {8, 5, 3, 2, 1, 1, 1};
     int64_t now = S;
-    flow(&tide, 100 * MS, now);
+    flow(&found, 100 * MS, now);
     for (size_t i = 0; i < COUNT_OF(limits); i++) {
-        assert_int_equal(tide.limit, limits[i]);
-        sparp__tide_ebb(&tide, now);
-        sparp__tide_ebb(&tide, now + 50 * MS);      /* the same round */
+        assert_int_equal(found.limit, limits[i]);
+        sparp__aimd_on_failure(&found, now);
+        sparp__aimd_on_failure(&found, now + 50 * MS);      /* the same round */
         now += 102 * MS;
     }
     for (int i = 0; i < 3; i++)
-        flow(&tide, 100 * MS, now);
-    assert_int_equal(tide.limit, 3);                /* 1 and 2 took their rounds */
+        flow(&found, 100 * MS, now);
+    assert_int_equal(found.limit, 3);                /* 1 and 2 took their rounds */
 }
 
-static void test_the_tide_falls_where_answers_queue(void **state) {
+static void test_the_limit_falls_where_answers_queue(void **state) {
     (void)state;
-    sparp__tide tide = new_tide();
+    sparp__aimd found = new_aimd();
     int64_t now = S;
-    tide.limit = 500;
-    flow(&tide, 10 * MS, now);
+    found.limit = 500;
+    flow(&found, 10 * MS, now);
     for (int i = 0; i < 200; i++)
-        flow(&tide, 100 * MS, now += 10 * MS);
-    assert_true(tide.limit < 100 && tide.limit >= 1);
+        flow(&found, 100 * MS, now += 10 * MS);
+    assert_true(found.limit < 100 && found.limit >= 1);
 }
 
 /* A server that computes `capacity` at once and queues the rest. */
-static int settled_tide(int capacity) {
-    sparp__tide tide = new_tide();
+static int settled_limit(int capacity) {
+    sparp__aimd found = new_aimd();
     int64_t now = S;
     for (int round = 0; round < 3000; round++) {
-        int n = tide.limit;
+        int n = found.limit;
         int64_t ns = n <= capacity ? 20 * MS : 20 * MS * n / capacity;
         for (int i = 0; i < n; i++)
-            flow(&tide, ns, now + ns);
+            flow(&found, ns, now + ns);
         now += ns;
-        assert_true(tide.limit >= 1 && tide.limit <= TIDE_MAX);
+        assert_true(found.limit >= 1 && found.limit <= AIMD_MAX);
     }
-    return tide.limit;
+    return found.limit;
 }
 
-static void test_the_tide_settles_at_what_the_server_can(void **state) {
+static void test_the_limit_settles_at_what_the_server_can(void **state) {
     (void)state;
     static const int capacities[] = {4, 20, 100, 300};
     for (size_t i = 0; i < COUNT_OF(capacities); i++) {
-        int limit = settled_tide(capacities[i]);
+        int limit = settled_limit(capacities[i]);
         CHECK(limit >= capacities[i] && limit <= capacities[i] * 5, "%d for %d", limit,
               capacities[i]);
     }
-    assert_int_equal(settled_tide(100000), TIDE_MAX);
+    assert_int_equal(settled_limit(100000), AIMD_MAX);
 }
 
 /* --- so many at once and so many per second, origin by origin ------------------------------ */
@@ -906,8 +845,6 @@ static const struct {
     {BUSY(DATE "Retry-After: 1994-11-06T08:49:42Z\r\n"), 5},
     {AWAY(DATE "Retry-After: 1994-11-06T08:49:42\r\n"), 0},
     {BUSY("Retry-After: 120\r\n"), 120},
-    {BUSY("Retry-After: 121\r\n"), 0},          /* nobody waits that long */
-    {BUSY(DATE "Retry-After: Sun, 06 Nov 1994 09:49:37 GMT\r\n"), 0},
     {AWAY("Retry-After: 0\r\n"), 0},
     {AWAY("Retry-After: -3\r\n"), 0},
     {AWAY("Retry-After: soon\r\n"), 0},
@@ -942,7 +879,71 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
     run();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
     assert_near(seen.results[0].retry_at_s, 11, 0);
-    assert_near(seen.at[2], 0.15, 0.01);
+}
+
+/* All that would have to wait for it ends at once: those that wait there already, those behind them
+   in the input, and the next hop of a redirect that leads there. Other origins go on. */
+static void test_13_what_is_above_the_cap_closes_its_origin(void **state) {
+    (void)state;
+    static const char *const long_ones[] = {
+        BUSY("Retry-After: 121\r\n"), AWAY("Retry-After: 300\r\n"),
+        BUSY(DATE "Retry-After: Sun, 06 Nov 1994 09:49:37 GMT\r\n")};
+    for (size_t i = 0; i < COUNT_OF(long_ones); i++) {
+        again();
+        net_answer("/a", 0.05, long_ones[i]);
+        net_answer("/b", 0.05, NET_200);
+        net_answer("/to-a", 0.2, "HTTP/1.1 302 F\r\nLocation: " H "/a\r\n"
+                   "Content-Length: 0\r\n\r\n");
+        options.max_at_once = 3;
+        options.max_at_once_per_origin = 1;
+        options.input_buffer_size = 10;
+        get_many(300, H "/a");
+        get("http://10.0.0.2/to-a");
+        get("http://10.0.0.2/b");
+        sparp_stats s = run();
+        assert_int_equal(net_count("/a"), 1);
+        assert_int_equal(s.soft_exhausted, 301);
+        assert_int_equal(s.soft_fails, 1);
+        assert_outcome(301, SPARP_OUTCOME_SUCCESS);
+        for (size_t k = 1; k < 301; k++) {
+            const sparp_result *r = &seen.results[k];
+            CHECK(r->attempts == (k == 300) && r->error == SPARP_E_NOT_STARTED && r->status == 0
+                  && r->retry_at_s > 100, "request %lu: %d attempts, %f", (unsigned long)k,
+                  r->attempts, r->retry_at_s);
+            CHECK(strstr(details[k], "retry_after_max_s") != NULL, "%s", details[k]);
+            CHECK(k == 300 || seen.at[k] < 0.06, "request %lu ended after %f s", (unsigned long)k,
+                  seen.at[k]);
+        }
+    }
+}
+
+/* The gate is the same for all: when the time is nearly over, those that come wait for it. */
+static void test_13_what_is_left_of_it_may_be_waited_for(void **state) {
+    (void)state;
+    net_answer("/a", 0.05, BUSY("Retry-After: 11\r\n"));
+    net_answer("/a", 0.05, NET_200);
+    options.max_at_once = 1;
+    options.retry_after_max_s = 10;
+    get(H "/a");
+    for (int i = 0; i < 3; i++)
+        get("http://10.0.0.2/slow");
+    net_answer("/slow", 0.5, NET_200);
+    get(H "/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_outcome(4, SPARP_OUTCOME_SUCCESS);
+    assert_near(seen.at[4], 11.1, 0.1);
+}
+
+static void test_13_without_a_gate_each_hears_it_for_itself(void **state) {
+    (void)state;
+    net_answer("/a", 0.05, BUSY("Retry-After: 300\r\n"));
+    options.no_gate = true;
+    options.max_at_once = 1;
+    get_many(3, H "/a");
+    run();
+    assert_int_equal(net_count("/a"), 3);
+    assert_near(seen.results[2].retry_at_s, 300, 0);
 }
 
 /* Without a Date it counts from our own clock, which is the real one. */
@@ -1048,7 +1049,8 @@ static void test_a_pass_is_not_for_what_is_above_the_cap(void **state) {
     net.server = two_answers;
     get_many(2, H "/a");
     run();
-    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);    /* it would have to wait as long now */
+    assert_near(seen.results[0].retry_at_s, 499, 1);
     assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED);
     assert_int_equal(seen.results[1].attempts, 1);
     assert_near(seen.results[1].retry_at_s, 500, 0);
@@ -1145,9 +1147,10 @@ static sparp *passing;
 
 static void *close_by_hand(void *argument) {
     (void)argument;
-    sparp__origin *o = sparp__pool_get(&passing->env, &passing->pool, "10.0.0.1", 80, false);
-    sparp__gate_close(&o->gate, test_now_ns, test_now_ns + 100 * MS);
-    o->users--;
+    sparp__origins *origins = &passing->sched.origins;
+    sparp__origin *o = sparp__origins_get(&passing->env, origins, "10.0.0.1", 80, false);
+    sparp__limits *l = (sparp__limits *)(void *)o;
+    sparp__gate_close(&l->gate, test_now_ns, test_now_ns + 100 * MS);
     return NULL;
 }
 
@@ -1160,11 +1163,9 @@ static void busy_after_somebody_closed(const net_request *r, net_rule *answer) {
 static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     (void)state;
     net.server = busy_after_somebody_closed;
-    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.max_retries_by_soft_fail = 1;
     get(H "/a");
-    options.requests = requests;
-    options.num_requests = num_requests;
-    seen_options(&options);
+    seen_fill();
     passing = sparp_open(&options, NULL);
     while (sparp_step(passing, -1))
         continue;
@@ -1173,9 +1174,25 @@ static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     seen_check_end(&s);
     seen_check_clean();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
-    assert_int_equal(seen.results[0].attempts, 21);
-    assert_int_equal(s.soft_retries, 0);
-    assert_int_equal(s.soft_fails, 21);
+    assert_int_equal(seen.results[0].attempts, 22);
+    assert_int_equal(s.soft_retries, 1);
+    assert_int_equal(s.soft_fails, 22);
+}
+
+/* Who wants no retry gets none, not even one that would cost nothing. */
+static void test_14_without_soft_retries_a_429_is_final(void **state) {
+    (void)state;
+    net.server = busy_after_somebody_closed;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    get(H "/a");
+    seen_fill();
+    passing = sparp_open(&options, NULL);
+    while (sparp_step(passing, -1))
+        continue;
+    sparp_close(passing);
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_int_equal(seen.results[0].attempts, 1);
+    net_end();
 }
 
 static void test_no_gate_lets_them_run_into_it(void **state) {
@@ -1280,7 +1297,7 @@ static void test_a_closed_origin_is_remembered_though_nobody_uses_it(void **stat
     net_at(20, wake_run, r);
     while (sparp_step(r, -1))
         continue;
-    assert_true(r->pool.num_origins <= 2);
+    assert_true(r->sched.origins.count <= 2);
     sparp_close(r);
     seen_check_clean();
     assert_near(seen.at[0], 0.05, 0.002);
@@ -1325,8 +1342,8 @@ static void test_an_origin_is_forgotten_when_it_opens(void **state) {
     net_at(200, wake_run, r);
     while (net_now() < 199 && sparp_step(r, 1000))
         continue;
-    assert_int_equal(r->pool.num_origins, 0);
-    assert_int_equal(r->gates.count, 0);
+    assert_int_equal(r->sched.origins.count, 0);
+    assert_int_equal(r->sched.gates.count, 0);
     while (sparp_step(r, -1))
         continue;
     sparp_close(r);
@@ -1378,9 +1395,7 @@ static void test_the_runs_deadline_ends_what_is_parked(void **state) {
 
 /* Calls func with the run after that many seconds. */
 static sparp_stats run_with_a_call(double seconds, void (*func)(sparp *run)) {
-    options.requests = requests;
-    options.num_requests = num_requests;
-    seen_options(&options);
+    seen_fill();
     sparp *r = sparp_open(&options, NULL);
     while (net_now() < seconds && sparp_step(r, 10))
         continue;
@@ -1755,9 +1770,7 @@ static sparp_stats run_with_changes(const change *list, size_t count) {
     changes = list;
     num_changes = count;
     next_change = 0;
-    options.requests = requests;
-    options.num_requests = num_requests;
-    seen_options(&options);
+    seen_fill();
     sparp *r = sparp_open(&options, NULL);
     for (size_t i = 0; i < count; i++) {
         while (net_now() < list[i].at - 1e-9
@@ -2081,9 +2094,7 @@ static void test_a_permit_waits_for_a_wake(void **state) {
     may_start = false;
     permits_asked = 0;
     get_many(3, H "/a");
-    options.requests = requests;
-    options.num_requests = num_requests;
-    seen_options(&options);
+    seen_fill();
     sparp *r = sparp_open(&options, NULL);
     net_at(3, wake_run, r);                             /* asked again, and refused again */
     net_at(5, allow_and_wake, r);
@@ -2130,9 +2141,7 @@ static void test_a_stop_inside_the_permit(void **state) {
     options.permit = permit_that_stops;
     permits_asked = 0;
     get_many(10, H "/a");
-    options.requests = requests;
-    options.num_requests = num_requests;
-    seen_options(&options);
+    seen_fill();
     stopped_by_permit = sparp_open(&options, NULL);
     while (sparp_step(stopped_by_permit, -1))
         continue;
@@ -2398,9 +2407,10 @@ static void many_result(sparp *run, const sparp_result *result, void *user_data)
     (void)user_data;
     many.ended++;
     many.successes += result->outcome == SPARP_OUTCOME_SUCCESS;
-    many.peak_origins = run->pool.num_origins > many.peak_origins ? run->pool.num_origins
+    many.peak_origins = run->sched.origins.count > many.peak_origins ? run->sched.origins.count
                                                                    : many.peak_origins;
-    many.peak_gates = run->gates.count > many.peak_gates ? run->gates.count : many.peak_gates;
+    size_t gates = run->sched.gates.count;
+    many.peak_gates = gates > many.peak_gates ? gates : many.peak_gates;
 }
 
 static void run_many(void) {
@@ -2767,114 +2777,119 @@ static void test_waits_of_what_never_starts(void **state) {
 }
 
 int main(void) {
+    seen_prepare = forget_places;
     const struct CMUnitTest tests[] = {
-        PACE(test_a_zeroed_gate_is_open),
-        PACE(test_a_gate_counts_those_inside),
-        PACE(test_a_gate_has_its_own_pace),
-        PACE(test_a_gate_closes_until_the_latest_end),
-        PACE(test_a_gate_reopens_by_doubling),
-        PACE(test_the_tide_rises_by_one_a_round),
-        PACE(test_the_tide_falls_by_a_third_once_a_round),
-        PACE(test_the_tide_falls_where_answers_queue),
-        PACE(test_the_tide_settles_at_what_the_server_can),
-        PACE(test_an_origin_has_its_own_cap),
-        PACE(test_an_origin_has_its_own_pace),
-        PACE(test_the_burst_is_each_origins_too),
-        PACE(test_an_origins_pace_holds_after_a_slow_lookup),
-        PACE(test_an_origins_pace_is_not_one_by_one),
-        PACE(test_a_replay_takes_its_origins_token),
-        PACE(test_a_held_request_whose_connection_closes),
-        PACE(test_who_is_held_for_its_origin_holds_no_other),
-        PACE(test_the_order_at_an_origin_is_kept),
-        PACE(test_who_was_let_go_in_vain_is_still_the_first),
-        PACE(test_the_pace_of_all_and_of_each),
-        PACE(test_siblings_wait_for_nothing_but_the_gate),
-        PACE(test_what_is_held_does_not_run_into_a_closed_gate),
-        PACE(test_a_closed_origin_takes_no_slot_and_no_token),
-        PACE(test_the_latest_end_counts),
-        PACE(test_it_reopens_1_2_4_8),
-        PACE(test_a_pass_has_no_outcome_yet),
-        PACE(test_a_turn_that_is_not_taken_goes_to_the_next),
-        PACE(test_a_turn_that_its_deadline_ends_goes_to_the_next),
-        PACE(test_a_429_without_retry_after_closes_for_a_pause),
-        PACE(test_an_origin_that_stays_busy_is_asked_less_and_less),
-        PACE(test_a_gate_doubles_its_pause_until_a_success),
-        PACE(test_what_closes_the_gate_and_for_how_long),
-        PACE(test_what_is_above_the_cap_ends_with_its_time),
-        PACE(test_a_date_without_a_date_counts_from_our_clock),
-        PACE(test_no_pause_is_longer_than_the_cap),
-        PACE(test_what_was_sent_once_may_have_been_applied),
-        PACE(test_any_answer_opens_it_further),
-        PACE(test_a_pass_may_still_end_at_its_deadline),
-        PACE(test_a_pass_is_not_for_what_is_above_the_cap),
-        PACE(test_a_pass_is_not_for_what_must_not_be_sent_twice),
-        PACE(test_a_pass_is_not_for_a_503_without_a_time),
-        PACE(test_a_pass_that_ends_after_the_deadline_is_not_begun),
-        PACE(test_a_pass_that_ends_after_the_runs_deadline_is_not_begun),
-        PACE(test_passes_go_on_in_their_order),
-        PACE(test_20_passes_cost_nothing_and_the_21st_does),
-        PACE(test_no_gate_lets_them_run_into_it),
-        PACE(test_a_newcomer_does_not_overtake_who_is_parked),
-        PACE(test_a_closed_origin_is_remembered_though_nobody_uses_it),
-        PACE(test_that_it_reopens_is_remembered_too),
-        PACE(test_an_origin_is_forgotten_when_it_opens),
-        PACE(test_a_parked_request_ends_at_its_deadline),
-        PACE(test_the_runs_deadline_ends_what_is_parked),
-        PACE(test_stop_drain_and_cancel_end_what_is_parked),
-        PACE(test_a_pass_is_not_begun_after_a_stop),
-        PACE(test_every_hop_takes_a_token),
-        PACE(test_a_hop_waits_at_a_closed_origin),
-        PACE(test_a_hop_counts_where_it_goes),
-        PACE(test_a_drain_does_not_forget_a_parked_hop),
-        PACE(test_a_redirect_opens_it_further),
-        PACE(test_a_hop_that_starves_is_no_new_attempt),
-        PACE(test_a_drain_lets_hops_go_on),
-        PACE(test_four_origins_do_not_wait_for_each_other),
-        PACE(test_the_budget_defers_and_never_drops),
-        PACE(test_a_budget_that_is_not_used_up_defers_nothing),
-        PACE(test_every_kind_of_retry_counts_for_the_budget),
-        PACE(test_a_deadline_comes_while_the_budget_defers),
-        PACE(test_the_deferred_go_on_in_their_order),
-        PACE(test_a_pace_that_changes_is_kept_across_the_change),
-        PACE(test_setting_the_same_pace_gives_nothing_away),
-        PACE(test_a_rate_is_taken_away_and_set_again),
-        PACE(test_slots_are_added_and_taken_away),
-        PACE(test_nonsense_changes_nothing),
-        PACE(test_auto_finds_what_a_server_can),
-        PACE(test_auto_goes_up_while_that_is_well),
-        PACE(test_auto_goes_down_on_429_and_timeouts),
-        PACE(test_auto_never_goes_below_one),
-        PACE(test_auto_is_bounded_by_what_set_pace_says),
-        PACE(test_auto_does_not_take_a_far_server_for_a_slow_one),
-        PACE(test_a_permit_is_asked_for_each_start),
-        PACE(test_a_permit_defers_for_seconds),
-        PACE(test_a_permit_waits_for_a_wake),
-        PACE(test_a_permit_is_not_asked_in_vain),
-        PACE(test_a_stop_inside_the_permit),
-        PACE(test_what_starves_is_halved_and_grows_again),
-        PACE(test_starvation_is_said_once),
-        PACE(test_who_starves_is_still_the_first),
-        PACE(test_a_starved_request_has_not_begun),
-        PACE(test_the_patience_is_for_one_outage),
-        PACE(test_starvation_earns_no_retries),
-        PACE(test_10000_wait_for_an_origin_and_no_more),
-        PACE(test_nonsense_is_refused_by_name),
-        PACE(test_100000_origins_need_no_more_memory_than_50),
-        PACE(test_100000_origins_with_a_pace_each),
-        PACE(test_100000_origins_that_all_refuse),
-        PACE(test_waits_for_slot_rate_and_origin),
-        PACE(test_a_wait_for_the_token_of_a_write_is_one_for_the_rate),
-        PACE(test_a_wait_for_the_token_of_a_write_eats_no_timeout),
-        PACE(test_waits_for_gate_backoff_and_budget),
-        PACE(test_a_wait_for_a_permit_is_one_for_the_rate),
-        PACE(test_a_wait_for_an_origin_becomes_one_for_its_gate),
-        PACE(test_behind_a_gate_that_opened_waits_count_for_what_they_are),
-        PACE(test_what_the_rate_does_to_others_is_not_its_wait),
-        PACE(test_nor_that_of_the_next),
-        PACE(test_a_free_slot_is_not_waited_for),
-        PACE(test_a_slot_in_a_gate_that_reopens),
-        PACE(test_a_held_connection_goes_bad),
-        PACE(test_waits_of_what_never_starts),
+        SEEN_TEST(test_a_zeroed_gate_is_open),
+        SEEN_TEST(test_a_gate_counts_those_inside),
+        SEEN_TEST(test_a_gate_has_its_own_pace),
+        SEEN_TEST(test_a_gate_closes_until_the_latest_end),
+        SEEN_TEST(test_a_gate_reopens_by_doubling),
+        SEEN_TEST(test_the_limit_rises_by_one_a_round),
+        SEEN_TEST(test_the_limit_falls_by_a_third_once_a_round),
+        SEEN_TEST(test_the_limit_falls_where_answers_queue),
+        SEEN_TEST(test_the_limit_settles_at_what_the_server_can),
+        SEEN_TEST(test_an_origin_has_its_own_cap),
+        SEEN_TEST(test_an_origin_has_its_own_pace),
+        SEEN_TEST(test_the_burst_is_each_origins_too),
+        SEEN_TEST(test_an_origins_pace_holds_after_a_slow_lookup),
+        SEEN_TEST(test_an_origins_pace_is_not_one_by_one),
+        SEEN_TEST(test_a_replay_takes_its_origins_token),
+        SEEN_TEST(test_a_held_request_whose_connection_closes),
+        SEEN_TEST(test_who_is_held_for_its_origin_holds_no_other),
+        SEEN_TEST(test_the_order_at_an_origin_is_kept),
+        SEEN_TEST(test_who_was_let_go_in_vain_is_still_the_first),
+        SEEN_TEST(test_the_pace_of_all_and_of_each),
+        SEEN_TEST(test_siblings_wait_for_nothing_but_the_gate),
+        SEEN_TEST(test_what_is_held_does_not_run_into_a_closed_gate),
+        SEEN_TEST(test_a_closed_origin_takes_no_slot_and_no_token),
+        SEEN_TEST(test_the_latest_end_counts),
+        SEEN_TEST(test_it_reopens_1_2_4_8),
+        SEEN_TEST(test_a_pass_has_no_outcome_yet),
+        SEEN_TEST(test_a_turn_that_is_not_taken_goes_to_the_next),
+        SEEN_TEST(test_a_turn_that_its_deadline_ends_goes_to_the_next),
+        SEEN_TEST(test_a_429_without_retry_after_closes_for_a_pause),
+        SEEN_TEST(test_an_origin_that_stays_busy_is_asked_less_and_less),
+        SEEN_TEST(test_a_gate_doubles_its_pause_until_a_success),
+        SEEN_TEST(test_what_closes_the_gate_and_for_how_long),
+        SEEN_TEST(test_what_is_above_the_cap_ends_with_its_time),
+        SEEN_TEST(test_a_date_without_a_date_counts_from_our_clock),
+        SEEN_TEST(test_no_pause_is_longer_than_the_cap),
+        SEEN_TEST(test_what_was_sent_once_may_have_been_applied),
+        SEEN_TEST(test_any_answer_opens_it_further),
+        SEEN_TEST(test_a_pass_may_still_end_at_its_deadline),
+        SEEN_TEST(test_a_pass_is_not_for_what_is_above_the_cap),
+        SEEN_TEST(test_a_pass_is_not_for_what_must_not_be_sent_twice),
+        SEEN_TEST(test_a_pass_is_not_for_a_503_without_a_time),
+        SEEN_TEST(test_a_pass_that_ends_after_the_deadline_is_not_begun),
+        SEEN_TEST(test_a_pass_that_ends_after_the_runs_deadline_is_not_begun),
+        SEEN_TEST(test_passes_go_on_in_their_order),
+        SEEN_TEST(test_20_passes_cost_nothing_and_the_21st_does),
+        SEEN_TEST(test_14_without_soft_retries_a_429_is_final),
+        SEEN_TEST(test_13_what_is_above_the_cap_closes_its_origin),
+        SEEN_TEST(test_13_what_is_left_of_it_may_be_waited_for),
+        SEEN_TEST(test_13_without_a_gate_each_hears_it_for_itself),
+        SEEN_TEST(test_no_gate_lets_them_run_into_it),
+        SEEN_TEST(test_a_newcomer_does_not_overtake_who_is_parked),
+        SEEN_TEST(test_a_closed_origin_is_remembered_though_nobody_uses_it),
+        SEEN_TEST(test_that_it_reopens_is_remembered_too),
+        SEEN_TEST(test_an_origin_is_forgotten_when_it_opens),
+        SEEN_TEST(test_a_parked_request_ends_at_its_deadline),
+        SEEN_TEST(test_the_runs_deadline_ends_what_is_parked),
+        SEEN_TEST(test_stop_drain_and_cancel_end_what_is_parked),
+        SEEN_TEST(test_a_pass_is_not_begun_after_a_stop),
+        SEEN_TEST(test_every_hop_takes_a_token),
+        SEEN_TEST(test_a_hop_waits_at_a_closed_origin),
+        SEEN_TEST(test_a_hop_counts_where_it_goes),
+        SEEN_TEST(test_a_drain_does_not_forget_a_parked_hop),
+        SEEN_TEST(test_a_redirect_opens_it_further),
+        SEEN_TEST(test_a_hop_that_starves_is_no_new_attempt),
+        SEEN_TEST(test_a_drain_lets_hops_go_on),
+        SEEN_TEST(test_four_origins_do_not_wait_for_each_other),
+        SEEN_TEST(test_the_budget_defers_and_never_drops),
+        SEEN_TEST(test_a_budget_that_is_not_used_up_defers_nothing),
+        SEEN_TEST(test_every_kind_of_retry_counts_for_the_budget),
+        SEEN_TEST(test_a_deadline_comes_while_the_budget_defers),
+        SEEN_TEST(test_the_deferred_go_on_in_their_order),
+        SEEN_TEST(test_a_pace_that_changes_is_kept_across_the_change),
+        SEEN_TEST(test_setting_the_same_pace_gives_nothing_away),
+        SEEN_TEST(test_a_rate_is_taken_away_and_set_again),
+        SEEN_TEST(test_slots_are_added_and_taken_away),
+        SEEN_TEST(test_nonsense_changes_nothing),
+        SEEN_TEST(test_auto_finds_what_a_server_can),
+        SEEN_TEST(test_auto_goes_up_while_that_is_well),
+        SEEN_TEST(test_auto_goes_down_on_429_and_timeouts),
+        SEEN_TEST(test_auto_never_goes_below_one),
+        SEEN_TEST(test_auto_is_bounded_by_what_set_pace_says),
+        SEEN_TEST(test_auto_does_not_take_a_far_server_for_a_slow_one),
+        SEEN_TEST(test_a_permit_is_asked_for_each_start),
+        SEEN_TEST(test_a_permit_defers_for_seconds),
+        SEEN_TEST(test_a_permit_waits_for_a_wake),
+        SEEN_TEST(test_a_permit_is_not_asked_in_vain),
+        SEEN_TEST(test_a_stop_inside_the_permit),
+        SEEN_TEST(test_what_starves_is_halved_and_grows_again),
+        SEEN_TEST(test_starvation_is_said_once),
+        SEEN_TEST(test_who_starves_is_still_the_first),
+        SEEN_TEST(test_a_starved_request_has_not_begun),
+        SEEN_TEST(test_the_patience_is_for_one_outage),
+        SEEN_TEST(test_starvation_earns_no_retries),
+        SEEN_TEST(test_10000_wait_for_an_origin_and_no_more),
+        SEEN_TEST(test_nonsense_is_refused_by_name),
+        SEEN_TEST(test_100000_origins_need_no_more_memory_than_50),
+        SEEN_TEST(test_100000_origins_with_a_pace_each),
+        SEEN_TEST(test_100000_origins_that_all_refuse),
+        SEEN_TEST(test_waits_for_slot_rate_and_origin),
+        SEEN_TEST(test_a_wait_for_the_token_of_a_write_is_one_for_the_rate),
+        SEEN_TEST(test_a_wait_for_the_token_of_a_write_eats_no_timeout),
+        SEEN_TEST(test_waits_for_gate_backoff_and_budget),
+        SEEN_TEST(test_a_wait_for_a_permit_is_one_for_the_rate),
+        SEEN_TEST(test_a_wait_for_an_origin_becomes_one_for_its_gate),
+        SEEN_TEST(test_behind_a_gate_that_opened_waits_count_for_what_they_are),
+        SEEN_TEST(test_what_the_rate_does_to_others_is_not_its_wait),
+        SEEN_TEST(test_nor_that_of_the_next),
+        SEEN_TEST(test_a_free_slot_is_not_waited_for),
+        SEEN_TEST(test_a_slot_in_a_gate_that_reopens),
+        SEEN_TEST(test_a_held_connection_goes_bad),
+        SEEN_TEST(test_waits_of_what_never_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

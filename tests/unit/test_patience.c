@@ -11,45 +11,13 @@
 #define A "http://10.0.0.1"
 #define B "http://10.0.0.2"
 
-/* --- one run, as a test writes it down ---------------------------------------------------- */
+/* --- what all begin with ------------------------------------------------------------------ */
 
-static sparp_options options;
-static sparp_request requests[SEEN_MAX];
-static size_t num_requests;
-static char details[SEEN_MAX][200];
 static char body[2 << 20];
 
-static void keep_strings(sparp *run, const sparp_result *r) {
-    (void)run;
-    snprintf(details[r->index], sizeof details[0], "%s", r->detail);
-}
-
-static int begin(void **state) {
-    test_setup(state);
-    net_begin();
-    seen_begin();
-    seen.on_result = keep_strings;
+static void prepare(void) {
     memset(&options, 0, sizeof options);
-    memset(requests, 0, sizeof requests);
-    num_requests = 0;
     options.max_retries_by_timeout = SPARP_NONE;
-    memset(body, 'b', sizeof body);
-    return 0;
-}
-
-#define PATIENCE(function) cmocka_unit_test_setup_teardown(function, begin, test_teardown)
-
-static void again(void) {
-    void *no_state = NULL;
-    begin(&no_state);
-}
-
-static sparp_request *get(const char *url) {
-    assert_true(num_requests < SEEN_MAX);
-    sparp_request *r = &requests[num_requests++];
-    r->method = "GET";
-    r->url = url;
-    return r;
 }
 
 static sparp_request *put(const char *url, size_t size) {
@@ -58,25 +26,6 @@ static sparp_request *put(const char *url, size_t size) {
     r->body = body;
     r->body_size = size;
     return r;
-}
-
-static sparp_stats run(void) {
-    options.requests = requests;
-    options.num_requests = num_requests;
-    return seen_run(&options);
-}
-
-static void assert_near(double seconds, double expected, double tolerance) {
-    CHECK(seconds >= expected - tolerance && seconds <= expected + tolerance,
-          "%s: %.6f s, expected %.6f", net.label, seconds, expected);
-}
-
-static void assert_outcome(size_t index, sparp_outcome outcome) {
-    CHECK(seen.times[index] == 1 && seen.results[index].outcome == outcome,
-          "%s: request %lu: %s (%s: %s), expected %s", net.label, (unsigned long)index,
-          sparp_outcome_name(seen.results[index].outcome),
-          sparp_error_name(seen.results[index].error), details[index],
-          sparp_outcome_name(outcome));
 }
 
 static void assert_timeout(size_t index, sparp_phase phase, const char *detail, double at) {
@@ -508,11 +457,7 @@ static void run_with_nap(double length) {
     asleep = false;
     naps = 0;
     nap = length;
-    seen_options(&options);
-    options.on_result = NULL;
-    options.requests = requests;
-    options.num_requests = num_requests;
-    sparp *one = sparp_open(&options, NULL);
+    sparp *one = seen_open();
     for (int i = 0; sparp_step(one, asleep ? (int)((slept_until - net_now()) * 1000 + 1) : -1);
          i++) {
         if (asleep && net_now() >= slept_until) {
@@ -520,13 +465,11 @@ static void run_with_nap(double length) {
             sparp_wake(one);
         }
         while ((r = sparp_ready(one)) != NULL) {
-            keep_strings(one, r);
             seen_keep(r);
         }
         CHECK(i < 2000, "%s: %d turns", net.label, i);
     }
     while ((r = sparp_ready(one)) != NULL) {
-        keep_strings(one, r);
         seen_keep(r);
     }
     sparp_close(one);
@@ -718,30 +661,32 @@ static void test_other_bad_values(void **state) {
 }
 
 int main(void) {
+    memset(body, 'b', sizeof body);
+    seen_prepare = prepare;
     const struct CMUnitTest tests[] = {
-        PATIENCE(test_each_timer_alone),
-        PATIENCE(test_the_nearest_one_is_named),
-        PATIENCE(test_every_attempt_has_its_own),
-        PATIENCE(test_nothing_strikes_in_time),
-        PATIENCE(test_waiting_for_a_slot_or_a_token),
-        PATIENCE(test_waiting_for_a_token_with_a_connection),
-        PATIENCE(test_an_idle_connection_owes_nothing),
-        PATIENCE(test_a_pause_before_a_retry_is_no_attempt),
-        PATIENCE(test_a_slow_body_is_a_timeout),
-        PATIENCE(test_a_body_that_becomes_slow),
-        PATIENCE(test_a_slow_upload_is_a_timeout),
-        PATIENCE(test_fast_enough),
-        PATIENCE(test_thinking_is_not_slow),
-        PATIENCE(test_an_upload_before_a_thought),
-        PATIENCE(test_a_short_body_is_never_slow),
-        PATIENCE(test_pausing_is_not_slow),
-        PATIENCE(test_asking_first_is_not_slow),
-        PATIENCE(test_defaults),
-        PATIENCE(test_the_default_of_min_speed_s),
-        PATIENCE(test_none_is_no_limit),
-        PATIENCE(test_a_request_has_its_own_timeout),
-        PATIENCE(test_bad_values_are_refused_by_name),
-        PATIENCE(test_other_bad_values),
+        SEEN_TEST(test_each_timer_alone),
+        SEEN_TEST(test_the_nearest_one_is_named),
+        SEEN_TEST(test_every_attempt_has_its_own),
+        SEEN_TEST(test_nothing_strikes_in_time),
+        SEEN_TEST(test_waiting_for_a_slot_or_a_token),
+        SEEN_TEST(test_waiting_for_a_token_with_a_connection),
+        SEEN_TEST(test_an_idle_connection_owes_nothing),
+        SEEN_TEST(test_a_pause_before_a_retry_is_no_attempt),
+        SEEN_TEST(test_a_slow_body_is_a_timeout),
+        SEEN_TEST(test_a_body_that_becomes_slow),
+        SEEN_TEST(test_a_slow_upload_is_a_timeout),
+        SEEN_TEST(test_fast_enough),
+        SEEN_TEST(test_thinking_is_not_slow),
+        SEEN_TEST(test_an_upload_before_a_thought),
+        SEEN_TEST(test_a_short_body_is_never_slow),
+        SEEN_TEST(test_pausing_is_not_slow),
+        SEEN_TEST(test_asking_first_is_not_slow),
+        SEEN_TEST(test_defaults),
+        SEEN_TEST(test_the_default_of_min_speed_s),
+        SEEN_TEST(test_none_is_no_limit),
+        SEEN_TEST(test_a_request_has_its_own_timeout),
+        SEEN_TEST(test_bad_values_are_refused_by_name),
+        SEEN_TEST(test_other_bad_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,7 @@ static void meddle_with_pace(sparp *run) {
         return;
     slots = at_once > slots ? at_once : slots;
     if (rate != 0)                      /* the clock of the run may have stood for a while */
-        note_rate(is_faster(rate) ? (double)(run->now - NET_BEGIN) / 1e9 : net_now(),
+        note_rate(is_faster(rate) ? (double)(run->sched.now - NET_BEGIN) / 1e9 : net_now(),
                   rate == SPARP_NONE ? 0 : rate);
     sparp_set_pace(run, at_once, rate);
 }
@@ -181,10 +181,10 @@ static const sparp__task *task_of(const sparp__link *link) {
 }
 
 /* Right before a start: the gate is open, and wide enough for one more. */
-static void check_may_start(const sparp *run, const sparp__origin *o) {
-    const sparp__gate *g = &o->gate;
-    int cap = run->options.max_at_once_per_origin;
-    CHECK(g->closed_until <= run->now, "%s: a start at a closed gate", net.label);
+static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
+    const sparp__gate *g = &l->gate;
+    int cap = s->options->max_at_once_per_origin;
+    CHECK(g->closed_until <= s->now, "%s: a start at a closed gate", net.label);
     CHECK(g->width == 0 || g->in_flight < (uint64_t)g->width, "%s: %lu at once, %d may", net.label,
           (unsigned long)g->in_flight + 1, g->width);
     CHECK(cap == 0 || g->in_flight < (uint64_t)cap, "%s: more than %d at an origin", net.label,
@@ -193,11 +193,12 @@ static void check_may_start(const sparp *run, const sparp__origin *o) {
 
 static double any_permit(const char *url, void *user_data) {
     (void)user_data;
-    const sparp__list *queue = current->again.count > 0 ? &current->again : &current->fresh;
+    const sparp__sched *s = &current->sched;
+    const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     const sparp__task *t = task_of(queue->ring.next);
     CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
           net.label);
-    check_may_start(current, t->origin);
+    check_may_start(&current->sched, t->wait.limits);
     meddle(current);
     if (one_in(10)) {
         net_at(net_now() + seconds(1), wake, NULL);
@@ -208,14 +209,14 @@ static double any_permit(const char *url, void *user_data) {
 
 /* Somebody who waits at an origin is sure to be looked at: one that it let go is on its way, or
    one is in flight there, or its timer runs. */
-static void check_origin(const sparp *run, const sparp__origin *o, size_t let_go) {
-    const sparp__gate *g = &o->gate;
-    int cap = run->options.max_at_once_per_origin;
+static void check_origin(const sparp__sched *s, const sparp__limits *l, size_t let_go) {
+    const sparp__gate *g = &l->gate;
+    int cap = s->options->max_at_once_per_origin;
     CHECK(cap == 0 || g->in_flight <= (uint64_t)cap, "%s: more than %d at an origin", net.label,
           cap);
-    CHECK(o->users > 0 || o->timer.place > 0, "%s: an origin is never forgotten", net.label);
-    CHECK(o->parked.count == 0 || let_go > 0 || g->in_flight > 0
-          || (o->timer.place > 0 && o->timer.due < NET_NEVER), "%s: parked for ever", net.label);
+    CHECK(l->users > 0 || l->timer.place > 0, "%s: an origin is never forgotten", net.label);
+    CHECK(l->parked.count == 0 || let_go > 0 || g->in_flight > 0
+          || (l->timer.place > 0 && l->timer.due < NET_NEVER), "%s: parked for ever", net.label);
 }
 
 /* First come, first served: first tries start at an origin in the order of the input, until it
@@ -223,44 +224,45 @@ static void check_origin(const sparp *run, const sparp__origin *o, size_t let_go
 static bool in_turn;
 static bool has_started[100];           /* by index */
 
-static void check_turns(const sparp *run) {
-    const sparp__link *end = &run->flying.ring;
+static void check_turns(const sparp__sched *s) {
+    const sparp__link *end = &s->flying.ring;
     for (const sparp__link *at = end->next; in_turn && at != end; at = at->next) {
         const sparp__task *t = task_of(at);
         if (t->attempts != 1 || t->on_hop || has_started[t->index]
-            || t->origin->gate.closed_until > 0)
+            || t->wait.limits->gate.closed_until > 0)
             continue;
         has_started[t->index] = true;
         for (const sparp__link *next = end->next; next != at; next = next->next)
-            CHECK(task_of(next)->origin != t->origin || task_of(next)->attempts != 1
+            CHECK(task_of(next)->wait.limits != t->wait.limits || task_of(next)->attempts != 1
                   || task_of(next)->on_hop || task_of(next)->index < t->index,
                   "%s: %lu has overtaken %lu", net.label, (unsigned long)task_of(next)->index,
                   (unsigned long)t->index);
-        for (const sparp__link *late = run->parked.ring.next; late != &run->parked.ring;
+        for (const sparp__link *late = s->parked.ring.next; late != &s->parked.ring;
              late = late->next)
-            CHECK(task_of(late)->origin != t->origin || task_of(late)->attempts > 0
+            CHECK(task_of(late)->wait.limits != t->wait.limits || task_of(late)->attempts > 0
                   || has_started[task_of(late)->index] || task_of(late)->index > t->index,
                   "%s: %lu has overtaken %lu", net.label, (unsigned long)t->index,
                   (unsigned long)task_of(late)->index);
     }
 }
 
-static void check_origins(const sparp *run) {
+static void check_origins(const sparp__sched *s) {
     size_t in_flight = 0, parked = 0;
-    check_turns(run);
-    for (size_t i = 0; i < run->pool.num_buckets; i++)
-        for (const sparp__origin *o = run->pool.table[i]; o != NULL; o = o->chain) {
+    check_turns(s);
+    for (size_t i = 0; i < s->origins.num_buckets; i++)
+        for (const sparp__origin *o = s->origins.table[i]; o != NULL; o = o->chain) {
+            const sparp__limits *l = (const sparp__limits *)(const void *)o;
             size_t let_go = 0;
-            const sparp__link *end = &run->again.ring;
+            const sparp__link *end = &s->again.ring;
             for (const sparp__link *at = end->next; at != end; at = at->next)
-                let_go += task_of(at)->origin == o;
-            check_origin(run, o, let_go);
-            in_flight += (size_t)o->gate.in_flight;
-            parked += o->parked.count;
+                let_go += task_of(at)->wait.limits == l;
+            check_origin(s, l, let_go);
+            in_flight += (size_t)l->gate.in_flight;
+            parked += l->parked.count;
         }
-    CHECK(run->retry_credit > -1e-6, "%s: more retries than the budget has", net.label);
-    CHECK(parked == run->parked.count, "%s: %lu are parked", net.label, (unsigned long)parked);
-    CHECK(in_flight == run->stats.in_flight, "%s: %lu in flight", net.label,
+    CHECK(s->rate.retry_credit > -1e-6, "%s: more retries than the budget has", net.label);
+    CHECK(parked == s->parked.count, "%s: %lu are parked", net.label, (unsigned long)parked);
+    CHECK(in_flight == s->stats.in_flight, "%s: %lu in flight", net.label,
           (unsigned long)in_flight);
 }
 
@@ -353,16 +355,13 @@ static double allowed(double from, double to) {
     return sum;
 }
 
-static double lateness(double rate) {
-    double half = 0.5 / rate;
-    return half < 0.001 ? 0.001 : half > 0.01 ? 0.01 : half;
-}
+#define LATE 0.01                       /* seconds: as much is made up for, see >>bucket */
 
 /* In every window, from any start to any other; a start that came a little late, as timers do,
    does not put the next ones off. */
 static void check_rate(const sparp_options *o) {
     double burst = o->burst > 0 ? o->burst : 1;
-    double late = num_changes == 1 && o->max_per_second > 0 ? lateness(o->max_per_second) : 0.01;
+    double late = LATE;
     late += net.fail_at > 0 ? 0.002 : 0;        /* a send() that fails takes a millisecond */
     for (size_t i = 0; i < net.num_starts; i++)
         for (size_t j = i; j < net.num_starts; j++) {
@@ -381,7 +380,7 @@ static void check_origin_rates(const sparp_options *o) {
     double rate = o->max_per_second_per_origin, burst = o->burst > 0 ? o->burst : 1;
     if (rate <= 0 || races)
         return;
-    double late = lateness(rate) + (net.fail_at > 0 ? 0.002 : 0);
+    double late = LATE + (net.fail_at > 0 ? 0.002 : 0);
     for (size_t i = 0; i < net.num_requests; i++) {
         size_t count = 0;
         for (size_t j = i; j < net.num_requests; j++) {
@@ -406,9 +405,9 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
     note_rate(0, o->max_per_second);
     slots = o->max_at_once == SPARP_AUTO ? 1000 : o->max_at_once;
     while (told && sparp_step(current, -1))
-        check_origins(current);
+        check_origins(&current->sched);
     while ((r = sparp_next(current)) != NULL) {
-        check_origins(current);
+        check_origins(&current->sched);
         seen_check_moment(current);
         CHECK(!o->ordered || r->index == seen.count, "%s: order", net.label);
         seen_keep(r);

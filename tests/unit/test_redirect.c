@@ -10,14 +10,11 @@
 #define B "http://10.0.0.2"
 #define WIRE 64
 
-/* --- one run, as a test writes it down ---------------------------------------------------- */
+/* --- what servers were sent, and results with their strings ------------------------------- */
 
-static sparp_options options;
-static sparp_request requests[SEEN_MAX];
-static size_t num_requests;
 static char wire[WIRE][2048];
 static size_t num_wire;
-static char final_urls[SEEN_MAX][128], details[SEEN_MAX][200];
+static char final_urls[SEEN_MAX][128];
 static char locations[SEEN_MAX][80];
 
 static void record(const net_request *request, net_rule *answer) {
@@ -30,64 +27,14 @@ static void keep_strings(sparp *run, const sparp_result *r) {
     const char *location = sparp_find_header(r, "location");
     (void)run;
     snprintf(final_urls[r->index], sizeof final_urls[0], "%s", r->final_url);
-    snprintf(details[r->index], sizeof details[0], "%s", r->detail);
     snprintf(locations[r->index], sizeof locations[0], "%s", location != NULL ? location : "");
 }
 
-static void fresh_network(void) {
-    net_begin();
-    seen_begin();
-    memset(requests, 0, sizeof requests);
+static void prepare(void) {
     memset(wire, 0, sizeof wire);
-    num_requests = num_wire = 0;
+    num_wire = 0;
     net.server = record;
     seen.on_result = keep_strings;
-}
-
-static int begin(void **state) {
-    test_setup(state);
-    memset(&options, 0, sizeof options);
-    fresh_network();
-    return 0;
-}
-
-#define REDIRECT(function) cmocka_unit_test_setup_teardown(function, begin, test_teardown)
-
-static sparp_request *ask(const char *method, const char *url) {
-    assert_true(num_requests < SEEN_MAX);
-    sparp_request *r = &requests[num_requests++];
-    r->method = method;
-    r->url = url;
-    return r;
-}
-
-static sparp_request *get(const char *url) {
-    return ask("GET", url);
-}
-
-static sparp_stats run(void) {
-    options.requests = requests;
-    options.num_requests = num_requests;
-    return seen_run(&options);
-}
-
-static void again(void) {
-    options.requests = NULL;
-    options.num_requests = 0;
-    fresh_network();
-}
-
-static void assert_near(double seconds, double expected, double tolerance) {
-    CHECK(seconds >= expected - tolerance && seconds <= expected + tolerance,
-          "%.6f s, expected %.6f", seconds, expected);
-}
-
-static void assert_outcome(size_t index, sparp_outcome outcome) {
-    CHECK(seen.times[index] == 1 && seen.results[index].outcome == outcome,
-          "request %lu: %s (%s: %s), expected %s", (unsigned long)index,
-          sparp_outcome_name(seen.results[index].outcome),
-          sparp_error_name(seen.results[index].error), details[index],
-          sparp_outcome_name(outcome));
 }
 
 static double at(size_t i) {
@@ -453,28 +400,19 @@ static void test_two_equal_locations_are_one(void **state) {
 /* No TLS server here: the question is put to the function that answers it. */
 static void test_https_never_leads_to_http(void **state) {
     (void)state;
-    static sparp r;
-    static sparp__task t;
     sparp__url url;
-    char target[] = A "/x", secure[] = "https://10.0.0.1/x";
-    t.request.https = true;
-    r.target.data = target;
-    r.target.size = strlen(target);
-    assert_non_null(sparp__sched_check_target(&r, &t, &url));
-    t.request.https = false;
-    assert_null(sparp__sched_check_target(&r, &t, &url));
-    r.target.data = secure;
-    r.target.size = strlen(secure);
-    assert_null(sparp__sched_check_target(&r, &t, &url));
+    sparp__str plain = sparp__str_of(A "/x"), secure = sparp__str_of("https://10.0.0.1/x");
+    assert_non_null(sparp__judge_target(plain, true, &url));
+    assert_null(sparp__judge_target(plain, false, &url));
+    assert_null(sparp__judge_target(secure, false, &url));
+    assert_null(sparp__judge_target(secure, true, &url));
+    static sparp__task t;
     sparp__request hop;
     memset(&hop, 0, sizeof hop);
     hop.https = true;                   /* http, then https, then http: the last hop counts */
     t.hop = &hop;
     t.on_hop = true;
-    assert_null(sparp__sched_check_target(&r, &t, &url));
-    r.target.data = target;
-    r.target.size = strlen(target);
-    assert_non_null(sparp__sched_check_target(&r, &t, &url));
+    assert_true(sparp__task_wire(&t)->https);
 }
 
 static const struct {
@@ -904,13 +842,9 @@ static void test_closing_early_in_the_middle_of_a_chain(void **state) {
         net_answer("/0", 0.003, to(302, B "/1"));
         net_answer("/1", 0.003, to(302, A "/2"));
         net_answer("/2", 0.003, NET_200);
-        seen_options(&options);
-        options.on_result = NULL;
         get(A "/0");
-        options.requests = requests;
-        options.num_requests = num_requests;
         options.max_per_second = 200;
-        sparp *one = sparp_open(&options, NULL);
+        sparp *one = seen_open();
         for (int i = 0; i < turns_made; i++)
             sparp_step(one, 1);
         sparp_close(one);
@@ -1112,7 +1046,7 @@ static size_t num_origins;
 
 static void count_origins(sparp *run, const sparp_result *result) {
     keep_strings(run, result);
-    num_origins = run->pool.num_origins;
+    num_origins = run->sched.origins.count;
 }
 
 static void redirect_on_and_on(const net_request *request, net_rule *answer) {
@@ -1142,15 +1076,11 @@ static void test_order_is_kept_over_redirects(void **state) {
     const sparp_result *r;
     net_answer("/a", 0.1, to(302, B "/b"));
     net_answer("/b", 0.1, NET_200);
-    seen_options(&options);
-    options.on_result = NULL;
     options.ordered = true;
     options.max_at_once = 3;
     for (int i = 0; i < 12; i++)
         get(i % 3 == 0 ? A "/a" : B "/b");
-    options.requests = requests;
-    options.num_requests = num_requests;
-    sparp *one = sparp_open(&options, NULL);
+    sparp *one = seen_open();
     while ((r = sparp_next(one)) != NULL) {
         assert_int_equal(r->index, seen.count);
         assert_int_equal(r->redirects, r->index % 3 == 0);
@@ -1204,9 +1134,7 @@ static void test_each_allocation_of_a_chain_fails(void **state) {
             sparp_stats stats;
             again();
             script_chain();
-            seen_options(&options);
-            options.requests = requests;
-            options.num_requests = num_requests;
+            seen_fill();
             snprintf(label, sizeof label, "allocation %lu%s", (unsigned long)n,
                      on ? " and later" : "");
             net.label = label;
@@ -1224,52 +1152,53 @@ static void test_each_allocation_of_a_chain_fails(void **state) {
 }
 
 int main(void) {
+    seen_prepare = prepare;
     const struct CMUnitTest tests[] = {
-        REDIRECT(test_status_and_method_say_how_it_goes_on),
-        REDIRECT(test_json_goes_on_or_is_dropped_as_a_whole),
-        REDIRECT(test_no_line_about_the_dropped_body_is_left),
-        REDIRECT(test_location_is_resolved_against_the_url),
-        REDIRECT(test_an_empty_location_leads_to_itself),
-        REDIRECT(test_parameters_of_the_request_do_not_follow),
-        REDIRECT(test_a_name_is_looked_up_at_its_hop),
-        REDIRECT(test_secrets_stay_at_their_origin),
-        REDIRECT(test_only_what_is_listed_is_sensitive),
-        REDIRECT(test_credentials_of_the_url_stay_at_their_origin),
-        REDIRECT(test_a_refused_redirect_is_the_result),
-        REDIRECT(test_two_equal_locations_are_one),
-        REDIRECT(test_https_never_leads_to_http),
-        REDIRECT(test_so_many_and_no_more),
-        REDIRECT(test_other_responses_with_a_location_are_judged),
-        REDIRECT(test_the_inspector_sees_the_last_one_alone),
-        REDIRECT(test_a_hard_fail_behind_a_redirect),
-        REDIRECT(test_the_body_of_a_redirect_does_not_matter),
-        REDIRECT(test_max_body_bytes_is_not_about_redirects),
-        REDIRECT(test_a_refused_redirect_with_a_large_body),
-        REDIRECT(test_every_hop_takes_a_token),
-        REDIRECT(test_the_origin_of_a_hop_has_its_own_pace),
-        REDIRECT(test_a_closed_gate_holds_the_hop),
-        REDIRECT(test_the_cap_of_the_other_origin_holds_the_hop),
-        REDIRECT(test_one_at_once_and_many_hops),
-        REDIRECT(test_a_hop_is_before_the_retries),
-        REDIRECT(test_the_timeout_is_for_all_hops),
-        REDIRECT(test_a_deadline_passes_before_a_hop),
-        REDIRECT(test_a_stop_lets_hops_go_on_or_not),
-        REDIRECT(test_a_drained_hop_is_not_tried_again),
-        REDIRECT(test_a_waiting_hop_can_be_cancelled),
-        REDIRECT(test_closing_early_in_the_middle_of_a_chain),
-        REDIRECT(test_a_retry_begins_at_the_first_url),
-        REDIRECT(test_the_result_tells_of_the_last_attempt),
-        REDIRECT(test_429_behind_a_redirect_closes_the_gate_there),
-        REDIRECT(test_a_stale_connection_at_a_hop_is_replayed),
-        REDIRECT(test_a_stale_connection_at_a_307_of_a_post),
-        REDIRECT(test_what_has_been_acted_on_is_not_sent_again),
-        REDIRECT(test_a_post_that_got_through_is_not_in_doubt),
-        REDIRECT(test_permit_is_asked_with_the_url_of_the_hop),
-        REDIRECT(test_hops_wait_for_descriptors),
-        REDIRECT(test_origins_of_hops_are_forgotten),
-        REDIRECT(test_order_is_kept_over_redirects),
-        REDIRECT(test_the_chain_of_the_sweep_as_it_is),
-        REDIRECT(test_each_allocation_of_a_chain_fails),
+        SEEN_TEST(test_status_and_method_say_how_it_goes_on),
+        SEEN_TEST(test_json_goes_on_or_is_dropped_as_a_whole),
+        SEEN_TEST(test_no_line_about_the_dropped_body_is_left),
+        SEEN_TEST(test_location_is_resolved_against_the_url),
+        SEEN_TEST(test_an_empty_location_leads_to_itself),
+        SEEN_TEST(test_parameters_of_the_request_do_not_follow),
+        SEEN_TEST(test_a_name_is_looked_up_at_its_hop),
+        SEEN_TEST(test_secrets_stay_at_their_origin),
+        SEEN_TEST(test_only_what_is_listed_is_sensitive),
+        SEEN_TEST(test_credentials_of_the_url_stay_at_their_origin),
+        SEEN_TEST(test_a_refused_redirect_is_the_result),
+        SEEN_TEST(test_two_equal_locations_are_one),
+        SEEN_TEST(test_https_never_leads_to_http),
+        SEEN_TEST(test_so_many_and_no_more),
+        SEEN_TEST(test_other_responses_with_a_location_are_judged),
+        SEEN_TEST(test_the_inspector_sees_the_last_one_alone),
+        SEEN_TEST(test_a_hard_fail_behind_a_redirect),
+        SEEN_TEST(test_the_body_of_a_redirect_does_not_matter),
+        SEEN_TEST(test_max_body_bytes_is_not_about_redirects),
+        SEEN_TEST(test_a_refused_redirect_with_a_large_body),
+        SEEN_TEST(test_every_hop_takes_a_token),
+        SEEN_TEST(test_the_origin_of_a_hop_has_its_own_pace),
+        SEEN_TEST(test_a_closed_gate_holds_the_hop),
+        SEEN_TEST(test_the_cap_of_the_other_origin_holds_the_hop),
+        SEEN_TEST(test_one_at_once_and_many_hops),
+        SEEN_TEST(test_a_hop_is_before_the_retries),
+        SEEN_TEST(test_the_timeout_is_for_all_hops),
+        SEEN_TEST(test_a_deadline_passes_before_a_hop),
+        SEEN_TEST(test_a_stop_lets_hops_go_on_or_not),
+        SEEN_TEST(test_a_drained_hop_is_not_tried_again),
+        SEEN_TEST(test_a_waiting_hop_can_be_cancelled),
+        SEEN_TEST(test_closing_early_in_the_middle_of_a_chain),
+        SEEN_TEST(test_a_retry_begins_at_the_first_url),
+        SEEN_TEST(test_the_result_tells_of_the_last_attempt),
+        SEEN_TEST(test_429_behind_a_redirect_closes_the_gate_there),
+        SEEN_TEST(test_a_stale_connection_at_a_hop_is_replayed),
+        SEEN_TEST(test_a_stale_connection_at_a_307_of_a_post),
+        SEEN_TEST(test_what_has_been_acted_on_is_not_sent_again),
+        SEEN_TEST(test_a_post_that_got_through_is_not_in_doubt),
+        SEEN_TEST(test_permit_is_asked_with_the_url_of_the_hop),
+        SEEN_TEST(test_hops_wait_for_descriptors),
+        SEEN_TEST(test_origins_of_hops_are_forgotten),
+        SEEN_TEST(test_order_is_kept_over_redirects),
+        SEEN_TEST(test_the_chain_of_the_sweep_as_it_is),
+        SEEN_TEST(test_each_allocation_of_a_chain_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static sparp__env env;
 static test_memory memory;
 static sparp__request built;
 static sparp__fault fault;
-static sparp__url_memo memo;
+static sparp__request_memo memo;
 
 static int begin(void **state) {
     memset(&env, 0, sizeof env);
@@ -40,11 +40,13 @@ static int begin(void **state) {
 
 static int end(void **state) {
     sparp__buf_free(&env, &built.image);
+    sparp__buf_free(&env, &memo.lines);
     assert_true(test_memory_clean(&memory));
     return test_teardown(state);
 }
 
-/* The second url with the same beginning takes another way: nothing may differ. */
+/* The second url with the same beginning takes another way, and the third copies the lines of the
+   second: nothing may differ. */
 static void check_the_same_again(const sparp_request *request, const sparp_options *options,
                                  bool ok) {
     sparp__request again;
@@ -58,7 +60,7 @@ static void check_the_same_again(const sparp_request *request, const sparp_optio
     } else {
         assert_int_equal(again.image.size, built.image.size);
         assert_memory_equal(again.image.data, built.image.data, built.image.size);
-        assert_string_equal(again.host, built.host);
+        assert_string_equal(sparp__request_host(&again), sparp__request_host(&built));
         assert_int_equal(again.port, built.port);
         assert_int_equal(again.https, built.https);
     }
@@ -70,10 +72,12 @@ static bool build_with(const sparp_request *request, const sparp_field *run, siz
     memset(&options, 0, sizeof options);
     options.headers = run;
     options.num_headers = num_run;
+    sparp__buf_free(&env, &memo.lines);
     memset(&memo, 0, sizeof memo);
     bool ok = sparp__request_build(&env, &built, request, &options, &memo, &fault);
     if (memory.fail_at == 0)
-        check_the_same_again(request, &options, ok);
+        for (int i = 0; i < 2; i++)
+            check_the_same_again(request, &options, ok);
     return ok;
 }
 
@@ -157,6 +161,10 @@ static const image_case images[] = {
      "PUT / HTTP/1.1\r\nHost: a\r\n" USUAL "Content-Length: 0\r\n\r\n", "http://a/", "a", 80},
     {"DELETE", {.url = "http://a", .method = "DELETE"}, NULL, 0,
      "DELETE / HTTP/1.1\r\nHost: a\r\n" USUAL "\r\n", "http://a/", "a", 80},
+    {"post, raised", {.url = "http://a", .method = "post", BODY("b")}, NULL, 0,
+     "POST / HTTP/1.1\r\nHost: a\r\n" USUAL "Content-Length: 1\r\n\r\nb", "http://a/", "a", 80},
+    {"pAtch, as it is", {.url = "http://a", .method = "pAtch", BODY("b")}, NULL, 0,
+     "pAtch / HTTP/1.1\r\nHost: a\r\n" USUAL "Content-Length: 1\r\n\r\nb", "http://a/", "a", 80},
     {"HEAD", {.url = "http://a", .method = "HEAD"}, NULL, 0,
      "HEAD / HTTP/1.1\r\nHost: a\r\n" USUAL "\r\n", "http://a/", "a", 80},
     {"a method of one's own, in its case", {.url = "http://a", .method = "m-Search!"}, NULL, 0,
@@ -247,7 +255,8 @@ static void test_images(void **state) {
         size_t method = strcspn(c->wire, " ");
         CHECK(strlen(sparp__request_method(&built)) == method
               && memcmp(sparp__request_method(&built), c->wire, method) == 0, "%s", c->name);
-        CHECK(strcmp(built.host, c->host) == 0, "%s: %s", c->name, built.host);
+        CHECK(strcmp(sparp__request_host(&built), c->host) == 0, "%s: %s", c->name,
+              sparp__request_host(&built));
         CHECK(built.port == c->port, "%s: %d", c->name, built.port);
         CHECK(built.is_head == (strncmp(c->wire, "HEAD ", 5) == 0), "%s", c->name);
     }
@@ -372,8 +381,8 @@ static bool is_token(int byte) {
 static void test_method_bytes(void **state) {
     (void)state;
     for (int byte = 1; byte < 256; byte++) {
-        char method[] = {'G', (char)byte, 'T', '\0'};
-        char start[] = {'G', (char)byte, 'T', ' ', '/', ' ', '\0'};
+        char method[] = {'g', (char)byte, 'x', '\0'};
+        char start[] = {'g', (char)byte, 'x', ' ', '/', ' ', '\0'};
         sparp_request request = {.url = "http://a", .method = method};
         CHECK(build(&request) == is_token(byte), "byte %d", byte);
         CHECK(!is_token(byte) || count_in_wire(start) == 1, "byte %d", byte);
@@ -506,7 +515,10 @@ static const struct {
     {{.method = "POST"}, NULL, 0, false},
     {{.method = "PATCH"}, NULL, 0, false},
     {{.method = NULL, .json = "1"}, NULL, 0, false},
-    {{.method = "get"}, NULL, 0, false},            /* RFC 9110 §9.1: methods have a case */
+    {{.method = "get"}, NULL, 0, true},
+    {{.method = "Head"}, NULL, 0, true},
+    {{.method = "post"}, NULL, 0, false},
+    {{.method = "trace"}, NULL, 0, false},          /* RFC 9110 §9.1: methods have a case */
     {{.method = "GE"}, NULL, 0, false},
     {{.method = "ET"}, NULL, 0, false},
     {{.method = "E"}, NULL, 0, false},
@@ -522,6 +534,29 @@ static const struct {
     {{.method = "POST", HEADERS({"Idempotency-Key", NULL})}, LIST({"Idempotency-Key", "1"}),
      false},
 };
+
+/* The methods of fetch() are raised, and are shown so; all others are sent as they are. */
+static void test_methods_are_raised(void **state) {
+    (void)state;
+    static const char *const methods[][2] = {
+        {"get", "GET"}, {"post", "POST"}, {"head", "HEAD"}, {"put", "PUT"}, {"delete", "DELETE"},
+        {"options", "OPTIONS"}, {"Get", "GET"}, {"oPtionS", "OPTIONS"}, {"GET", "GET"},
+        {"patch", "patch"}, {"PATCH", "PATCH"}, {"trace", "trace"}, {"connect", "connect"},
+        {"gett", "gett"}, {"ge", "ge"}, {"propfind", "propfind"}, {"getx", "getx"},
+    };
+    for (size_t i = 0; i < COUNT_OF(methods); i++) {
+        sparp_request request;
+        size_t n = strlen(methods[i][1]);
+        memset(&request, 0, sizeof request);
+        request.url = "http://a";
+        request.method = methods[i][0];
+        CHECK(build(&request), "%s: %s", methods[i][0], fault.detail);
+        CHECK(memcmp(built.image.data, methods[i][1], n) == 0 && built.image.data[n] == ' ', "%s",
+              methods[i][0]);
+        assert_string_equal(sparp__request_method(&built), methods[i][1]);
+        CHECK(built.is_head == (strcmp(methods[i][1], "HEAD") == 0), "%s", methods[i][0]);
+    }
+}
 
 static void test_replay_safe(void **state) {
     (void)state;
@@ -589,12 +624,51 @@ static void test_memory_of_refused(void **state) {
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
+/* Lines for the next attempts: they come last, in the place of those of the same names and of
+   those before; body and names stay. */
+static void test_extended(void **state) {
+    static const sparp_field first[] = {{"Range", "bytes=5-"}, {"If-Range", "\"a\""}};
+    static const sparp_field second[] = {{"range", "bytes=9-"}};
+    static const sparp_field bad[] = {{"A", "b\r\nc"}};
+    sparp_request r = {.url = "http://h/x#y", BODY("hello"), HEADERS({"Range", "bytes=1-"})};
+    sparp__buf old = {0};
+    (void)state;
+    assert_true(build(&r));
+    size_t before = built.wire_size;
+    for (int n = 1; n <= 3; n++) {      /* no memory: it is as it was */
+        memory.fail_at = memory.calls + 1;
+        assert_false(sparp__request_extend(&env, &built, first, 2, &old));
+        assert_int_equal(built.wire_size, before);
+    }
+    memory.fail_at = 0;
+    for (int round = 0; round < 2; round++) {
+        const sparp_field *fields = round == 0 ? first : second;
+        const char *lines = round == 0 ? "Range: bytes=5-\r\nIf-Range: \"a\"\r\n"
+                                       : "range: bytes=9-\r\n";
+        char expected[300];
+        assert_true(sparp__request_extend(&env, &built, fields, round == 0 ? 2 : 1, &old));
+        assert_true(old.size > 0);      /* what was shown of it stays for a while */
+        int size = snprintf(expected, sizeof expected, "POST /x HTTP/1.1\r\nHost: h\r\n" USUAL
+                            "Content-Length: 5\r\n%s\r\nhello", lines);
+        assert_int_equal(built.wire_size, size);
+        assert_memory_equal(built.image.data, expected, size);
+        assert_int_equal(built.head_size, size - 5);
+        assert_string_equal(sparp__request_url(&built), "http://h/x");
+        assert_string_equal(sparp__request_final_url(&built), "http://h/x#y");
+        assert_string_equal(sparp__request_method(&built), "POST");
+    }
+    assert_false(sparp__request_extend(&env, &built, bad, 1, &old));
+    sparp__buf_free(&env, &old);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(test_images), CASE(test_binary_body), CASE(test_https), CASE(test_refused),
         CASE(test_refused_secret), CASE(test_method_bytes), CASE(test_name_bytes),
         CASE(test_value_bytes), CASE(test_query_bytes), CASE(test_url_bytes), CASE(test_basic),
-        CASE(test_replay_safe), CASE(test_memory_failures), CASE(test_memory_of_refused),
+        CASE(test_methods_are_raised), CASE(test_replay_safe), CASE(test_memory_failures),
+        CASE(test_memory_of_refused),
+        CASE(test_extended),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

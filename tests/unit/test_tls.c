@@ -1006,7 +1006,7 @@ static void made_trust(made *m, sparp__anchors *anchors) {
 }
 
 typedef struct verdict {
-    sparp__answer answer;
+    sparp__chain_answer answer;
     sparp__flaw flaw;
     int steps, turns, work, most;       /* most: in one turn */
     char why[200];

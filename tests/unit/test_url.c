@@ -16,6 +16,9 @@
 #define LONG    "url has a host name of more than 253 bytes"
 #define PORT    "url has a port that is not 1 to 65535"
 #define IPV6    "url has a bad IPv6 address"
+#define NO_END  "url has a [ without its ]"
+#define NO_OPEN "url has a ] without its ["
+#define BARE    "url has an IPv6 address that is not in [ ]"
 #define ZONE    "url has an IPv6 zone, which is not supported"
 
 #define TEN     "abcdefghi."
@@ -129,7 +132,6 @@ static const struct {
     {"http://a%2e/", LETTER},
     {"http://a,b/", LETTER},
     {"http://a\\b/", LETTER},
-    {"http://a]/", LETTER},
     {"http://a[::1]/", LETTER},
     {"http://b\xC3\xBC" "cher.example/", ASCII},
     {"http://\xFF/", ASCII},
@@ -146,10 +148,26 @@ static const struct {
     {"http://a:80x", PORT},
     {"http://a:x", PORT},
     {"http://a:80:81", PORT},
-    {"http://a::80", PORT},
+    {"http://a::80", BARE},                       /* a host named a has one colon */
     {"http://a:80%20/", PORT},
-    {"http://::1/", PORT},
-    {"http://2001:db8::1/", PORT},
+    {"http://::1/", BARE},
+    {"http://2001:db8::1/", BARE},
+    {"http://::1:8080/", BARE},
+    {"http://u@::1/", BARE},
+    {"http://::/", BARE},
+    {"http://:::/", PORT},
+    {"http://::g/", PORT},
+    {"http://[::1", NO_END},
+    {"http://[::1/x", NO_END},
+    {"http://[::1:8080/x", NO_END},
+    {"http://u:p@[::1", NO_END},
+    {"http://[", NO_END},
+    {"http://[?]", NO_END},
+    {"http://[a.b/", NO_END},
+    {"http://::1]/", NO_OPEN},
+    {"http://::1]:80/", NO_OPEN},
+    {"http://a]/", NO_OPEN},
+    {"http://]/", NO_OPEN},
     {"http://[::1]:0", PORT},
     {"http://[::1]:65536", PORT},
     {"http://[]", IPV6},
@@ -288,7 +306,9 @@ static const char *host_verdict(int byte, bool first) {
     if (first && byte == '.')
         return DOT;
     if (first && byte == '[')
-        return IPV6;
+        return NO_END;
+    if (byte == ']')
+        return NO_OPEN;
     if (byte == '@' || byte == '-' || byte == '.' || byte == '_')
         return NULL;
     return sparp__ascii_alpha((char)byte) || sparp__ascii_digit((char)byte) ? NULL : LETTER;
