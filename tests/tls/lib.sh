@@ -55,8 +55,8 @@ fine() {
     return 1
 }
 
-# unusable TEXT URL [OPTION...]: a file of ours will not do: exit status 2, and the sentence has that
-# text; nothing was sent.
+# unusable TEXT URL [OPTION...]: a file of ours will not do: exit status 2, a sentence with that
+# text, and nothing is sent.
 unusable() {
     text=$1
     shift
