@@ -12,6 +12,7 @@
        template.h  values of a line in the place of {...}
        hash.h      a set of hashes
        options.h   the one table of flags, and what it makes
+       shard.h     which lines are ours: --shard
        config.h    the command line as a struct
        line.h      one line of input -> one request
        reader.h    lines out of files and pipes, never waiting for a pipe
@@ -27,6 +28,7 @@
        signals.h   flags set by handlers
        run.h       the loop that joins all of the above
        modes.h     --dry-run, --summarize
+       merge.h     records of several runs as one file: --merge
    and here: which of them is asked for. */
 #ifndef _FILE_OFFSET_BITS
 #define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
@@ -89,6 +91,7 @@ enum {
 #include "sparp/template.h"
 #include "sparp/hash.h"
 #include "sparp/options.h"
+#include "sparp/shard.h"
 #include "sparp/config.h"
 #include "sparp/line.h"
 #include "sparp/reader.h"
@@ -104,6 +107,7 @@ enum {
 #include "sparp/signals.h"
 #include "sparp/run.h"
 #include "sparp/modes.h"
+#include "sparp/merge.h"
 
 /* What a static build was linked with: see tools/static.sh. */
 #ifndef SPARP_CLI_TLS
@@ -186,6 +190,8 @@ static int run_config(config *c, int closed) {
     }
     if (c->summarize)
         return run_summarize(c);
+    if (c->merge)
+        return run_merge(c);
     return c->dry_run ? run_dry(c) : run_requests(c);
 }
 

@@ -1,5 +1,5 @@
 /* sparp/config.h - the command line as a struct; what no flag alone can know is checked here.
-   Uses text, say, values, json, url, template, options. */
+   Uses text, say, values, json, url, template, options, shard. */
 
 /* Memory freed by config_free; NULL, after a message, when there is none. */
 static char *config_keep(config *c, const char *at, size_t size) {
@@ -676,6 +676,7 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_JSON:      return set_json(c, arg);
     case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
     case OPTION_WORKERS:   return set_or_auto(id, arg, WORKERS_MAX, &c->workers);
+    case OPTION_SHARD:     return set_shard(c, arg);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_HEADERS:   return set_headers_shown(c, arg);
@@ -1068,6 +1069,45 @@ static bool check_template(config *c) {
     return false;
 }
 
+/* Flags whose arguments are files of records; false after a message. */
+static bool check_records(const config *c) {
+    const char *flag = c->merge ? "merge" : "summarize";
+    if (!c->merge && !c->summarize)
+        return true;
+    if (c->merge && (c->summarize || c->dry_run)) {
+        say("--merge does not go with --%s", c->summarize ? "summarize" : "dry-run");
+        return false;
+    }
+    if (c->merge && c->num_sources == 0) {
+        say("--merge: which files?");
+        return false;
+    }
+    for (size_t i = 0; i < c->num_sources; i++) {
+        bool standard = c->merge && strcmp(c->sources[i], "-") == 0;
+        if (!standard && !is_url(c->sources[i]))
+            continue;
+        say("--%s reads files of records, not %s", flag, standard ? "stdin" : c->sources[i]);
+        return false;
+    }
+    return true;
+}
+
+/* The share of this process; false after a message. */
+static bool check_fleet(config *c) {
+    if (!c->given[OPTION_FLEET_RATE])
+        return true;
+    if (c->shards == 0) {
+        say("--fleet-rate is that of all processes of --shard, give that too");
+        return false;
+    }
+    if (c->given[OPTION_MAX_PER_SECOND]) {
+        say("--max-per-second and --fleet-rate exclude each other");
+        return false;
+    }
+    c->max_per_second = c->fleet_rate / (double)c->shards;
+    return true;
+}
+
 static bool check_view(config *c) {
     bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
     if (c->journal == NULL && (c->retry_failed || c->restart)) {
@@ -1078,8 +1118,9 @@ static bool check_view(config *c) {
         say("--journal does not go with --%s", c->resume != NULL ? "resume" : "only");
         return false;
     }
-    if (c->resume != NULL && part) {
-        say("--resume needs whole records: not with --only, --fields or --output-format");
+    if ((c->resume != NULL || c->merge) && part) {
+        say("--%s needs whole records: not with --only, --fields or --output-format",
+            c->merge ? "merge" : "resume");
         return false;
     }
     if (c->fields != NULL && c->output_format == OUTPUT_OPENAI) {
@@ -1114,7 +1155,8 @@ static bool check_contents(config *c) {
 
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
-    if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]) {
+    if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]
+        && !c->given[OPTION_FLEET_RATE]) {
         say("--burst says how many starts --max-per-second lets come at once, give that too");
         return false;
     }
@@ -1134,12 +1176,6 @@ static bool config_check(config *c) {
         say("--base-url does not start with http:// or https://");
         return false;
     }
-    for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
-        if (!is_url(c->sources[i]))
-            continue;
-        say("--summarize reads files of records, not %s", c->sources[i]);
-        return false;
-    }
     if (c->body_dir != NULL && (c->given[OPTION_BODY] || *c->body_dir == '\0')) {
         say(*c->body_dir == '\0' ? "--body-dir: the name is empty"
             : "--body says how a body is written in its record, with --body-dir it is in a file");
@@ -1150,7 +1186,7 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (!check_contents(c) || !check_view(c))
+    if (!check_records(c) || !check_fleet(c) || !check_contents(c) || !check_view(c))
         return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;

@@ -53,6 +53,9 @@
       "leave out the first N lines") \
     X(LIMIT, 0, "limit", "N", INPUT, COUNT, limit, 0, INT64_MAX, \
       "use N lines at most") \
+    X(SHARD, 0, "shard", "I/N|auto|auto/N", INPUT, OTHER, given, 0, 0, \
+      "of N processes with the same input the one that takes every Nth line, I from 0; auto: as " \
+      "Slurm says; auto/N: also AWS Batch, Kubernetes, Nomad") \
     X(TOTAL, 0, "total", "N", INPUT, COUNT, total, 1, INT64_MAX, \
       "expected number of lines, for percent and time left") \
     X(MAX_AT_ONCE, 'c', "max-at-once", "N|auto", PACE, OTHER, given, 0, 0, \
@@ -63,6 +66,8 @@
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
+    X(FLEET_RATE, 0, "fleet-rate", "RATE", PACE, RATE, fleet_rate, 1, 0, \
+      "of all N processes of --shard together: RATE / N for each") \
     X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
       "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
@@ -201,6 +206,9 @@
       "the summary goes there instead") \
     X(SUMMARIZE, 0, "summarize", NULL, SCREEN, SWITCH, summarize, 0, 0, \
       "send nothing: the arguments are files of records, sum them up") \
+    X(MERGE, 0, "merge", NULL, SCREEN, SWITCH, merge, 0, 0, \
+      "send nothing: the arguments are files of records of one input, join them by index; exit " \
+      "1 if one has none, or several") \
     X(NO_FAIL, 0, "no-fail", NULL, SCREEN, SWITCH, no_fail, 0, 0, \
       "exit 0 although requests failed") \
     X(QUIET, 'q', "quiet", NULL, SCREEN, SWITCH, quiet, 0, 0, \
@@ -312,17 +320,19 @@ typedef struct config {
     const char *authorization, *cookie;
     size_t num_headers, num_query;
     size_t num_removed;                 /* ... this many, their values are NULL */
+    int64_t shard, shards;              /* shards 0: not asked for */
     int64_t skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
     int64_t retries, soft_retries, timeout_retries, transport_retries;
     int64_t max_redirs, min_speed;      /* max_redirs 0: the default */
-    double max_per_second, timeout, connect_timeout, deadline;
+    double max_per_second, fleet_rate, timeout, connect_timeout, deadline;
     double dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
     int format, on_bad_line, stop_mode, order, body, progress, summary, color, tls_min;
     bool overwrite, csv, tsv;
     bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
-    bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
+    bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, no_fail;
+    bool summarize, merge;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
     int output_format, only;
@@ -479,7 +489,8 @@ static void put_help(text *t) {
     PUT(t, "sparp " SPARP_VERSION_STRING
            " - send many HTTP requests, a bounded number at a time\n\n"
            "  sparp [options] [FILE | URL]...        no argument: read stdin\n"
-           "  sparp --summarize RESULTS.jsonl...     sum up saved records\n");
+           "  sparp --summarize RESULTS.jsonl...     sum up saved records\n"
+           "  sparp --merge A.jsonl... -o ALL.jsonl  join the records of several runs\n");
     for (int group = 0; group < GROUP_COUNT; group++) {
         put_format(t, "\n%s\n", titles[group]);
         for (int i = 0; i < OPTION_COUNT; i++) {

@@ -232,6 +232,11 @@ static bool app_is_at_limit(const app *a) {
     return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
 }
 
+static bool app_is_ours(const app *a) {
+    const config *c = a->config;
+    return a->reader.lines > (uint64_t)c->skip && shard_has(c, a->reader.lines - 1);
+}
+
 /* What tells one request from another, as far as a body in a file is concerned. */
 static void put_identity(text *t, const sparp_request *request) {
     const char *before = "?";
@@ -317,7 +322,6 @@ static bool app_bad_is_done(app *a, slice line) {
    after many lines without any, so that signals and results get their turn: then input_waits is
    not set. */
 static read_state app_next_item(app *a, item *it) {
-    const config *c = a->config;
     for (int budget = LINES_PER_PULL; budget > 0; budget--) {
         slice line;
         if (app_is_at_limit(a))
@@ -337,7 +341,7 @@ static read_state app_next_item(app *a, item *it) {
             a->input_failed = true;
             return READ_FAILED;
         }
-        if (app_is_names(a) || a->reader.lines <= (uint64_t)c->skip)
+        if (app_is_names(a) || !app_is_ours(a))
             continue;
         line_kind kind = LINE_BAD;
         if (state == READ_LINE)
@@ -837,7 +841,7 @@ static void run_options(app *a, sparp_options *o) {
     memset(o, 0, sizeof *o);
     net_options(c, o);
     o->next_request = next_request;
-    o->estimated_input_size = (uint64_t)c->total;
+    o->estimated_input_size = (uint64_t)shard_share(c, c->total);
     o->max_at_once = (int)c->max_at_once;
     o->max_at_once_per_origin = (int)c->per_host;
     o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
@@ -1053,7 +1057,7 @@ static void app_keep_rest(app *a) {
         state = reader_rest(&a->reader, drain, &line, &a->rest_unknown);
         if (state != READ_LINE && state != READ_TOO_LONG)
             break;
-        if (a->reader.lines <= (uint64_t)c->skip || app_is_names(a)
+        if (!app_is_ours(a) || app_is_names(a)
             || line_is_nothing(c, trimmed(line), a->reader.argument))
             continue;
         a->not_read++;
@@ -1084,7 +1088,8 @@ static void app_say_rest(const app *a, uint64_t skip) {
         return;
     if (safe)
         say("%s%llu line%s not read: in %s, with what did not succeed. To go on, give the same "
-            "command that file.", some, lines, lines == 1 ? " was" : "s were", a->rejects.name);
+            "command that file%s.", some, lines, lines == 1 ? " was" : "s were", a->rejects.name,
+            c->shards > 0 ? ", without --shard" : "");
     else
         say("%s%llu line%s not read. To go on, add --skip %llu; --rejects FILE would have kept "
             "them, and what did not succeed.", some, lines, lines == 1 ? " was" : "s were",
