@@ -8447,6 +8447,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__task_state state;
     bool              on_hop, is_parsed;
     sparp_outcome     outcome;          /* how it has ended, or what it is if no attempt follows */
+    sparp_error       error;            /* and of the attempt before, while it waits for another */
     uint64_t          index;
     void             *user_data;
     void             *parsed;
@@ -10940,6 +10941,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
 
 /* Its next attempt begins with the url it was given, and nothing is left of this one. */
 static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+    t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
     if (t->wait.first_limits == NULL)
@@ -11567,11 +11569,13 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
         sparp__sched_unlink_queued(s, &s->again, t);
     sparp__sched_count_queue(s, t);
     s->stats.waiting--;
-    if (t->on_hop) {
-        t->fault = &s->refusal;
+    if (t->on_hop)
         sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
                          "the request's deadline has passed before the next hop of a redirect");
-    }
+    else
+        sparp__fault_set(&s->refusal, t->error, 0, "%s; the request's deadline has passed before "
+                         "it could be tried again", sparp_error_text(t->error));
+    t->fault = t->on_hop || t->error != SPARP_E_OK ? &s->refusal : NULL;
     sparp__sched_settle(s, t, t->outcome);
     sparp__sched_look_at_limits(s, l);  /* the turn it had is another's */
 }
