@@ -11508,6 +11508,29 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
     return true;
 }
 
+/* Its deadline has come while it waited. */
+static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(s, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(s, t);
+    else
+        sparp__sched_unlink_queued(s, &s->again, t);
+    sparp__sched_count_queue(s, t);
+    s->stats.waiting--;
+    if (t->on_hop)
+        sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
+                         "the request's deadline has passed before the next hop of a redirect");
+    else
+        sparp__fault_set(&s->refusal, t->error, 0, "%s; the request's deadline has passed before "
+                         "it could be tried again", sparp_error_text(t->error));
+    t->fault = t->on_hop || t->error != SPARP_E_OK ? &s->refusal : NULL;
+    sparp__sched_settle(s, t, t->outcome);
+    sparp__sched_look_at_limits(s, l);  /* the turn it had is another's */
+}
+
 /* Lets the next one start, or wait at its origin. False: nobody can start now. */
 static bool sparp__sched_admit_next(sparp__sched *s) {
     if (!sparp__sched_may_start(s) || sparp__sched_rate_blocks(s))
@@ -11515,6 +11538,10 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
     sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
     sparp__limits *l = t->wait.limits;
+    if (t->deadline <= s->now) {        /* its timer goes off at the end of the turn: too late */
+        sparp__sched_expire(s, t);
+        return true;
+    }
     bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
         || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
@@ -11556,28 +11583,6 @@ static int64_t sparp__sched_budget_wait(sparp__sched *s) {
         return 0;
     }
     return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
-}
-
-/* Its deadline has come while it waited. */
-static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
-    sparp__limits *l = t->wait.limits;
-    if (t->state == SPARP__TASK_SLEEPING)
-        sparp__sched_count_pause(s, t);
-    else if (t->state == SPARP__TASK_PARKED)
-        sparp__sched_unlink_parked(s, t);
-    else
-        sparp__sched_unlink_queued(s, &s->again, t);
-    sparp__sched_count_queue(s, t);
-    s->stats.waiting--;
-    if (t->on_hop)
-        sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
-                         "the request's deadline has passed before the next hop of a redirect");
-    else
-        sparp__fault_set(&s->refusal, t->error, 0, "%s; the request's deadline has passed before "
-                         "it could be tried again", sparp_error_text(t->error));
-    t->fault = t->on_hop || t->error != SPARP_E_OK ? &s->refusal : NULL;
-    sparp__sched_settle(s, t, t->outcome);
-    sparp__sched_look_at_limits(s, l);  /* the turn it had is another's */
 }
 
 /* Its pause is over; or its deadline came while it waited for a slot. */

@@ -1861,6 +1861,27 @@ static void test_a_deadline_comes_while_it_waits_for_a_slot(void **state) {
     finish();
 }
 
+/* Not sent any more: neither when its pause, nor when the wait for its slot ends too late. */
+static void test_nothing_starts_at_its_deadline(void **state) {
+    (void)state;
+    options.backoff_s = SPARP_NONE;
+    options.max_at_once = 2;
+    get(A)->deadline_s = 2;
+    get_many(2, A);
+    start();
+    sparp_set_pace(&run, 1, 0);
+    respond(0, 503, "");
+    settle();
+    test_now_ns = BEGIN + 2 * SECOND;   /* the slot is free in the very same turn */
+    respond(1, 200, "");
+    turn();
+    assert_starts(2, "2");
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
+    assert_int_equal(seen.results[0].attempts, 1);
+    respond(2, 200, "");
+    finish();
+}
+
 static void test_a_deadline_comes_while_it_is_parked(void **state) {
     (void)state;
     options.max_at_once_per_origin = 1;
@@ -2312,6 +2333,272 @@ static void test_progress_is_told_by_time_and_by_results(void **state) {
     assert_int_equal(num_progress, 2);  /* the end is told in any case */
 }
 
+/* --- whatever happens ------------------------------------------------------------------------- */
+
+/* How the results of a random run are taken. */
+typedef enum manner { CALLBACK, RECORDS, ORDERED, KEPT, NUM_MANNERS } manner;
+
+static uint64_t dice, first_seed = 1, num_seeds = 3000;
+static size_t requests_left;
+static bool steady;                     /* no pace is changed, and the workers look at once */
+
+static size_t below(size_t n) {
+    return (size_t)(test_random(&dice) % n);
+}
+
+static bool one_in(size_t n) {
+    return below(n) == 0;
+}
+
+static double upto(double seconds) {
+    return seconds * (double)below(1001) / 1000;
+}
+
+static sparp_input any_request(sparp_request *out, void *user_data) {
+    static const char *const urls[] = {A, A, A, B, B, C, "http://d.test/", "nonsense"};
+    static const char *const methods[] = {"GET", "GET", "POST", "HEAD"};
+    (void)user_data;
+    if (requests_left == 0)
+        return one_in(5) ? SPARP_INPUT_FAILED : SPARP_INPUT_END;
+    if (one_in(15))
+        return SPARP_INPUT_LATER;
+    requests_left--;
+    out->url = urls[below(COUNT_OF(urls))];
+    out->method = methods[below(COUNT_OF(methods))];
+    out->deadline_s = one_in(3) ? upto(20) : 0;
+    return SPARP_INPUT_READY;
+}
+
+static double any_permit(const char *url, void *user_data) {
+    (void)url;
+    (void)user_data;
+    return one_in(8) ? SPARP_NONE : one_in(4) ? upto(1) : 0;
+}
+
+static void any_callback(const sparp_result *r) {
+    if (one_in(20))
+        sparp_cancel(&run, r->index + below(4));
+    if (one_in(200))
+        sparp_drain(&run);
+    if (one_in(300))
+        sparp_abort(&run);
+}
+
+static void any_options(void) {
+    sparp_options *o = &options;
+    memset(o, 0, sizeof *o);
+    o->next_request = any_request;
+    o->random_seed = test_random(&dice) | 1;
+    o->input_buffer_size = 1 + (int)below(6);
+    o->max_at_once = one_in(8) ? SPARP_AUTO : 1 + (int)below(6);
+    o->max_per_second = one_in(3) ? 1 + (double)below(30) : 0;
+    o->burst = 1 + (int)below(3);
+    o->max_at_once_per_origin = one_in(2) ? 1 + (int)below(3) : 0;
+    o->max_per_second_per_origin = one_in(4) ? 1 + (double)below(9) : 0;
+    o->max_retries_by_soft_fail = one_in(3) ? SPARP_NONE : 1 + (int)below(3);
+    o->max_retries_by_timeout = one_in(3) ? SPARP_NONE : 1 + (int)below(3);
+    o->max_retries_by_transport = one_in(3) ? SPARP_NONE : 1 + (int)below(3);
+    o->backoff_s = one_in(4) ? SPARP_NONE : upto(3);
+    o->retry_after_max_s = one_in(3) ? 2 : 0;
+    o->retry_ratio = one_in(4) ? 0.2 : 0;
+    o->permit = one_in(8) ? any_permit : NULL;
+    o->connect_timeout_s = one_in(3) ? 0.2 : 0;
+    o->run_deadline_s = one_in(8) ? upto(60) : 0;
+    o->no_gate = one_in(6);
+    o->stop_on = one_in(8) ? 1u << below(6) : 0;
+    o->stop_after_failures = one_in(10) ? 1 + (int)below(9) : 0;
+    o->stop_after_failure_ratio = one_in(10) ? 0.5 : 0;
+    o->stop_after_successes = one_in(10) ? 1 + (int)below(9) : 0;
+    o->stop_drains = one_in(2);
+}
+
+static void end_any(size_t index) {
+    static const int statuses[] = {200, 200, 200, 404, 503, 503, 429, 429};
+    static const sparp_error errors[] = {
+        SPARP_E_TIMEOUT, SPARP_E_TIMEOUT, SPARP_E_RESET, SPARP_E_REFUSED, SPARP_E_PROTOCOL,
+        SPARP_E_BODY_TOO_LARGE,
+    };
+    static const char *const waits[] = {
+        "", "", "", "Retry-After: 1\r\n", "Retry-After: 3\r\n", "Retry-After: 500\r\n",
+    };
+    size_t what = below(20);
+    if (what < 12)
+        respond(index, statuses[below(COUNT_OF(statuses))], waits[below(COUNT_OF(waits))]);
+    else if (what < 15)
+        fail_with(index, errors[below(COUNT_OF(errors))], one_in(2));
+    else if (what < 17 && aloft[index]->redirects < 4)
+        lead_to(index, 302, one_in(2) ? B : "http://e.test/");
+    else if (what < 18)
+        starve(index);
+    else
+        recall(index);
+}
+
+/* Ends some of those in flight; all of them, if nothing else would happen any more. */
+static void end_some(bool all) {
+    for (size_t i = 0; i < MAX; i++)
+        if (aloft[i] != NULL && (all || one_in(3)))
+            end_any(i);
+}
+
+/* What was let in, against what may be. */
+static void check_starts(size_t from) {
+    int most = run.options.max_at_once_per_origin;
+    size_t limit = (size_t)sparp__sched_limit(sched);
+    for (size_t i = 0; i < sched->origins.num_buckets; i++)
+        for (sparp__origin *o = sched->origins.table[i]; o != NULL; o = o->chain)
+            CHECK(most == 0 || OWNER(sparp__limits, origin, o)->gate.in_flight <= (uint64_t)most,
+                  "%s: %s: too many", seen.label, o->host);
+    if (!steady || seen.num_starts == from)
+        return;
+    CHECK(sched->stats.in_flight <= limit, "%s: %lu of %lu", seen.label,
+          (unsigned long)sched->stats.in_flight, (unsigned long)limit);
+    for (size_t i = from; i < seen.num_starts; i++) {
+        const sparp__task *t = aloft[seen.starts[i].index];
+        CHECK(t == NULL || t->wait.limits->gate.closed_until <= test_now_ns,
+              "%s: %lu has started at a closed gate", seen.label,
+              (unsigned long)seen.starts[i].index);
+        CHECK(t == NULL || t->deadline > test_now_ns, "%s: %lu has started too late", seen.label,
+              (unsigned long)seen.starts[i].index);
+    }
+}
+
+/* In any second at most 1.01 * rate + burst. */
+static void check_rate(void) {
+    double most = run.options.max_per_second * 1.01 + run.options.burst;
+    for (size_t first = 0, i = 0; steady && run.options.max_per_second > 0
+             && i < seen.num_starts; i++) {
+        while (seen.starts[i].at - seen.starts[first].at >= SECOND)
+            first++;
+        CHECK((double)(i - first + 1) <= most, "%s: %lu within a second", seen.label,
+              (unsigned long)(i - first + 1));
+    }
+}
+
+/* The next moment: what is due, or some time before it. */
+static void pass_time(void) {
+    int64_t due = sparp__sched_next_due(sched), most = test_now_ns + 10 * SECOND;
+    if (due == NEVER || one_in(3))
+        test_now_ns += (int64_t)below(700) * SECOND / 1000;
+    else if (due > test_now_ns)
+        test_now_ns = due < most ? due : most;
+}
+
+static void meddle(void) {
+    if (one_in(60))
+        sparp_cancel(&run, below(MAX));
+    if (one_in(300))
+        sparp_stop(&run);
+    if (!steady && one_in(30))
+        sparp_set_pace(&run, (int)below(7), one_in(2) ? 0 : 1 + (double)below(20));
+    if (!steady)
+        deaf = one_in(3);
+    cut_at_once = !one_in(3);
+    if (one_in(4))
+        sparp__sched_on_wake(sched);
+}
+
+static void play(manner how) {
+    for (int turns = 0; !sched->over; turns++) {
+        size_t from = seen.num_starts;
+        CHECK(turns < 20000, "%s: no end", seen.label);
+        turn();
+        check_starts(from);
+        while (how != CALLBACK && how != KEPT && !one_in(3) && take() != NULL)
+            continue;
+        meddle();
+        end_some(turns % 40 == 39);
+        pass_time();
+    }
+    turn();
+    while (how != CALLBACK && how != KEPT && take() != NULL)
+        continue;
+    if (how == KEPT)
+        keep_items();
+}
+
+/* The counters of one result, against what they may be. */
+static void check_counters(const sparp_result *r) {
+    const sparp_options *o = &run.options;
+    int retries = r->soft_retries + r->timeout_retries + r->transport_retries;
+    CHECK(r->soft_retries <= o->max_retries_by_soft_fail
+          && r->timeout_retries <= o->max_retries_by_timeout
+          && r->transport_retries <= o->max_retries_by_transport, "%s: %lu: retries", seen.label,
+          (unsigned long)r->index);
+    bool waiting = r->outcome == SPARP_OUTCOME_CANCELLED || retries > 0;        /* for another */
+    CHECK(r->attempts <= 1 + retries + PASSES && r->attempts + waiting >= retries, "%s: %lu: %d",
+          seen.label, (unsigned long)r->index, r->attempts);
+    CHECK((r->attempts == 0) == (r->outcome == SPARP_OUTCOME_NOT_STARTED
+                                 || (r->outcome == SPARP_OUTCOME_LOCAL_FAILED && r->attempts == 0)),
+          "%s: %lu: %s after %d", seen.label, (unsigned long)r->index,
+          sparp_outcome_name(r->outcome), r->attempts);
+    bool answered = r->outcome == SPARP_OUTCOME_SUCCESS || r->outcome == SPARP_OUTCOME_HARD_FAIL
+        || r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED;
+    CHECK(answered == (r->error == SPARP_E_OK), "%s: %lu: %s, but %s", seen.label,
+          (unsigned long)r->index, sparp_outcome_name(r->outcome), sparp_error_name(r->error));
+}
+
+static void check_waits(void) {
+    int64_t sums[SPARP_WAIT_COUNT] = {0};
+    for (size_t i = 0; i < seen.count; i++)
+        for (int why = 0; why < SPARP_WAIT_COUNT; why++)
+            sums[why] += seen.results[seen.order[i]].wait_us[why];
+    for (int why = 0; why < SPARP_WAIT_COUNT; why++) {
+        int64_t apart = sums[why] - sched->stats.waited_us[why];
+        CHECK(apart > -2000 && apart < 2000, "%s: %s: %ld us apart", seen.label,
+              sparp_wait_name((sparp_wait)why), (long)apart);
+    }
+}
+
+/* True if so many allocations were asked for that the `fail_at`th was among them. */
+static bool run_seed(uint64_t seed, size_t fail_at, bool fail_on) {
+    char label[80];
+    again();
+    dice = seed * UINT64_C(0x9E3779B97F4A7C15) | 1;
+    for (int i = 0; i < 8; i++)
+        test_random(&dice);
+    snprintf(label, sizeof label, "seed %lu, allocation %lu%s", (unsigned long)seed,
+             (unsigned long)fail_at, fail_on ? " and later" : "");
+    seen.label = label;
+    manner how = (manner)below(NUM_MANNERS);
+    num_workers = 1 + (int)below(WORKERS);
+    steady = one_in(2);
+    requests_left = 1 + below(40);
+    any_options();
+    options.ordered = how == ORDERED;
+    options.on_result = how == CALLBACK ? on_result : NULL;
+    seen.on_result = any_callback;
+    memory.fail_at = fail_at;
+    memory.fail_on = fail_on;
+    bool opened = open_run();
+    sched->output.keep = how == KEPT;
+    if (opened) {
+        play(how);
+        check_end();
+        check_rate();
+        check_waits();
+        for (size_t i = 0; i < seen.count && fail_at == 0; i++)
+            check_counters(&seen.results[seen.order[i]]);
+    }
+    close_run();
+    return memory.calls >= fail_at;
+}
+
+static void test_the_promises_hold_whatever_happens(void **state) {
+    (void)state;
+    for (uint64_t i = 0; i < num_seeds; i++)
+        run_seed(first_seed + i, 0, false);
+}
+
+static void test_the_nth_allocation_fails(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        for (int on = 0; on < 2; on++)
+            for (size_t n = 1; run_seed(seed, n, on == 1); n++)
+                assert_true(n < 5000);
+}
+
+/* SEEDS=100000 in the environment: so many random runs; FIRST=5: from that seed on. */
 int main(void) {
     const struct CMUnitTest tests[] = {
         SCHED_TEST(test_no_more_at_once_than_there_are_slots),
@@ -2363,6 +2650,7 @@ int main(void) {
         SCHED_TEST(test_so_many_successes_are_enough),
         SCHED_TEST(test_a_pause_beyond_the_deadline_is_not_begun),
         SCHED_TEST(test_a_deadline_comes_while_it_waits_for_a_slot),
+        SCHED_TEST(test_nothing_starts_at_its_deadline),
         SCHED_TEST(test_a_deadline_comes_while_it_is_parked),
         SCHED_TEST(test_a_deadline_comes_while_the_gate_is_closed),
         SCHED_TEST(test_a_deadline_comes_while_the_budget_puts_it_off),
@@ -2383,6 +2671,11 @@ int main(void) {
         SCHED_TEST(test_a_closed_origin_is_remembered_until_it_is_open),
         SCHED_TEST(test_the_rate_of_an_origin_outlives_its_users),
         SCHED_TEST(test_progress_is_told_by_time_and_by_results),
+        SCHED_TEST(test_the_promises_hold_whatever_happens),
+        SCHED_TEST(test_the_nth_allocation_fails),
     };
+    const char *seeds = getenv("SEEDS"), *first = getenv("FIRST");
+    num_seeds = seeds != NULL ? strtoull(seeds, NULL, 10) : num_seeds;
+    first_seed = first != NULL ? strtoull(first, NULL, 10) : first_seed;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
