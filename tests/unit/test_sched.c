@@ -648,6 +648,21 @@ static sparp__limits *limits_of(const char *host) {
     return NULL;
 }
 
+static size_t in_flight(void) {
+    return (size_t)sched->stats.in_flight;
+}
+
+static const char *script;              /* r: a request, b: a bad one, l: later, f: failed; end */
+
+static sparp_input next_of_script(sparp_request *out, void *user_data) {
+    (void)user_data;
+    if (*script == '\0')
+        return SPARP_INPUT_END;
+    char what = *script++;
+    out->url = what == 'b' ? "nonsense" : A;
+    return what == 'l' ? SPARP_INPUT_LATER : what == 'f' ? SPARP_INPUT_FAILED : SPARP_INPUT_READY;
+}
+
 /* --- who starts ------------------------------------------------------------------------------- */
 
 static void test_no_more_at_once_than_there_are_slots(void **state) {
@@ -746,6 +761,23 @@ static void test_a_slot_and_the_rate_are_told_apart(void **state) {
     assert_waited(1, SPARP_WAIT_RATE, 0.6);
 }
 
+/* Also when it begins to want a slot in the middle of a turn. */
+static void test_a_retry_waits_for_the_rate(void **state) {
+    (void)state;
+    options.max_per_second = 1;
+    options.backoff_s = options.backoff_max_s = 0.1;
+    get(A);
+    start();
+    respond(0, 503, "");
+    go(2);
+    assert_started_at(1, 1);
+    respond(0, 200, "");
+    finish();
+    assert_near((double)seen.results[0].wait_us[SPARP_WAIT_BACKOFF] / 1e6, 0.075, 0.026);
+    assert_near((double)seen.results[0].wait_us[SPARP_WAIT_RATE] / 1e6, 0.925, 0.026);
+    assert_waited(0, SPARP_WAIT_SLOT, 0);
+}
+
 static void test_a_new_pace_counts_from_the_next_start_on(void **state) {
     (void)state;
     options.max_per_second = 1;
@@ -837,6 +869,78 @@ static void test_an_origin_and_a_slot_are_told_apart(void **state) {
     assert_waited(2, SPARP_WAIT_SLOT, 2);
 }
 
+/* One token every 4 s: who is parked waits for its origin, then with all others for a token. */
+static void test_an_origin_and_the_rate_are_told_apart(void **state) {
+    (void)state;
+    options.max_per_second = 0.25;
+    options.max_at_once_per_origin = 1;
+    get_many(3, A);
+    get(B);
+    start();
+    go(5);
+    assert_starts(0, "0 3");
+    respond(0, 200, "");
+    go(9);
+    assert_started_at(2, 8);
+    respond(1, 200, "");
+    go(12);
+    respond(2, 200, "");
+    respond(3, 200, "");
+    finish();
+    assert_waited(1, SPARP_WAIT_RATE, 7);
+    assert_waited(1, SPARP_WAIT_ORIGIN, 1);
+    assert_waited(2, SPARP_WAIT_RATE, 10);
+    assert_waited(2, SPARP_WAIT_ORIGIN, 2);
+}
+
+/* While it was parked the rate held up others: that is none of its business afterwards. */
+static void test_the_rate_that_held_up_others_is_not_counted(void **state) {
+    (void)state;
+    options.max_per_second = 1;
+    options.burst = 4;
+    options.max_at_once_per_origin = 1;
+    get_many(2, A);
+    get(B);
+    get(C);
+    for (int i = 4; i < 8; i++)
+        get(i == 4 ? "http://4.test/" : i == 5 ? "http://5.test/" : i == 6 ? "http://6.test/"
+            : "http://7.test/");
+    start();
+    assert_int_equal(sched->parked.count, 1);
+    go(6);
+    assert_int_equal(in_flight(), 7);
+    sparp_set_pace(&run, 1, SPARP_NONE);
+    respond(0, 200, "");
+    go(8);
+    for (size_t i = 2; i < 8; i++)
+        respond(i, 200, "");
+    settle();
+    respond(1, 200, "");
+    finish();
+    assert_waited(1, SPARP_WAIT_ORIGIN, 6);
+    assert_waited(1, SPARP_WAIT_SLOT, 2);
+    assert_waited(1, SPARP_WAIT_RATE, 0);
+}
+
+/* Whoever comes when its origin lets somebody through waits behind those that were there. */
+static void test_nobody_overtakes_who_is_parked(void **state) {
+    (void)state;
+    options.max_per_second_per_origin = 1;
+    options.next_request = next_of_script;
+    script = "rrlr";
+    start();
+    assert_starts(0, "0");
+    test_now_ns = BEGIN + SECOND;
+    sparp__sched_on_wake(sched);
+    go(2);
+    assert_starts(1, "1 2");
+    assert_started_at(1, 1);
+    assert_started_at(2, 2);
+    for (size_t i = 0; i < 3; i++)
+        respond(i, 200, "");
+    finish();
+}
+
 static double permit_says;
 static size_t permit_asked;
 static char permit_url[40];
@@ -915,10 +1019,6 @@ static void test_how_many_at_once_is_found_out(void **state) {
 
 /* --- the gate --------------------------------------------------------------------------------- */
 
-static size_t in_flight(void) {
-    return (size_t)sched->stats.in_flight;
-}
-
 /* It reopens with one, then with twice as many each time one succeeds. */
 static void test_429_closes_the_gate_which_reopens_by_doubling(void **state) {
     (void)state;
@@ -953,6 +1053,49 @@ static void test_429_closes_the_gate_which_reopens_by_doubling(void **state) {
     assert_waited(1, SPARP_WAIT_GATE, 10);
     assert_waited(9, SPARP_WAIT_GATE, 11);
     assert_int_equal(seen.results[0].soft_retries, 1);
+}
+
+/* Who had its turn when it closed again has it when it reopens. */
+static void test_who_was_let_go_is_the_next_one_again(void **state) {
+    (void)state;
+    options.max_at_once = 3;
+    options.max_at_once_per_origin = 2;
+    get_many(4, A);
+    get(B);
+    start();
+    assert_starts(0, "0 1 4");
+    sparp_set_pace(&run, 1, 0);
+    respond(0, 200, "");
+    settle();                           /* 2 is let go, and has no slot */
+    respond(1, 429, "Retry-After: 3\r\n");
+    settle();
+    respond(4, 200, "");
+    settle();
+    assert_int_equal(sched->parked.count, 2);
+    go(3);
+    assert_starts(3, "2");
+    respond(2, 200, "");
+    settle();
+    assert_starts(4, "3");
+    respond(3, 200, "");
+    go(5);
+    respond(1, 200, "");
+    finish();
+}
+
+/* What leads on has not failed: two may try next. */
+static void test_a_redirect_opens_the_gate_further(void **state) {
+    (void)state;
+    get(A);
+    start();
+    respond(0, 429, "Retry-After: 3\r\n");
+    go(4);
+    lead_to(0, 302, B);
+    settle();
+    assert_int_equal(limits_of("a.test")->gate.width, 2);
+    assert_int_equal(limits_of("a.test")->gate.strikes, 0);
+    respond(0, 200, "");
+    finish();
 }
 
 /* A failure while it reopens closes it again, and without a Retry-After for twice as long. */
@@ -1009,6 +1152,26 @@ static void test_a_429_that_the_closed_gate_explains_costs_no_retry(void **state
     assert_int_equal(seen.results[1].attempts, 2);
     assert_int_equal(seen.results[2].soft_retries, 0);
     assert_int_equal(sched->stats.soft_fails, 4);
+}
+
+static void test_no_pass_for_who_cannot_wait_that_long(void **state) {
+    (void)state;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.run_deadline_s = 20;
+    get_many(3, A);
+    requests[1].deadline_s = 4;
+    start();
+    respond(0, 429, "Retry-After: 5\r\n");
+    respond(1, 429, "");
+    respond(2, 429, "");
+    settle();
+    assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
+    assert_int_equal(seen.times[2], 0);
+    go(5);
+    respond(2, 429, "Retry-After: 16\r\n");     /* beyond the deadline of the run */
+    finish();
+    assert_outcome(2, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
+    assert_int_equal(seen.results[2].attempts, 2);
 }
 
 static void test_so_many_passes_are_enough(void **state) {
@@ -1276,6 +1439,25 @@ static void test_retries_are_put_off_beyond_their_budget(void **state) {
     for (size_t i = 0; i < 4; i++)
         waited += (double)seen.results[i].wait_us[SPARP_WAIT_BACKOFF] / 1e6;
     assert_near(waited, 3, 0.1);        /* two at once, one after 1 s, one after 2 s */
+    assert_true(sched->rate.retry_credit < 0.1);        /* a retry earns nothing */
+}
+
+/* Also where there is no pause. */
+static void test_the_budget_holds_without_a_backoff(void **state) {
+    (void)state;
+    options.retry_ratio = 0.01;
+    options.backoff_s = SPARP_NONE;
+    options.max_retries_by_soft_fail = 3;
+    get(A);
+    start();
+    for (int k = 0; k < 3; k++) {
+        respond(0, 503, "");
+        go(k + 1.002);
+        assert_int_equal(seen.num_starts, (size_t)k + 2);
+    }
+    respond(0, 200, "");
+    finish();
+    assert_near((double)seen.results[0].wait_us[SPARP_WAIT_BACKOFF] / 1e6, 2.98, 0.03);
 }
 
 /* --- hops ------------------------------------------------------------------------------------- */
@@ -1588,6 +1770,25 @@ static void test_a_drain_lets_what_flies_end(void **state) {
     assert_outcome(1, SPARP_OUTCOME_CANCELLED, SPARP_E_CANCELLED);
     assert_outcome(2, SPARP_OUTCOME_SUCCESS, SPARP_E_OK);
     assert_outcome(4, SPARP_OUTCOME_CANCELLED, SPARP_E_CANCELLED);
+}
+
+static void test_a_drain_lets_a_hop_that_waits_for_a_slot_end(void **state) {
+    (void)state;
+    options.max_at_once = 2;
+    get_many(2, A);
+    start();
+    sparp_set_pace(&run, 1, 0);
+    lead_to(0, 302, B);
+    settle();
+    assert_int_equal(sched->again.count, 1);
+    sparp_drain(&run);
+    turn();
+    assert_int_equal(seen.count, 0);
+    respond(1, 200, "");
+    settle();
+    respond(0, 200, "");
+    finish();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS, SPARP_E_OK);
 }
 
 /* A hop that waits for its origin while the run drains, and an abort on top of it. */
@@ -1980,6 +2181,23 @@ static void test_results_come_as_they_end(void **state) {
     finish();
 }
 
+static void test_a_large_result_is_not_held_on_to(void **state) {
+    (void)state;
+    static char body[100000];
+    memset(body, 'x', sizeof body - 1);
+    get(A);
+    start_without_callback(false);
+    size_t bytes = memory.bytes;
+    respond_with(0, 200, "", body);
+    turn();
+    assert_int_equal(take()->body_size, sizeof body - 1);
+    assert_true(memory.bytes > bytes + sizeof body);
+    assert_null(take());
+    take_spent(&workers[0]);
+    assert_true(memory.bytes < bytes + 20000);
+    finish();
+}
+
 static void test_results_come_in_input_order(void **state) {
     (void)state;
     options.ordered = true;
@@ -2099,15 +2317,16 @@ static void test_it_may_be_closed_at_any_moment(void **state) {
             sparp__crew_collect(&run.crew);
         close_run();
     }
-    for (int shown = 0; shown < 2; shown++) {
+    for (int shown = 0; shown < 3; shown++) {
         again();
         memset(&options, 0, sizeof options);
+        options.ordered = shown == 2;
         get_many(3, A);
         start_without_callback(false);
         respond(0, 200, "");
         respond(1, 200, "");
         turn();
-        if (shown == 1)
+        if (shown > 0)
             assert_non_null(take());
         close_run();
     }
@@ -2164,17 +2383,6 @@ static void test_kept_results_without_memory_say_so(void **state) {
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-static const char *script;              /* r: a request, b: a bad one, l: later, f: failed; end */
-
-static sparp_input next_of_script(sparp_request *out, void *user_data) {
-    (void)user_data;
-    if (*script == '\0')
-        return SPARP_INPUT_END;
-    char what = *script++;
-    out->url = what == 'b' ? "nonsense" : A;
-    return what == 'l' ? SPARP_INPUT_LATER : what == 'f' ? SPARP_INPUT_FAILED : SPARP_INPUT_READY;
-}
-
 static void start_script(const char *text) {
     script = text;
     options.next_request = next_of_script;
@@ -2220,23 +2428,28 @@ static void test_a_bad_request_ends_where_it_is_pulled(void **state) {
 
 static void test_without_memory_the_input_waits_for_an_end(void **state) {
     (void)state;
-    options.max_at_once = 1;
-    options.input_buffer_size = 1;
-    get_many(4, A);
-    start();
-    assert_int_equal(sched->stats.pulled, 2);
-    respond(0, 200, "");
-    memory.fail_at = memory.calls + 1;
-    memory.fail_on = true;
-    turn();                             /* 0 has ended, 1 is in flight, and 2 has 0's block */
-    turn();
-    memory.fail_at = 0;
-    assert_int_equal(sched->stats.stopped, SPARP_STOPPED_NOT);
-    for (size_t i = 1; i < 4; i++) {
-        respond(i, 200, "");
-        settle();
+    size_t short_of_it = 0;
+    for (size_t n = 1; n < 40; n++) {
+        again();
+        get_many(4, A);
+        options.on_result = on_result;
+        assert_true(open_run());
+        memory.fail_at = memory.calls + n;
+        turn();
+        bool paused = sched->input.memory_short;
+        short_of_it += paused;
+        CHECK(!paused || sched->stats.pulled > 0, "%lu", (unsigned long)n);
+        for (int k = 0; k < 5; k++) {
+            for (size_t i = 0; i < 4; i++)
+                if (aloft[i] != NULL)
+                    respond(i, 200, "");
+            settle();
+        }
+        CHECK(sched->stats.pulled == 4 || sched->stats.stopped == SPARP_STOPPED_BY_ERROR, "%lu",
+              (unsigned long)n);
+        finish();
     }
-    finish();
+    assert_true(short_of_it >= 3);
 }
 
 static void test_without_memory_for_anything_the_run_fails(void **state) {
@@ -2340,7 +2553,7 @@ typedef enum manner { CALLBACK, RECORDS, ORDERED, KEPT, NUM_MANNERS } manner;
 
 static uint64_t dice, first_seed = 1, num_seeds = 3000;
 static size_t requests_left;
-static bool steady;                     /* no pace is changed, and the workers look at once */
+static bool steady;                     /* nobody stops it, changes its pace, or looks late */
 
 static size_t below(size_t n) {
     return (size_t)(test_random(&dice) % n);
@@ -2487,7 +2700,7 @@ static void pass_time(void) {
 static void meddle(void) {
     if (one_in(60))
         sparp_cancel(&run, below(MAX));
-    if (one_in(300))
+    if (!steady && one_in(300))
         sparp_stop(&run);
     if (!steady && one_in(30))
         sparp_set_pace(&run, (int)below(7), one_in(2) ? 0 : 1 + (double)below(20));
@@ -2606,16 +2819,23 @@ int main(void) {
         SCHED_TEST(test_a_worker_is_woken_once_until_it_looks),
         SCHED_TEST(test_no_more_per_second_than_asked_for),
         SCHED_TEST(test_a_slot_and_the_rate_are_told_apart),
+        SCHED_TEST(test_a_retry_waits_for_the_rate),
         SCHED_TEST(test_a_new_pace_counts_from_the_next_start_on),
         SCHED_TEST(test_an_origin_holds_up_only_its_own),
         SCHED_TEST(test_an_origin_has_its_own_rate),
         SCHED_TEST(test_an_origin_and_a_slot_are_told_apart),
+        SCHED_TEST(test_an_origin_and_the_rate_are_told_apart),
+        SCHED_TEST(test_the_rate_that_held_up_others_is_not_counted),
+        SCHED_TEST(test_nobody_overtakes_who_is_parked),
         SCHED_TEST(test_the_last_word_is_permits),
         SCHED_TEST(test_a_stop_inside_permit_comes_first),
         SCHED_TEST(test_how_many_at_once_is_found_out),
         SCHED_TEST(test_429_closes_the_gate_which_reopens_by_doubling),
+        SCHED_TEST(test_who_was_let_go_is_the_next_one_again),
+        SCHED_TEST(test_a_redirect_opens_the_gate_further),
         SCHED_TEST(test_the_gate_closes_for_longer_each_time),
         SCHED_TEST(test_a_429_that_the_closed_gate_explains_costs_no_retry),
+        SCHED_TEST(test_no_pass_for_who_cannot_wait_that_long),
         SCHED_TEST(test_so_many_passes_are_enough),
         SCHED_TEST(test_without_a_gate_a_429_is_a_soft_fail_like_any_other),
         SCHED_TEST(test_an_origin_that_wants_too_much_time_closes_nothing),
@@ -2625,6 +2845,7 @@ int main(void) {
         SCHED_TEST(test_what_cannot_help_is_not_tried),
         SCHED_TEST(test_a_pause_is_as_long_as_the_failure_is_known_to_last),
         SCHED_TEST(test_retries_are_put_off_beyond_their_budget),
+        SCHED_TEST(test_the_budget_holds_without_a_backoff),
         SCHED_TEST(test_a_hop_goes_to_another_origin_before_all_others),
         SCHED_TEST(test_a_hop_waits_for_its_origin_without_losing_time),
         SCHED_TEST(test_a_retry_begins_where_the_request_began),
@@ -2638,6 +2859,7 @@ int main(void) {
         SCHED_TEST(test_an_abort_takes_what_has_ended_already),
         SCHED_TEST(test_an_abort_takes_back_what_was_only_posted),
         SCHED_TEST(test_a_drain_lets_what_flies_end),
+        SCHED_TEST(test_a_drain_lets_a_hop_that_waits_for_a_slot_end),
         SCHED_TEST(test_an_abort_follows_a_drain),
         SCHED_TEST(test_the_run_has_a_deadline),
         SCHED_TEST(test_a_cancel_reaches_every_state),
@@ -2655,6 +2877,7 @@ int main(void) {
         SCHED_TEST(test_a_deadline_comes_while_the_gate_is_closed),
         SCHED_TEST(test_a_deadline_comes_while_the_budget_puts_it_off),
         SCHED_TEST(test_results_come_as_they_end),
+        SCHED_TEST(test_a_large_result_is_not_held_on_to),
         SCHED_TEST(test_results_come_in_input_order),
         SCHED_TEST(test_results_that_nobody_takes_hold_up_the_input),
         SCHED_TEST(test_without_memory_a_result_says_that_it_could_not_be_kept),
