@@ -7325,7 +7325,7 @@ static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
 /* Its lookup has ended. */
 static sparp__dial_event sparp__dial_resume(sparp__net *net, sparp__dial *d, int64_t now) {
     sparp__list_remove(&d->lookup->waiters, &d->waiter);
-    d->state = SPARP__DIAL_CONNECTING;
+    d->state = SPARP__DIAL_CLOSED;
     return sparp__dial_on_resolved(net, d, now);
 }
 
