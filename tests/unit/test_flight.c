@@ -32,6 +32,7 @@ static sparp_options options;
 static test_memory memory;
 static sparp__task *tasks[MAX];
 static size_t num_tasks, num_ended;
+static char large[1 << 20];
 
 static bool try_to_open(void) {
     sparp__fault fault;
@@ -242,7 +243,7 @@ static void test_a_response_is_all_that_came(void **state) {
     assert_int_equal(t->fly.verdict, SPARP_SUCCESS);
     assert_int_equal(r.status, 201);
     assert_string_equal(r.body, "hello");
-    assert_true(r.body_complete && !r.truncated && !r.reused);
+    assert_true(r.body_complete && !r.truncated && !r.reused && !t->fly.unsure);
     assert_string_equal(sparp_find_header(&r, "x-one"), "1");
     assert_int_equal(r.phase_us[SPARP_PHASE_CONNECT], 125000);
     assert_int_equal(r.phase_us[SPARP_PHASE_FIRST_BYTE], 250000);
@@ -283,7 +284,6 @@ static void test_who_needs_the_body_is_asked_twice(void **state) {
 /* Of what will be tried again a small rest is read, for the sake of the connection. */
 static void test_the_body_of_a_soft_fail_is_not_kept(void **state) {
     (void)state;
-    static char large[100000];
     size_t head = (size_t)sprintf(large, "HTTP/1.1 503 No\r\nContent-Length: 90000\r\n\r\n");
     net_answer("/small", 0.01, NET_503);
     net_answer_bytes("/large", 0.01, large, head + 90000)->piece = 1000;
@@ -304,6 +304,31 @@ static void test_the_body_of_a_soft_fail_is_not_kept(void **state) {
     close_engine();
 }
 
+/* Nobody wanted the rest: it is what its head said, however it ends. */
+static void test_a_soft_fail_is_one_without_its_rest(void **state) {
+    static const char chunk[] = "HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n";
+    (void)state;
+    memset(large, 'y', sizeof large);
+    memcpy(large, chunk, sizeof chunk - 1);
+    net_answer_then("/reset", 0.01, "HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n12", NET_RST);
+    net_answer("/mute", 0.01, "HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n12");
+    net_answer_bytes("/much", 0.01, large, 100000);
+    options.timeout_s = 1;
+    open_engine();
+    fly(A "/reset");
+    fly(B "/mute");
+    fly("http://10.0.0.3/much");
+    until_ended(3);
+    assert_near(net_now(), 1, 0.001);
+    for (sparp__task *t = take_ended(); t != NULL; t = take_ended()) {
+        assert_int_equal(t->fly.end, SPARP__END_RESPONSE);
+        assert_int_equal(t->fly.verdict, SPARP_SOFT_FAIL);
+        assert_null(t->fault);
+    }
+    assert_int_equal(engine.pools.idle.count, 0);
+    close_engine();
+}
+
 static void *parse(const sparp_result *response, void *user_data) {
     (void)user_data;
     assert_true(response->body_complete);
@@ -317,9 +342,11 @@ static void test_a_whole_body_is_parsed(void **state) {
     options.parse = parse;
     open_engine();
     sparp__task *a = fly(A "/a"), *b = fly(B "/b");
+    b->retries[SPARP__CAUSE_SOFT_FAIL] = 20;    /* that is the scheduler's, when it is the end */
     until_ended(2);
     assert_ptr_equal(a->parsed, (void *)3);
     assert_null(b->parsed);
+    assert_true(b->fly.body_complete);
     close_engine();
 }
 
@@ -327,13 +354,14 @@ static void test_a_whole_body_is_parsed(void **state) {
 
 static void test_a_hop_is_made_and_left_to_the_scheduler(void **state) {
     (void)state;
-    net_answer("/a", 0.01, "HTTP/1.1 302 There\r\nLocation: " B "/b\r\nContent-Length: 2\r\n\r\nno");
+    net_answer("/a", 0.01, "HTTP/1.1 302 There\r\nLocation: " B "/b\r\n"
+               "Content-Length: 2\r\n\r\nno");
     net_answer("/b", 0.01, NET_200);
     open_engine();
     sparp__task *t = fly(A "/a");
     until_ended(1);
     assert_end(t, SPARP__END_HOP, SPARP_E_OK);
-    assert_true(t->on_hop);
+    assert_true(t->on_hop && !t->fly.unsure);
     assert_int_equal(t->redirects, 1);
     assert_string_equal(sparp__request_url(sparp__task_wire(t)), B "/b");
     until(1);
@@ -396,7 +424,6 @@ static void test_redirects_are_counted_in_one_attempt(void **state) {
 
 /* It goes once more, without asking: that is no redirect. */
 static void test_417_leads_to_the_same_without_asking(void **state) {
-    static char body[1 << 20];
     sparp_request in;
     (void)state;
     net_answer("/a", 0.01, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
@@ -404,13 +431,28 @@ static void test_417_leads_to_the_same_without_asking(void **state) {
     open_engine();
     memset(&in, 0, sizeof in);
     in.url = A "/a";
-    in.body = body;
-    in.body_size = sizeof body;
+    in.body = large;
+    in.body_size = sizeof large;
     sparp__task *t = launch(&in);
     until_ended(1);
     assert_end(t, SPARP__END_HOP, SPARP_E_OK);
     assert_int_equal(t->redirects, 0);
     assert_true(t->request.expects && !t->hop->expects);
+    close_engine();
+}
+
+/* What there is of a long body is shown, and is not all of it. */
+static void test_a_redirect_with_a_long_body(void **state) {
+    (void)state;
+    net_answer("/a", 0.01, "HTTP/1.1 302 There\r\nLocation: ftp://a.test/\r\n"
+               "Transfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n0\r\n\r\n");
+    options.max_body_bytes = 5;
+    open_engine();
+    sparp__task *t = fly(A "/a");
+    until_ended(1);
+    assert_end(t, SPARP__END_FAULT, SPARP_E_REDIRECT_REFUSED);
+    assert_string_equal(result_of(t).body, "12345");
+    assert_false(result_of(t).body_complete);
     close_engine();
 }
 
@@ -555,8 +597,6 @@ static void test_starved_is_no_fault(void **state) {
 
 /* --- cut, in each state ----------------------------------------------------------------------- */
 
-static char large[1 << 20];
-
 static sparp_flow pause_at_once(const sparp_result *head, uint64_t offset, const void *data,
                                 size_t size, void *user_data) {
     (void)head;
@@ -688,6 +728,7 @@ static sparp__task *while_in_the_body(void) {
 /* The rest of the body goes where its beginning was received. */
 static sparp__task *while_lent(void) {
     size_t head = (size_t)sprintf(large, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    memset(large + head, 'y', 100000);
     net_answer_bytes("/a", 0, large, head + 5000);
     open_engine();
     engine.may_lend = true;
@@ -794,6 +835,58 @@ static void test_a_cut_reaches_every_state(void **state) {
     }
 }
 
+/* What was received of it is its own then, whatever is received after that. */
+static void test_a_cut_keeps_what_was_lent(void **state) {
+    (void)state;
+    sparp__task *t = while_lent();
+    sparp__engine_cut(&engine, t);
+    assert_end(t, SPARP__END_CUT, SPARP_E_OK);
+    memset(large + 100, 'z', 100000);
+    for (int i = 0; i < 3; i++) {       /* into each scratch that there is */
+        char url[30];
+        snprintf(url, sizeof url, "http://10.0.0.%d/a", 5 + i);
+        fly(url);
+        until(0.2 + i);
+    }
+    sparp_result r = result_of(t);
+    assert_int_equal(r.body_size, 5000);
+    for (size_t i = 0; i < r.body_size; i++)
+        assert_int_equal(r.body[i], 'y');
+    close_engine();
+}
+
+/* What was seen of a connection is not said to the one that has its place, and its descriptor. */
+static void test_an_event_of_a_connection_that_was_cut_is_nobodys(void **state) {
+    (void)state;
+    net_answer("/a", 0.01, NET_200);
+    net_answer_then("/b", 0.01, NET_SILENCE, NET_RST);
+    open_engine();
+    sparp__task *first = fly(A "/a"), *second = fly(B "/b");
+    while (engine.ended.count == 0) {
+        int64_t due = sparp__engine_next_due(&engine);
+        assert_true(sparp__engine_look(&engine, sparp__engine_wait_ms(due, test_now_ns)));
+        while (engine.ended.count == 0 && sparp__engine_step(&engine))
+            continue;
+    }
+    assert_int_equal(engine.num_events - engine.next_event, 1);
+    assert_end(first, SPARP__END_RESPONSE, SPARP_E_OK);
+    uint32_t tag = second->fly.conn->tag;
+    int fd = second->fly.conn->stream.fd;
+    sparp__engine_cut(&engine, second);
+    assert_end(second, SPARP__END_CUT, SPARP_E_OK);
+    net_host("10.0.0.3", 1, 0);
+    sparp__task *third = fly("http://10.0.0.3/a");
+    assert_int_equal((tag ^ third->fly.conn->tag) & 0xFFFFF, 0);
+    assert_int_equal(third->fly.conn->dial->racing[0], fd);
+    while (sparp__engine_step(&engine)) /* what was seen of the second is among it */
+        continue;
+    assert_int_equal(engine.ended.count, 0);
+    until_ended(1);
+    assert_end(third, SPARP__END_RESPONSE, SPARP_E_OK);
+    assert_near(net_now(), 1.02, 0.001);
+    close_engine();
+}
+
 /* Closed instead: whatever state it is in, the task is its owner's again, and nothing is left. */
 static void test_an_engine_may_be_closed_in_every_state(void **state) {
     (void)state;
@@ -882,6 +975,30 @@ static void test_a_connection_that_goes_bad_while_it_is_held(void **state) {
     close_engine();
 }
 
+/* The same on one that was used before: another one takes its place, and waits for the token. */
+static void test_a_connection_that_goes_stale_while_it_is_held(void **state) {
+    (void)state;
+    options.max_per_second = 0.2;
+    net_answer("/a", 0.01, NET_200);
+    open_engine();
+    fly(A "/a");
+    until_ended(1);
+    take_ended();
+    sparp__task *t = fly_as("POST", A "/a");
+    assert_true(t->fly.reused && engine.held.count == 1);
+    until(0.1);
+    for (int fd = 0; fd < net.top; fd++)
+        net.fds[fd].fin = net.fds[fd].kind == NET_TCP;
+    until(0.2);
+    assert_int_equal(t->replays, 1);
+    assert_int_equal(engine.held.count, 1);
+    until_ended(1);
+    assert_end(t, SPARP__END_RESPONSE, SPARP_E_OK);
+    assert_near(net_now(), 5.01, 0.001);
+    assert_near((double)t->waited[SPARP_WAIT_RATE] / 1e9, 5 - 0.01, 0.002);
+    close_engine();
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
 
 static void test_a_connection_is_used_again(void **state) {
@@ -924,6 +1041,24 @@ static void test_an_idle_connection_is_closed_before_the_server_does(void **stat
         assert_int_equal(net.open, 0);
         close_engine();
     }
+}
+
+/* Nor is it used at the very moment in which it would be closed. */
+static void test_an_idle_connection_that_is_due_is_not_used(void **state) {
+    (void)state;
+    net_answer("/a", 0, NET_200);
+    open_engine();
+    fly(A "/a");
+    until_ended(1);
+    take_ended();
+    until(10);
+    test_now_ns = NET_BEGIN + 15 * SECOND;
+    assert_true(sparp__engine_look(&engine, 0));
+    sparp__task *t = fly(A "/a");
+    assert_false(t->fly.reused);
+    until_ended(1);
+    assert_end(t, SPARP__END_RESPONSE, SPARP_E_OK);
+    close_engine();
 }
 
 static void test_a_connection_that_went_bad_while_idle_is_not_used(void **state) {
@@ -1073,6 +1208,24 @@ static void test_an_engine_may_be_closed_while_they_are_told(void **state) {
     close_engine();
 }
 
+/* Where it is said what a name is, or where to go instead, nobody is asked. */
+static void test_a_way_that_is_said_needs_no_lookup(void **state) {
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        again();
+        options.resolve = how == 0 ? "a.test:80:10.0.0.7" : NULL;
+        options.connect_to = how == 1 ? "a.test:80:10.0.0.7:81" : NULL;
+        net_answer("/a", 0.01, NET_200);
+        open_engine();
+        sparp__task *t = fly("http://a.test/a");
+        until_ended(1);
+        assert_end(t, SPARP__END_RESPONSE, SPARP_E_OK);
+        assert_string_equal(net.requests[0].host, "10.0.0.7");
+        assert_int_equal(net.lookups, 0);
+        close_engine();
+    }
+}
+
 /* --- bodies ----------------------------------------------------------------------------------- */
 
 static void test_a_body_that_came_whole_is_shown_where_it_was_received(void **state) {
@@ -1176,6 +1329,42 @@ static void test_a_paused_body_goes_on_when_there_is_news(void **state) {
     assert_int_equal(result_of(t).body_size, 0);
     assert_true(result_of(t).body_complete);
     assert_int_equal(engine.pools.idle.count, 1);
+    close_engine();
+}
+
+/* Nothing is heard of it either, until there is news. */
+static void test_a_paused_body_whose_connection_is_reset(void **state) {
+    (void)state;
+    sparp__task *t = while_muted();
+    for (int fd = 0; fd < net.top; fd++)
+        net.fds[fd].rst = net.fds[fd].kind == NET_TCP;
+    until(1);
+    assert_int_equal(engine.ended.count, 0);
+    news();
+    until_ended(1);
+    assert_end(t, SPARP__END_FAULT, SPARP_E_RESET);
+    close_engine();
+}
+
+/* The peer's time begins anew then. */
+static void test_a_pause_is_not_the_peers_silence(void **state) {
+    (void)state;
+    begin_sink(SPARP_FLOW_PAUSE);
+    net_rule *rule = net_answer("/b", 0.01, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+                                "123456789");
+    rule->piece = 41;                   /* the head, and three bytes */
+    rule->gap_s = 60;
+    options.idle_timeout_s = 10;
+    options.timeout_s = 100;
+    open_engine();
+    sparp__task *t = fly(A "/b");
+    until(55);
+    assert_string_equal(sunk, "123");
+    sink_says = SPARP_FLOW_ON;
+    news();
+    until_ended(1);
+    assert_end(t, SPARP__END_RESPONSE, SPARP_E_OK);
+    assert_string_equal(sunk, "123456789");
     close_engine();
 }
 
@@ -1334,7 +1523,7 @@ static void test_a_body_begins_again_in_a_replay(void **state) {
 
 /* --- what is used again ----------------------------------------------------------------------- */
 
-/* Once warm, an attempt allocates nothing: neither on a connection used before, nor on a new one. */
+/* Once warm, an attempt allocates nothing: on a connection used before, and on a new one. */
 static void test_once_warm_nothing_is_allocated(void **state) {
     static const char *const answers[] = {
         NET_200, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
@@ -1377,7 +1566,7 @@ static void test_once_warm_nothing_is_allocated(void **state) {
 static const char *const urls[] = {
     A "/plain", "http://a.test/chunked", A "/close", "http://a.test/plain", B "/mute",
     "http://no.test/", "http://10.0.0.9/refused", A "/moved", A "/stale", A "/plain", A "/reset",
-    "https://10.0.0.8/", "https://10.0.0.8/", A "/large", A "/upload", A "/plain",
+    "https://10.0.0.8/", "https://10.0.0.8/", A "/large", A "/upload", "http://b.test/plain",
 };
 
 static void script_answers(void) {
@@ -1415,7 +1604,7 @@ static int64_t feed_a_little(uint64_t offset, void *out, size_t room, void *user
     if (++*times % 2 == 0)
         return SPARP_LATER;
     memcpy(out, "some", 4);
-    return offset < 8 ? 4 : 0;
+    return offset < 12 ? 4 : 0;
 }
 
 static int feeds;
@@ -1429,7 +1618,10 @@ static bool fly_next(size_t *next) {
             continue;
         memset(&in, 0, sizeof in);
         in.url = url;
-        in.read_body = strstr(url, "/upload") != NULL ? feed_a_little : NULL;
+        if (strstr(url, "/upload") != NULL) {
+            in.read_body = feed_a_little;
+            in.body_size = 12;
+        }
         in.user_data = &feeds;
         sparp__task *t = new_task(&in);
         if (t != NULL) {
@@ -1464,6 +1656,7 @@ static void begin_scenario(bool streamed) {
     options.tls.insecure_no_verify = true;
     options.max_at_once = 5;
     options.on_body = streamed ? pause_a_little : NULL;
+    options.resolve = "b.test:80:10.0.0.6";
     feeds = 0;
 }
 
@@ -1580,21 +1773,27 @@ int main(void) {
         FLIGHT_TEST(test_a_response_is_all_that_came),
         FLIGHT_TEST(test_who_needs_the_body_is_asked_twice),
         FLIGHT_TEST(test_the_body_of_a_soft_fail_is_not_kept),
+        FLIGHT_TEST(test_a_soft_fail_is_one_without_its_rest),
         FLIGHT_TEST(test_a_whole_body_is_parsed),
         FLIGHT_TEST(test_a_hop_is_made_and_left_to_the_scheduler),
         FLIGHT_TEST(test_a_redirect_that_is_not_followed_keeps_its_body),
         FLIGHT_TEST(test_redirects_are_counted_in_one_attempt),
         FLIGHT_TEST(test_417_leads_to_the_same_without_asking),
+        FLIGHT_TEST(test_a_redirect_with_a_long_body),
         FLIGHT_TEST(test_each_fault_says_what_it_was_and_where),
         FLIGHT_TEST(test_a_proxy_that_fails_is_said_to),
         FLIGHT_TEST(test_starved_is_no_fault),
         FLIGHT_TEST(test_a_cut_reaches_every_state),
+        FLIGHT_TEST(test_a_cut_keeps_what_was_lent),
+        FLIGHT_TEST(test_an_event_of_a_connection_that_was_cut_is_nobodys),
         FLIGHT_TEST(test_an_engine_may_be_closed_in_every_state),
         FLIGHT_TEST(test_those_of_one_origin_are_recalled),
         FLIGHT_TEST(test_a_token_that_is_waited_for_eats_no_timeout),
         FLIGHT_TEST(test_a_connection_that_goes_bad_while_it_is_held),
+        FLIGHT_TEST(test_a_connection_that_goes_stale_while_it_is_held),
         FLIGHT_TEST(test_a_connection_is_used_again),
         FLIGHT_TEST(test_an_idle_connection_is_closed_before_the_server_does),
+        FLIGHT_TEST(test_an_idle_connection_that_is_due_is_not_used),
         FLIGHT_TEST(test_a_connection_that_went_bad_while_idle_is_not_used),
         FLIGHT_TEST(test_a_stale_connection_is_replaced_once),
         FLIGHT_TEST(test_a_new_connection_is_not_stale),
@@ -1602,9 +1801,12 @@ int main(void) {
         FLIGHT_TEST(test_one_lookup_serves_all_that_wait_for_it),
         FLIGHT_TEST(test_a_cut_between_two_that_are_told),
         FLIGHT_TEST(test_an_engine_may_be_closed_while_they_are_told),
+        FLIGHT_TEST(test_a_way_that_is_said_needs_no_lookup),
         FLIGHT_TEST(test_a_body_that_came_whole_is_shown_where_it_was_received),
         FLIGHT_TEST(test_large_bodies_are_received_in_their_own_scratches),
         FLIGHT_TEST(test_a_paused_body_goes_on_when_there_is_news),
+        FLIGHT_TEST(test_a_paused_body_whose_connection_is_reset),
+        FLIGHT_TEST(test_a_pause_is_not_the_peers_silence),
         FLIGHT_TEST(test_a_body_may_be_enough_or_fail),
         FLIGHT_TEST(test_a_body_is_cut_where_it_is_too_long),
         FLIGHT_TEST(test_a_body_is_read_as_it_is_sent),
