@@ -8125,7 +8125,6 @@ static const char *sparp__judge_target(sparp__str target, bool from_https, sparp
 }
 
 /* Without what may be a password. */
-/* Without what may be a password. */
 static const char *sparp__judge_show(const char *location) {
     return strchr(location, '@') != NULL ? "***" : location;
 }

@@ -2551,7 +2551,7 @@ static void test_progress_is_told_by_time_and_by_results(void **state) {
 /* How the results of a random run are taken. */
 typedef enum manner { CALLBACK, RECORDS, ORDERED, KEPT, NUM_MANNERS } manner;
 
-static uint64_t dice, first_seed = 1, num_seeds = 3000;
+static uint64_t dice, first_seed = 1, num_seeds = 10000;
 static size_t requests_left;
 static bool steady;                     /* nobody stops it, changes its pace, or looks late */
 
