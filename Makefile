@@ -6,10 +6,11 @@
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
+# make sizes        how large sparp is, by machine and options: a table, README's too
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, static-armhf: for those, build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
@@ -76,6 +77,9 @@ bench:
 	@sh tools/need.sh bench
 	@CC="$(CC)" CFLAGS="$(CFLAGS)" FULL="$(FULL)" sh tests/bench/bench.sh
 
+sizes:
+	@MAKE="$(MAKE)" sh tests/bench/sizes.sh
+
 examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
@@ -88,15 +92,10 @@ shared:
 	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
 	    LDLIBS="$(LDLIBS)" sh tools/shared.sh
 
-static: build/static/sparp
-static-aarch64: build/static/sparp-aarch64
-static-armhf: build/static/sparp-armhf
-
-build/static/sparp: tools/sparp.c tools/sparp/*.h sparp.h tools/static.sh
+static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-build/static/sparp-aarch64 build/static/sparp-armhf: tools/sparp.c tools/sparp/*.h sparp.h \
-    tools/static.sh
+static-aarch64 static-armhf static-i386 static-mips static-riscv64:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
@@ -137,5 +136,5 @@ recipes: dist
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check lint fuzz bench examples shared static static-aarch64 static-armhf \
-    install uninstall dist recipes clean always
+.PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
+    static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always

@@ -39,6 +39,8 @@ kqueue:g++:c++11:-O0
 macros:g++:c++11:-O0
 first:tcc:c99:-O0
 large:gcc:gnu99:-O1
+random:gcc:gnu99:-O1
+random:g++:c++11:-O1
 large:arm-linux-gnueabihf-gcc:gnu99:-O1'
 }
 
@@ -174,8 +176,15 @@ CASE
         gnu_source)    program -D_GNU_SOURCE $src/after_everything.c ;;
         m32)           echo 'int main(void) { return 0; }' > "$bin.c"
                        "$cc" -m32 -o "$bin" "$bin.c" 2>/dev/null || skip "no -m32 for $cc"
+                       export CC="$cc" CFLAGS=-m32         # for tools/tls.sh
+                       case $(sh tools/tls.sh) in
+                           *NO_TLS*) skip "no 32-bit BearSSL" ;;
+                       esac
                        program -m32 $src/first.c ;;
         large)         check_large ;;
+        random)        program $src/random.c || return 1
+                       nm "$bin" | grep -E 'getrandom|arc4random' && return 1
+                       return 0 ;;
         hidden)        check_hidden ;;
         declarations)  check_declarations ;;
         macros)        check_macros ;;

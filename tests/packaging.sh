@@ -105,7 +105,8 @@ if with ruby; then
     check 'Homebrew: ruby reads it' ruby -c "$recipes/homebrew/sparp.rb"
 fi
 if with nix-instantiate; then
-    check 'Nix: nix reads it' nix-instantiate --parse "$recipes/nix/package.nix"
+    check 'Nix: nix reads it' env NIX_STATE_DIR="$dir/nix" NIX_STORE_DIR="$dir/nix/store" \
+        nix-instantiate --parse "$recipes/nix/package.nix"
 fi
 
 vcpkg_installs() {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what is missing, then returns:   tools/need.sh build|static[-ARCH]|test|fuzz|bench
 #   build   a C compiler and make
-#   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf
+#   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf, i386,
+#           mips, riscv64
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
 #   fuzz    clang with libFuzzer
 #   bench   what the benchmark uses, and is compared with; likewise
@@ -15,6 +16,7 @@ list() {
 cmd:cc            gcc,libc6-dev      build-base     gcc                -               -
 cmd:make          make               make           make               -               -
 ?hdr:bearssl.h    libbearssl-dev     bearssl-dev    -                  bearssl         bearssl
+?hdr:openssl/ssl.h libssl-dev       openssl-dev    openssl-devel      -               -
 ?hdr:zlib.h       zlib1g-dev         zlib-dev       zlib-devel         -               -
 LIST
     list_static "$1"
@@ -93,6 +95,7 @@ LIST
 list_static() {
     while read -r group row; do
         case $1:$group in
+            test:static-i386|test:static-mips|test:static-riscv64) ;;
             test:*|static:native|static*:static|"$1:$1") echo "$row" ;;
         esac
     done <<'LIST'
@@ -100,6 +103,9 @@ static         ?cmd:dpkg-source             dpkg-dev                - -         
 native         ?cmd:musl-gcc                musl-tools              - musl-gcc,musl-libc-static - -
 static-aarch64 ?cmd:aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   - -                         - -
 static-armhf   ?cmd:arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf - -                         - -
+static-i386    ?cmd:i686-linux-gnu-gcc      gcc-i686-linux-gnu      - -                         - -
+static-mips    ?cmd:mips-linux-gnu-gcc      gcc-mips-linux-gnu      - -                         - -
+static-riscv64 ?cmd:riscv64-linux-gnu-gcc   gcc-riscv64-linux-gnu   - -                         - -
 test           ?cmd:qemu-arm-static         qemu-user-static        - -                         - -
 test           ?file:/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross - - - -
 LIST
@@ -198,7 +204,8 @@ install() {
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
-    build|static|static-aarch64|static-armhf|test|fuzz|bench) ;;
+    build|static|static-aarch64|static-armhf|static-i386|static-mips|static-riscv64) ;;
+    test|fuzz|bench) ;;
     *) echo "usage: tools/need.sh build|static[-ARCH]|test|fuzz|bench" >&2; exit 2 ;;
 esac
 

@@ -6,16 +6,22 @@
        text.h      slices, growing text, numbers as text, UTF-8
        say.h       messages, whole writes, clocks
        values.h    what flags take: counts, rates, times, sizes, lists of statuses
+       terminal.h  what stderr can show
        json.h      a strict scanner: slices of the line, no tree
+       url.h       percent-encoding, resolution against a base
+       template.h  values of a line in the place of {...}
+       hash.h      a set of hashes
        options.h   the one table of flags, and what it makes
        config.h    the command line as a struct
-       url.h       percent-encoding, templates, resolution against a base
        line.h      one line of input -> one request
        reader.h    lines out of files and pipes, never waiting for a pipe
        sink.h      whole records into a descriptor
-       record.h    one result -> one line of output
-       files.h     request bodies out of files, response bodies into files
        tally.h     counts, latencies, percentiles
+       record.h    one result -> one line of output
+       view.h      which records are written, and what of them
+       resume.h    what an earlier run has done
+       journal.h   what has its result, for the same command to go on with
+       files.h     request bodies out of files, response bodies into files
        summary.h   what is said at the end
        progress.h  what is said in between
        signals.h   flags set by handlers
@@ -26,6 +32,9 @@
 #define _FILE_OFFSET_BITS 64     /* files beyond 2 GiB where a long is short */
 #endif
 #if defined(__linux__)
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE              /* sched_getaffinity() */
+#endif
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
@@ -37,21 +46,27 @@
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,21 +83,32 @@ enum {
 #include "sparp/text.h"
 #include "sparp/say.h"
 #include "sparp/values.h"
+#include "sparp/terminal.h"
 #include "sparp/json.h"
+#include "sparp/url.h"
+#include "sparp/template.h"
+#include "sparp/hash.h"
 #include "sparp/options.h"
 #include "sparp/config.h"
-#include "sparp/url.h"
 #include "sparp/line.h"
 #include "sparp/reader.h"
 #include "sparp/sink.h"
-#include "sparp/record.h"
-#include "sparp/files.h"
 #include "sparp/tally.h"
+#include "sparp/record.h"
+#include "sparp/view.h"
+#include "sparp/resume.h"
+#include "sparp/journal.h"
+#include "sparp/files.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"
 #include "sparp/signals.h"
 #include "sparp/run.h"
 #include "sparp/modes.h"
+
+/* What a static build was linked with: see tools/static.sh. */
+#ifndef SPARP_CLI_TLS
+#define SPARP_CLI_TLS ""
+#endif
 
 static void put_version(text *t) {
 #if defined(__clang__)
@@ -96,6 +122,10 @@ static void put_version(text *t) {
     put_text(t, compiler);
     PUT(t, "\nTLS       ");
     put_text(t, sparp_tls_library());
+    PUT(t, SPARP_CLI_TLS);
+#ifdef SPARP_CLI_LIBC
+    PUT(t, "\nlibc      " SPARP_CLI_LIBC);
+#endif
     PUT(t, "\nbackend   ");
     put_text(t, sparp_backend());
     PUT(t, "\nzlib      ");

@@ -57,7 +57,7 @@ if [ -e /dev/full ]; then
     full -q -c 10
     check 'a full disk: exit 5' ended 5
     said 'and says so' 'cannot write stdout: No space left'
-    check 'once' [ "$(wc -l <"$dir/err")" -eq 1 ]
+    check 'once' [ "$(grep -c 'cannot write' "$dir/err")" -eq 1 ]
     check 'and sends nothing more' [ "$(arrived)" -lt 200 ]
     full -q -c 10 --no-fail
     check 'a full disk, --no-fail: exit 5' ended 5

@@ -51,9 +51,9 @@ for workers in 1 3; do
         how="-w $workers --order $order"
         expect "$how: records name the files" 1 \
             'sort_by(.index)
-                | map(.body_file) == ([0, 1, 3, 4, 5, 6, 7, 8] | map("'"$bodies"'/\(.)"))
+                | map(.body_file) == ([0, 1, 3, 4, "5.failed", 6, 7, 8] | map("'"$bodies"'/\(.)"))
                 and all(has("body") or has("truncated") | not)'
-        has "$how: complete bodies, and nothing else" '0 1 3 4 5 6 7 8 '
+        has "$how: complete bodies, and nothing else" '0 1 3 4 5.failed 6 7 8 '
         [ "$order" = completion ] || continue
         said "$how: how many" "$bodies \(8 files\)"
         check "$how: the bytes" grep -qx '{"id":7,"name":"item 7"}' "$bodies/0"
@@ -61,16 +61,16 @@ for workers in 1 3; do
             alphabet "${file#*:}" >"$dir/expected"
             check "$how: the bytes of $file" cmp -s "$dir/expected" "$bodies/${file%:*}"
         done
-        check "$how: of a 404, too" grep -qx '{"status":404}' "$bodies/5"
+        check "$how: of a 404, too" grep -qx '{"status":404}' "$bodies/5.failed"
         check "$how: empty ones" [ ! -s "$bodies/6" -a ! -s "$bodies/7" ]
         check "$how: that behind redirects" grep -q '"url":"/redirect/302/0"' "$bodies/8"
     done
 done
 
 given '%s/items/1\n' "$base"
-try -q --body-dir "$bodies/" --ascii
+try -q --body-dir "$bodies/" --ascii --overwrite
 expect 'a slash at the end is no two' 0 '.[0].body_file == "'"$bodies"'/0"'
-has 'what was there stays' '0 1 3 4 5 6 7 8 '
+has 'what was there stays' '0 1 3 4 5.failed 6 7 8 '
 check 'what has the same name is another now' grep -q 'item 1' "$bodies/0"
 
 # An attempt begins the file afresh, and what one leaves behind is no body.
@@ -115,7 +115,7 @@ expect '... in its place, with what it holds closed' 1 'map(.index) == [range(66
 given '%s/status/503\n' "$base"
 try -q -R 1 --backoff 1ms --body-dir "$bodies"
 expect 'the last soft fail has a body' 1 '.[0] | .outcome == "soft_exhausted" and has("body_file")'
-check '... its own' grep -q '{"status":503}' "$bodies/0"
+check '... its own' grep -q '{"status":503}' "$bodies/0.failed"
 
 # --- killed in the middle -----------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ rmdir "$bodies/3.part"
 failed 'a file that cannot be created' 'Is a directory'
 rm -rf "$bodies"
 mkdir -p "$bodies/4/x"
-try -q -c 1 --body-dir "$bodies"
+try -q -c 1 --body-dir "$bodies" --overwrite
 failed 'a name that cannot be had' ''
 
 refused 'a directory that cannot be created' 'cannot create' --body-dir "$dir/no/such" \
@@ -233,11 +233,13 @@ for flags in '-c 30' '-c 500' '-c 500 --order input'; do
     expect "$flags, few descriptors: fewer at once" 0 'length == 200 and all(has("body_file"))'
     said "$flags: says so" 'file descriptors, the limit is 40: fewer at once.* use -c [0-9]+\.$'
 done
+rm -rf "$bodies"
 limited 40 -q --body-dir "$bodies" -c 12
 expect '40 descriptors are enough for 12 at once' 0 'length == 200 and all(has("body_file"))'
 check '... without a word' [ ! -s "$dir/err" ]
 seq 1 200 | sed "s|.*|$base/half/&/50000|" >"$dir/in"
 forget
+rm -rf "$bodies"
 limited 40 -q --body-dir "$bodies" -c 500 --order input -R 0
 expect 'bodies that break off, in order: none is held' 1 \
     'length == 200 and all(.outcome == "transport_failed")'

@@ -49,7 +49,7 @@ attempts '-R and one of its own' '[3, 1, 3]' --timeout-retries 0 -R 2
 given '%s/flaky/a/2\n%s/slow-then-fast/a/2/30000\n' "$base" "$base"
 try -R 2 -t 200ms --backoff 1ms
 expect 'the third try succeeds' 0 'all(.outcome == "success" and .attempts == 3)'
-said 'the summary knows why' '4 retries \(2 soft, 2 timeout, 0 transport\)'
+said 'the summary knows why' '^retries +4: +2 after a status +2 after a timeout'
 said 'and which statuses' '503 2 \(retried\)'
 
 # --- when ---------------------------------------------------------------------------------------
@@ -151,6 +151,47 @@ try -q -c 1 --max-fail 50%
 expect '--max-fail 50%: 40 % is not enough' 1 'length == 100 and all(.status != null)'
 try -q -c 1 --max-fail 25%
 expect '--max-fail 25%: 20 of 80' 3 'map(select(.outcome == "hard_fail")) | length == 20'
+
+# 17: the ratio is judged once. What is in flight then ends by itself, and brings it down again.
+{
+    seq 1 19 | sed "s|.*|$base/items/&|"
+    echo "$base/status/404"
+    seq 300 100 700 | sed "s|.*|$base/delay/&|"
+    seq 1 400 | sed "s|.*|$base/items/&|"
+} >"$dir/in"
+try -c 25 --max-fail 5%
+expect '17: --max-fail P% lets finish what is in flight' 3 \
+    'map(select(.outcome == "cancelled")) == [] and
+        (map(select(.url | test("/delay/"))) | length == 5 and all(.outcome == "success"))'
+said '17: --max-fail P%: the flag that did it' 'stopped after [0-9]+ by --max-fail'
+{
+    seq 1 199 | sed "s|.*|$base/items/&|"
+    echo "$base/status/404"
+    seq 1 200 | sed "s|.*|$base/items/&|"
+} >"$dir/in"
+try -q -c 1 --max-fail 0.5%
+expect '17: --max-fail 0.5%: 1 of 200' 3 'map(select(.outcome != "not_started")) | length == 200'
+try -q -c 1 --max-fail 0.6%
+expect '17: --max-fail 0.6%: 1 of 200 is not enough' 1 'length == 400'
+{
+    echo "$base/status/404"
+    seq 1 398 | sed "s|.*|$base/items/&|"
+    echo "$base/status/404"
+} >"$dir/in"
+try -q -c 1 --max-fail 0.5%/400
+expect '17: --max-fail P%/N: not before N have ended' 3 'length == 400'
+try -q -c 1 --max-fail 1%/300
+expect '17: --max-fail P%/N: 1 of 300 is not enough' 1 'length == 400'
+
+# 14: without the gate a 429 holds back the request that got it and no other.
+forget
+given '%s/retry-after/gate/2\n%s/items/1\n%s/items/2\n' "$base" "$base" "$base"
+try -q -c 1 --no-gate
+expect '14: --no-gate: the others go on' 0 \
+    'map(.index) == [1, 2, 0] and all(.[:2][]; .ms.all < 1500) and .[2].attempts == 2'
+given '%s/retry-after/gate2/1\n%s/items/1\n%s/items/2\n' "$base" "$base" "$base"
+try -q -c 1
+expect '14: with it they wait' 0 'all(.ms.all > 900)'
 
 given '%s/delay/400\n%s/status/404\n%s/items/1\n' "$base" "$base" "$base"
 try -q -c 2 --max-fail 1

@@ -13,6 +13,7 @@ start_base
     seq 1 7 | sed "s|.*|$base/status/404|"
     seq 1 5 | sed "s|.*|$base/status/503|"
     seq 1 3 | sed "s|.*|$base/flaky/&/1|"
+    echo "$base/redirect/302/2"
     seq 1 2 | sed "s|.*|$base/hang|"
     seq 1 2 | sed "s|.*|$base/eof|"
     echo 'http://127.0.0.1:1/'
@@ -35,40 +36,56 @@ jq -s 'def count(f): map(f) | group_by(.) | map({key: (.[0] | tostring), value: 
         errors: map(select(.error and .outcome != "invalid"))
             | count(.error | if .phase then "\(.kind)/\(.phase)" else .kind end),
         bytes: {out: (map(.bytes.out // 0) | add), in: (map(.bytes.in // 0) | add)},
-        latency: map(select(.status or .error.kind == "timeout") | .ms.total) | sort
+        retried: map(.retried // {} | to_entries) | add | group_by(.key)
+            | map({key: .[0].key, value: map(.value) | add}) | from_entries,
+        redirects: map(.redirects // 0) | add,
+        reused: map(select(.reused)) | length,
+        waited_ms: (map(.ms) | ["slot", "rate", "origin", "gate", "backoff"] as $why
+            | [$why[] as $w | {key: $w, value: (map(.[$w] // 0) | add * 1000 | round)}]
+            | from_entries),
+        latency: map(select(.status or .error.kind == "timeout") | .ms.total) | sort,
+        overall: map(select(.status or .error.kind == "timeout") | .ms.all) | sort
     }' "$dir/records" >"$dir/counted"
 # agrees KEY: the summary and the records
 agrees() {
-    jq -c "$1" "$dir/summary" >"$dir/a"
+    jq -c ".waited_ms[] |= (. * 1000 | round) | $1" "$dir/summary" >"$dir/a"
     jq -c "$1" "$dir/counted" >"$dir/b"
     cmp -s "$dir/a" "$dir/b" || { cat "$dir/a" "$dir/b"; return 1; }
 }
 within() {
     jq -e -n --slurpfile s "$dir/summary" --slurpfile c "$dir/counted" \
-        '$s[0].latency_ms as $l | $c[0].latency as $all | ($all | length) as $n
+        '$s[0].'"$1"'_ms as $l | $c[0].'"$1"' as $all | ($all | length) as $n
             | def near($x; $part): $all[($n * $part | ceil) - 1] as $y
-                | $x >= $y - 0.002 and $x <= $y * 1.033 + 0.002;
+                | $x >= $y * 0.995 - 0.002 and $x <= $y * 1.005 + 0.002;
             ($l.min - $all[0] | fabs) < 0.002 and ($l.max - $all[-1] | fabs) < 0.002
             and (($all | add) / $n - $l.mean | fabs) < 0.01
             and near($l.p50; 0.5) and near($l.p90; 0.9) and near($l.p95; 0.95)
             and near($l.p99; 0.99)' >"$dir/a" && return
-    jq -c .latency_ms "$dir/summary"
-    jq -c .latency "$dir/counted"
+    jq -c ".$1_ms" "$dir/summary"
+    jq -c ".$1" "$dir/counted"
     return 1
 }
 numbers_agree() {
-    for key in requests retries status errors bytes; do
+    for key in requests retries retried redirects reused waited_ms status errors bytes; do
         check "$1: $key" agrees ".$key | if type == \"object\" then to_entries | sort else . end"
     done
     check "$1: outcomes" agrees '.outcomes | to_entries | map(select(.value > 0)) | sort'
-    check "$1: latencies, within 3.2 %" within
+    check "$1: latencies, within 0.5 %" within latency
+    check "$1: with all tries and pauses, within 0.5 %" within overall
 }
 numbers_agree 'summary and records'
+cp "$dir/summary" "$dir/live"
 check 'it took as long as it says' holds "$dir/summary" '.seconds > 0.3 and .seconds < 20'
 
 try --summarize --summary json --summary-file "$dir/summary" "$dir/records"
 check '--summarize: exit 0' ended 0
 numbers_agree '--summarize'
+saved_has='del(.connections, .done_before, .not_read, .all_read, .stopped, .exit_code)'
+# 18: every figure of it, but for those that only the run itself can know.
+check '18: the summary and --summarize say the same' [ "$(jq -c . "$dir/summary")" = \
+    "$(jq -c "$saved_has" "$dir/live")" ]
+check '23: what only the run itself can know' holds "$dir/live" \
+    '.connections > 0 and .not_read == 0 and .all_read and .stopped == null and .exit_code == 1'
 head -n 50 "$dir/records" >"$dir/part1"
 tail -n +51 "$dir/records" >"$dir/part2"
 try --summarize --summary json --summary-file "$dir/summary" "$dir/part1" "$dir/part2"
@@ -91,14 +108,19 @@ said 'text: finished' \
     "^requests +$(counts '.outcome != "invalid"') finished in [0-9.]+ s +[0-9.]+/s"
 said 'text: what came of them' "^ +$(counts '.outcome == "success"') ok +$(
     counts '.outcome == "hard_fail" or .outcome == "local_failed"') failed +$(
-    counts '.outcome == "soft_exhausted" or .outcome == "transport_failed"') gave up +1 invalid"
+    counts '.outcome == "soft_exhausted" or .outcome == "transport_failed"'
+    ) out of retries +1 invalid"
 said 'text: statuses' \
     "^status +200 $(counts '.status == 200') +404 7 +503 $(counts '.status == 503')"
-said 'text: errors, with an example' '^errors .*refused 1 .*first: index [0-9]+ '
-said 'text: traffic' '^traffic .* in .* out .*[0-9]+ connections?, [0-9.]+ % reused'
-said 'text: latencies' '^latency +min .* mean .* p50 .* p90 .* p95 .* p99 .* max '
-said 'text: files' "^output .*records \($(wc -l <"$dir/records") lines\).*rejects \($(
-    wc -l <"$dir/rejects") lines\)"
+said 'text: errors' '^errors .*refused 1'
+said 'text: with an example' ' first: index [0-9]+ http'
+said 'text: traffic' '^traffic .* in .* out .*[0-9]+ connections? +[0-9.]+ % reused'
+for row in 'last try' overall; do
+    said "text: latencies, $row" "^$row +min .* mean .* p50 .* p90 .* p95 "
+done
+check 'text: no row is wider than 80' sh -c "! grep -v 'file\|line' '$dir/err' | grep -q '.\{81\}'"
+said 'text: files' "^output .*records \($(wc -l <"$dir/records") lines\)"
+said 'text: and those' "rejects \($(wc -l <"$dir/rejects") lines\)"
 said 'text: bad lines, with an example' 'in:[0-9]+:[0-9]+: .*\(1 bad line|stdin:[0-9]+:[0-9]+: '
 
 given '%s/items/1\n' "$base"
@@ -110,6 +132,21 @@ try --summary json --summary-file "$dir/summary"
 silent '--summary-file: nothing on stderr'
 check '--summary-file' holds "$dir/summary" '.requests == 1'
 
+# 18: a server that takes ten in two seconds. Each 429 of it is in the summary, and each try.
+forget
+seq 1 40 | sed "s|.*|$base/throttle/10/1/5|" >"$dir/in"
+try -c 20 --summary json --summary-file "$dir/summary"
+sent=$(arrived)
+check "18: all $sent tries are in the records" records_are "map(.attempts) | add == $sent"
+check '18: and in the summary' holds "$dir/summary" \
+    ".requests == 40 and .retries == $sent - 40 and .retried == {\"429\": $((sent - 40))}"
+check '18: there were some' [ "$sent" -gt 40 ]
+cp "$dir/out" "$dir/records"
+cp "$dir/summary" "$dir/live"
+try --summarize --summary json --summary-file "$dir/summary" "$dir/records"
+check '18: --summarize says the same' [ "$(jq -c . "$dir/summary")" = \
+    "$(jq -c "$saved_has" "$dir/live")" ]
+
 # --- histogram ----------------------------------------------------------------------------------
 
 seq 1 150 | sed "s|.*|$base/delay/&|" >"$dir/in"
@@ -118,7 +155,7 @@ grep -E '^ +<= ' "$dir/err" >"$dir/rows"
 check 'histogram: has rows' [ "$(wc -l <"$dir/rows")" -ge 4 ]
 check 'histogram: of all requests' [ "$(awk '{ n += $3 } END { print n }' "$dir/rows")" -eq 150 ]
 per_mille=$(awk '{ p += $4 * 10 } END { print int(p + 0.5) }' "$dir/rows")
-check 'histogram: 100 %, but for rounding' [ "$per_mille" -gt 985 -a "$per_mille" -le 1000 ]
+check 'histogram: 100 %, but for rounding' [ "$per_mille" -ge 990 -a "$per_mille" -le 1010 ]
 check 'histogram: has bars' grep -q '█' "$dir/rows"
 check 'histogram: no row is wider than 80' [ "$(wc -L <"$dir/rows")" -le 80 ]
 LC_ALL=C
@@ -160,7 +197,8 @@ for mode in line json; do
 done
 check '--progress json: as an object' holds "$dir/err" \
     '.done >= 10 and .done <= 40 and .total == 40 and .ok == .done and .fail == 0 and .retry == 0
-        and .rate > 1 and .live == 1 and .eta >= 0 and .estimated == false'
+        and .rate > 1 and .live == 1 and .eta >= 0 and .estimated == false
+        and .elapsed >= 0 and .bytes > 0 and .wait == null'
 
 # --- the bar ------------------------------------------------------------------------------------
 
@@ -182,8 +220,8 @@ frames() {
     tr '\r' '\n' <"$dir/$1.tty" | sed 's/\x1b\[[0-9;]*[mK]//g' | grep -E '^~? *[0-9-]+%'
 }
 number='[0-9]+'
-frame="^ *$number%( [█░]{30})?  $number/40(  ok $number)?(  fail $number)?(  retry $number)?"
-frame="$frame(  [0-9.]+/s)?(  live $number)?(  eta [0-9:-]+)?\$"
+frame="^ *$number%( [█░]{10,30})?  $number/40(  ok $number)?(  fail $number)?(  retry $number)?"
+frame="$frame(  [0-9.]+/s)?(  live $number)?(  in [0-9:]+)?(  eta [0-9:-]+)?\$"
 for columns in 120 80 60 40 20 8; do
     terminal "bar$columns" $columns "'$SPARP' -c 1 -o '$dir/bar$columns.out' '$dir/in'" &
 done
@@ -210,10 +248,11 @@ for columns in 120 80 60 40 20; do
 done
 check '8: nothing wraps either' [ "$(frames bar8 | wc -L)" -lt 8 ]
 frames bar120 >"$dir/frames"
-check '120: has everything' grep -qE '% [█░]{30}  .*ok .*fail .*retry .*/s  live 1  eta ' \
+check '120: has everything' grep -qE '% [█░]{30}  .*ok .*fail .*retry .*/s  live 1  in .*  eta ' \
     "$dir/frames"
 frames bar80 >"$dir/frames"
-check '80: no cells, the rest' grep -qE '%  .*ok .*fail .*retry .*/s  live 1  eta ' "$dir/frames"
+check '21: 80: a graph, and the rest' \
+    grep -qE '% [█░]{10,30}  .*ok .*fail .*retry .*/s  live 1  .*eta ' "$dir/frames"
 frames bar20 >"$dir/frames"
 check '20: percent and count' grep -qE "^ *$number%  $number/40" "$dir/frames"
 
@@ -238,6 +277,7 @@ other never 120 '' --color never -o "$dir/4" "$dir/failing"
 other dumb 80 'TERM=dumb' -o "$dir/5" "$dir/in"
 other same 80 '' "$dir/in"
 other quiet 80 '' -q -o "$dir/6" "$dir/in"
+other piped 80 '' "'$dir/in' | cat"
 other ascii 120 'LC_ALL=C' -o "$dir/7" "$dir/in"
 other narrow 120 'COLUMNS=50' -o "$dir/8" "$dir/in"
 other unknown 120 "$slowly" -o "$dir/9"
@@ -262,13 +302,15 @@ check '--color never: it is not' sh -c "! grep -qF '[31m' '$dir/never.tty'"
 has_no_bar() { ! grep -qE '[0-9]%|'"$(printf '\033')" "$dir/$1.tty"; }
 check 'TERM=dumb: no bar' has_no_bar dumb
 check 'records on the same terminal: no bar' has_no_bar same
+check '21: records through a pipe, which may end there: no bar' has_no_bar piped
 check '-q: no bar' has_no_bar quiet
 check '-q: nothing at all' sh -c "! grep -q requests '$dir/quiet.tty'"
 check 'LC_ALL=C: # and .' grep -qE '% #*[.]+  [0-9]' "$dir/ascii.tty"
 check 'COLUMNS=50' [ "$(frames narrow | wc -L)" -lt 50 ]
 frames unknown >"$dir/frames"
 check 'a pipe: no total' grep -qE \
-    '^ *-%  [0-9]+  ok [0-9]+  fail 0  retry 0  [0-9.]+/s  live [0-9]+  eta -:--' "$dir/frames"
+    '^ *-%  [0-9]+  ok [0-9]+  fail 0  retry 0  [0-9.]+/s  live [0-9]+(  in [0-9:]+)?  eta -:--' \
+    "$dir/frames"
 frames estimate >"$dir/frames"
 check 'a pipe with --total: an estimate' grep -qE '^~ *[0-9]+%.*  [0-9]+/~80  ok ' "$dir/frames"
 frames too_low >"$dir/frames"
@@ -276,6 +318,19 @@ check '--total too low: never beyond 100 %' sh -c \
     "grep -q . '$dir/frames' && ! grep -qE '$beyond' '$dir/frames'"
 check 'a line in between clears the bar first' sh -c \
     "tr -d '\n' <'$dir/log.tty' | grep -qE \"\$(printf '\r\033')\\[K[0-9]{4}-.*T.*Z sparp \""
+
+# 21: when nothing is in flight it says what it waits for, and until when.
+{
+    echo "$base/items/1"
+    echo "$base/retry-after/bar/2"
+} >"$dir/in2"
+terminal waits 80 "'$SPARP' -o '$dir/15' '$dir/in2'"
+frames waits >"$dir/frames"
+check '21: the bar says what it waits for' grep -qE '50% .* 1/2 .*/s  429: [1-3] s ' "$dir/frames"
+echo "$base/flaky/bar/1" >"$dir/in2"
+terminal pauses 80 "'$SPARP' -o '$dir/16' --backoff 1500ms '$dir/in2'"
+frames pauses >"$dir/frames"
+check '21: a pause before a retry, too' grep -qE '0% .* 0/1 .*  retry in [1-3] s ' "$dir/frames"
 
 # After the terminal has become narrower, no frame is too wide for it.
 check 'resized: wide before' [ "$(frames resized | head -n 1 | wc -L)" -gt 60 ]

@@ -122,7 +122,7 @@ with lines=20 USR1 lines=100 USR1 -- -c 10
 died 'USR1: goes on' 'exit 0' 20000
 check 'USR1: all records' records_are 'length == 400'
 line='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z sparp [0-9]+/~?[0-9]+ ok=[0-9]+ fail=0 retry=0 rate='
-line="${line}[0-9.]+/s live=[0-9]+ eta="
+line="${line}[0-9.]+/s live=[0-9]+ elapsed=[0-9]+s eta="
 said 'USR1: a status line' "$line"
 check 'USR1: one each' [ "$(grep -cE "$line" "$dir/err")" -eq 2 ]
 

@@ -9,9 +9,11 @@ cd "$(dirname "$0")/../.." || exit 1
 public=$(mktemp -d "${TMPDIR:-/tmp}/sparp-proxies.XXXXXX")
 chmod 777 "$public"
 
-# squid takes its time to end.
+# squid takes its time to end, and killed it leaves its shared memory, by its name, to whoever comes
+# next: somebody else could not open it.
 end_all() {
     [ -z "${squid:-}" ] || kill -9 "$squid" 2>/dev/null
+    rm -f "/dev/shm/sparp$$-"*
     stop_servers
     rm -rf "$public"
 }
@@ -199,7 +201,7 @@ https_through() {
     }
 }
 
-if has squid && launch squid squid_conf squid -N -f "$dir/squid.conf"; then
+if has squid && launch squid squid_conf squid -N -n "sparp$$" -f "$dir/squid.conf"; then
     squid=$launched proxy=127.0.0.1:$port
     http_through squid 503
     https_through squid

@@ -54,15 +54,20 @@ NGINX
     server self-signed 4 self-signed rsa
     server shared 5 p256 ec 'ssl_session_cache shared:one:1m' 'ssl_session_tickets off' \
         'keepalive_timeout 0'
-    server unshared 6 rsa rsa 'ssl_session_cache none' 'keepalive_timeout 0'
+    server unshared 6 rsa rsa 'ssl_session_cache none' 'ssl_session_tickets off' \
+        'keepalive_timeout 0'
     server client 7 rsa rsa "ssl_client_certificate $PKI/client-ca.crt" 'ssl_verify_client on' \
         'ssl_verify_depth 3'
     server new 8 rsa rsa 'ssl_protocols TLSv1.3'
-    server chacha 9 p256 ec 'ssl_ciphers ECDHE-ECDSA-CHACHA20-POLY1305'
-    server old 10 rsa rsa 'ssl_ciphers AES128-SHA'
+    server chacha 9 p256 ec 'ssl_protocols TLSv1.2' \
+        'ssl_ciphers ECDHE-ECDSA-CHACHA20-POLY1305'
+    server old 10 rsa rsa 'ssl_protocols TLSv1.2' 'ssl_ciphers AES128-SHA'
     server p384 11 p384 p384 'ssl_ecdh_curve secp384r1'
     server stapled 12 rsa rsa 'ssl_buffer_size 1k'
     server quick 13 p256 ec 'keepalive_timeout 1' 'keepalive_requests 3'
+    server older 14 rsa rsa 'ssl_protocols TLSv1.2' 'ssl_prefer_server_ciphers on' \
+        'keepalive_timeout 0'
+    server tickets 15 p256 ec 'keepalive_timeout 0'
     echo "}"
 }
 
@@ -135,7 +140,10 @@ check 'right pin, insecure' fine "$(at 3 /hello)" --insecure --pin "$(cat "$PKI/
 check 'wrong pin, insecure' refused tls_certificate pinned "$(at 0 /hello)" --insecure \
     --pin "$(cat "$PKI/ec.pin")"
 check 'insecure' fine "$(at 2 /hello)" --insecure
-check 'TLS 1.3 only' refused tls_version 'TLS 1.3' "$(at 8 /hello)" $ca
+check 'TLS 1.3 only' fine "$(at 8 /hello)" $ca
+check '... TLS 1.3 it was' grep -q 'TLSv1.3 TLS_AES' "$dir/new.log"
+check 'TLS 1.2 only, and its own order of ciphers' fine "$(at 14 /hello)" $ca
+check '... TLS 1.2 it was' grep -q 'TLSv1.2 ECDHE-RSA-AES' "$dir/older.log"
 check 'no common cipher' refused tls_handshake handshake "$(at 10 /hello)" $ca
 }
 
@@ -158,7 +166,7 @@ for kind in rsa ec deep; do
 done
 check 'one of another CA: 400' answers 400 'certificate error' "$(at 7 /who)" $ca \
     --cert "$PKI/client-unknown.pem" --key "$PKI/client-ec.key"
-check 'an encrypted key is refused' refused tls_trust 'not encrypted' "$(at 7 /who)" $ca \
+check 'an encrypted key is refused' unusable 'not encrypted' "$(at 7 /who)" $ca \
     --cert "$PKI/client-ec.pem" --key "$PKI/client-encrypted.key"
 }
 
@@ -184,13 +192,26 @@ check '20 requests, one after the other, on 20 connections' \
     run 20 -c 1 -T "$(at 5 '/hello?{}')" "$dir/twenty"
 check '19 of them resumed' [ "$(lines shared r)" -eq 19 ]
 check '20 at once' run 20 -c 20 -T "$(at 5 '/hello?{}')" "$dir/twenty"
+check '20 requests, where tickets are the default' run 20 -c 1 -T "$(at 15 '/hello?{}')" \
+    "$dir/twenty"
+check '... of TLS 1.3: 19 resumed' [ "$(lines tickets r)" -eq 19 ]
+check '20 requests, tickets of TLS 1.2' run 20 -c 1 -T "$(at 14 '/hello?{}')" "$dir/twenty"
+check '... 19 resumed' [ "$(lines older r)" -eq 19 ]
 check '20 requests where nothing is cached' run 20 -c 1 -T "$(at 6 '/hello?{}')" "$dir/twenty"
 check 'none of them resumed' [ "$(lines unshared r)" -eq 0 ]
 seq 2000 >"$dir/thousands"
 check '2,000 requests on kept connections' run 2000 -c 10 -T "$(at 0 '/hello?{}')" "$dir/thousands"
 check '... at most 30 of them' \
     [ "$(tail -n 2000 "$dir/rsa.log" | awk '{ print $2 }' | sort -u | wc -l)" -le 30 ]
-check 'three requests to a connection' run 2000 -c 10 -T "$(at 13 '/hello?{}')" "$dir/thousands"
+# A ticket that another connection replaces while one is being offered would be noticed here.
+seq 20000 >"$dir/twenty-thousands"
+check '20,000 requests, three to a connection' \
+    run 20000 -c 10 -T "$(at 13 '/hello?{}')" "$dir/twenty-thousands"
+check '... of TLS 1.3, each of them' [ "$(grep -c 'TLSv1.3' "$dir/quick.log")" -eq 20000 ]
+check '... and all connections but the first resumed' [ "$(
+    awk '$1 == "." { print $2 }' "$dir/quick.log" | sort -u | wc -l)" -le 10 ]
+check '... with no attempt but one each' \
+    [ "$(jq -r 'select(.attempts != 1 or .replays > 0) | .index' "$dir/many" | wc -l)" -eq 0 ]
 
 # --- bodies --------------------------------------------------------------------------------------
 

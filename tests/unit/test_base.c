@@ -1,7 +1,23 @@
 /* The sections base, env, buf, heap and bucket: no socket, no thread, no real time. */
 #include "../support.h"
 
+#include <errno.h>
+
+static const int *random_errors;        /* of getrandom(), in turn; 0: it works */
+static const char *random_file = "/none";
+
+static ssize_t fake_getrandom(void *out, size_t size, unsigned flags) {
+    assert_int_equal(flags, 0);
+    errno = *random_errors++;
+    if (errno != 0)
+        return -1;
+    memset(out, 'r', size);
+    return (ssize_t)size;
+}
+
 #define SPARP__SYS_CLOCK test_clock
+#define SPARP__SYS_GETRANDOM fake_getrandom
+#define SPARP__URANDOM random_file
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
 
@@ -254,6 +270,35 @@ static void test_dice(void **state) {
     assert_true(sparp__env_random(&env) == UINT64_C(0xE220A8397B1DCDAF));
     assert_true(sparp__env_random(&env) == UINT64_C(0x6E789E6AA1B965F4));
     assert_true(sparp__env_random(&env) == UINT64_C(0x06C45D188009454F));
+}
+
+/* Where getrandom() is missing, or forbidden, the file has it; without either there is none. */
+static void test_entropy(void **state) {
+    (void)state;
+    static const struct { int errors[3]; const char *file; bool ok, by_call; } rows[] = {
+        {{0, 0, 0}, "/none", true, true}, {{EINTR, EINTR, 0}, "/none", true, true},
+        {{ENOSYS, 0, 0}, "/dev/urandom", true, false}, {{EPERM, 0, 0}, "/dev/urandom", true, false},
+        {{EINTR, ENOSYS, 0}, "/dev/urandom", true, false}, {{ENOSYS, 0, 0}, "/none", false, false},
+        {{ENOSYS, 0, 0}, "/dev/null", false, false},
+    };
+#if SPARP__TLS
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned char a[33], b[33];
+        memset(a, 0x77, sizeof a);
+        memset(b, 0x77, sizeof b);
+        random_errors = rows[i].errors;
+        random_file = rows[i].file;
+        CHECK(sparp__env_entropy(a, 32) == rows[i].ok, "row %u", (unsigned)i);
+        CHECK(rows[i].ok || errno != 0, "row %u", (unsigned)i);
+        random_errors = rows[i].errors;
+        CHECK(sparp__env_entropy(b, 32) == rows[i].ok, "row %u", (unsigned)i);
+        bool same = memcmp(a, b, 32) == 0;
+        CHECK(same == (rows[i].by_call || !rows[i].ok), "row %u", (unsigned)i);
+        assert_true(a[32] == 0x77 && b[32] == 0x77);
+    }
+#else
+    (void)rows;
+#endif
 }
 
 static void test_default_allocator(void **state) {
@@ -735,6 +780,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(test_numbers), TEST(test_number_limits), TEST(test_classes), TEST(test_slices),
         TEST(test_elements), TEST(test_times), TEST(test_lists), TEST(test_env), TEST(test_dice),
+        TEST(test_entropy),
         TEST(test_default_allocator), TEST(test_faults), TEST(test_buf_contents),
         TEST(test_buf_growth), TEST(test_buf_failure), TEST(test_heap_moves),
         TEST(test_heap_reserve), TEST(test_heap_random), TEST(test_heap_sorts),

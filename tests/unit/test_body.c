@@ -1282,13 +1282,14 @@ static const struct {
     int    more;                        /* stray bytes behind it */
     bool   inspected, truncated, lent;
 } wholes[] = {
-    {100, 0, 0, false, false, true},
-    {5000, 0, 0, false, false, true},
+    {100, 0, 0, false, false, false},                   /* a small one is not worth it */
+    {16384, 0, 0, false, false, false},
+    {20000, 0, 0, false, false, true},
     {RECEIVED_AT_ONCE - 1, 0, 0, false, false, true},
     {RECEIVED_AT_ONCE, 0, 0, false, false, false},      /* no room for the NUL */
     {RECEIVED_AT_ONCE + 1, 0, 0, false, false, false},
     {RECEIVED_AT_ONCE + 5000, 0, 0, false, false, false},
-    {5000, 4999, 0, false, false, false},               /* of a small one, not worth it */
+    {5000, 4999, 0, false, false, false},
     {17000, 100, 0, false, false, true},
     {17000, 16999, 0, false, false, true},
     {100000, 60000, 0, false, false, true},
@@ -1300,9 +1301,9 @@ static const struct {
     {60000, 50000, 7, false, false, true},              /* they are not received with it */
     {60000, 50000, 0, true, false, false},
     {60000, 50000, 0, false, true, false},
-    {5000, 0, 7, false, false, false},                  /* the NUL would be in their place */
-    {5000, 0, 0, true, false, false},                   /* it might be tried again */
-    {5000, 0, 0, false, true, false},
+    {20000, 0, 7, false, false, false},                 /* the NUL would be in their place */
+    {20000, 0, 0, true, false, false},                  /* it might be tried again */
+    {20000, 0, 0, false, true, false},
 };
 
 static void test_a_whole_body_is_not_copied(void **state) {

@@ -331,18 +331,111 @@ static void test_templates(void **state) {
         { "http://h/{1}?q={2}", "x\ty z", "http://h/x?q=y%20z" },
         { "{raw}", "http://h/a?b=c", "http://h/a?b=c" },
         { "http://h/{}/{}", "1", "http://h/1/1" },
-        { "http://h/{name}/{0}/{", "1", "http://h/{name}/{0}/{" },
-        { "http://h/{{}}", "1", "http://h/{1}" },
+        { "http://h/{{{}}/{{x}{{", "1", "http://h/{1}/{x}{" }, { "}{}", "1", "}1" },
         { "http://h/{2}", "a\tb\tc", "http://h/b" }
     };
     text t = { NULL, 0, 0, false };
     (void)state;
+    static row_values row;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
-        assert_null(put_template(&t, slice_of(good[i].pattern), slice_of(good[i].line)));
+        assert_null(split_row(&row, slice_of(good[i].line), '\t', false));
+        assert_null(fill_url(&t, slice_of(good[i].pattern), &row, NULL));
         expect_text(&t, good[i].out);
     }
-    assert_non_null(put_template(&t, slice_of("http://h/{2}"), slice_of("only")));
+    assert_null(split_row(&row, slice_of("only"), '\t', false));
+    assert_non_null(fill_url(&t, slice_of("http://h/{2}"), &row, NULL));
     text_free(&t);
+    text_free(&row.unquoted);
+}
+
+/* RFC 4180: quotes, and what is wrong about them. Cells are put between | for the comparison. */
+static void test_csv_rows(void **state) {
+    static const struct { const char *line, *out; } cases[] = {
+        { "a,b,c", "|a|b|c|" }, { "", "||" }, { ",", "|||" }, { "\"a,b\",c", "|a,b|c|" },
+        { "\"a\"\"b\"", "|a\"b|" }, { "\"\"", "||" }, { "\"\",", "|||" }, { "a\"b,c", "|a\"b|c|" },
+        { "\"a\nb\",c", "|a\nb|c|" }, { "\"\"\"\"", "|\"|" }, { " \"a\"", "| \"a\"|" },
+        { "\"a", NULL }, { "\"a\"b", NULL }, { "a,\"", NULL }, { "\"a\"\"", NULL }
+    };
+    static row_values row;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char *memory;
+        const char *wrong = split_row(&row, exact(cases[i].line, &memory), ',', true);
+        CHECK((wrong == NULL) == (cases[i].out != NULL), "%s: %s", cases[i].line, wrong);
+        put_char(&t, '|');
+        for (size_t k = 0; wrong == NULL && k < row.count; k++) {
+            put_slice(&t, row.cells[k]);
+            put_char(&t, '|');
+        }
+        if (wrong == NULL)
+            expect_text(&t, cases[i].out);
+        t.size = 0;
+        free(memory);
+    }
+    text_free(&t);
+    text_free(&row.unquoted);
+}
+
+/* A row ends where no quote is open, wherever the bytes are cut. */
+static void test_csv_lines(void **state) {
+    static const char all[] = "a,\"b\nc\"\n\"\"\"\n\"\"\",d\ne\"f\n\"g\"\n";
+    static const char *const rows[] = { "a,\"b\nc\"", "\"\"\"\n\"\"\",d", "e\"f", "\"g\"" };
+    (void)state;
+    for (size_t cut = 0; cut < sizeof all; cut++) {
+        reader r;
+        size_t row = 0, size = sizeof all - 1;
+        slice line;
+        memset(&r, 0, sizeof r);
+        r.quotes = true;
+        put_bytes(&r.buffer, all, cut < size ? cut : size);
+        for (int round = 0; round < 2; round++) {
+            while (reader_scan(&r, &line) == READ_LINE) {
+                CHECK(row < 4 && slice_is(line, rows[row]), "cut at %zu: %.*s", cut, (int)line.size,
+                      line.at);
+                row++;
+            }
+            if (round == 0 && cut < size)
+                put_bytes(&r.buffer, all + cut, size - cut);
+            r.at_end = round == 0;
+        }
+        assert_int_equal(row, 4);
+        text_free(&r.buffer);
+    }
+}
+
+/* Words in bodies and headers: JSON has braces of its own, and what is put into a string of it is
+   escaped. */
+static void test_loose_templates(void **state) {
+    static const struct { const char *pattern; bool is_json; const char *out; } cases[] = {
+        { "a={1}&b={2}", false, "a=x\"y&b=7" }, { "{name}: {n o}", false, "x\"y: 7" },
+        { "{\"a\":{\"b\":\"{1}\"}}", true, "{\"a\":{\"b\":\"x\\\"y\"}}" },
+        { "{\"n\":{2}}", true, "{\"n\":7}" }, { "{\"a\":{},\"b\":\"{}\"}", true,
+          "{\"a\":{},\"b\":\"x\\\"y\\t7\"}" },
+        { "[\"{{1}\",{ }]", true, "[\"{1}\",{ }]" }, { "{{1}", false, "{1}" },
+        { "f(){\nx}", false, "f(){\nx}" }, { "{\"\\\"{1}\":1}", true, "{\"\\\"x\\\"y\":1}" },
+        { "{", false, "{" }, { "{\"a\":\"{\"}", true, "{\"a\":\"{\"}" }, { "{a,b}", false, "{a,b}" }
+    };
+    static row_values row;
+    static column_names names;
+    slice unknown;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    assert_null(columns_take(&names, &row, slice_of("name\tn o"), '\t', false));
+    assert_null(split_row(&row, slice_of("x\"y\t7"), '\t', false));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_null(fill_loose(&t, slice_of(cases[i].pattern), cases[i].is_json, &row, &names));
+        expect_text(&t, cases[i].out);
+        (void)count_words(slice_of(cases[i].pattern), cases[i].is_json, &names, &unknown);
+        CHECK(unknown.at == NULL, "row %zu", i);
+    }
+    assert_int_equal(count_words(slice_of("{1}{nam}{2}"), false, &names, &unknown), 3);
+    assert_true(slice_is(unknown, "nam"));
+    assert_non_null(fill_loose(&t, slice_of("{3}"), false, &row, &names));
+    assert_non_null(columns_take(&names, &row, slice_of("a,a"), ',', true));
+    text_free(&t);
+    text_free(&row.unquoted);
+    text_free(&names.kept);
 }
 
 static void test_resolution(void **state) {
@@ -522,7 +615,7 @@ static void test_forms(void **state) {
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         (void)snprintf(line, sizeof line, "{\"url\":\"http://h\",\"form\":%s}", cases[i].in);
         CHECK(parse(line, &it) == LINE_REQUEST, "%s", line);
-        item_request(&test_parser, &it, &r);
+        item_request(&test_parser, &it, &r, form_read);
         CHECK(r.body != NULL && strcmp((const char *)r.body, cases[i].out) == 0, "%s", line);
         assert_int_equal(r.body_size, strlen(cases[i].out));
         assert_int_equal(r.num_headers, 1);
@@ -530,7 +623,7 @@ static void test_forms(void **state) {
     }
     const char *own = "{\"url\":\"http://h\",\"form\":{},\"headers\":{\"CONTENT-type\":\"x\"}}";
     assert_int_equal(parse(own, &it), LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_string_equal(r.headers[0].value, "x");
 }
@@ -554,7 +647,7 @@ static void test_most_fields(void **state) {
         PUT(&t, "]}}\0");
         assert_int_equal(parse(t.at, &it), extra ? LINE_BAD : LINE_REQUEST);
         if (extra) continue;
-        item_request(&test_parser, &it, &r);
+        item_request(&test_parser, &it, &r, form_read);
         assert_int_equal(r.num_headers, FIELDS_MAX + 1 + DEFAULTS_MAX);
     }
     assert_string_equal(test_parser.error, "more than 1000 fields");
@@ -568,7 +661,7 @@ static void test_body_file_lines(void **state) {
     assert_true(config_set(&test_config, OPTION_DATA, "default"));
     assert_int_equal(parse("{\"url\":\"http://h\",\"body_file\":\"a\\/b\"}", &it), LINE_REQUEST);
     assert_string_equal(it.body_file, "a/b");
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_non_null(r.body);
     assert_int_equal(r.body_size, 0);
     assert_int_equal(r.num_headers, 0);
@@ -584,7 +677,11 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"url\":\"http://h\"}", 19, "duplicate key" },
         { "{\"url\":\"http://h\",\"id\":1,\"custom_id\":2}", 26, "duplicate key" },
         { "{\"url\":\"http://h\",\"u\\u0072l\":\"http://h\"}", 19, "duplicate key" },
-        { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key" },
+        { "{\"url\":\"http://h\",\"what\":1}", 19, "unknown key \"what\"" },
+        { "{\"uri\":\"http://h\"}", 2, "unknown key \"uri\"; did you mean \"url\"?" },
+        { "{\"url\":\"http://h\",\"header\":{}}", 19,
+          "unknown key \"header\"; did you mean \"headers\"?" },
+        { "{\"url\":\"http://h\",\"a\\nb\":1}", 19, "unknown key \"a\nb\"" },
         { "{\"url\":\"http://h\",\"body\":\"x\",\"json\":1}", 30, "a second body" },
         { "{\"url\":\"http://h\",\"json\":1,\"body_base64\":\"\"}", 28, "a second body" },
         { "{\"url\":\"http://h\",\"form\":{},\"body\":\"\"}", 29, "a second body" },
@@ -684,7 +781,7 @@ static void test_requests(void **state) {
     assert_int_equal(test_config.num_headers, 2);
     assert_string_equal(test_config.headers[1].name, "X-B");
     assert_int_equal(parse("http://h/", &it), LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_null(r.headers[0].value);
     assert_int_equal(r.num_query, 1);
@@ -692,7 +789,7 @@ static void test_requests(void **state) {
     assert_int_equal(r.body_size, 5);
     assert_int_equal(parse("{\"url\":\"http://h/\",\"json\":{},\"headers\":{\"X-A\":\"9\"}}", &it),
                      LINE_REQUEST);
-    item_request(&test_parser, &it, &r);
+    item_request(&test_parser, &it, &r, form_read);
     assert_int_equal(r.num_headers, 1);
     assert_string_equal(r.headers[0].value, "9");
     assert_null(r.body);
@@ -729,7 +826,7 @@ static void test_command_lines(void **state) {
     assert_true(c->max_at_once == 7 && c->max_per_second == 2 && c->order == ORDER_INPUT);
     assert_int_equal(c->body, BODY_NONE);
     assert_true(parse_words(c, "--max-fail 5%"));
-    assert_true(c->max_fail_percent == 5 && c->max_fail == 0);
+    assert_true(c->max_fail_ratio == 0.05 && c->max_fail_after == 20 && c->max_fail == 0);
     assert_true(parse_words(c, "--stop-on hard-fail,timeout"));
     assert_int_equal(c->stop_on, SPARP_STOP_ON_HARD_FAIL | SPARP_STOP_ON_TIMEOUT);
     assert_true(parse_words(c, "--ok all"));
@@ -852,6 +949,7 @@ static void test_proxies(void **state) {
         { "NO_PROXY=N http_proxy=h", "--noproxy=", "h", "", "" },
         { "NO_PROXY=N http_proxy=h", "--proxy=", NULL, NULL, NULL },
         { "NO_PROXY=a/b all_proxy=socks5://h", "-x none", NULL, NULL, NULL },
+        { "http_proxy=http://h/path all_proxy=socks5://i", "-v", "http://h", "socks5://i", NULL },
         { "all_proxy=h", "--unix-socket /s", NULL, NULL, NULL }
     };
     sparp_options o;
@@ -882,15 +980,9 @@ static void test_bad_proxies(void **state) {
         { "", "-x h?q", "--proxy: " }, { "", "-x [::1", "--proxy: " },
         { "", "-x h,i", "--proxy: " },
         { "", "-x h --unix-socket /s", "--unix-socket and --proxy" },
-        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': no_proxy has an entry with a /" },
-        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", "no_proxy: 'a/b'" },
-        { "http_proxy=h NO_PROXY=1.2.3.4/33", "-v", "NO_PROXY: '1.2.3.4/33'" },
-        { "http_proxy=ftp://h", "-v", "http_proxy: proxy must" },
-        { "https_proxy=h:x", "-v", "https_proxy: proxy is" },
-        { "HTTPS_PROXY=h:x", "-v", "HTTPS_PROXY: proxy is" },
-        { "all_proxy=h:x", "-v", "all_proxy: proxy is" },
-        { "http_proxy=h https_proxy=h ALL_PROXY=::", "-v", NULL },
-        { "http_proxy=h ALL_PROXY=::", "-v", "ALL_PROXY: proxy is" }
+        { "", "-x h --noproxy a/b", "--noproxy: 'a/b': --noproxy has an entry with a /" },
+        { "http_proxy=h no_proxy=a/b NO_PROXY=c", "-v", NULL },     /* they stop nobody */
+        { "http_proxy=ftp://h https_proxy=h:x", "-v", NULL }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -905,6 +997,52 @@ static void test_bad_proxies(void **state) {
     set_environment("");
 }
 
+/* 20: placeholders that mean nothing, and braces that are none. */
+static void test_template_words(void **state) {
+    static const char *const good[] = { "{}", "h/{1}/{9999}", "{raw}", "{{x}{}", "}{}" };
+    config c;
+    static const char *const bad[] = {
+        "", "h/", "{{}", "{id}", "{}{0}", "{}{1raw}", "{}{raw1}", "{}{line}", "{}{ }", "{}{#}",
+        "{}{", "{}{1", "{12345}", "{-1}", "{Raw}", "{}{{{"
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+    {
+        memset(&c, 0, sizeof c);
+        c.template_url = good[i];
+        CHECK(check_template(&c), "%s", good[i]);
+    }
+    int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+    assert_true(saved >= 0 && null >= 0 && dup2(null, STDERR_FILENO) >= 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+    {
+        memset(&c, 0, sizeof c);
+        c.template_url = bad[i];
+        CHECK(!check_template(&c), "%s", bad[i]);
+    }
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    close(null);
+}
+
+/* 20: what the library calls a field, we call a flag. */
+static void test_our_words(void **state) {
+    static const struct { const char *in, *out; } cases[] = {
+        { "exceeds max_body_bytes (67108864)", "exceeds --max-body (67108864)" },
+        { "local_address is not of ip_version", "--interface is not of ip_version" },
+        { "pin_sha256: not the base64", "--pin: not the base64" }, { "", "" },
+        { "xmax_body_bytes max_body_bytes2 _", "xmax_body_bytes max_body_bytes2 _" },
+        { "timeout_s", "--timeout" }, { "connection refused", "connection refused" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_in_our_words(&t, slice_of(cases[i].in));
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
 /* The messages go to stderr, which is not for the test's log. */
 static void test_usage_errors(void **state) {
     static const char *const bad[] = {
@@ -913,7 +1051,7 @@ static void test_usage_errors(void **state) {
         "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
-        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--report r",
+        "--journl x", "-y x", "--shard 0/2", "--per-host 0", "--report r",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
         "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
@@ -1246,7 +1384,7 @@ static void test_bodies_into_files(void **state) {
             if (r.attempts == 2) part_forget(&k);
             for (int at = 0; at < sizes[r.attempts - 1]; at++) {
                 slice byte = { bytes.at + at, 1 };
-                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte));
+                assert_true(part_write(&k, dir, &r, (uint64_t)at, byte, false));
                 assert_int_equal(file_size(dir, "17"), -1);
             }
         }
@@ -1272,15 +1410,21 @@ static void test_bodies_that_cannot_be_written(void **state) {
     ticket k = plain_ticket("", "", "");
     (void)state;
     r.body_complete = true;
-    assert_int_equal(symlinkat("/dev/full", dir, "17.part"), 0);
-    assert_false(part_write(&k, dir, &r, 0, slice_of("x")));
-    assert_int_equal(k.part_error, ENOSPC);
+    struct rlimit before, none = { 0, 0 };
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    bool written = part_write(&k, dir, &r, 0, slice_of("x"), false);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(written);
+    assert_int_equal(k.part_error, EFBIG);
     assert_false(part_finish(&k, dir, &r));
     assert_true(!k.has_file && k.part == -1);
     assert_int_equal(file_size(dir, "17"), -1);
     assert_int_equal(mkdirat(dir, "17", 0700), 0);
     k.part_error = 0;
-    assert_true(part_write(&k, dir, &r, 0, slice_of("x")));
+    assert_true(part_write(&k, dir, &r, 0, slice_of("x"), false));
     assert_false(part_finish(&k, dir, &r));
     assert_int_equal(k.part_error, EISDIR);
     assert_int_equal(file_size(dir, "17.part"), -1);
@@ -1346,7 +1490,7 @@ static void test_base64(void **state) {
 }
 
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all", NULL };
+    record_style style = { false, false, BODY_JSON, "all", NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1364,7 +1508,7 @@ static void test_record(void **state) {
 }
 
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL, NULL };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1388,7 +1532,7 @@ static void test_record_of_a_failure(void **state) {
 }
 
 static void test_record_of_a_redirect(void **state) {
-    record_style style = { false, false, BODY_NONE, NULL, NULL };
+    record_style style = { false, false, BODY_NONE, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1409,7 +1553,7 @@ static void test_record_of_a_redirect(void **state) {
 
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1443,7 +1587,7 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL, NULL };
+        record_style style = { false, false, cases[i].mode, NULL, NULL, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
@@ -1462,7 +1606,7 @@ static void test_record_body_files(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir };
+        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         k.has_file = true;
@@ -1476,8 +1620,126 @@ static void test_record_body_files(void **state) {
     text_free(&t);
 }
 
+/* 20: half of a surrogate pair is passed on as text: jq would give up the file at it. */
+static void test_half_surrogates(void **state) {
+    static const struct { const char *in; bool valid; } cases[] = {
+        { "\"\\ud83d\\ude00\"", true }, { "\"\\ud83d\"", false }, { "\"\\ude00\"", false },
+        { "\"\\ud83dx\"", false }, { "\"\\ud83d\\ud83d\\ude00\"", false },
+        { "{\"\\ud83d\":1}", false }, { "[1,[\"\\\\ud83d\"]]", true },
+        { "\"\\ud83d\\u0041\"", false }, { "\"\\uD83D\\uDE00\\uDE00\"", false }
+    };
+    record_style style = { false, false, BODY_JSON, NULL, NULL, false };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        CHECK(json_is_valid(slice_of(cases[i].in)) == cases[i].valid, "%s", cases[i].in);
+    put_given_json(&t, slice_of("\"\\ud83d\""), false);
+    expect_text(&t, "\"\\\"\\u005cud83d\\\"\"");
+    put_given_json(&t, slice_of("{\"a\":\"\\n\"}"), false);
+    expect_text(&t, "{\"a\":\"\\n\"}");
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    r.body = "{\"t\":\"cut \\ud83d\"}";
+    r.body_size = strlen(r.body);
+    put_body(&t, &style, &k, &r);
+    expect_text(&t, ",\"body\":\"{\\\"t\\\":\\\"cut \\u005cud83d\\\"}\"");
+    text_free(&k.parts);
+    text_free(&t);
+}
+
+/* 20: a record says which codings its body still has. */
+static void test_encoded_bodies(void **state) {
+    static const struct { const char *one, *two; bool compressed; const char *out; } cases[] = {
+        { "gzip", NULL, true, "" }, { "gzip", NULL, false, ",\"encoded\":\"gzip\"" },
+        { "identity", "gzip", true, "" }, { "identity", NULL, false, "" },
+        { "gzip", "gzip", true, ",\"encoded\":\"gzip, gzip\"" },
+        { "gzip", "br", true, ",\"encoded\":\"gzip, br\"" },
+        { "br", NULL, true, ",\"encoded\":\"br\"" }, { "X-GZIP , ", "", true, "" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        record_style style = { false, false, BODY_NONE, NULL, NULL, cases[i].compressed };
+        sparp_field fields[2] = { { "content-encoding", cases[i].one },
+                                  { "content-encoding", cases[i].two } };
+        sparp_result r = plain_result();
+        r.headers = fields;
+        r.num_headers = cases[i].two != NULL ? 2 : 1;
+        put_encoded(&t, &style, &r);
+        expect_text(&t, cases[i].out);
+    }
+    text_free(&t);
+}
+
+/* 16: what is put together as a name stays one, in its directory. */
+static void test_body_names(void **state) {
+    static const struct { const char *pattern, *id, *url, *out; } cases[] = {
+        { "{name}", "", "http://h/a/b.txt?x#y", "b.txt" }, { "{name}", "", "http://h", "index" },
+        { "{name}", "", "http://h/", "index" }, { "{name}", "", "https://h/a//", "a" },
+        { "{name}", "", "http://h/%2e%2E", "_." },
+        { "{name}", "", "http://h/..%2f..%2fx", "_._.._x" },
+        { "{name}", "", "http://h/%zz%2", "%zz%2" }, { "{name}", "", "http://h/a%00b", "a%00b" },
+        { "{name}", "", "http://h/x.PART", "x.PART_" }, { "{name}", "", "http://h/x.part-of",
+          "x.part-of_" }, { "{name}", "", "http://h/.failed", "_failed" },
+        { "{name}", "", "http://h/x.failed", "x.failed_" },
+        { "{id}", "\"a/b\"", "http://h", "a_b" },
+        { "{id}", "\"\\u0000\\n\"", "http://h", "__" }, { "{id}", "\"\"", "http://h", "17" },
+        { "{id}", "\"\\ud83d\"", "http://h", "17" }, { "{id}", "[1, 2]", "http://h", "[1, 2]" },
+        { "../{index}/{{", "", "http://h", "_._17_{" }, { "a\\b", "", "http://h", "a_b" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ticket k = plain_ticket(cases[i].id, "", "");
+        put_filled_name(&t, cases[i].pattern, &test_parser, &k, slice_of(cases[i].url));
+        expect_text(&t, cases[i].out);
+        text_free(&k.parts);
+    }
+    text_free(&t);
+}
+
+/* 16: ten thousand equal names, each with its number, and not in quadratic time. */
+static void test_equal_names(void **state) {
+    hash_set names = { NULL, 0, 0 };
+    ticket k = plain_ticket("", "", "");
+    char expected[32];
+    (void)state;
+    test_parser.config = &test_config;
+    test_config.body_name = "a.b.txt";
+    for (int i = 1; i <= 10000; i++) {
+        assert_true(name_body(&k, &names, &test_parser, slice_of("http://h")));
+        put_char(&k.name, '\0');
+        snprintf(expected, sizeof expected, i == 1 ? "a.b.txt" : "a.b-%d.txt", i);
+        assert_string_equal(k.name.at, expected);
+    }
+    test_config.body_name = "A.B-7.TXT";
+    assert_true(name_body(&k, &names, &test_parser, slice_of("http://h")));
+    put_char(&k.name, '\0');
+    assert_string_equal(k.name.at, "A.B-7-2.TXT");
+    hash_free(&names);
+    text_free(&k.name);
+    text_free(&k.parts);
+}
+
+static void test_ranges(void **state) {
+    static const struct { const char *value; bool fits; } cases[] = {
+        { "bytes 5-9/10", true }, { "bytes 5-9/*", true }, { "bytes 5-8/10", false },
+        { "bytes 4-9/10", false }, { "bytes */10", false }, { "bytes 5-/10", false }, { "", false },
+        { "5-9/10", false }, { "bytes 5-9", false }, { "bytes 5-9/x", false },
+        { "BYTES 5-9/10", true }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        sparp_field f = { "content-range", cases[i].value };
+        sparp_result r = plain_result();
+        r.headers = &f;
+        r.num_headers = 1;
+        CHECK(range_fits(&r, 5) == cases[i].fits, "%s", cases[i].value);
+    }
+}
+
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1486,6 +1748,14 @@ static void test_bad_record(void **state) {
                     "\"error\":"
                 "{\"kind\":\"bad_line\",\"message\":\"line 20, column 8: expected ':'\"},"
                 "\"line\":\"{\\\"url\\\" 1}\"}\n");
+    /* 20: what names the line is kept, as far as it can be read. */
+    put_bad_record(&t, &style, 0, slice_of("why"),
+                   slice_of("{\"url\":1,\"custom_id\":[\"a\"],\"meta\":2,\"id\":3,\"x\" 1}"));
+    expect_text(&t, "{\"index\":0,\"id\":[\"a\"],\"outcome\":\"invalid\",\"status\":null,"
+                "\"attempts\":0,\"error\":{\"kind\":\"bad_line\",\"message\":\"why\"},\"meta\":2,"
+                "\"line\":\"{\\\"url\\\":1,\\\"custom_id\\\":[\\\"a\\\"],"
+                "\\\"meta\\\":2,\\\"id\\\":3,"
+                "\\\"x\\\" 1}\"}\n");
     text_free(&t);
 }
 
@@ -1496,7 +1766,7 @@ static void test_dry_urls(void **state) {
         { "http://u:p@h#?", "http://***@h?k=v%20w" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1532,74 +1802,140 @@ static void test_masked_urls(void **state) {
 static void test_latency_buckets(void **state) {
     size_t before = 0;
     (void)state;
-    for (int64_t us = 0; us < INT64_C(1) << 38; us = us < 4096 ? us + 1 : us + us / 100) {
+    for (int64_t us = 0; us < INT64_C(1) << 38; us = us < 4096 ? us + 1 : us + us / 300) {
         size_t bucket = latency_bucket(us);
         assert_true(bucket < LATENCY_BUCKETS);
         CHECK(bucket == before || bucket == before + 1, "%lld", (long long)us);
         before = bucket;
         if (us >> LATENCY_BITS_MAX != 0) continue;
         int64_t top = latency_top(bucket);
-        CHECK(top >= us && (double)(top - us) <= (double)us * 0.032, "%lld %lld", (long long)us,
+        CHECK(top >= us && (double)(top - us) <= (double)us * 0.008, "%lld %lld", (long long)us,
               (long long)top);
         assert_int_equal(latency_bucket(top), bucket);
         assert_int_equal(latency_bucket(top + 1), bucket + (bucket + 1 < LATENCY_BUCKETS));
     }
 }
 
+/* 23: within half a per cent of the truth, whatever that is. */
 static void test_percentiles(void **state) {
-    static tally y;
+    static latencies l;
     (void)state;
-    memset(&y, 0, sizeof y);
-    assert_int_equal(tally_percentile(&y, 500), 0);
-    for (int64_t ms = 1; ms <= 1000; ms++) tally_latency(&y, ms * 1000);
+    memset(&l, 0, sizeof l);
+    assert_int_equal(latencies_percentile(&l, 500), 0);
+    for (int64_t ms = 1; ms <= 1000; ms++)
+        latencies_add(&l, ms * 1000);
     static const struct { uint64_t thousandths; double us; } cases[] = {
-        { 500, 500e3 }, { 900, 900e3 }, { 950, 950e3 }, { 990, 990e3 }, { 1000, 1000e3 }
+        { 1, 1e3 }, { 10, 10e3 }, { 500, 500e3 }, { 900, 900e3 }, { 950, 950e3 }, { 990, 990e3 },
+        { 1000, 1000e3 }
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        double got = (double)tally_percentile(&y, cases[i].thousandths);
-        CHECK(got >= cases[i].us && got <= cases[i].us * 1.032, "%f", got);
+        double off = (double)latencies_percentile(&l, cases[i].thousandths) - cases[i].us;
+        CHECK(off <= cases[i].us * 0.005 && off >= cases[i].us * -0.005, "%f", off);
     }
-    memset(&y, 0, sizeof y);
-    tally_latency(&y, 43500);
-    assert_int_equal(tally_percentile(&y, 500), 43500);
+    for (int64_t us = 1; us < INT64_C(1) << 37; us += 1 + us / 7) {
+        memset(&l, 0, sizeof l);
+        latencies_add(&l, 1);
+        latencies_add(&l, us);
+        latencies_add(&l, us * 2);
+        double off = (double)latencies_percentile(&l, 500) - (double)us;
+        CHECK(off <= (double)us * 0.005 && off >= (double)us * -0.005, "%lld", (long long)us);
+    }
+    memset(&l, 0, sizeof l);
+    latencies_add(&l, 43500);
+    assert_int_equal(latencies_percentile(&l, 500), 43500);
+}
+
+/* Two requests: one went well in the end, one did not. */
+static void two_requests(tally *y) {
+    sparp_result r = plain_result();
+    sample v;
+    memset(y, 0, sizeof *y);
+    sample_result(&v, &r, 3, 11000);
+    tried_add(&v.tried, 429, 1);
+    tally_add(y, &v);
+    r.outcome = SPARP_OUTCOME_TRANSPORT_FAILED;
+    r.error = SPARP_E_REFUSED;
+    r.status = 0;
+    r.attempts = 4;
+    r.wait_us[SPARP_WAIT_BACKOFF] = 1600000;
+    r.total_us = 2000000;
+    sample_result(&v, &r, 812, 12000);
+    tried_add(&v.tried, TRIED_ERROR + SPARP_E_REFUSED, 2);
+    tried_add(&v.tried, TRIED_ERROR + SPARP_E_TIMEOUT, 1);
+    tally_add(y, &v);
 }
 
 static void test_summary_text(void **state) {
     static tally y;
     summary s;
     text t = { NULL, 0, 0, false };
-    sparp_result r = plain_result();
-    sample v;
     (void)state;
-    memset(&y, 0, sizeof y);
+    two_requests(&y);
     memset(&s, 0, sizeof s);
-    sample_result(&v, &r, 3);
-    tally_add(&y, &v);
-    r.outcome = SPARP_OUTCOME_TRANSPORT_FAILED;
-    r.error = SPARP_E_REFUSED;
-    r.status = 0;
-    sample_result(&v, &r, 812);
-    tally_add(&y, &v);
     s.tally = &y;
-    s.elapsed_us = 2000000;
-    s.connects = 1;
-    s.reuses = 3;
+    s.columns = 80;
+    s.live = true;
+    s.connections = 1;
     put_summary_text(&t, &s);
     expect_text(&t, "requests   2 finished in 2.00 s   1/s\n"
-                "           1 ok   0 failed   1 gave up   0 invalid      2 retries\n"
-                "status     200 1   none 1\n"
-                "errors     refused 1      first: index 812 http://h/\n"
-                "traffic    3.67 kB in   422 B out   1 connection, 75 % reused\n"
-                "latency    min 43.5ms  mean 43.5ms  p50 43.5ms  p90 43.5ms  p95 43.5ms  "
-                "p99 43.5ms  max 43.5ms\n");
+                "           1 ok   0 failed   1 out of retries\n"
+                "retries    4:   1 after a status   1 after a timeout\n"
+                "           2 after a failure of the network\n"
+                "status     200 1   429 1 (retried)   1 without\n"
+                "errors     refused 1   refused 2 (retried)   timeout 1 (retried)\n"
+                "           first: index 812 http://h/\n"
+                "traffic    3.67 kB in   422 B out   1 connection   100 % reused\n"
+                "last try   min 43.5ms   mean 43.5ms   p50 43.5ms   p90 43.5ms   p95 43.5ms\n"
+                "           p99 43.5ms   max 43.5ms\n"
+                "overall    min 612ms   mean 612ms   p50 612ms   p90 612ms   p95 612ms\n"
+                "           p99 612ms   max 612ms\n"
+                "waiting    800ms a request:   100 % between tries\n");
     y.redirects = 1;
-    put_requests_rows(&t, &s);
-    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
-                "   0 invalid      2 retries   1 redirect\n");
-    s.redirects = 5;
-    put_requests_rows(&t, &s);
-    expect_text(&t, "requests   2 finished in 2.00 s   1/s\n           1 ok   0 failed   1 gave up"
-                "   0 invalid      2 retries   5 redirects\n");
+    put_retries_rows(&t, &s);
+    expect_text(&t, "retries    4:   1 after a status   1 after a timeout\n"
+                "           2 after a failure of the network\n"
+                "redirects  1\n");
+    memset(y.tried, 0, sizeof y.tried);
+    y.redirects = 2;
+    put_retries_rows(&t, &s);
+    expect_text(&t, "redirects  2\n");
+    text_free(&t);
+}
+
+/* No row is wider than the terminal, if its items are not. */
+static void test_summary_wraps(void **state) {
+    static tally y;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    two_requests(&y);
+    memset(&s, 0, sizeof s);
+    s.tally = &y;
+    s.histogram = true;
+    for (int i = 0; i < 200; i++)
+        latencies_add(&y.last_try, 1000 * i * i);
+    for (s.columns = 50; s.columns < 200; s.columns++) {
+        t.size = 0;
+        put_summary_text(&t, &s);
+        slice rest = { t.at, t.size }, line;
+        while (slice_split(&rest, '\n', &line))
+            CHECK(line.size <= s.columns, "%zu columns: %.*s", s.columns, (int)line.size, line.at);
+    }
+    text_free(&t);
+}
+
+/* 23: rounded, not cut. */
+static void test_percents(void **state) {
+    static const struct { uint64_t part, whole; const char *out; } cases[] = {
+        { 17, 3000, "0.6 %" }, { 1, 3, "33.3 %" }, { 2, 3, "66.7 %" }, { 1, 1, "100 %" },
+        { 0, 9, "0 %" }, { 9996, 10000, "100 %" }, { 9994, 10000, "99.9 %" }
+    };
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        put_percent_of(&t, cases[i].part, cases[i].whole);
+        expect_text(&t, cases[i].out);
+    }
     text_free(&t);
 }
 
@@ -1611,26 +1947,32 @@ static void test_summary_json_is_json(void **state) {
     memset(&y, 0, sizeof y);
     memset(&s, 0, sizeof s);
     s.tally = &y;
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 3; round++) {
         put_summary_json(&t, &s);
         slice line = { t.at, t.size };
         assert_true(json_is_valid(line));
         t.size = 0;
         y.status[200] = y.status[404] = 1;
         y.errors[SPARP_E_TIMEOUT][SPARP_PHASE_DNS] = y.errors[SPARP_E_RESET][0] = 2;
-        tally_latency(&y, 4711);
+        y.tried[503] = y.tried[TRIED_ERROR + SPARP_E_RESET] = 4;
+        s.live = true;
+        s.stopped = "first";
+        latencies_add(&y.last_try, 4711);
+        latencies_add(&y.overall, 4711);
     }
     text_free(&t);
 }
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
     saved v;
     (void)state;
+    tried_add(&k.tries, 503, 3);
+    tried_add(&k.tries, TRIED_ERROR + SPARP_E_TIMEOUT, 1);
     put_record(&t, &style, &k, &r, 5000);
     slice line = { t.at, t.size };
     assert_true(saved_parse(&v, line));
@@ -1641,7 +1983,10 @@ static void test_saved_records(void **state) {
     assert_int_equal(v.sample.elapsed_us, 43500);
     assert_int_equal(v.sample.total_us, 612000);
     assert_int_equal(v.sample.bytes_in, 1834);
-    assert_true(v.sample.reused && v.seconds == 5);
+    assert_true(v.sample.reused && v.sample.at_ms == 5000);
+    assert_true(v.sample.tried.count == 2 && v.sample.tried.codes[0] == 503
+                && v.sample.tried.times[0] == 3
+                && v.sample.tried.codes[1] == TRIED_ERROR + SPARP_E_TIMEOUT);
     assert_false(saved_parse(&v, slice_of("{\"index\":1}")));
     assert_false(saved_parse(&v, slice_of("{\"index\":1,\"outcome\":\"succ")));
     text_free(&k.parts);
@@ -1651,7 +1996,7 @@ static void test_saved_records(void **state) {
 /* --- progress -------------------------------------------------------------------------------- */
 
 static progress_view view(void) {
-    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31 };
+    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31, 22, 0, 0, -1, 0 };
     return v;
 }
 
@@ -1667,8 +2012,11 @@ static void test_bar(void **state) {
     progress_view v = view();
     (void)state;
     expect_bar(&v, 120, " 41% ############..................  41230/100000  ok 40897  fail 301  "
-               "retry 1204  1873/s  live 100  eta 0:31");
-    expect_bar(&v, 80, " 41%  41230/100000  ok 40897  fail 301  retry 1204  1873/s  live 100  "
+               "retry 1204  1873/s  live 100  in 0:22  eta 0:31");
+    /* 21: the graph at 80 columns */
+    expect_bar(&v, 80, " 41% ####......  41230/100000  ok 40897  fail 301  retry 1204  1873/s  "
+               "eta 0:31");
+    expect_bar(&v, 79, " 41% #######............  41230/100000  fail 301  retry 1204  1873/s  "
                "eta 0:31");
     expect_bar(&v, 60, " 41%  41230/100000  fail 301  retry 1204  1873/s  eta 0:31");
     expect_bar(&v, 40, " 41%  41230/100000  fail 301  1873/s");
@@ -1677,7 +2025,32 @@ static void test_bar(void **state) {
     expect_bar(&v, 40, "~ 41%  41230/~100000  fail 301  1873/s");
     v.total = 0;
     v.eta_s = -1;
-    expect_bar(&v, 80, "  -%  41230  ok 40897  fail 301  retry 1204  1873/s  live 100  eta -:--");
+    expect_bar(&v, 80, "  -%  41230  ok 40897  fail 301  retry 1204  1873/s  live 100  "
+               "eta -:--");
+}
+
+/* 21: what it waits for when nothing is in flight, and how fast large bodies come. */
+static void test_bar_says_what_it_waits_for(void **state) {
+    progress_view v = view();
+    (void)state;
+    v.done = 60;
+    v.total = 150;
+    v.ok = 60;
+    v.failed = v.retries = v.live = 0;
+    v.rate = 0;
+    v.wait_s = 52;
+    v.wait_for = 429;
+    expect_bar(&v, 100, " 40% ##########.................  60/150  ok 60  fail 0  retry 0  0/s  "
+               "429: 52 s  in 0:22  eta 0:31");
+    expect_bar(&v, 40, " 40%  60/150  fail 0  0/s  429: 52 s");
+    v.wait_s = 8;
+    v.wait_for = 0;
+    expect_bar(&v, 60, " 40%  60/150  fail 0  retry 0  0/s  retry in 8 s  eta 0:31");
+    v.wait_s = -1;
+    v.live = 4;
+    v.bytes_rate = 12345678;
+    expect_bar(&v, 86, " 40% #####.........  60/150  ok 60  fail 0  retry 0  0/s  12.3 MB/s  "
+               "live 4  eta 0:31");
 }
 
 static size_t display_width(const text *t) {
@@ -1722,7 +2095,12 @@ static void test_progress_lines(void **state) {
     (void)state;
     put_progress_line(&t, &v, INT64_C(1795176284000));
     expect_text(&t, "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 retry=1204 "
-                "rate=1873/s live=100 eta=31s\n");
+                "rate=1873/s live=100 elapsed=22s eta=31s\n");
+    v.wait_s = 52;
+    v.wait_for = 429;
+    put_progress_line(&t, &v, INT64_C(1795176284000));
+    expect_text(&t, "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 retry=1204 "
+                "rate=1873/s live=100 elapsed=22s eta=31s  429: 52 s\n");
     v.total = 0;
     v.eta_s = -1;
     put_progress_json(&t, &v, INT64_C(1795176284000));
@@ -1730,8 +2108,114 @@ static void test_progress_lines(void **state) {
     assert_true(json_is_valid(line));
     expect_text(&t, "{\"t\":1795176284,\"done\":41230,\"total\":null,\"estimated\":false,"
                     "\"ok\":40897,"
-                "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"eta\":null}\n");
+                "\"fail\":301,\"retry\":1204,\"rate\":1873,\"live\":100,\"elapsed\":22,"
+                "\"bytes\":0,\"eta\":null,\"wait\":52,\"wait_for\":429}\n");
     text_free(&t);
+}
+
+static progress begun(int mode) {
+    config *c = &test_config;
+    progress p;
+    assert_true(parse_words(c, "--progress line"));
+    progress_open(&p, c, 0);
+    p.mode = mode;
+    p.every_us = LINE_EVERY_US;
+    return p;
+}
+
+/* The view at `us` microseconds, with `done` of `total`. */
+static progress_view at(progress *p, int64_t us, uint64_t done, uint64_t total) {
+    progress_view v;
+    memset(&v, 0, sizeof v);
+    v.done = v.ok = done;
+    v.total = total;
+    v.wait_s = -1;
+    progress_rates(p, &v, us);
+    return v;
+}
+
+/* 21: 20 requests of 4 s each, 4 at once: answers come in rounds, the time left does not jump. */
+static void test_progress_in_rounds(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t us = 200000; us <= 20000000; us += 200000) {
+        uint64_t done = (uint64_t)(us / 4000000) * 4;
+        progress_view v = at(&p, us, done, 20);
+        double left = 20.0 - (double)us / 1e6;
+        if (us < 4000000)
+            assert_int_equal(v.eta_s, -1);
+        else
+            CHECK((double)v.eta_s >= left - 1 && (double)v.eta_s <= left + 1,
+                  "after %.1f s: %d s, not %.1f s", (double)us / 1e6, (int)v.eta_s, left);
+    }
+    assert_int_equal(at(&p, 20000000, 20, 20).eta_s, 0);
+}
+
+/* 21: 60 a minute in one go, then 429 until the minute is over: 300 of them take five minutes. */
+static void test_progress_with_a_gate(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t s = 1; s <= 240; s++) {
+        progress_view v = at(&p, s * 1000000, (uint64_t)(s / 60 + 1) * 60, 300);
+        int64_t left = 240 - s;
+        if (s >= 60)
+            CHECK(v.eta_s <= left + 20 && v.eta_s >= left - 20, "after %d s: %d s, not %d s",
+                  (int)s, (int)v.eta_s, (int)left);
+    }
+}
+
+/* 21: the rate is that of ten seconds, however long the run is. */
+static void test_progress_rates(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    (void)state;
+    for (int64_t s = 1; s <= 20000; s++) {
+        progress_view v = at(&p, s * 1000000, (uint64_t)s * 100, 2000000);
+        CHECK(v.rate > 99 && v.rate < 101, "after %d s: %f", (int)s, v.rate);
+        CHECK(v.eta_s >= 20000 - s - 1 && v.eta_s <= 20000 - s + 1, "after %d s: %d", (int)s,
+              (int)v.eta_s);
+        CHECK(p.num_marks <= MARKS_MAX, "%d", (int)s);
+    }
+    p = begun(PROGRESS_BAR);
+    p.limit = 1;
+    assert_int_equal(at(&p, 1000000, 10, 110).eta_s, 100);     /* not beyond --max-per-second */
+}
+
+/* 21: the next end of a pause is what is said, and nothing while something is in flight. */
+static void test_progress_pauses(void **state) {
+    progress p = begun(PROGRESS_BAR);
+    progress_view v = view();
+    (void)state;
+    v.live = 0;
+    progress_find_pause(&p, &v, 0);
+    assert_int_equal(v.wait_s, -1);
+    progress_pause(&p, 0, 52, 429);
+    progress_pause(&p, 0, 8.5, 0);
+    progress_find_pause(&p, &v, 0);
+    assert_true(v.wait_s == 9 && v.wait_for == 0);
+    progress_find_pause(&p, &v, 9000000);
+    assert_true(v.wait_s == 43 && v.wait_for == 429);
+    v.live = 1;
+    progress_find_pause(&p, &v, 9000000);
+    assert_int_equal(v.wait_s, -1);
+    v.live = 0;
+    for (int i = 0; i < 1000; i++)
+        progress_pause(&p, 9000000, 1000 - i, 503);
+    progress_find_pause(&p, &v, 9000000);
+    assert_true(v.wait_s == 1 && v.wait_for == 503);
+    progress_find_pause(&p, &v, INT64_C(2000000000));
+    assert_int_equal(v.wait_s, -1);
+}
+
+/* 21: without a bar, ten seconds of silence are broken by a line; later ones more rarely. */
+static void test_progress_breaks_the_silence(void **state) {
+    progress p = begun(PROGRESS_RARELY);
+    (void)state;
+    assert_int_equal(progress_wait_ms(&p, 0), 10001);
+    assert_int_equal(progress_wait_ms(&p, 10000000), 0);
+    progress_shown(&p, 9000000);
+    assert_int_equal(progress_wait_ms(&p, 10000000), 9001);
+    p.mode = PROGRESS_NONE;
+    assert_int_equal(progress_wait_ms(&p, 10000000), -1);
 }
 
 int main(void) {
@@ -1741,7 +2225,9 @@ int main(void) {
         TEST(test_status_lists), TEST(test_numbers_as_text), TEST(test_numbers_for_people),
         TEST(test_utf8), TEST(test_json_documents), TEST(test_json_like_json_c),
         TEST(test_json_mutations), TEST(test_json_depth), TEST(test_json_decoding),
-        TEST(test_json_number_values), TEST(test_templates), TEST(test_resolution),
+        TEST(test_json_number_values),
+        TEST(test_templates), TEST(test_csv_rows), TEST(test_csv_lines),
+        TEST(test_loose_templates), TEST(test_resolution),
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
         LINES(test_base64_bodies), TEST(test_base64_there_and_back), LINES(test_forms),
         LINES(test_most_fields), LINES(test_body_file_lines), TEST(test_paths_in_lines),
@@ -1759,9 +2245,16 @@ int main(void) {
         TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
-        TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_json_is_json),
+        TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
+        TEST(test_template_words), TEST(test_body_names),
+        LINES(test_equal_names), TEST(test_ranges),
+        TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),
+        TEST(test_percents), TEST(test_summary_json_is_json),
         TEST(test_saved_records), TEST(test_bar), TEST(test_bar_never_wraps), TEST(test_bar_color),
-        TEST(test_progress_lines)
+        TEST(test_progress_lines), TEST(test_bar_says_what_it_waits_for),
+        LINES(test_progress_in_rounds), LINES(test_progress_with_a_gate),
+        LINES(test_progress_rates), LINES(test_progress_pauses),
+        LINES(test_progress_breaks_the_silence)
     };
     (void)command;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,37 @@ static void test_the_clock_starts_with_the_thread(void **state) {
         }
 }
 
+/* What a name waited for a thread is in no time of its attempt, and no time is negative. */
+static void test_times_add_up(void **state) {
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        again();
+        net_lookup("slow*", "10.0.0.1", 0)->takes_s = 2;
+        net_lookup("last*", fails ? NULL : "10.0.0.1", fails ? EAI_AGAIN : 0)->takes_s = 0.5;
+        get_names("slow", 80);
+        get_names("last", 1);
+        run();
+        const sparp_result *r = &seen.results[80];
+        assert_int_equal(r->error, fails ? SPARP_E_DNS_FAILED : SPARP_E_OK);
+        assert_near((double)r->phase_us[SPARP_PHASE_DNS] / 1e6, 0.5, 0.01);
+        assert_near((double)r->elapsed_us / 1e6, fails ? 0.5 : 0.51, 0.01);
+        assert_near((double)r->total_us / 1e6, seen.at[80], 0.01);
+        for (size_t i = 0; i < num_requests; i++)
+            for (int k = 0; k < SPARP_PHASE_COUNT; k++)
+                assert_true(seen.results[i].phase_us[k] >= 0);
+    }
+}
+
+/* A thread reads a clock of its own, which may be later than what the loop takes for now. */
+static void test_no_clock_runs_ahead(void **state) {
+    (void)state;
+    sparp__lookup lookup;
+    memset(&lookup, 0, sizeof lookup);
+    lookup.started_at = 1000;
+    assert_int_equal(sparp__resolver_started(&lookup, 999), 999);
+    assert_int_equal(sparp__resolver_started(&lookup, 1001), 1000);
+}
+
 /* The time between two starts of one name's attempt is the name's own, whoever waits for it. */
 static void test_who_comes_later_has_his_own_clock(void **state) {
     (void)state;
@@ -367,7 +398,8 @@ int main(void) {
         SEEN_TEST(test_a_thread_that_nobody_waits_for_does_not_count),
         SEEN_TEST(test_threads_are_bounded), SEEN_TEST(test_a_queue_that_moves_needs_eight),
         SEEN_TEST(test_the_clock_starts_with_the_thread),
-        SEEN_TEST(test_who_comes_later_has_his_own_clock),
+        SEEN_TEST(test_who_comes_later_has_his_own_clock), SEEN_TEST(test_times_add_up),
+        SEEN_TEST(test_no_clock_runs_ahead),
         SEEN_TEST(test_a_deadline_counts_the_queue), SEEN_TEST(test_who_has_gone_is_not_looked_up),
         SEEN_TEST(test_a_stop_empties_the_queue), SEEN_TEST(test_a_dropped_name_comes_back),
         SEEN_TEST(test_a_failure_costs_one_retry), SEEN_TEST(test_a_failure_is_told_to_all),

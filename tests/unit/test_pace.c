@@ -845,8 +845,6 @@ static const struct {
     {BUSY(DATE "Retry-After: 1994-11-06T08:49:42Z\r\n"), 5},
     {AWAY(DATE "Retry-After: 1994-11-06T08:49:42\r\n"), 0},
     {BUSY("Retry-After: 120\r\n"), 120},
-    {BUSY("Retry-After: 121\r\n"), 0},          /* nobody waits that long */
-    {BUSY(DATE "Retry-After: Sun, 06 Nov 1994 09:49:37 GMT\r\n"), 0},
     {AWAY("Retry-After: 0\r\n"), 0},
     {AWAY("Retry-After: -3\r\n"), 0},
     {AWAY("Retry-After: soon\r\n"), 0},
@@ -881,7 +879,71 @@ static void test_what_is_above_the_cap_ends_with_its_time(void **state) {
     run();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
     assert_near(seen.results[0].retry_at_s, 11, 0);
-    assert_near(seen.at[2], 0.15, 0.01);
+}
+
+/* All that would have to wait for it ends at once: those that wait there already, those behind them
+   in the input, and the next hop of a redirect that leads there. Other origins go on. */
+static void test_13_what_is_above_the_cap_closes_its_origin(void **state) {
+    (void)state;
+    static const char *const long_ones[] = {
+        BUSY("Retry-After: 121\r\n"), AWAY("Retry-After: 300\r\n"),
+        BUSY(DATE "Retry-After: Sun, 06 Nov 1994 09:49:37 GMT\r\n")};
+    for (size_t i = 0; i < COUNT_OF(long_ones); i++) {
+        again();
+        net_answer("/a", 0.05, long_ones[i]);
+        net_answer("/b", 0.05, NET_200);
+        net_answer("/to-a", 0.2, "HTTP/1.1 302 F\r\nLocation: " H "/a\r\n"
+                   "Content-Length: 0\r\n\r\n");
+        options.max_at_once = 3;
+        options.max_at_once_per_origin = 1;
+        options.input_buffer_size = 10;
+        get_many(300, H "/a");
+        get("http://10.0.0.2/to-a");
+        get("http://10.0.0.2/b");
+        sparp_stats s = run();
+        assert_int_equal(net_count("/a"), 1);
+        assert_int_equal(s.soft_exhausted, 301);
+        assert_int_equal(s.soft_fails, 1);
+        assert_outcome(301, SPARP_OUTCOME_SUCCESS);
+        for (size_t k = 1; k < 301; k++) {
+            const sparp_result *r = &seen.results[k];
+            CHECK(r->attempts == (k == 300) && r->error == SPARP_E_NOT_STARTED && r->status == 0
+                  && r->retry_at_s > 100, "request %lu: %d attempts, %f", (unsigned long)k,
+                  r->attempts, r->retry_at_s);
+            CHECK(strstr(details[k], "retry_after_max_s") != NULL, "%s", details[k]);
+            CHECK(k == 300 || seen.at[k] < 0.06, "request %lu ended after %f s", (unsigned long)k,
+                  seen.at[k]);
+        }
+    }
+}
+
+/* The gate is the same for all: when the time is nearly over, those that come wait for it. */
+static void test_13_what_is_left_of_it_may_be_waited_for(void **state) {
+    (void)state;
+    net_answer("/a", 0.05, BUSY("Retry-After: 11\r\n"));
+    net_answer("/a", 0.05, NET_200);
+    options.max_at_once = 1;
+    options.retry_after_max_s = 10;
+    get(H "/a");
+    for (int i = 0; i < 3; i++)
+        get("http://10.0.0.2/slow");
+    net_answer("/slow", 0.5, NET_200);
+    get(H "/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_outcome(4, SPARP_OUTCOME_SUCCESS);
+    assert_near(seen.at[4], 11.1, 0.1);
+}
+
+static void test_13_without_a_gate_each_hears_it_for_itself(void **state) {
+    (void)state;
+    net_answer("/a", 0.05, BUSY("Retry-After: 300\r\n"));
+    options.no_gate = true;
+    options.max_at_once = 1;
+    get_many(3, H "/a");
+    run();
+    assert_int_equal(net_count("/a"), 3);
+    assert_near(seen.results[2].retry_at_s, 300, 0);
 }
 
 /* Without a Date it counts from our own clock, which is the real one. */
@@ -987,7 +1049,8 @@ static void test_a_pass_is_not_for_what_is_above_the_cap(void **state) {
     net.server = two_answers;
     get_many(2, H "/a");
     run();
-    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);    /* it would have to wait as long now */
+    assert_near(seen.results[0].retry_at_s, 499, 1);
     assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED);
     assert_int_equal(seen.results[1].attempts, 1);
     assert_near(seen.results[1].retry_at_s, 500, 0);
@@ -1100,7 +1163,7 @@ static void busy_after_somebody_closed(const net_request *r, net_rule *answer) {
 static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     (void)state;
     net.server = busy_after_somebody_closed;
-    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.max_retries_by_soft_fail = 1;
     get(H "/a");
     seen_fill();
     passing = sparp_open(&options, NULL);
@@ -1111,9 +1174,25 @@ static void test_20_passes_cost_nothing_and_the_21st_does(void **state) {
     seen_check_end(&s);
     seen_check_clean();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
-    assert_int_equal(seen.results[0].attempts, 21);
-    assert_int_equal(s.soft_retries, 0);
-    assert_int_equal(s.soft_fails, 21);
+    assert_int_equal(seen.results[0].attempts, 22);
+    assert_int_equal(s.soft_retries, 1);
+    assert_int_equal(s.soft_fails, 22);
+}
+
+/* Who wants no retry gets none, not even one that would cost nothing. */
+static void test_14_without_soft_retries_a_429_is_final(void **state) {
+    (void)state;
+    net.server = busy_after_somebody_closed;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    get(H "/a");
+    seen_fill();
+    passing = sparp_open(&options, NULL);
+    while (sparp_step(passing, -1))
+        continue;
+    sparp_close(passing);
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED);
+    assert_int_equal(seen.results[0].attempts, 1);
+    net_end();
 }
 
 static void test_no_gate_lets_them_run_into_it(void **state) {
@@ -2745,6 +2824,10 @@ int main(void) {
         SEEN_TEST(test_a_pass_that_ends_after_the_runs_deadline_is_not_begun),
         SEEN_TEST(test_passes_go_on_in_their_order),
         SEEN_TEST(test_20_passes_cost_nothing_and_the_21st_does),
+        SEEN_TEST(test_14_without_soft_retries_a_429_is_final),
+        SEEN_TEST(test_13_what_is_above_the_cap_closes_its_origin),
+        SEEN_TEST(test_13_what_is_left_of_it_may_be_waited_for),
+        SEEN_TEST(test_13_without_a_gate_each_hears_it_for_itself),
         SEEN_TEST(test_no_gate_lets_them_run_into_it),
         SEEN_TEST(test_a_newcomer_does_not_overtake_who_is_parked),
         SEEN_TEST(test_a_closed_origin_is_remembered_though_nobody_uses_it),

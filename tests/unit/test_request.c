@@ -624,6 +624,43 @@ static void test_memory_of_refused(void **state) {
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
+/* Lines for the next attempts: they come last, in the place of those of the same names and of
+   those before; body and names stay. */
+static void test_extended(void **state) {
+    static const sparp_field first[] = {{"Range", "bytes=5-"}, {"If-Range", "\"a\""}};
+    static const sparp_field second[] = {{"range", "bytes=9-"}};
+    static const sparp_field bad[] = {{"A", "b\r\nc"}};
+    sparp_request r = {.url = "http://h/x#y", BODY("hello"), HEADERS({"Range", "bytes=1-"})};
+    sparp__buf old = {0};
+    (void)state;
+    assert_true(build(&r));
+    size_t before = built.wire_size;
+    for (int n = 1; n <= 3; n++) {      /* no memory: it is as it was */
+        memory.fail_at = memory.calls + 1;
+        assert_false(sparp__request_extend(&env, &built, first, 2, &old));
+        assert_int_equal(built.wire_size, before);
+    }
+    memory.fail_at = 0;
+    for (int round = 0; round < 2; round++) {
+        const sparp_field *fields = round == 0 ? first : second;
+        const char *lines = round == 0 ? "Range: bytes=5-\r\nIf-Range: \"a\"\r\n"
+                                       : "range: bytes=9-\r\n";
+        char expected[300];
+        assert_true(sparp__request_extend(&env, &built, fields, round == 0 ? 2 : 1, &old));
+        assert_true(old.size > 0);      /* what was shown of it stays for a while */
+        int size = snprintf(expected, sizeof expected, "POST /x HTTP/1.1\r\nHost: h\r\n" USUAL
+                            "Content-Length: 5\r\n%s\r\nhello", lines);
+        assert_int_equal(built.wire_size, size);
+        assert_memory_equal(built.image.data, expected, size);
+        assert_int_equal(built.head_size, size - 5);
+        assert_string_equal(sparp__request_url(&built), "http://h/x");
+        assert_string_equal(sparp__request_final_url(&built), "http://h/x#y");
+        assert_string_equal(sparp__request_method(&built), "POST");
+    }
+    assert_false(sparp__request_extend(&env, &built, bad, 1, &old));
+    sparp__buf_free(&env, &old);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(test_images), CASE(test_binary_body), CASE(test_https), CASE(test_refused),
@@ -631,6 +668,7 @@ int main(void) {
         CASE(test_value_bytes), CASE(test_query_bytes), CASE(test_url_bytes), CASE(test_basic),
         CASE(test_methods_are_raised), CASE(test_replay_safe), CASE(test_memory_failures),
         CASE(test_memory_of_refused),
+        CASE(test_extended),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

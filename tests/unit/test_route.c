@@ -369,6 +369,27 @@ static void test_which_proxy(void **state) {
     }
 }
 
+/* With lenient_proxies one that is no use stops those who need it, and nobody goes past it. */
+static void test_lenient_proxies(void **state) {
+    sparp_options o;
+    sparp__proxy p;
+    (void)state;
+    memset(&o, 0, sizeof o);
+    o.proxy = "p";
+    o.https_proxy = "socks5://s";
+    o.no_proxy = "a.org,b/x";
+    assert_string_not_equal(sparp_check_options(&o), "");
+    o.lenient_proxies = true;
+    assert_string_equal(sparp_check_options(&o), "");
+    assert_null(sparp__route_bad_proxy(&o, "h", 80, false));
+    assert_null(sparp__route_bad_proxy(&o, "a.org", 443, true));
+    assert_non_null(sparp__route_bad_proxy(&o, "h", 443, true));
+    assert_false(sparp__route_proxy(&o, "a.org", 443, true, &p));
+    assert_false(sparp__route_proxy(&o, "h", 443, true, &p));
+    o.local_address = "x";
+    assert_string_not_equal(sparp_check_options(&o), "");
+}
+
 /* --- connect_to ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -748,7 +769,8 @@ static void test_nonsense(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(test_proxies), TEST(test_bad_proxies), TEST(test_no_proxy), TEST(test_block_widths),
-        TEST(test_which_proxy), TEST(test_connect_to), TEST(test_resolve), TEST(test_resolve_max),
+        TEST(test_which_proxy), TEST(test_lenient_proxies), TEST(test_connect_to),
+        TEST(test_resolve), TEST(test_resolve_max),
         TEST(test_addresses), TEST(test_options), TEST(test_unix_path_limit),
         TEST(test_options_together), TEST(test_nonsense),
     };

@@ -81,6 +81,7 @@ static struct seen {
     int64_t      flown[MAX];            /* in flight, as the scheduler sees it: nanoseconds */
     const char  *label;
     void       (*on_result)(const sparp_result *result);
+    void       (*on_retry)(void);
 } seen;
 
 static ssize_t note_wake(int fd, const void *data, size_t size) {
@@ -245,6 +246,8 @@ static void on_retry(sparp *ours, const sparp_result *attempt, double wait_s, vo
     size_t i = seen.num_retries < MAX ? seen.num_retries++ : 0;
     seen.pauses[i] = wait_s;
     seen.retries[i] = *attempt;
+    if (seen.on_retry != NULL)
+        seen.on_retry();
 }
 
 /* --- the engines ------------------------------------------------------------------------------ */
@@ -931,7 +934,7 @@ static void test_nobody_overtakes_who_is_parked(void **state) {
     start();
     assert_starts(0, "0");
     test_now_ns = BEGIN + SECOND;
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     go(2);
     assert_starts(1, "1 2");
     assert_started_at(1, 1);
@@ -967,7 +970,7 @@ static void test_the_last_word_is_permits(void **state) {
     go(60);                             /* asked after 2 s, and never again */
     assert_int_equal(permit_asked, 2);
     permit_says = 0;
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     settle();
     assert_starts(0, "0 1");
     respond(0, 200, "");
@@ -1154,42 +1157,58 @@ static void test_a_429_that_the_closed_gate_explains_costs_no_retry(void **state
     assert_int_equal(sched->stats.soft_fails, 4);
 }
 
+/* It is a failure like any other then: of the request's deadline, or of the run's. */
 static void test_no_pass_for_who_cannot_wait_that_long(void **state) {
     (void)state;
-    options.max_retries_by_soft_fail = SPARP_NONE;
-    options.run_deadline_s = 20;
-    get_many(3, A);
-    requests[1].deadline_s = 4;
-    start();
-    respond(0, 429, "Retry-After: 5\r\n");
-    respond(1, 429, "");
-    respond(2, 429, "");
-    settle();
-    assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
-    assert_int_equal(seen.times[2], 0);
-    go(5);
-    respond(2, 429, "Retry-After: 16\r\n");     /* beyond the deadline of the run */
-    finish();
-    assert_outcome(2, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
-    assert_int_equal(seen.results[2].attempts, 2);
+    for (int whole_run = 0; whole_run < 2; whole_run++) {
+        again();
+        options.run_deadline_s = whole_run == 1 ? 4 : 0;
+        get_many(3, A);
+        requests[1].deadline_s = whole_run == 1 ? 0 : 4;
+        start();
+        respond(0, 429, "Retry-After: 5\r\n");
+        respond(1, 429, "");
+        respond(2, 429, "");
+        settle();
+        assert_int_equal(sched->parked.count, whole_run == 1 ? 0 : 1);
+        assert_int_equal(sched->stats.soft_retries, 2);
+        go(4);
+        assert_outcome(1, whole_run == 1 ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_SOFT_EXHAUSTED,
+                       whole_run == 1 ? SPARP_E_CANCELLED : SPARP_E_OK);
+        sparp_abort(&run);
+        finish();
+    }
 }
 
 static void test_so_many_passes_are_enough(void **state) {
     (void)state;
-    options.max_retries_by_soft_fail = SPARP_NONE;
+    options.max_retries_by_soft_fail = 1;
     get(A);
     start();
-    for (int i = 0; i <= PASSES; i++) {      /* always begun before another closed it */
+    for (int i = 0; i <= PASSES; i++) { /* always begun before another one closed it */
         assert_int_equal(task_of(0)->passes, i);
-        sparp__gate_close(&limits_of("a.test")->gate, test_now_ns,
-                          test_now_ns + SECOND);
+        assert_int_equal(sched->stats.soft_retries, 0);
+        sparp__gate_close(&limits_of("a.test")->gate, test_now_ns, test_now_ns + SECOND);
         respond(0, 429, "");
         go(now_s() + 2);
     }
+    assert_int_equal(sched->stats.soft_retries, 1);
+    respond(0, 503, "");
     finish();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
-    assert_int_equal(seen.results[0].attempts, PASSES + 1);
-    assert_waited(0, SPARP_WAIT_GATE, PASSES);
+    assert_int_equal(seen.results[0].attempts, PASSES + 2);
+}
+
+/* Who is not to be tried again at all is not. */
+static void test_no_pass_without_retries(void **state) {
+    (void)state;
+    options.max_retries_by_soft_fail = SPARP_NONE;
+    get_many(2, A);
+    start();
+    respond(0, 429, "Retry-After: 5\r\n");
+    respond(1, 429, "");
+    finish();
+    assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
 }
 
 static void test_without_a_gate_a_429_is_a_soft_fail_like_any_other(void **state) {
@@ -1212,22 +1231,83 @@ static void test_without_a_gate_a_429_is_a_soft_fail_like_any_other(void **state
     assert_true(seen.results[1].wait_us[SPARP_WAIT_BACKOFF] <= 500000);
 }
 
-/* Whose limit is used up ends by itself; the others wait. */
-static void test_an_origin_that_wants_too_much_time_closes_nothing(void **state) {
+/* Who would have to wait there longer than anyone wants to ends at once, parked or not; who may
+   come later waits as at any closed gate. */
+static void test_an_origin_that_wants_too_much_time(void **state) {
     (void)state;
     options.retry_after_max_s = 60;
-    get_many(2, A);
+    options.max_at_once = 3;
+    options.max_at_once_per_origin = 2;
+    get_many(3, A);
+    get(B);
+    get(A);
     start();
-    respond(0, 429, "Retry-After: 61\r\n");
+    assert_starts(0, "0 1 3");
+    go(1);
+    respond(0, 429, "Retry-After: 80\r\n");
     settle();
     assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
-    assert_near(seen.results[0].retry_at_s, 61, 0.001);
-    assert_int_equal(limits_of("a.test")->gate.width, 0);
-    respond(1, 503, "Retry-After: Sun, 06 Nov 1994 08:50:00 GMT\r\n");  /* in 23 s */
-    go(24);
-    assert_near(seen.pauses[0], 23.2, 0.2);
-    respond(1, 200, "");
+    assert_near(seen.results[0].retry_at_s, 80, 0.001);
+    for (size_t i = 2; i < 5; i += 2) {
+        assert_outcome(i, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_NOT_STARTED);
+        assert_near(seen.results[i].retry_at_s, 80, 0.001);
+        assert_int_equal(seen.results[i].attempts, 0);
+    }
+    assert_waited(2, SPARP_WAIT_ORIGIN, 1);
+    assert_waited(4, SPARP_WAIT_SLOT, 1);
+    respond(1, 429, "");                /* costs no retry, but it would have to wait, too */
+    settle();
+    assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_NOT_STARTED);
+    go(30);
+    lead_to(3, 302, A);                 /* 51 s more: that is not too long */
+    go(80.9);
+    assert_int_equal(sched->parked.count, 1);
+    go(81);
+    respond(3, 200, "");
     finish();
+    assert_waited(3, SPARP_WAIT_GATE, 51);
+    assert_near(seen.results[3].retry_at_s, 0, 0);
+}
+
+/* A date, against the clock on the wall. */
+static void test_an_origin_says_when(void **state) {
+    (void)state;
+    get(A);
+    start();
+    go(1);
+    respond(0, 503, "Retry-After: Sun, 06 Nov 1994 08:50:00 GMT\r\n");  /* 23 s after the begin */
+    go(30);
+    assert_near(seen.pauses[0], 22.2, 0.2);
+    respond(0, 200, "");
+    finish();
+}
+
+/* So does one that has been told to wait less, and wakes up too early; and what was let go. */
+static void test_an_origin_that_wants_too_much_time_refuses_whoever_waits(void **state) {
+    (void)state;
+    options.retry_after_max_s = 60;
+    options.max_at_once = 4;
+    options.max_at_once_per_origin = 3;
+    get_many(4, A);
+    get(B);
+    get(A)->deadline_s = 100;
+    start();
+    assert_starts(0, "0 1 2 4");
+    sparp_set_pace(&run, 2, 0);
+    respond(0, 503, "Retry-After: 2\r\n");     /* pauses */
+    settle();
+    go(2.3);                            /* its pause is over: it is parked, or waits for a slot */
+    respond(1, 200, "");
+    settle();
+    respond(2, 429, "Retry-After: 100\r\n");
+    settle();
+    assert_outcome(2, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
+    respond(4, 200, "");
+    finish();
+    assert_outcome(0, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_NOT_STARTED);
+    assert_outcome(3, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_NOT_STARTED);
+    assert_outcome(5, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_NOT_STARTED);
+    assert_int_equal(seen.results[0].attempts, 1);
 }
 
 /* --- retries ---------------------------------------------------------------------------------- */
@@ -2397,7 +2477,7 @@ static void test_input_that_says_later_is_asked_when_there_is_news(void **state)
     go(5);
     assert_false(sched->over);
     assert_string_equal(script, "r");
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     settle();
     assert_true(sched->stats.input_ended);
     assert_int_equal(sched->stats.input_size, 2);
@@ -2477,7 +2557,7 @@ static void test_an_origin_is_forgotten_when_nobody_uses_it(void **state) {
     turn();
     assert_null(limits_of("a.test"));
     assert_int_equal(sched->origins.count, 0);
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     finish();
 }
 
@@ -2491,7 +2571,7 @@ static void test_a_closed_origin_is_remembered_until_it_is_open(void **state) {
     assert_non_null(limits_of("a.test"));
     go(6.1);
     assert_null(limits_of("a.test"));
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     finish();
 }
 
@@ -2503,7 +2583,7 @@ static void test_the_rate_of_an_origin_outlives_its_users(void **state) {
     respond(0, 200, "");
     go(1);
     assert_non_null(limits_of("a.test"));
-    sparp__sched_on_wake(sched);
+    sparp__sched_on_wake(sched, false);
     go(5);
     assert_started_at(1, 2);
     respond(1, 200, "");
@@ -2595,6 +2675,13 @@ static void any_callback(const sparp_result *r) {
         sparp_drain(&run);
     if (one_in(300))
         sparp_abort(&run);
+}
+
+/* The next attempt has another line. */
+static void any_retry(void) {
+    sparp_field line = {"X-Try", "again"};
+    if (one_in(4))
+        sparp_retry_with(&run, &line, 1);
 }
 
 static void any_options(void) {
@@ -2708,7 +2795,7 @@ static void meddle(void) {
         deaf = one_in(3);
     cut_at_once = !one_in(3);
     if (one_in(4))
-        sparp__sched_on_wake(sched);
+        sparp__sched_on_wake(sched, one_in(2));
 }
 
 static void play(manner how) {
@@ -2741,12 +2828,14 @@ static void check_counters(const sparp_result *r) {
     bool waiting = r->outcome == SPARP_OUTCOME_CANCELLED || retries > 0;        /* for another */
     CHECK(r->attempts <= 1 + retries + PASSES && r->attempts + waiting >= retries, "%s: %lu: %d",
           seen.label, (unsigned long)r->index, r->attempts);
-    CHECK((r->attempts == 0) == (r->outcome == SPARP_OUTCOME_NOT_STARTED
-                                 || (r->outcome == SPARP_OUTCOME_LOCAL_FAILED && r->attempts == 0)),
-          "%s: %lu: %s after %d", seen.label, (unsigned long)r->index,
-          sparp_outcome_name(r->outcome), r->attempts);
+    bool refused = r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED && r->error == SPARP_E_NOT_STARTED;
+    CHECK(r->outcome != SPARP_OUTCOME_NOT_STARTED || r->attempts == 0, "%s: %lu has started",
+          seen.label, (unsigned long)r->index);
+    CHECK(r->attempts > 0 || refused || r->outcome == SPARP_OUTCOME_NOT_STARTED
+          || r->outcome == SPARP_OUTCOME_LOCAL_FAILED, "%s: %lu: %s unsent", seen.label,
+          (unsigned long)r->index, sparp_outcome_name(r->outcome));
     bool answered = r->outcome == SPARP_OUTCOME_SUCCESS || r->outcome == SPARP_OUTCOME_HARD_FAIL
-        || r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED;
+        || (r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED && !refused);
     CHECK(answered == (r->error == SPARP_E_OK), "%s: %lu: %s, but %s", seen.label,
           (unsigned long)r->index, sparp_outcome_name(r->outcome), sparp_error_name(r->error));
 }
@@ -2781,6 +2870,7 @@ static bool run_seed(uint64_t seed, size_t fail_at, bool fail_on) {
     options.ordered = how == ORDERED;
     options.on_result = how == CALLBACK ? on_result : NULL;
     seen.on_result = any_callback;
+    seen.on_retry = any_retry;
     memory.fail_at = fail_at;
     memory.fail_on = fail_on;
     bool opened = open_run();
@@ -2837,8 +2927,11 @@ int main(void) {
         SCHED_TEST(test_a_429_that_the_closed_gate_explains_costs_no_retry),
         SCHED_TEST(test_no_pass_for_who_cannot_wait_that_long),
         SCHED_TEST(test_so_many_passes_are_enough),
+        SCHED_TEST(test_no_pass_without_retries),
         SCHED_TEST(test_without_a_gate_a_429_is_a_soft_fail_like_any_other),
-        SCHED_TEST(test_an_origin_that_wants_too_much_time_closes_nothing),
+        SCHED_TEST(test_an_origin_that_wants_too_much_time),
+        SCHED_TEST(test_an_origin_says_when),
+        SCHED_TEST(test_an_origin_that_wants_too_much_time_refuses_whoever_waits),
         SCHED_TEST(test_each_cause_has_its_limit_and_its_pauses),
         SCHED_TEST(test_the_three_limits_know_nothing_of_each_other),
         SCHED_TEST(test_what_is_not_safe_is_not_sent_twice),

@@ -1,5 +1,5 @@
 /* sparp/config.h - the command line as a struct; what no flag alone can know is checked here.
-   Uses text, say, values, json, options. */
+   Uses text, say, values, json, url, template, options. */
 
 /* Memory freed by config_free; NULL, after a message, when there is none. */
 static char *config_keep(config *c, const char *at, size_t size) {
@@ -124,48 +124,276 @@ static const char *text_or_file(config *c, option_id id, const char *arg, size_t
     return arg;
 }
 
-/* One "K: V" or "K:". */
-static bool add_header(config *c, slice line) {
+/* RFC 9110 5.6.2: what a token is made of. */
+static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static bool is_token(slice s) {
+    for (size_t i = 0; i < s.size; i++)
+        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL)
+            return false;
+    return s.size > 0;
+}
+
+static bool has_control(slice s) {
+    for (size_t i = 0; i < s.size; i++)
+        if (((unsigned char)s.at[i] < ' ' && s.at[i] != '\t') || s.at[i] == 0x7F)
+            return true;
+    return false;
+}
+
+/* One "K: V" or "K:". NULL, or what is wrong, in words that do not repeat it: it may be secret. */
+static const char *add_header(config *c, slice line) {
     slice value = line, name;
     (void)slice_split(&value, ':', &name);
     name = trimmed(name);
-    if (value.at == NULL || name.size == 0) {
-        say("--header: '%.*s' is not 'Name: value'", (int)(line.size < 200 ? line.size : 200),
-            line.at);
-        return false;
-    }
-    if (c->num_headers == DEFAULTS_MAX) {
-        say("--header: more than %d headers", DEFAULTS_MAX);
-        return false;
-    }
+    if (value.at == NULL)
+        return "this is not 'Name: value'";
+    if (!is_token(name))
+        return "the name in front of the colon is none";
     value = trimmed(value);
+    if (has_control(value))
+        return "a control character is in the value";
+    if (c->num_headers == DEFAULTS_MAX)
+        return "more than 250 headers";
     sparp_field *f = &c->headers[c->num_headers];
     f->name = config_keep(c, name.at, name.size);
     f->value = value.size == 0 ? NULL : config_keep(c, value.at, value.size);
+    if (f->name == NULL || (value.size > 0 && f->value == NULL))
+        return "out of memory";
     c->num_headers++;
-    return f->name != NULL && (value.size == 0 || f->value != NULL);
+    return NULL;
 }
 
 static bool set_header(config *c, const char *arg) {
     size_t size;
+    const char *wrong = arg[0] == '@' ? NULL : add_header(c, slice_of(arg));
+    if (wrong != NULL)
+        say("--header: %s", wrong);
     if (arg[0] != '@')
-        return add_header(c, slice_of(arg));
+        return wrong == NULL;
     const char *at = read_file(c, OPTION_HEADER, arg + 1, &size);
     if (at == NULL)
         return false;
     slice rest = { at, size }, line;
-    while (slice_split(&rest, '\n', &line)) {
-        if (trimmed(line).size > 0 && !add_header(c, line))
-            return false;
+    for (int number = 1; slice_split(&rest, '\n', &line); number++) {
+        wrong = trimmed(line).size > 0 ? add_header(c, line) : NULL;
+        if (wrong == NULL)
+            continue;
+        say("--header: %s, line %d: %s", arg + 1, number, wrong);
+        return false;
     }
     return true;
+}
+
+/* --- credentials: nothing of them is ever repeated -------------------------------------------- */
+
+/* The text of "@FILE" without the end of its last line, which lives as long as the config. */
+static const char *secret_of_file(config *c, option_id id, const char *path) {
+    size_t size;
+    char *at = (char *)(uintptr_t)read_file(c, id, path, &size);
+    while (at != NULL && size > 0 && (at[size - 1] == '\n' || at[size - 1] == '\r'))
+        at[--size] = '\0';
+    return at;
+}
+
+/* One line, typed unseen. NULL: there is no terminal. */
+static char *ask_terminal(config *c, const char *prompt) {
+    char line[512];
+    struct termios before, silent;
+    size_t written;
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    bool quiet = fd >= 0 && tcgetattr(fd, &before) == 0;
+    ssize_t n = -1;
+    if (quiet) {
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        (void)tcsetattr(fd, TCSAFLUSH, &silent);
+        (void)write_all(fd, prompt, strlen(prompt), &written);
+        n = read(fd, line, sizeof line);
+        (void)tcsetattr(fd, TCSAFLUSH, &before);
+        (void)write_all(fd, "\n", 1, &written);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        n--;
+    return n >= 0 ? config_keep(c, line, (size_t)n) : NULL;
+}
+
+static const char *config_join(config *c, const char *a, const char *b, const char *d) {
+    text t = { NULL, 0, 0, false };
+    put_text(&t, a);
+    put_text(&t, b);
+    put_text(&t, d);
+    const char *joined = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    return joined;
+}
+
+static bool set_user(config *c, const char *arg) {
+    const char *user = arg[0] == '@' ? secret_of_file(c, OPTION_USER, arg + 1) : arg;
+    if (user != NULL && strchr(user, ':') == NULL) {
+        char prompt[200];
+        (void)snprintf(prompt, sizeof prompt, "Password of %.100s: ", user);
+        const char *password = ask_terminal(c, prompt);
+        if (password == NULL)
+            say("--user: the password is missing, and there is no terminal to ask on");
+        user = password != NULL ? config_join(c, user, ":", password) : NULL;
+    }
+    if (user == NULL)
+        return false;
+    text t = { NULL, 0, 0, false };
+    put_base64(&t, slice_of(user));
+    put_char(&t, '\0');
+    c->authorization = t.failed ? NULL : config_join(c, "Basic ", t.at, "");
+    text_free(&t);
+    return c->authorization != NULL;
+}
+
+static bool set_bearer(config *c, const char *arg) {
+    const char *token = NULL;
+    if (arg[0] == '@')
+        token = secret_of_file(c, OPTION_BEARER, arg + 1);
+    else if (arg[0] == '$' && (token = getenv(arg + 1)) == NULL)
+        say("--bearer: the variable %.60s is not set", arg + 1);
+    else if (arg[0] != '$')
+        say("--bearer wants @FILE or the name of a variable, '$NAME' in single quotes: the token "
+            "itself would be in every list of processes");
+    c->authorization = token != NULL ? config_join(c, "Bearer ", token, "") : NULL;
+    return c->authorization != NULL;
+}
+
+static bool set_cookie(config *c, const char *arg) {
+    const char *cookie = arg[0] == '@' ? secret_of_file(c, OPTION_COOKIE, arg + 1) : arg;
+    if (cookie == NULL)
+        return false;
+    if (strchr(cookie, '=') == NULL) {
+        say("--cookie: this is not NAME=VALUE");
+        return false;
+    }
+    c->cookie = c->cookie == NULL ? cookie : config_join(c, c->cookie, "; ", cookie);
+    return c->cookie != NULL;
+}
+
+/* --- multipart forms (RFC 7578) --------------------------------------------------------------- */
+
+/* What stands behind ";type=" or ";filename=" of an -F, up to the other of them. */
+static slice form_extra(slice s, const char *key, const char *other) {
+    slice value = { NULL, 0 };
+    size_t size = strlen(key), other_size = strlen(other);
+    for (size_t i = 0; i + size <= s.size && value.at == NULL; i++)
+        if (memcmp(s.at + i, key, size) == 0)
+            value = slice_from(s, i + size);
+    for (size_t i = 0; value.at != NULL && i + other_size <= value.size; i++)
+        if (memcmp(value.at + i, other, other_size) == 0)
+            value.size = i;
+    return value;
+}
+
+/* A name in quotes, as browsers write it (WHATWG HTML 4.10.21.8). */
+static void put_quoted(text *t, slice s) {
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.at[i] == '"' || s.at[i] == '\r' || s.at[i] == '\n')
+            put_code(t, s.at[i]);
+        else
+            put_char(t, s.at[i]);
+    }
+}
+
+static bool form_file(form_part *part) {
+    struct stat info;
+    bool readable = stat(part->path, &info) == 0 && access(part->path, R_OK) == 0;
+    if (!readable)
+        say("--form: cannot read %s: %s", part->path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
+        say("--form: %s is not a regular file", part->path);
+    part->size = readable ? (uint64_t)info.st_size : 0;
+    return readable && S_ISREG(info.st_mode);
+}
+
+static void put_part_head(text *t, const config *c, slice name, slice file, slice type) {
+    put_format(t, "%s--%s\r\nContent-Disposition: form-data; name=\"",
+               c->num_parts > 0 ? "\r\n" : "", c->boundary);
+    put_quoted(t, name);
+    if (file.at != NULL) {
+        PUT(t, "\"; filename=\"");
+        put_quoted(t, file);
+    }
+    PUT(t, "\"\r\n");
+    if (file.at != NULL || type.at != NULL) {
+        PUT(t, "Content-Type: ");
+        put_slice(t, type.at != NULL ? type : slice_of("application/octet-stream"));
+        PUT(t, "\r\n");
+    }
+    PUT(t, "\r\n");
+}
+
+/* "@FILE[;type=T][;filename=F]" */
+static bool set_form_file(config *c, form_part *part, slice value, slice *file, slice *type) {
+    *file = form_extra(value, ";filename=", ";type=");
+    *type = form_extra(value, ";type=", ";filename=");
+    for (size_t i = 1; i < value.size; i++)
+        if (starts_with(slice_from(value, i), ";type=")
+            || starts_with(slice_from(value, i), ";filename="))
+            value.size = i;
+    part->path = config_keep(c, value.at + 1, value.size - 1);
+    if (part->path == NULL || !form_file(part))
+        return false;
+    const char *slash = strrchr(part->path, '/');
+    if (file->at == NULL)
+        *file = slice_of(slash != NULL ? slash + 1 : part->path);
+    if (has_control(*type))
+        say("--form: a control character is in the type");
+    return !has_control(*type);
+}
+
+/* "NAME=VALUE" or "NAME=@FILE..." */
+static bool set_form(config *c, const char *arg) {
+    slice value = slice_of(arg), name, file = { NULL, 0 }, type = file;
+    (void)slice_split(&value, '=', &name);
+    if (value.at == NULL || name.size == 0 || c->num_parts == PARTS_MAX) {
+        say(c->num_parts == PARTS_MAX ? "--form: more than 100 parts"
+            : "--form: this is not NAME=VALUE");
+        return false;
+    }
+    if (c->boundary[0] == '\0')
+        (void)snprintf(c->boundary, sizeof c->boundary, "sparp-%llx-%llx",
+                       (unsigned long long)monotonic_us(), (unsigned long long)getpid());
+    form_part *part = &c->parts[c->num_parts];
+    part->value = value.at;
+    part->size = value.size;
+    if (value.size > 0 && value.at[0] == '@' && !set_form_file(c, part, value, &file, &type))
+        return false;
+    text t = { NULL, 0, 0, false };
+    put_part_head(&t, c, name, file, type);
+    part->head_size = t.size;
+    part->head = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    c->num_parts++;
+    return part->head != NULL;
+}
+
+/* The line that ends the form, and how long all of it is. */
+static bool finish_form(config *c) {
+    text t = { NULL, 0, 0, false };
+    put_format(&t, "\r\n--%s--\r\n", c->boundary);
+    form_part *end = &c->parts[c->num_parts];
+    end->head_size = t.size;
+    end->head = t.failed ? NULL : config_keep(c, t.at, t.size);
+    text_free(&t);
+    for (size_t i = 0; i <= c->num_parts; i++)
+        c->form_size += c->parts[i].head_size + c->parts[i].size;
+    return end->head != NULL;
 }
 
 static bool set_query(config *c, const char *arg) {
     slice value = slice_of(arg), name;
     (void)slice_split(&value, '=', &name);
-    if (value.at == NULL || name.size == 0)
-        return option_refuse(OPTION_URL_QUERY, arg, "K=V");
+    if (value.at == NULL || name.size == 0) {
+        say("--url-query: this is not K=V");
+        return false;
+    }
     if (c->num_query == DEFAULTS_MAX) {
         say("--url-query: more than %d parameters", DEFAULTS_MAX);
         return false;
@@ -174,18 +402,6 @@ static bool set_query(config *c, const char *arg) {
     f->name = config_keep(c, name.at, name.size);
     f->value = value.at;
     return f->name != NULL;
-}
-
-/* RFC 9110 5.6.2: what a token is made of. */
-static const char token_characters[] = "!#$%&'*+-.^_`|~0123456789"
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-static bool is_token(slice s) {
-    for (size_t i = 0; i < s.size; i++) {
-        if (s.at[i] == '\0' || strchr(token_characters, s.at[i]) == NULL)
-            return false;
-    }
-    return s.size > 0;
 }
 
 /* "Name,Other": names of headers. */
@@ -215,10 +431,51 @@ static bool set_headers_shown(config *c, const char *arg) {
 static bool set_json(config *c, const char *arg) {
     size_t size;
     c->json = text_or_file(c, OPTION_JSON, arg, &size);
-    if (c->json == NULL)
-        return false;
-    slice s = { c->json, size };
-    return json_is_valid(s) ? true : option_refuse(OPTION_JSON, arg, "valid JSON");
+    c->json_size = size;
+    return c->json != NULL;
+}
+
+/* Of a template, what it is with its words filled in is looked at, line by line. */
+static bool check_json(const config *c) {
+    slice s = { c->json, c->json_size }, raw;
+    json j = json_of(s);
+    size_t good = utf8_good_prefix(s);
+    if (good < s.size)
+        (void)json_fail_at(&j, s.at + good, "not UTF-8");
+    else if (json_value(&j, &raw) && json_end(&j))
+        return true;
+    say("--json: not JSON, byte %llu: %s", (unsigned long long)(j.at - j.start) + 1, j.error);
+    return false;
+}
+
+static bool set_only(config *c, const char *arg) {
+    int choice = parse_choice("failed|success", slice_of(arg));
+    c->only = choice == 0 ? ONLY_FAILED : choice == 1 ? ONLY_SUCCESS : ONLY_STATUSES;
+    return choice >= 0 || parse_statuses(slice_of(arg), &c->only_statuses)
+        || option_refuse(OPTION_ONLY, arg, "failed, success or a list of statuses like 404,5xx");
+}
+
+/* What a record may have; those with a dot at the end are objects of fields. */
+static const char record_fields[] =
+    "index|id|outcome|status|attempts|retried|retried.|url|final_url|redirects|t|ms|ms.|bytes|"
+    "bytes.|reused|headers|headers.|error|error.|retry_at|maybe_applied|meta|meta.|request|"
+    "request.|truncated|encoded|body_file|kept|body|body_base64|json|json.|line";
+
+static bool set_fields(config *c, const char *arg) {
+    slice rest = slice_of(arg), field, outer, inner;
+    while (slice_split(&rest, ',', &field)) {
+        field = outer = inner = trimmed(field);
+        (void)slice_split(&inner, '.', &outer);
+        if (inner.at != NULL)
+            outer.size++;               /* with its dot */
+        if (parse_choice(record_fields, outer) < 0 || (inner.at != NULL && inner.size == 0)) {
+            say("--fields: a record has no '%.*s'", (int)(field.size < 60 ? field.size : 60),
+                field.at);
+            return false;
+        }
+    }
+    c->fields = arg;
+    return true;
 }
 
 /* A number, or "auto". */
@@ -264,13 +521,46 @@ static bool list_append(config *c, const char **list, const char *entry) {
     return *list != NULL;
 }
 
+/* X("field of the library", ID): what its sentences call a flag of ours. */
+#define LIBRARY_WORDS(X) \
+    X("max_body_bytes", MAX_BODY) X("local_address", INTERFACE) X("pin_sha256", PIN) \
+    X("unix_socket", UNIX_SOCKET) X("connect_to", CONNECT_TO) X("max_redirects", MAX_REDIRS) \
+    X("retry_after_max_s", RETRY_AFTER_MAX) X("max_at_once", MAX_AT_ONCE) \
+    X("max_per_second", MAX_PER_SECOND) X("timeout_s", TIMEOUT) \
+    X("connect_timeout_s", CONNECT_TIMEOUT) X("idle_timeout_s", IDLE_TIMEOUT) \
+    X("run_deadline_s", DEADLINE) X("sensitive_headers", SENSITIVE) X("https_proxy", PROXY) \
+    X("no_proxy", NOPROXY) X("max_at_once_per_origin", PER_HOST)
+
+/* A sentence of the library, with our flags in the place of its fields. */
+static void put_in_our_words(text *t, slice s) {
+    while (s.size > 0) {
+        size_t word = 0;
+        while (word < s.size && (is_digit(s.at[word]) || s.at[word] == '_'
+                                 || (lower(s.at[word]) >= 'a' && lower(s.at[word]) <= 'z')))
+            word++;
+        slice name = { s.at, word > 0 ? word : 1 };
+        const char *flag = NULL;
+#define X(field, id) if (slice_is(name, field)) flag = option_rows[OPTION_##id].name;
+        LIBRARY_WORDS(X)
+#undef X
+        if (flag != NULL)
+            put_format(t, "--%s", flag);
+        else
+            put_slice(t, name);
+        s = slice_from(s, name.size);
+    }
+}
+
 /* What these options are worth, the library knows best. */
 static bool library_takes(const sparp_options *o, option_id id, const char *arg) {
     const char *wrong = sparp_check_options(o);
     char label[48];
     if (wrong[0] == '\0')
         return true;
-    say("%s: '%.200s': %s", option_label(id, label, sizeof label), arg, wrong);
+    text t = { NULL, 0, 0, false };
+    put_in_our_words(&t, slice_of(wrong));
+    say("%s: '%.200s': %.*s", option_label(id, label, sizeof label), arg, (int)t.size, t.at);
+    text_free(&t);
     return false;
 }
 
@@ -317,22 +607,41 @@ static bool set_connect_to(config *c, const char *arg) {
     return library_takes(&o, OPTION_CONNECT_TO, arg) && list_append(c, &c->connect_to, arg);
 }
 
-/* "N" or "P%". */
-static bool set_max_fail(config *c, const char *arg) {
-    slice s = slice_of(arg);
-    bool percent = s.size > 0 && s.at[s.size - 1] == '%';
-    int64_t value;
-    if (percent)
-        s.size--;
-    if (!parse_count(s, &value))
-        return option_refuse(OPTION_MAX_FAIL, arg, "a number or N%");
-    if (value < 1 || value > (percent ? 100 : INT_MAX)) {
-        say("--max-fail: '%s' is out of range, which is 1 to %d%s", arg, percent ? 100 : INT_MAX,
-            percent ? "%" : "");
+/* "P%" or "P%/AFTER", of which `s` is the P and the rest stands behind the %. */
+static bool set_max_fail_ratio(config *c, const char *arg, slice s, slice rest) {
+    double percent;
+    if (!take_decimal(&s, &percent) || s.size > 0)
+        return option_refuse(OPTION_MAX_FAIL, arg, "a number, P% or P%/AFTER");
+    if (!(percent > 0 && percent <= 100)) {
+        say("--max-fail: '%s' is out of range, which is more than 0%% to 100%%", arg);
         return false;
     }
-    c->max_fail = percent ? 0 : value;
-    c->max_fail_percent = percent ? value : 0;
+    c->max_fail_after = MAX_FAIL_AFTER;
+    if (rest.size > 0 && (rest.at[0] != '/' || !parse_count(slice_from(rest, 1), &c->max_fail_after)
+                          || c->max_fail_after < 1))
+        return option_refuse(OPTION_MAX_FAIL, arg, "P%/AFTER, with a number of requests");
+    c->max_fail_ratio = percent / 100;
+    return true;
+}
+
+/* "N", "P%" or "P%/AFTER". */
+static bool set_max_fail(config *c, const char *arg) {
+    slice s = slice_of(arg);
+    const char *mark = strchr(arg, '%');
+    int64_t value;
+    c->max_fail = 0;
+    c->max_fail_ratio = 0;
+    if (mark != NULL) {
+        slice percent = { arg, (size_t)(mark - arg) };
+        return set_max_fail_ratio(c, arg, percent, slice_of(mark + 1));
+    }
+    if (!parse_count(s, &value))
+        return option_refuse(OPTION_MAX_FAIL, arg, "a number, P% or P%/AFTER");
+    if (value < 1 || value > INT_MAX) {
+        say("--max-fail: '%s' is out of range, which is 1 to %d", arg, INT_MAX);
+        return false;
+    }
+    c->max_fail = value;
     return true;
 }
 
@@ -357,10 +666,16 @@ static bool set_other(config *c, option_id id, const char *arg) {
     static const char statuses[] = "a list of statuses like 200-299,4xx,301,all,none";
     switch (id) {
     case OPTION_HEADER:    return set_header(c, arg);
+    case OPTION_ONLY:      return set_only(c, arg);
+    case OPTION_FIELDS:    return set_fields(c, arg);
+    case OPTION_USER:      return set_user(c, arg);
+    case OPTION_BEARER:    return set_bearer(c, arg);
+    case OPTION_COOKIE:    return set_cookie(c, arg);
+    case OPTION_FORM:      return set_form(c, arg);
     case OPTION_URL_QUERY: return set_query(c, arg);
     case OPTION_JSON:      return set_json(c, arg);
     case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
-    case OPTION_WORKERS:   return set_or_auto(id, arg, 256, &c->workers);
+    case OPTION_WORKERS:   return set_or_auto(id, arg, WORKERS_MAX, &c->workers);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_HEADERS:   return set_headers_shown(c, arg);
@@ -460,7 +775,14 @@ static bool say_misused(const char *word, int mark) {
     } else if (mark == ':') {
         say("-%c needs an argument", optopt);
     } else {
-        say("unknown option -%c; 'sparp --help' lists them all", optopt);
+        const char *ours = NULL;
+#define X(letter, words) if (optopt == (letter)) ours = words;
+        FOREIGN_LETTERS(X)
+#undef X
+        if (ours != NULL)
+            say("unknown option -%c; here that is %s", optopt, ours);
+        else
+            say("unknown option -%c; 'sparp --help' lists them all", optopt);
     }
     return false;
 }
@@ -545,11 +867,11 @@ static bool add_default_header(config *c, const char *name, const char *value) {
     PUT(&line, ": ");
     put_text(&line, value);
     slice whole = { line.at, line.size };
-    if (line.failed)
-        say("out of memory");
-    bool done = !line.failed && add_header(c, whole);
+    const char *wrong = line.failed ? "out of memory" : add_header(c, whole);
+    if (wrong != NULL)
+        say("%s: %s", name, wrong);
     text_free(&line);
-    return done;
+    return wrong == NULL;
 }
 
 /* Lists that were not given get their defaults, less what the other list claims. */
@@ -586,13 +908,54 @@ static bool check_readable(const char *flag, const char *path) {
     return false;
 }
 
+/* Their contents, too: what is no use here would fail every request. */
+static bool check_tls_files(const config *c) {
+    sparp_options o;
+    char why[300];
+    memset(&o, 0, sizeof o);
+    o.tls.ca_file = c->cacert;
+    o.tls.pin_sha256 = c->pin;
+    o.tls.client_cert_file = c->cert;
+    o.tls.client_key_file = c->key;
+    o.tls.insecure_no_verify = c->cacert == NULL;   /* not the time for those of the system */
+    if (c->cacert == NULL && c->pin == NULL && c->cert == NULL)
+        return true;
+    text t = { NULL, 0, 0, false };
+    put_in_our_words(&t, slice_of(sparp_check_tls(&o, why, sizeof why)));
+    bool good = t.size == 0;
+    if (!good)
+        say("%.*s", (int)t.size, t.at);
+    text_free(&t);
+    return good;
+}
+
 static bool check_tls(const config *c) {
     if ((c->cert != NULL) != (c->key != NULL)) {
         say("--cert and --key belong together");
         return false;
     }
     return check_readable("cacert", c->cacert) && check_readable("cert", c->cert)
-        && check_readable("key", c->key);
+        && check_readable("key", c->key) && check_tls_files(c);
+}
+
+/* One of our own addresses: another would fail each request, after a long time. */
+static bool check_interface(const char *address) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } to;
+    memset(&to, 0, sizeof to);
+    bool v4 = inet_pton(AF_INET, address, &to.v4.sin_addr) == 1;
+    bool v6 = !v4 && inet_pton(AF_INET6, address, &to.v6.sin6_addr) == 1;
+    to.any.sa_family = v4 ? AF_INET : AF_INET6;
+    int fd = v4 || v6 ? socket(to.any.sa_family, SOCK_STREAM, 0) : -1;
+    bool ours = fd >= 0 && bind(fd, &to.any, v4 ? sizeof to.v4 : sizeof to.v6) == 0;
+    if (!ours)
+        say("--interface: %.100s is no address of this machine: %s", address, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return ours;
 }
 
 static bool check_net(const config *c) {
@@ -617,7 +980,8 @@ static bool check_net(const config *c) {
         return false;
     }
     return library_takes(&to, OPTION_UNIX_SOCKET, c->unix_socket)
-        && library_takes(&from, OPTION_INTERFACE, c->local_address);
+        && library_takes(&from, OPTION_INTERFACE, c->local_address)
+        && (c->local_address == NULL || check_interface(c->local_address));
 }
 
 /* A header of a line of its own would end the line. */
@@ -633,22 +997,141 @@ static bool check_user_agent(config *c) {
     return add_default_header(c, "User-Agent", c->user_agent);
 }
 
-/* What no single flag can know; false after a message. */
-static bool config_check(config *c) {
+/* A word that stands for nothing would be sent as it is, ten thousand times. */
+static bool refuse_word(option_id id, slice word, bool named) {
+    char label[48];
+    say("%s: {%.*s} means nothing; %s{} is the line, {1} {2} its columns, %s{raw} the line as it "
+        "is, {{ a brace", option_label(id, label, sizeof label),
+        (int)(word.size < 40 ? word.size : 40), word.at,
+        id == OPTION_BODY_NAME ? "{index}, {id} and {name} do; with -T " : "",
+        named ? "{name} the one that the first line calls so, " : "");
+    return false;
+}
+
+/* The words of -T and --body-name, as far as they are known: with --csv not before its first line
+   has been read. */
+static bool check_strict(option_id id, const char *pattern, const char *more, bool values,
+                         const column_names *names, bool later) {
+    slice rest = slice_of(pattern), word;
+    char label[48];
+    bool wrong;
+    while (next_placeholder(&rest, NULL, &word, &wrong))
+        if (parse_choice(more, word) < 0 && !(values && (later || word_is_known(names, word))))
+            return refuse_word(id, word, names != NULL);
+    if (wrong)
+        say("%s: a { has no }; a brace itself is written {{",
+            option_label(id, label, sizeof label));
+    return !wrong;
+}
+
+static bool check_loose(option_id id, slice pattern, bool is_json, const column_names *names,
+                        bool later, bool *any) {
+    slice unknown;
+    if (count_words(pattern, is_json, names, &unknown) > 0)
+        *any = true;
+    return later || unknown.at == NULL || refuse_word(id, unknown, names != NULL);
+}
+
+/* All templates. Without -T a brace is a brace, but in --body-name. */
+static bool check_templates(config *c, const column_names *names, bool later) {
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    if (c->body_name != NULL
+        && !check_strict(OPTION_BODY_NAME, c->body_name, "index|id|name", c->template_url != NULL,
+                         names, later))
+        return false;
+    if (c->template_url == NULL)
+        return true;
+    if (!check_strict(OPTION_TEMPLATE, c->template_url, "raw", true, names, later)
+        || (c->data != NULL
+            && !check_loose(OPTION_DATA, data, false, names, later, &c->words_in_data))
+        || (c->json != NULL
+            && !check_loose(OPTION_JSON, body, true, names, later, &c->words_in_json)))
+        return false;
+    for (size_t i = c->num_removed; i < c->num_headers; i++) {
+        slice value = slice_of(c->headers[i].value);
+        if (!check_loose(OPTION_HEADER, value, false, names, later, &c->words_in_headers))
+            return false;
+    }
+    return true;
+}
+
+/* ... and that they make a difference: each line of a template without {} would be the same. */
+static bool check_template(config *c) {
+    slice rest = slice_of(c->template_url), word;
+    bool wrong, later = c->csv || c->tsv;
+    if (!check_templates(c, NULL, later))
+        return false;
+    if (later || c->words_in_data || c->words_in_json || c->words_in_headers
+        || next_placeholder(&rest, NULL, &word, &wrong))
+        return true;
+    say("--template has no {} in it");
+    return false;
+}
+
+static bool check_view(config *c) {
+    bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
+    if (c->journal == NULL && (c->retry_failed || c->restart)) {
+        say("--%s is about a --journal, give that too", c->restart ? "restart" : "retry-failed");
+        return false;
+    }
+    if (c->journal != NULL && (c->resume != NULL || c->only != ONLY_ALL)) {
+        say("--journal does not go with --%s", c->resume != NULL ? "resume" : "only");
+        return false;
+    }
+    if (c->resume != NULL && part) {
+        say("--resume needs whole records: not with --only, --fields or --output-format");
+        return false;
+    }
+    if (c->fields != NULL && c->output_format == OUTPUT_OPENAI) {
+        say("--output-format openai-batch has fields of its own, --fields does not go with it");
+        return false;
+    }
+    if (c->output_format == OUTPUT_OPENAI && !c->given[OPTION_BODY])
+        c->body = BODY_JSON;
+    return true;
+}
+
+/* One body, one credential: and they become what every request has. */
+static bool check_contents(config *c) {
     if (c->data != NULL && c->json != NULL) {
         say("--data and --json are two bodies, give one");
+        return false;
+    }
+    if (c->given[OPTION_USER] && c->given[OPTION_BEARER]) {
+        say("--user and --bearer are two credentials, give one");
+        return false;
+    }
+    if (c->num_parts > 0 && (c->data != NULL || c->json != NULL)) {
+        say("--form and --%s are two bodies, give one", c->data != NULL ? "data" : "json");
+        return false;
+    }
+    if ((c->authorization != NULL && !add_default_header(c, "Authorization", c->authorization))
+        || (c->cookie != NULL && !add_default_header(c, "Cookie", c->cookie))
+        || (c->num_parts > 0 && !finish_form(c)))
+        return false;
+    return true;
+}
+
+/* What no single flag can know; false after a message. */
+static bool config_check(config *c) {
+    if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]) {
+        say("--burst says how many starts --max-per-second lets come at once, give that too");
         return false;
     }
     if (c->template_url != NULL && c->format == FORMAT_JSONL) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
-    if (c->template_url != NULL && strchr(c->template_url, '{') == NULL) {
-        say("--template: '%s' has no {} in it", c->template_url);
+    if (c->csv && c->tsv) {
+        say("--csv and --tsv exclude each other");
+        return false;
+    }
+    if ((c->csv || c->tsv) && c->template_url == NULL) {
+        say("--%s: its columns are for --template, give that too", c->csv ? "csv" : "tsv");
         return false;
     }
     if (c->base_url != NULL && !is_url(c->base_url)) {
-        say("--base-url: '%s' does not start with http:// or https://", c->base_url);
+        say("--base-url does not start with http:// or https://");
         return false;
     }
     for (size_t i = 0; c->summarize && i < c->num_sources; i++) {
@@ -662,6 +1145,13 @@ static bool config_check(config *c) {
             : "--body says how a body is written in its record, with --body-dir it is in a file");
         return false;
     }
+    if (c->body_dir == NULL && (c->body_name != NULL || c->overwrite)) {
+        say("--%s is about the files of --body-dir, give that too",
+            c->body_name != NULL ? "body-name" : "overwrite");
+        return false;
+    }
+    if (!check_contents(c) || !check_view(c))
+        return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {
@@ -673,7 +1163,9 @@ static bool config_check(config *c) {
     if (c->json != NULL && !add_default_header(c, "Accept", "application/json"))
         return false;
     resolve_headers(c);
-    return resolve_lists(c);
+    return resolve_lists(c)
+        && (c->template_url != NULL ? check_template(c) : check_templates(c, NULL, false))
+        && (c->json == NULL || c->words_in_json || check_json(c));
 }
 
 static const char *env_text(const char *name) {      /* NULL: not set, or empty */
@@ -704,25 +1196,30 @@ static const char *first_variable(const char *names, char *name, size_t size) {
     return value;
 }
 
-static bool take_env_proxy(const char *names, const char **out) {
+/* What the environment says is taken as it is: whoever needs none of it should not be stopped by
+   it. As for curl, a path behind it means nothing. */
+static bool take_env_proxy(config *c, const char *names, const char **out, const char **from) {
     char name[32];
     const char *value = first_variable(names, name, sizeof name);
-    return value == NULL || take_proxy(name, value, out);
+    if (value == NULL)
+        return true;
+    *from = config_keep(c, name, strlen(name));
+    const char *scheme_end = strstr(value, "://");
+    const char *host = scheme_end != NULL ? scheme_end + 3 : value;
+    *out = config_keep(c, value, (size_t)(host - value) + strcspn(host, "/"));
+    return *out != NULL && *from != NULL;
 }
 
 /* Who is reached without a proxy. */
 static bool take_exceptions(config *c) {
-    char name[32] = "--noproxy";
+    char name[32];
     sparp_options o;
     c->no_proxy = c->noproxy;
     if (c->no_proxy == NULL)
         c->no_proxy = first_variable("no_proxy|NO_PROXY", name, sizeof name);
     memset(&o, 0, sizeof o);
-    o.no_proxy = c->no_proxy;
-    const char *wrong = sparp_check_options(&o);
-    if (wrong[0] != '\0')
-        say("%s: '%.200s': %s", name, c->no_proxy, wrong);
-    return wrong[0] == '\0';
+    o.no_proxy = c->noproxy;
+    return c->noproxy == NULL || library_takes(&o, OPTION_NOPROXY, c->noproxy);
 }
 
 /* --proxy, else the environment, as curl does it; false after a message. */
@@ -741,6 +1238,8 @@ static bool config_proxies(config *c) {
         c->https_proxy = c->http_proxy;
         return good;
     }
-    return take_env_proxy("http_proxy|all_proxy|ALL_PROXY", &c->http_proxy)
-        && take_env_proxy("https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy);
+    return take_env_proxy(c, "http_proxy|all_proxy|ALL_PROXY", &c->http_proxy,
+                          &c->http_proxy_from)
+        && take_env_proxy(c, "https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY", &c->https_proxy,
+                          &c->https_proxy_from);
 }

@@ -1,15 +1,16 @@
-/* sparp/json.h - a strict scanner (RFC 8259): slices of the line, no tree. Pure.
-   Uses text, values. */
+/* sparp/json.h - a strict scanner (RFC 8259): slices of the line, no tree; and strings written.
+   Pure. Uses text, values. */
 
 enum { JSON_DEPTH_MAX = 1000 };
 
 typedef struct json {
     const char *start, *at, *end;
     const char *error;                  /* the first one; `at` stays where it was met */
+    bool half;                          /* met half of a surrogate pair: no text at all */
 } json;
 
 static json json_of(slice s) {
-    json j = { s.at, s.at, s.at + s.size, NULL };
+    json j = { s.at, s.at, s.at + s.size, NULL, false };
     return j;
 }
 
@@ -54,6 +55,20 @@ static bool json_hex4(const char *at, const char *end, unsigned *out) {
     return true;
 }
 
+/* Notes half of a surrogate pair, at the byte after the u; the other half of one is skipped. */
+static void json_unit(json *j, unsigned unit) {
+    unsigned second;
+    j->at += 5;
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return;
+    bool pair = unit < 0xDC00 && j->end - j->at >= 6 && j->at[0] == '\\' && j->at[1] == 'u'
+        && json_hex4(j->at + 2, j->end, &second) && second >= 0xDC00 && second <= 0xDFFF;
+    if (pair)
+        j->at += 6;
+    else
+        j->half = true;
+}
+
 static bool json_escape(json *j) {       /* at the byte after the backslash */
     unsigned unit;
     if (j->at == j->end)
@@ -61,7 +76,7 @@ static bool json_escape(json *j) {       /* at the byte after the backslash */
     if (*j->at == 'u') {
         if (!json_hex4(j->at + 1, j->end, &unit))
             return json_fail(j, "bad \\u escape");
-        j->at += 5;
+        json_unit(j, unit);
         return true;
     }
     if (*j->at == '\0' || strchr("\"\\/bfnrt", *j->at) == NULL)
@@ -221,10 +236,12 @@ static bool json_end(json *j) {
     return json_fail(j, "text after the end of the value");
 }
 
+/* JSON that every reader takes: without half of a surrogate pair, which jq and others refuse, and
+   the rest of the file with it. */
 static bool json_is_valid(slice s) {
     json j = json_of(s);
     slice raw;
-    return utf8_good_prefix(s) == s.size && json_value(&j, &raw) && json_end(&j);
+    return utf8_good_prefix(s) == s.size && json_value(&j, &raw) && json_end(&j) && !j.half;
 }
 
 /* One \uXXXX (or a pair of them) at *at, just after the u. false: half of a surrogate pair. */
@@ -288,4 +305,87 @@ static double json_number_value(slice raw) {
             value = shrink ? value / 10 : value * 10;
     }
     return negative ? -value : value;
+}
+
+/* --- writing it ------------------------------------------------------------------------------ */
+
+/* Length of the run that needs no escape: eight bytes at a time as long as none of them is below
+   0x20, above 0x7F, a quote or a backslash. */
+static size_t clean_run(const char *at, size_t size) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    size_t i = 0;
+    for (; size - i >= 8; i += 8) {
+        uint64_t x;
+        memcpy(&x, at + i, 8);
+        uint64_t quote = x ^ ones * '"', back = x ^ ones * '\\';
+        uint64_t hit = ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote)
+                     | ((back - ones) & ~back) | x;
+        if ((hit & tops) != 0)
+            break;
+    }
+    for (; i < size; i++) {
+        unsigned char c = (unsigned char)at[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+    }
+    return i;
+}
+
+static void put_unit(text *t, unsigned unit) {
+    static const char hex[] = "0123456789abcdef";
+    char code[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15],
+                     hex[unit & 15] };
+    put_bytes(t, code, sizeof code);
+}
+
+/* The character at s[0], which is above U+007F; returns its length. U+2028 and U+2029 are line
+   ends to some readers. What is not UTF-8 becomes U+FFFD. */
+static size_t put_wide(text *t, slice s, bool ascii) {
+    size_t length;
+    unsigned point = utf8_decode(s, &length);
+    if (length == 0) {
+        point = 0xFFFD;
+        length = 1;
+        if (!ascii)
+            put_utf8(t, point);
+    } else if (!ascii && point != 0x2028 && point != 0x2029) {
+        put_bytes(t, s.at, length);
+        return length;
+    }
+    if (point >= 0x10000) {
+        put_unit(t, 0xD800 + ((point - 0x10000) >> 10));
+        put_unit(t, 0xDC00 + ((point - 0x10000) & 0x3FF));
+    } else if (ascii || point != 0xFFFD) {
+        put_unit(t, point);
+    }
+    return length;
+}
+
+static void put_escaped(text *t, slice s, bool ascii) {
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    while (s.size > 0) {
+        size_t run = clean_run(s.at, s.size);
+        put_bytes(t, s.at, run);
+        s = slice_from(s, run);
+        if (s.size == 0)
+            break;
+        unsigned char c = (unsigned char)s.at[0];
+        const char *known = c == 0 || c >= 0x80 ? NULL : strchr(from, c);
+        size_t used = 1;
+        if (c >= 0x80) {
+            used = put_wide(t, s, ascii);
+        } else if (known != NULL) {
+            put_char(t, '\\');
+            put_char(t, to[known - from]);
+        } else {
+            put_unit(t, c);
+        }
+        s = slice_from(s, used);
+    }
+}
+
+static void put_string(text *t, slice s, bool ascii) {
+    put_char(t, '"');
+    put_escaped(t, s, ascii);
+    put_char(t, '"');
 }

@@ -1,5 +1,5 @@
 /* sparp/line.h - one line of input -> one request, which points into the line and into a parser.
-   Pure. Uses text, json, options, config, url. */
+   Pure. Uses text, json, url, template, options, config. */
 
 enum { FIELDS_MAX = 1000 };      /* headers, and query parameters, of one line */
 
@@ -21,8 +21,8 @@ enum {
               | 1 << KEY_FORM
 };
 
-typedef struct field_list {      /* of the line, then of the command line; a form's Content-Type */
-    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 1];
+typedef struct field_list {      /* of the line, the command line, a form, a file to go on with */
+    sparp_field items[FIELDS_MAX + DEFAULTS_MAX + 3];
     size_t count;
     const char *keys[FIELDS_MAX];       /* of the line: those of an empty array are in no item */
     size_t num_keys;
@@ -45,7 +45,11 @@ typedef struct parser {
     text arena;                        /* decoded strings; room is made before, so it never moves */
     text url;                           /* resolved, or out of the template */
     text form;                          /* encoded */
+    text filled;                        /* -d, --json and -H as templates */
+    row_values row;
+    const column_names *columns;             /* NULL: they have no names */
     field_list headers, query, fields;  /* the fields are those of the form */
+    char sentence[160];                 /* if it is not one of ours */
     const char *error;                  /* why the line is bad ... */
     size_t column;                      /* ... and where, from 1 */
 } parser;
@@ -306,6 +310,26 @@ static bool take_member(parser *p, json *j, item *out, key_tag tag) {
     }
 }
 
+/* The sentence about it names it, and what may have been meant. */
+static const char *unknown_key(parser *p, const char *name) {
+    slice given = slice_of(name);
+    const char *nearest = NULL;
+    size_t least = given.size < 4 ? 2 : 3;
+#define X(known, tag) \
+    if (edit_distance(given, known) < least) { \
+        nearest = known; \
+        least = edit_distance(given, known); \
+    }
+    KEYS(X)
+#undef X
+    if (given.size > 40)
+        given.size = 40;
+    (void)snprintf(p->sentence, sizeof p->sentence, "unknown key \"%.*s\"%s%s%s", (int)given.size,
+                   given.at, nearest != NULL ? "; did you mean \"" : "",
+                   nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+    return p->sentence;
+}
+
 static bool take_object(parser *p, json *j, item *out) {
     bool first = true;
     if (!json_take(j, '{', "expected an object"))
@@ -318,7 +342,7 @@ static bool take_object(parser *p, json *j, item *out) {
             return false;
         key_tag tag = key_find(name);
         if (tag == KEY_UNKNOWN)
-            return json_fail_at(j, at, "unknown key");
+            return json_fail_at(j, at, unknown_key(p, name));
         if ((out->keys_seen & 1u << tag) != 0)
             return json_fail_at(j, at, "duplicate key");
         if ((1u << tag & BODY_KEYS) != 0 && (out->keys_seen & BODY_KEYS) != 0)
@@ -375,9 +399,52 @@ static line_kind parse_plain(parser *p, item *out, slice s) {
     return finish_url(p, out, (size_t)(s.at - out->line.at) + 1);
 }
 
+/* -d, --json and -H with the values of the row. Their text may move while it grows, so pointers
+   into it are taken at the end. */
+static const char *fill_request(parser *p, item *out) {
+    const config *c = p->config;
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    const char *wrong = NULL;
+    size_t starts[DEFAULTS_MAX], count = 0;
+    p->filled.size = 0;
+    if (c->words_in_data)
+        wrong = fill_loose(&p->filled, data, false, &p->row, p->columns);
+    if (c->words_in_json)
+        wrong = fill_loose(&p->filled, body, true, &p->row, p->columns);
+    out->body_size = p->filled.size;
+    slice whole = { p->filled.at, out->body_size };
+    if (wrong == NULL && c->words_in_json && !json_is_valid(whole))
+        wrong = "--json is no JSON with these values";
+    for (size_t i = c->num_removed; wrong == NULL && c->words_in_headers && i < c->num_headers;
+         i++) {
+        put_char(&p->filled, '\0');
+        starts[count++] = p->filled.size;
+        wrong = fill_loose(&p->filled, slice_of(c->headers[i].value), false, &p->row, p->columns);
+    }
+    put_char(&p->filled, '\0');
+    if (wrong != NULL || p->filled.failed)
+        return wrong;
+    out->body = c->words_in_data ? p->filled.at : NULL;
+    out->json = c->words_in_json ? p->filled.at : NULL;
+    if (!c->words_in_data)
+        out->body_size = 0;
+    for (size_t i = 0; i < count; i++) {
+        sparp_field f = { c->headers[c->num_removed + i].name, p->filled.at + starts[i] };
+        if (has_control(slice_of(f.value)))
+            return "a control character would be in a header";
+        p->headers.items[p->headers.count++] = f;
+    }
+    return NULL;
+}
+
 static line_kind parse_value(parser *p, item *out) {
+    const config *c = p->config;
     p->url.size = 0;
-    const char *error = put_template(&p->url, slice_of(p->config->template_url), out->line);
+    const char *error = split_row(&p->row, out->line, c->csv ? ',' : '\t', c->csv);
+    if (error == NULL)
+        error = fill_url(&p->url, slice_of(c->template_url), &p->row, p->columns);
+    if (error == NULL && (c->words_in_data || c->words_in_json || c->words_in_headers))
+        error = fill_request(p, out);
     if (error != NULL)
         return line_bad(p, 1, error);
     put_char(&p->url, '\0');
@@ -392,47 +459,81 @@ static line_kind parse_value(parser *p, item *out) {
     return finish_url(p, out, 1);
 }
 
+/* The id and meta of a line that is no request, as far as it can be read: its record is asked for
+   by them. */
+static void find_names(slice line, slice *id, slice *meta) {
+    json j = json_of(line);
+    bool first = true;
+    slice key, raw;
+    if (utf8_good_prefix(line) < line.size || !json_take(&j, '{', ""))
+        return;
+    while (json_more(&j, '}', &first) && json_key(&j, &key) && json_value(&j, &raw)) {
+        if (id->size == 0 && (slice_is(key, "id") || slice_is(key, "custom_id")))
+            *id = raw;
+        if (meta->size == 0 && slice_is(key, "meta"))
+            *meta = raw;
+    }
+}
+
+/* Blank; or a comment, where lines may be plain and are no values. */
+static bool line_is_nothing(const config *c, slice trimmed_line, bool argument) {
+    if (trimmed_line.size == 0)
+        return true;
+    return trimmed_line.at[0] == '#'
+        && (argument || (c->format != FORMAT_JSONL && c->template_url == NULL));
+}
+
 /* An argument of the command line is a URL whatever the format says. */
 static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
     memset(out, 0, sizeof *out);
     out->line = line;
     p->headers.count = p->query.count = p->fields.count = 0;
     p->headers.num_keys = p->query.num_keys = p->fields.num_keys = 0;
-    p->arena.size = p->form.size = 0;
+    p->arena.size = p->form.size = p->row.count = 0;
+    p->row.line.size = 0;
     slice s = trimmed(line);
-    if (s.size == 0)
+    if (line_is_nothing(p->config, s, argument))
         return LINE_NOTHING;
     size_t good = utf8_good_prefix(line);
     if (good < line.size)
         return line_bad(p, good + 1, "not UTF-8");
     if (!text_reserve(&p->arena, line.size + 2))
         return LINE_REQUEST;      /* see parser_failed() */
-    int format = argument ? FORMAT_URL : p->config->format;
+    const config *c = p->config;
+    bool row = c->template_url != NULL && !argument;
+    bool words = c->words_in_data || c->words_in_json || c->words_in_headers;
+    int format = argument || p->columns != NULL ? FORMAT_URL : c->format;
+    if (words && (!row || (format == FORMAT_AUTO && s.at[0] == '{')))
+        return line_bad(p, 1, "no line of values, which -d, --json or -H want");
     if (format == FORMAT_JSONL || (format == FORMAT_AUTO && s.at[0] == '{'))
         return parse_object(p, out);
     const char *nul = (const char *)memchr(line.at, '\0', line.size);
     if (nul != NULL)
         return line_bad(p, (size_t)(nul - line.at) + 1, "NUL byte");
-    if (p->config->template_url != NULL && !argument)
+    if (row)
         return parse_value(p, out);
-    if (s.at[0] == '#')
-        return LINE_NOTHING;
     return parse_plain(p, out, s);
 }
 
 static bool parser_failed(const parser *p) {     /* out of memory */
-    return p->arena.failed || p->url.failed || p->form.failed;
+    return p->arena.failed || p->url.failed || p->form.failed || p->filled.failed
+        || p->row.unquoted.failed;
 }
 
 static void parser_free(parser *p) {
     text_free(&p->arena);
     text_free(&p->url);
     text_free(&p->form);
+    text_free(&p->filled);
+    text_free(&p->row.unquoted);
 }
+
+/* sparp_request.read_body */
+typedef int64_t (*form_reader)(uint64_t offset, void *out, size_t room, void *user_data);
 
 /* The request of an item, with what the command line adds to every request. Points into the
    parser, so it lives until the next line. */
-static void item_request(parser *p, const item *it, sparp_request *out) {
+static void item_request(parser *p, const item *it, sparp_request *out, form_reader form_read) {
     static const sparp_field form = { "Content-Type", "application/x-www-form-urlencoded" };
     const config *c = p->config;
     memset(out, 0, sizeof *out);
@@ -447,8 +548,6 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
         p->query.items[p->query.count++] = c->query[i];
     out->url = it->url;
     out->method = it->method != NULL ? it->method : c->method;
-    out->headers = p->headers.items;
-    out->num_headers = p->headers.count;
     out->query = p->query.items;
     out->num_query = p->query.count;
     out->timeout_s = it->timeout;
@@ -457,9 +556,19 @@ static void item_request(parser *p, const item *it, sparp_request *out) {
         out->json = it->json;
         out->body = it->body;
         out->body_size = it->body_size;
+    } else if (c->num_parts > 0) {
+        out->read_body = form_read;
+        out->body_size = (size_t)c->form_size;
+        (void)snprintf(p->sentence, sizeof p->sentence, "multipart/form-data; boundary=%s",
+                       c->boundary);
+        sparp_field type = { form.name, p->sentence };
+        if (!list_has(&p->headers, form.name))
+            p->headers.items[p->headers.count++] = type;
     } else {
         out->json = c->json;
         out->body = c->data;
         out->body_size = c->data_size;
     }
+    out->headers = p->headers.items;
+    out->num_headers = p->headers.count;
 }

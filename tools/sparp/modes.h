@@ -1,7 +1,7 @@
 /* sparp/modes.h - what sends nothing: --dry-run, --summarize. Uses run, and what is above it. */
 
 /* One record per line, nothing sent. */
-static int run_dry(const config *c) {
+static int run_dry(config *c) {
     app *a = app_new(c);
     if (a == NULL)
         return EXIT_USAGE;
@@ -19,7 +19,7 @@ static int run_dry(const config *c) {
             continue;
         }
         sparp_request request;
-        item_request(&a->parser, &it, &request);
+        item_request(&a->parser, &it, &request, form_read);
         if (!ticket_fill(&k, a->reader.lines - 1, &it, c->echo))
             a->out_of_memory = true;
         put_dry_record(&a->out.buffer, &a->style, &k, &request);
@@ -69,9 +69,15 @@ static sparp_phase phase_find(slice name) {
     return SPARP_PHASE_FIRST_BYTE;
 }
 
+static int tried_find(slice name) {
+    int64_t status;
+    if (parse_count(name, &status) && status > 0 && status < STATUS_END)
+        return (int)status;
+    return slice_is(name, "unknown") ? TRIED_ERROR : TRIED_ERROR + (int)error_find(name);
+}
+
 typedef struct saved {           /* a record read back */
     sample sample;
-    double seconds;                     /* its "t" */
     bool has_outcome;
 } saved;
 
@@ -87,8 +93,13 @@ static slice unquoted(slice raw) {
 /* One member of "ms", "bytes" or "error". */
 static void saved_inner(saved *v, slice outer, slice key, slice raw) {
     sample *s = &v->sample;
+    if (slice_is(outer, "retried"))
+        tried_add(&s->tried, tried_find(key), (unsigned)take_number(raw));
     if (slice_is(outer, "ms")) {
         int64_t us = (int64_t)(take_number(raw) * 1000 + 0.5);
+        for (int i = 0; i < SPARP_WAIT_COUNT; i++)
+            if (slice_is(key, sparp_wait_name((sparp_wait)i)))
+                s->waited_us[i] = us;
         if (slice_is(key, "total"))
             s->elapsed_us = us;
         if (slice_is(key, "all"))
@@ -121,12 +132,13 @@ static void saved_member(saved *v, slice key, slice raw) {
     if (slice_is(key, "redirects"))
         s->redirects = (int)take_number(raw);
     if (slice_is(key, "t"))
-        v->seconds = take_number(raw);
+        s->at_ms = (int64_t)(take_number(raw) * 1000 + 0.5);
     if (slice_is(key, "reused"))
         s->reused = slice_is(raw, "true");
     if (slice_is(key, "url"))
         s->url = unquoted(raw);
-    bool nested = slice_is(key, "ms") || slice_is(key, "bytes") || slice_is(key, "error");
+    bool nested = slice_is(key, "ms") || slice_is(key, "bytes") || slice_is(key, "error")
+        || slice_is(key, "retried");
     if (!nested || raw.size == 0 || raw.at[0] != '{')
         return;
     json j = json_of(slice_from(raw, 1));
@@ -155,28 +167,23 @@ static bool saved_parse(saved *v, slice line) {
     return j.error == NULL && json_end(&j) && v->has_outcome;
 }
 
-static bool summarize_line(app *a, slice line, double *from, double *to) {
+static bool summarize_line(app *a, slice line) {
     saved v;
     if (!saved_parse(&v, line))
         return false;
+    unsigned known = tried_sum(&v.sample.tried) + 1;
+    if (v.sample.attempts > 0 && (unsigned)v.sample.attempts > known)
+        tried_add(&v.sample.tried, TRIED_ERROR, (unsigned)v.sample.attempts - known);
     tally_add(&a->tally, &v.sample);
-    if (!(v.seconds > 0))
-        return true;
-    double start = v.seconds - (double)v.sample.total_us / 1e6;
-    if (*to <= 0 || start < *from)
-        *from = start;
-    if (v.seconds > *to)
-        *to = v.seconds;
     return true;
 }
 
 /* The summary of records saved before, of any number of files. */
-static int run_summarize(const config *c) {
+static int run_summarize(config *c) {
     app *a = app_new(c);
     if (a == NULL)
         return EXIT_USAGE;
     uint64_t strange = 0;
-    double from = 0, to = 0;
     slice line;
     read_state state;
     while ((state = reader_next(&a->reader, &line)) != READ_END && state != READ_FAILED) {
@@ -184,7 +191,7 @@ static int run_summarize(const config *c) {
             struct pollfd wait = { a->reader.fd, POLLIN, 0 };
             (void)poll(&wait, 1, -1);
         } else if (state == READ_TOO_LONG
-                   || (trimmed(line).size > 0 && !summarize_line(a, line, &from, &to))) {
+                   || (trimmed(line).size > 0 && !summarize_line(a, line))) {
             strange++;
         }
     }
@@ -194,10 +201,10 @@ static int run_summarize(const config *c) {
     summary y;
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
-    y.elapsed_us = (int64_t)((to - from) * 1e6);
+    y.columns = terminal_columns();
     y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = terminal_takes_utf8();
-    bool shown = summary_show(c, &y);
+    bool shown = summary_show(c, &y, &a->summary);
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
 }

@@ -21,8 +21,17 @@
       "method of lines that give none [GET; POST with a body]") \
     X(HEADER, 'H', "header", "'K: V'|@FILE", INPUT, OTHER, given, 0, 0, \
       "added to every request unless its line sets it; 'K:' removes; repeatable") \
+    X(USER, 'u', "user", "USER[:PW]|@FILE", INPUT, OTHER, given, 0, 0, \
+      "Basic credentials; a password that is missing is asked for on the terminal") \
+    X(BEARER, 0, "bearer", "@FILE|'$NAME'", INPUT, OTHER, given, 0, 0, \
+      "a token out of a file, or of that variable: it is in no list of processes") \
+    X(COOKIE, 'b', "cookie", "N=V|@FILE", INPUT, OTHER, given, 0, 0, \
+      "a Cookie line, 'a=1; b=2'; repeatable") \
+    X(FORM, 'F', "form", "N=V|N=@FILE", INPUT, OTHER, given, 0, 0, \
+      "a part of a multipart form, the body of lines without one; a file is sent as it is read; " \
+      "may end in ;type=T and ;filename=F; repeatable") \
     X(DATA, 'd', "data", "TEXT|@FILE", INPUT, OTHER, given, 0, 0, \
-      "body of lines without one") \
+      "body of lines without one; no Content-Type is set, -H can") \
     X(JSON, 0, "json", "JSON|@FILE", INPUT, OTHER, given, 0, 0, \
       "JSON body of lines without one; sets Content-Type and Accept") \
     X(URL_QUERY, 0, "url-query", "K=V", INPUT, OTHER, given, 0, 0, \
@@ -30,7 +39,12 @@
     X(BASE_URL, 0, "base-url", "URL", INPUT, TEXT, base_url, 0, 0, \
       "what relative URLs are relative to") \
     X(TEMPLATE, 'T', "template", "URL", INPUT, TEXT, template_url, 0, 0, \
-      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded") \
+      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded, {{ a " \
+      "brace; in -d, --json, -H and --body-name, too") \
+    X(CSV, 0, "csv", NULL, INPUT, SWITCH, csv, 0, 0, \
+      "lines are rows of CSV for -T; the first one names the columns: {name}") \
+    X(TSV, 0, "tsv", NULL, INPUT, SWITCH, tsv, 0, 0, \
+      "likewise, with TAB between the columns and no quotes") \
     X(FORMAT, 0, "format", "auto|url|jsonl", INPUT, CHOICE, format, 0, 0, \
       "of the input lines [auto: decided for each line]") \
     X(ON_BAD_LINE, 0, "on-bad-line", "record|skip|fail", INPUT, CHOICE, on_bad_line, 0, 0, \
@@ -89,28 +103,50 @@
       "longest such pause [30s]") \
     X(RETRY_AFTER_MAX, 0, "retry-after-max", "TIME", JUDGE, TIME, retry_after_max, 0, 0, \
       "longest Retry-After obeyed [120s]") \
+    X(NO_GATE, 0, "no-gate", NULL, JUDGE, SWITCH, no_gate, 0, 0, \
+      "a host that says 429 is not left alone: only the request that was told so waits") \
     X(RETRY_SAFE_ONLY, 0, "retry-safe-only", NULL, JUDGE, SWITCH, retry_safe_only, 0, 0, \
       "retry only what may be sent twice") \
     X(RETRY_UNSAFE, 0, "retry-unsafe", NULL, JUDGE, SWITCH, retry_unsafe, 0, 0, \
       "after transport failures, retry also what may not be sent twice") \
     X(STOP_ON, 0, "stop-on", "EVENT,..", STOP, OTHER, given, 0, 0, \
       "hard-fail soft-fail timeout transport soft-exhausted timeout-exhausted") \
-    X(MAX_FAIL, 0, "max-fail", "N|P%", STOP, OTHER, given, 0, 0, \
-      "stop after that many failed requests; P% counts after 20 finished") \
+    X(MAX_FAIL, 0, "max-fail", "N|P%[/AFTER]", STOP, OTHER, given, 0, 0, \
+      "stop after that many failed requests; P% counts after 20 finished, P%/1000 after 1000") \
     X(FIRST, 0, "first", "N", STOP, COUNT, first, 1, INT_MAX, \
       "stop after N successes; exit 0 if they were reached") \
     X(STOP_MODE, 0, "stop-mode", "drain|abort", STOP, CHOICE, stop_mode, 0, 0, \
       "requests in flight finish, or are cut [abort; drain for --max-fail]") \
     X(DRAIN_INPUT, 0, "drain-input", NULL, STOP, SWITCH, drain_input, 0, 0, \
-      "after a stop, read the input to its end") \
+      "after a stop, read pipes to their end, too: into --rejects, if it is given") \
     X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
       "where the records go [stdout]") \
+    X(JOURNAL, 'j', "journal", "FILE", OUTPUT, TEXT, journal, 0, 0, \
+      "note there what has its result; the same command again goes on from it") \
+    X(RETRY_FAILED, 0, "retry-failed", NULL, OUTPUT, SWITCH, retry_failed, 0, 0, \
+      "with a journal: what failed is sent again, too") \
+    X(RESTART, 0, "restart", NULL, OUTPUT, SWITCH, restart, 0, 0, \
+      "with a journal: forget it, begin anew") \
+    X(RESUME, 0, "resume", "RESULTS.jsonl", OUTPUT, TEXT, resume, 0, 0, \
+      "leave out what has a successful record there (by id, else by index and URL), and append " \
+      "to -o; may be the file of -o, and not there yet") \
     X(ORDER, 0, "order", "completion|input", OUTPUT, CHOICE, order, 0, 0, \
       "of the records [completion]") \
+    X(ONLY, 0, "only", "failed|success|LIST", OUTPUT, OTHER, given, 0, 0, \
+      "write only those records; LIST: of these statuses [all]") \
+    X(FIELDS, 0, "fields", "NAME,..", OUTPUT, OTHER, given, 0, 0, \
+      "write only these fields: index,status,ms.total,error.kind,meta.x,... [all]") \
+    X(OUTPUT_FORMAT, 0, "output-format", "jsonl|csv|tsv|openai-batch", OUTPUT, CHOICE, \
+      output_format, 0, 0, "of the records [jsonl]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
       "how a response body is written [auto: as text if it is text, else base64]") \
     X(BODY_DIR, 0, "body-dir", "DIR", OUTPUT, TEXT, body_dir, 0, 0, \
-      "bodies into DIR/<index>, as they come; records name the file instead") \
+      "bodies into files there, as they come, of any size; records name them instead") \
+    X(BODY_NAME, 0, "body-name", "TEMPLATE", OUTPUT, TEXT, body_name, 0, 0, \
+      "their names: {index}, {id}, {name} (the last part of the URL's path); equal ones are " \
+      "numbered, what exists is kept [{index}]") \
+    X(OVERWRITE, 0, "overwrite", NULL, OUTPUT, SWITCH, overwrite, 0, 0, \
+      "... or replaced") \
     X(HEADERS, 0, "headers", "none|all|NAME,..", OUTPUT, OTHER, given, 0, 0, \
       "response headers in the record [none]") \
     X(ECHO, 0, "echo", NULL, OUTPUT, SWITCH, echo, 0, 0, \
@@ -118,9 +154,9 @@
     X(ASCII, 0, "ascii", NULL, OUTPUT, SWITCH, ascii, 0, 0, \
       "escape everything above U+007F") \
     X(REJECTS, 0, "rejects", "FILE", OUTPUT, TEXT, rejects, 0, 0, \
-      "the input lines, as they were, of everything that did not succeed") \
+      "the input lines, as they were, of everything that did not succeed, or was not read") \
     X(MAX_BODY, 0, "max-body", "SIZE", OUTPUT, SIZE, max_body, 1, INT64_MAX, \
-      "longest response body taken: 64k, 8M [64M]") \
+      "longest response body taken: 64k, 8M [64M; with --body-dir none]") \
     X(MAX_REDIRS, 0, "max-redirs", "N|none", NET, OTHER, given, 0, 0, \
       "redirects followed; none: a 3xx is an answer like any other [10]") \
     X(SENSITIVE, 0, "sensitive", "NAME,..", NET, TEXT, sensitive, 0, 0, \
@@ -152,7 +188,9 @@
     X(CERT, 0, "cert", "FILE", TLS, TEXT, cert, 0, 0, \
       "our certificate and its chain, PEM; with --key") \
     X(KEY, 0, "key", "FILE", TLS, TEXT, key, 0, 0, \
-      "its private key, PEM: RSA or P-256, not encrypted") \
+      "its private key, PEM: RSA, P-256, P-384 or P-521, not encrypted") \
+    X(TLS_MIN, 0, "tls-min", "1.2|1.3", TLS, CHOICE, tls_min, 0, 0, \
+      "the lowest version of TLS [1.2]") \
     X(INSECURE, 0, "insecure", NULL, TLS, SWITCH, insecure, 0, 0, \
       "accept any certificate; a --pin still counts") \
     X(PROGRESS, 0, "progress", "auto|bar|line|json|none", SCREEN, CHOICE, progress, 0, 0, \
@@ -196,6 +234,14 @@
     X("speed-limit", MIN_SPEED) \
     X("speed-time", MIN_SPEED_TIME)
 
+/* X('letter of another tool', "what it is here") */
+#define FOREIGN_LETTERS(X) \
+    X('k', "--insecure") X('L', "what happens anyway, see --max-redirs") X('s', "--quiet") \
+    X('f', "--ok, a status that is none of those fails") X('i', "--headers all") \
+    X('m', "--timeout") X('Z', "what happens anyway, see -c") X('O', "--body-dir and --body-name") \
+    X('e', "-H 'Referer: ...'") X('I', "-X HEAD") X('K', "lines of input") \
+    X('z', "--deadline") X('p', "--form") X('G', "--url-query") X('E', "--cert")
+
 typedef enum option_id {
 #define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
     OPTIONS(X)
@@ -219,14 +265,27 @@ enum { FORMAT_AUTO, FORMAT_URL, FORMAT_JSONL };
 enum { BAD_LINE_RECORD, BAD_LINE_SKIP, BAD_LINE_FAIL };
 enum { MODE_DRAIN, MODE_ABORT };
 enum { ORDER_COMPLETION, ORDER_INPUT };
+enum { OUTPUT_JSONL, OUTPUT_CSV, OUTPUT_TSV, OUTPUT_OPENAI };
+enum { ONLY_ALL, ONLY_FAILED, ONLY_SUCCESS, ONLY_STATUSES };
 enum { BODY_AUTO, BODY_JSON, BODY_BASE64, BODY_NONE };
 enum { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LINE, PROGRESS_JSON, PROGRESS_NONE };
 enum { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum { TLS_MIN_12, TLS_MIN_13 };
 
 enum { DEFAULTS_MAX = 250 };     /* -H and --url-query */
 
-enum { REDIRECTS_MAX = 1000 };
+enum { PARTS_MAX = 100 };        /* of -F */
+
+typedef struct form_part {       /* of a multipart body: a head, then a value or a file */
+    const char *head, *value;
+    const char *path;                   /* NULL: it is the value */
+    uint64_t head_size, size;           /* size: of the value, or the file */
+} form_part;
+
+enum { REDIRECTS_MAX = 1000, WORKERS_MAX = 256 };
+
+enum { MAX_FAIL_AFTER = 20 };    /* before that many have ended, P% is no figure */
 
 typedef struct kept {            /* memory that lives as long as the config */
     struct kept *next;
@@ -234,17 +293,23 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
-    const char *body_dir;
+    const char *body_dir, *body_name;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;   /* all that were given, ',' between */
     const char *proxy, *noproxy;        /* of the command line ... */
+    const char *http_proxy_from, *https_proxy_from;     /* variables; NULL: not of one */
     const char *http_proxy, *https_proxy; /* ... and what follows, with the environment */
     const char *no_proxy;
     const char *data, *json;            /* default bodies */
-    size_t data_size;
+    size_t data_size, json_size;
     sparp_field headers[DEFAULTS_MAX];  /* -H 'K: V', and in front those of -H 'K:' ... */
     sparp_field query[DEFAULTS_MAX];
+    form_part parts[PARTS_MAX + 1];     /* the last one is the end of the form, a head alone */
+    size_t num_parts;
+    uint64_t form_size;
+    char boundary[40];
+    const char *authorization, *cookie;
     size_t num_headers, num_query;
     size_t num_removed;                 /* ... this many, their values are NULL */
     int64_t skip, limit, total, max_at_once, per_host, workers, burst, max_body, first;
@@ -254,13 +319,20 @@ typedef struct config {
     double dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
-    int format, on_bad_line, stop_mode, order, body, progress, summary, color;
-    bool retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
+    int format, on_bad_line, stop_mode, order, body, progress, summary, color, tls_min;
+    bool overwrite, csv, tsv;
+    bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
+    bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
-    status_list ok, retry_on;
+    int output_format, only;
+    const char *resume, *journal;
+    bool retry_failed, restart;
+    const char *fields;                 /* NULL: all */
+    status_list ok, retry_on, only_statuses;
     unsigned stop_on;
-    int64_t max_fail, max_fail_percent;
+    int64_t max_fail, max_fail_after;   /* N failed; or a ratio, once so many have ended */
+    double max_fail_ratio;
     const char **sources;               /* files and URLs, in the order given */
     size_t num_sources;
     kept *kept;
@@ -358,6 +430,27 @@ static const char *option_nearest(slice name) {
     return nearest;
 }
 
+enum { HELP_COLUMNS = 80, HELP_INDENT = 32 };
+
+/* Words, broken where the line is full: a terminal of 80 columns shows them whole. */
+static void put_help_words(text *t, const char *words) {
+    slice rest = slice_of(words), word;
+    size_t column = HELP_INDENT;
+    while (slice_split(&rest, ' ', &word)) {
+        if (column > HELP_INDENT && column + 1 + word.size > HELP_COLUMNS) {
+            put_char(t, '\n');
+            put_repeat(t, ' ', HELP_INDENT);
+            column = HELP_INDENT;
+        } else if (column > HELP_INDENT) {
+            put_char(t, ' ');
+            column++;
+        }
+        put_slice(t, word);
+        column += word.size;
+    }
+    put_char(t, '\n');
+}
+
 static void put_option_help(text *t, const option_row *row) {
     size_t start = t->size;
     if (row->letter != 0)
@@ -369,12 +462,12 @@ static void put_option_help(text *t, const option_row *row) {
     if (row->arg != NULL)
         put_format(t, " %s", row->arg);
     size_t width = t->size - start;
-    if (width > 30) {
+    if (width > HELP_INDENT - 2) {
         put_char(t, '\n');
         width = 0;
     }
-    put_repeat(t, ' ', 32 - width);
-    put_format(t, "%s\n", row->help);
+    put_repeat(t, ' ', HELP_INDENT - width);
+    put_help_words(t, row->help);
 }
 
 static void put_help(text *t) {
@@ -399,12 +492,13 @@ static void put_help(text *t) {
         put_format(t, "%s --%s is --%s", i > 0 ? "," : "", option_aliases[i].name,
                    option_rows[option_aliases[i].id].name);
     PUT(t, ".\n"
-           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first also in"
-           " capitals.\n"
+           "Environment: http_proxy, https_proxy, all_proxy, no_proxy; all but the first\n"
+           "      also in capitals.\n"
            "TIME: 30 (seconds), 500ms, 2m, 1h.  RATE: 50 (per second), 300/m, 1000/h, 5/15s.\n"
            "SIZE: 64k, 8M, 1G.  LIST: 200-299,4xx,301,all,none.\n"
-           "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired, 4 deadline,\n"
-           "      5 output could not be written, 128+N ended by signal N.\n");
+           "Exit: 0 all succeeded, 1 some did not, 2 usage, 3 a stop rule fired or a bad\n"
+           "      line with --on-bad-line fail, 4 deadline, 5 output could not be written,\n"
+           "      128+N ended by signal N.  SIGUSR1 (and SIGINFO) prints a line of progress.\n");
 }
 
 static const char short_help[] =

@@ -1,7 +1,18 @@
 /* sparp/progress.h - what is said in between: a bar, lines, JSON.
    Uses text, say, values, options, config, summary. */
 
-enum { BAR_EVERY_US = 200000, LINE_EVERY_US = 10000000, BAR_CELLS = 30 };
+enum { BAR_EVERY_US = 200000, LINE_EVERY_US = 10000000, RARELY_MAX_US = 600000000 };
+enum { BAR_CELLS = 30, BAR_CELLS_MIN = 10 };
+
+/* Rates are those of ten seconds or more: answers come in rounds, and limits are by the minute. */
+enum { WINDOW_US = 10000000, MARK_EVERY_US = 250000, MARKS_MAX = 64 };
+
+enum { LARGE_BODY = 256 * 1024 };        /* bytes: above it the bar shows how fast they come */
+
+enum { PAUSES_MAX = 64 };                /* of which the next end is known, the others follow */
+
+/* Not a choice: a line after ten seconds without a word, the next after twice as long. */
+enum { PROGRESS_RARELY = PROGRESS_NONE + 1 };
 
 typedef struct progress_view {   /* one moment of a run */
     uint64_t done, total;               /* total 0: not known */
@@ -9,16 +20,30 @@ typedef struct progress_view {   /* one moment of a run */
     uint64_t ok, failed, retries, live;
     double rate;                        /* results per second, lately */
     int64_t eta_s;                      /* -1: not known */
+    int64_t elapsed_s;
+    uint64_t bytes;                     /* received so far */
+    double bytes_rate;                  /* per second, lately; 0: bodies are small */
+    int64_t wait_s;                     /* nothing is in flight before that; -1: something is */
+    int wait_for;                       /* 429, 503, or 0: a pause before a retry */
 } progress_view;
 
+typedef struct progress_mark {   /* how far it had come at one time */
+    int64_t us, done_us;                /* when it was; when the last result had come */
+    uint64_t done, bytes;
+} progress_mark;
+
 typedef struct progress {
-    int mode;                           /* PROGRESS_BAR, _LINE, _JSON or _NONE */
+    int mode;                           /* PROGRESS_BAR, _LINE, _JSON, _RARELY or _NONE */
     bool utf8, color;
     size_t columns;
-    int64_t last_us;                    /* when it was shown */
-    int64_t sampled_us;                 /* for the rate */
-    uint64_t sampled_done;
-    double rate, limit;                 /* limit: --max-per-second, 0 for none */
+    int64_t start_us, last_us, every_us;    /* last: when it was shown */
+    double limit;                       /* --max-per-second, 0 for none */
+    progress_mark marks[MARKS_MAX];
+    size_t num_marks;
+    int64_t mark_every_us;
+    uint64_t last_done;
+    int64_t last_done_us, longest_gap_us;       /* when results came last, and how rarely they do */
+    struct { int64_t until_us; int status; } pauses[PAUSES_MAX];
 } progress;
 
 static unsigned view_percent(const progress_view *v) {
@@ -38,18 +63,51 @@ static void put_eta(text *t, int64_t s) {
 }
 
 /* The fields in the order they are shown. */
-enum { FIELD_BAR, FIELD_OK, FIELD_FAIL, FIELD_RETRY, FIELD_RATE, FIELD_LIVE, FIELD_ETA, FIELDS };
+enum {
+    FIELD_BAR, FIELD_OK, FIELD_FAIL, FIELD_RETRY, FIELD_RATE, FIELD_SPEED, FIELD_LIVE, FIELD_WAIT,
+    FIELD_ELAPSED, FIELD_ETA, FIELDS
+};
 
+static void put_wait(text *t, const progress_view *v, const char *retry) {
+    if (v->wait_for != 0)
+        put_count(t, "", (uint64_t)v->wait_for, ": ");
+    else
+        put_text(t, retry);
+    put_count(t, "", (uint64_t)v->wait_s, " s");
+}
+
+/* What waits has no rate, and nothing live. */
 static void put_field(text *t, const progress_view *v, int field) {
+    bool waits = v->wait_s >= 0;
     switch (field) {
     case FIELD_OK:    put_count(t, "  ok ", v->ok, ""); break;
     case FIELD_FAIL:  put_count(t, "  fail ", v->failed, ""); break;
     case FIELD_RETRY: put_count(t, "  retry ", v->retries, ""); break;
-    case FIELD_LIVE:  put_count(t, "  live ", v->live, ""); break;
+    case FIELD_LIVE:
+        if (!waits)
+            put_count(t, "  live ", v->live, "");
+        break;
     case FIELD_RATE:
         PUT(t, "  ");
         put_rate(t, v->rate);
         PUT(t, "/s");
+        break;
+    case FIELD_SPEED:
+        if (v->bytes_rate > 0) {
+            PUT(t, "  ");
+            put_size(t, (uint64_t)v->bytes_rate);
+            PUT(t, "/s");
+        }
+        break;
+    case FIELD_WAIT:
+        if (waits) {
+            PUT(t, "  ");
+            put_wait(t, v, "retry in ");
+        }
+        break;
+    case FIELD_ELAPSED:
+        PUT(t, "  in ");
+        put_eta(t, v->elapsed_s);
         break;
     case FIELD_ETA:
         PUT(t, "  eta ");
@@ -60,10 +118,10 @@ static void put_field(text *t, const progress_view *v, int field) {
     }
 }
 
-static void put_cells(text *t, unsigned percent, bool utf8) {
-    unsigned full = percent * BAR_CELLS / 100;
+static void put_cells(text *t, const progress_view *v, size_t cells, bool utf8) {
+    size_t full = view_percent(v) * cells / 100;
     put_char(t, ' ');
-    for (unsigned i = 0; i < BAR_CELLS; i++) {
+    for (size_t i = 0; i < cells; i++) {
         if (i < full)
             put_text(t, utf8 ? "\xE2\x96\x88" : "#");
         else
@@ -82,40 +140,47 @@ static void put_bar_head(text *percent, text *count, const progress_view *v) {
         put_count(count, v->estimated ? "/~" : "/", v->total, "");
 }
 
-/* The bar's text, at most columns-1 wide: what does not fit is left out, the least important field
-   first, so that the line never wraps. */
-static void put_progress_bar(text *t, const progress_view *v, size_t columns, bool utf8,
-                             bool color) {
-    static const int shed[FIELDS] = { FIELD_BAR, FIELD_LIVE, FIELD_OK, FIELD_ETA, FIELD_RETRY,
-                                      FIELD_RATE, FIELD_FAIL };
-    text percent = { NULL, 0, 0, false }, count = percent, field = percent;
-    bool shown[FIELDS];
-    size_t widths[FIELDS], width = 0;
-    put_bar_head(&percent, &count, v);
+/* Which fields fit into `columns`, the least important one goes first; 0 for those that do not,
+   else their width. Returns the width of all. */
+static size_t fit_fields(const progress_view *v, size_t head, size_t columns,
+                         size_t widths[FIELDS]) {
+    static const int shed[FIELDS] = {
+        FIELD_ELAPSED, FIELD_LIVE, FIELD_SPEED, FIELD_OK, FIELD_BAR, FIELD_ETA, FIELD_RETRY,
+        FIELD_RATE, FIELD_WAIT, FIELD_FAIL
+    };
+    text field = { NULL, 0, 0, false };
+    size_t width = head;
     for (int i = 0; i < FIELDS; i++) {
         field.size = 0;
         put_field(&field, v, i);
-        widths[i] = i == FIELD_BAR ? BAR_CELLS + 1 : field.size;
-        shown[i] = i != FIELD_BAR || v->total > 0;
-        if (shown[i])
-            width += widths[i];
+        widths[i] = i == FIELD_BAR ? v->total > 0 ? BAR_CELLS_MIN + 1 : 0 : field.size;
+        width += widths[i];
     }
-    width += percent.size + count.size;
     for (int i = 0; i < FIELDS && width + 1 > columns; i++) {
-        if (!shown[shed[i]])
-            continue;
-        shown[shed[i]] = false;
         width -= widths[shed[i]];
+        widths[shed[i]] = 0;
     }
+    text_free(&field);
+    return width;
+}
+
+/* The bar's text, at most columns-1 wide, so that the line never wraps. */
+static void put_progress_bar(text *t, const progress_view *v, size_t columns, bool utf8,
+                             bool color) {
+    text percent = { NULL, 0, 0, false }, count = percent;
+    size_t widths[FIELDS];
+    put_bar_head(&percent, &count, v);
+    size_t head = percent.size + count.size, width = fit_fields(v, head, columns, widths);
     if (width + 1 <= columns) {
+        size_t spare = columns - width - 1, more = BAR_CELLS - BAR_CELLS_MIN;
         put_bytes(t, percent.at, percent.size);
-        if (shown[FIELD_BAR])
-            put_cells(t, view_percent(v), utf8);
+        if (widths[FIELD_BAR] > 0)
+            put_cells(t, v, BAR_CELLS_MIN + (spare < more ? spare : more), utf8);
         put_bytes(t, count.at, count.size);
     }
     for (int i = FIELD_OK; i < FIELDS; i++) {
         bool red = color && i == FIELD_FAIL && v->failed > 0;
-        if (!shown[i])
+        if (widths[i] == 0)
             continue;
         if (red)
             PUT(t, "\033[31m");
@@ -125,7 +190,6 @@ static void put_progress_bar(text *t, const progress_view *v, size_t columns, bo
     }
     text_free(&percent);
     text_free(&count);
-    text_free(&field);
 }
 
 /* "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 ..." */
@@ -145,11 +209,25 @@ static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
     put_count(t, " fail=", v->failed, "");
     put_count(t, " retry=", v->retries, " rate=");
     put_rate(t, v->rate);
-    put_count(t, "/s live=", v->live, " eta=");
+    put_count(t, "/s live=", v->live, " elapsed=");
+    put_count(t, "", (uint64_t)v->elapsed_s, "s eta=");
     if (v->eta_s >= 0)
-        put_count(t, "", (uint64_t)v->eta_s, "s\n");
+        put_count(t, "", (uint64_t)v->eta_s, "s");
     else
-        PUT(t, "-\n");
+        PUT(t, "-");
+    if (v->wait_s >= 0) {
+        PUT(t, "  ");
+        put_wait(t, v, "retry in ");
+    }
+    put_char(t, '\n');
+}
+
+static void put_seconds_or_null(text *t, const char *key, int64_t seconds) {
+    put_text(t, key);
+    if (seconds >= 0)
+        put_u64(t, (uint64_t)seconds);
+    else
+        PUT(t, "null");
 }
 
 static void put_progress_json(text *t, const progress_view *v, int64_t now_ms) {
@@ -166,49 +244,33 @@ static void put_progress_json(text *t, const progress_view *v, int64_t now_ms) {
     put_count(t, ",\"fail\":", v->failed, "");
     put_count(t, ",\"retry\":", v->retries, ",\"rate\":");
     put_thousandths(t, (int64_t)(v->rate * 1000));
-    put_count(t, ",\"live\":", v->live, ",\"eta\":");
-    if (v->eta_s >= 0)
-        put_u64(t, (uint64_t)v->eta_s);
-    else
+    put_count(t, ",\"live\":", v->live, ",\"elapsed\":");
+    put_count(t, "", (uint64_t)v->elapsed_s, ",\"bytes\":");
+    put_u64(t, v->bytes);
+    put_seconds_or_null(t, ",\"eta\":", v->eta_s);
+    put_seconds_or_null(t, ",\"wait\":", v->wait_s);
+    PUT(t, ",\"wait_for\":");
+    if (v->wait_s < 0)
         PUT(t, "null");
+    else if (v->wait_for != 0)
+        put_u64(t, (uint64_t)v->wait_for);
+    else
+        PUT(t, "\"retry\"");
     PUT(t, "}\n");
 }
 
-static size_t terminal_columns(void) {
-    struct winsize window;
-    const char *env = getenv("COLUMNS");
-    int64_t columns;
-    if (env != NULL && parse_count(slice_of(env), &columns) && columns > 0 && columns < 10000)
-        return (size_t)columns;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
-        return window.ws_col;
-    return 80;
-}
-
-/* As the names of locales say it: "de_DE.UTF-8", "C.utf8". */
-static bool terminal_takes_utf8(void) {
-    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-    const char *value = NULL;
-    for (size_t i = 0; i < 3 && (value == NULL || *value == '\0'); i++)
-        value = getenv(names[i]);
-    const char *dot = value != NULL ? strchr(value, '.') : NULL;
-    return dot != NULL && (strncasecmp(dot, ".UTF-8", 6) == 0 || strncasecmp(dot, ".UTF8", 5) == 0);
-}
-
-static bool terminal_is_dumb(void) {
-    const char *term = getenv("TERM");
-    return term == NULL || strcmp(term, "dumb") == 0;
-}
-
-/* stderr is a terminal that can redraw a line, and the records do not scroll over it. */
-static bool bar_makes_sense(void) {
+/* stderr is a terminal that can redraw a line, and no records scroll over it: neither our own, nor
+   those that the reader of a pipe shows there. */
+static bool bar_makes_sense(const config *c) {
     struct stat out, err;
     if (!isatty(STDERR_FILENO) || terminal_is_dumb())
         return false;
-    if (!isatty(STDOUT_FILENO))
+    if (c->output != NULL || fstat(STDOUT_FILENO, &out) != 0)
         return true;
-    return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0
-        && out.st_rdev != err.st_rdev;
+    if (S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode))
+        return false;
+    return !isatty(STDOUT_FILENO)
+        || (fstat(STDERR_FILENO, &err) == 0 && out.st_rdev != err.st_rdev);
 }
 
 static bool color_wanted(const config *c) {
@@ -221,61 +283,139 @@ static bool color_wanted(const config *c) {
     return isatty(STDERR_FILENO) && !terminal_is_dumb();
 }
 
-static void progress_open(progress *p, const config *c) {
+static void progress_open(progress *p, const config *c, int64_t now_us) {
     memset(p, 0, sizeof *p);
     p->mode = c->progress;
-    if (p->mode == PROGRESS_AUTO) {
-        bool over_records = c->output == NULL && !bar_makes_sense();
-        bool bar = c->output != NULL ? isatty(STDERR_FILENO) && !terminal_is_dumb() : !over_records;
-        p->mode = bar ? PROGRESS_BAR : c->verbose ? PROGRESS_LINE : PROGRESS_NONE;
-    }
+    if (p->mode == PROGRESS_AUTO)
+        p->mode = bar_makes_sense(c) ? PROGRESS_BAR : c->verbose ? PROGRESS_LINE : PROGRESS_RARELY;
     if (c->quiet)
         p->mode = PROGRESS_NONE;
     p->utf8 = terminal_takes_utf8();
     p->color = color_wanted(c);
     p->columns = terminal_columns();
     p->limit = c->max_per_second;
-    p->last_us = p->sampled_us = monotonic_us();
+    p->start_us = p->last_us = p->last_done_us = now_us;
+    p->every_us = p->mode == PROGRESS_BAR ? BAR_EVERY_US : LINE_EVERY_US;
+    p->mark_every_us = MARK_EVERY_US;
+    p->marks[0].us = p->marks[0].done_us = now_us;
+    p->num_marks = 1;
 }
 
 /* How long the loop may sleep before the next drawing; -1: as long as it likes. */
-static int progress_wait_ms(const progress *p) {
+static int progress_wait_ms(const progress *p, int64_t now_us) {
     if (p->mode == PROGRESS_NONE)
         return -1;
-    int64_t every = p->mode == PROGRESS_BAR ? BAR_EVERY_US : LINE_EVERY_US;
-    int64_t left = p->last_us + every - monotonic_us();
+    int64_t left = p->last_us + p->every_us - now_us;
     return left > 0 ? (int)(left / 1000) + 1 : 0;
 }
 
-/* The rate of the last second or so, and the time left that follows from it. */
-static void progress_rate(progress *p, progress_view *v, int64_t now_us) {
-    int64_t passed = now_us - p->sampled_us;
-    if (passed >= BAR_EVERY_US / 2) {
-        double rate = (double)(v->done - p->sampled_done) * 1e6 / (double)passed;
-        double weight = passed > 1000000 ? 1 : (double)passed / 1e6;
-        if (p->sampled_done == 0)
-            weight = 1;
-        p->rate += (rate - p->rate) * weight;
-        p->sampled_us = now_us;
-        p->sampled_done = v->done;
-    }
-    v->rate = p->rate;
-    v->eta_s = -1;
-    if (v->total == 0 || v->done > v->total)
+/* It has been shown, or something else has come to where it would be. */
+static void progress_shown(progress *p, int64_t now_us) {
+    p->last_us = now_us;
+}
+
+/* Remembers how far it is. When there is no more room every second mark goes, and they are made
+   half as often: a long run has its window of half its time. */
+static void progress_mark_here(progress *p, const progress_view *v, int64_t now_us) {
+    if (now_us - p->marks[p->num_marks - 1].us < p->mark_every_us)
         return;
-    double remaining = (double)(v->total - v->done);
-    double seconds = p->rate > 0 ? remaining / p->rate : -1;
+    if (p->num_marks == MARKS_MAX) {
+        for (size_t i = 0; i < MARKS_MAX / 2; i++)
+            p->marks[i] = p->marks[2 * i];
+        p->num_marks = MARKS_MAX / 2;
+        p->mark_every_us *= 2;
+    }
+    progress_mark *m = &p->marks[p->num_marks++];
+    m->us = now_us;
+    m->done_us = p->last_done_us;
+    m->done = v->done;
+    m->bytes = v->bytes;
+}
+
+/* The last mark that is at least so old, or the beginning. */
+static const progress_mark *progress_since(const progress *p, int64_t now_us, int64_t age_us) {
+    size_t i = p->num_marks - 1;
+    while (i > 0 && now_us - p->marks[i].us < age_us)
+        i--;
+    return &p->marks[i];
+}
+
+static double per_second(uint64_t now, uint64_t then, int64_t us) {
+    return us > 0 && now > then ? (double)(now - then) * 1e6 / (double)us : 0;
+}
+
+/* Seconds until the rest is done, going by the last half of the run, pauses and all; -1: not known.
+   Answers may come in rounds: counted up to the last one, until it is later than ever before. */
+static double progress_left(const progress *p, const progress_view *v, int64_t now_us) {
+    double remaining = (double)(v->total - v->done), seconds = -1;
+    int64_t half_us = (now_us - p->start_us) / 2, since = now_us - p->last_done_us;
+    const progress_mark *m = progress_since(p, now_us, half_us > WINDOW_US ? half_us : WINDOW_US);
+    bool as_ever = since <= p->longest_gap_us;
+    double rate = per_second(v->done, m->done, (as_ever ? p->last_done_us : now_us) - m->done_us);
+    if (rate > 0)
+        seconds = remaining / rate - (as_ever ? (double)since / 1e6 : 0);
+    if (rate > 0 && seconds < 1)
+        seconds = 1;
     if (p->limit > 0 && remaining / p->limit > seconds)
         seconds = remaining / p->limit;
-    if (seconds >= 0 && seconds < 1e9)
-        v->eta_s = (int64_t)(seconds + 0.5);
+    if (seconds >= 0 && seconds < (double)v->wait_s)
+        seconds = (double)v->wait_s;
+    return remaining > 0 ? seconds : 0;
+}
+
+/* The rate of the last ten seconds, and the time that is left. */
+static void progress_rates(progress *p, progress_view *v, int64_t now_us) {
+    const progress_mark *lately;
+    if (v->done != p->last_done) {
+        if (now_us - p->last_done_us > p->longest_gap_us)
+            p->longest_gap_us = now_us - p->last_done_us;
+        p->last_done = v->done;
+        p->last_done_us = now_us;
+    }
+    progress_mark_here(p, v, now_us);
+    lately = progress_since(p, now_us, WINDOW_US);
+    uint64_t results = v->done - lately->done, bytes = v->bytes - lately->bytes;
+    v->elapsed_s = (now_us - p->start_us) / 1000000;
+    v->rate = per_second(v->done, lately->done, now_us - lately->us);
+    v->bytes_rate = bytes / (results > 0 ? results : 1) >= LARGE_BODY
+        ? per_second(v->bytes, lately->bytes, now_us - lately->us) : 0;
+    double left = v->total > 0 && v->done <= v->total ? progress_left(p, v, now_us) : -1;
+    v->eta_s = left >= 0 && left < 1e9 ? (int64_t)(left + 0.5) : -1;
+}
+
+/* A request waits before its next try, because this status asked for it (0: none did). Of too many
+   the latest end is forgotten: the next one is what is shown. */
+static void progress_pause(progress *p, int64_t now_us, double wait_s, int asked_by) {
+    size_t at = 0;
+    for (size_t i = 0; i < PAUSES_MAX && p->pauses[at].until_us > now_us; i++)
+        if (p->pauses[i].until_us <= now_us || p->pauses[i].until_us > p->pauses[at].until_us)
+            at = i;
+    p->pauses[at].until_us = now_us + (int64_t)(wait_s < 1e9 ? wait_s * 1e6 : 1e15);
+    p->pauses[at].status = asked_by;
+}
+
+/* When nothing is in flight: until when, and why. */
+static void progress_find_pause(const progress *p, progress_view *v, int64_t now_us) {
+    int64_t next = INT64_MAX;
+    v->wait_s = -1;
+    for (size_t i = 0; i < PAUSES_MAX && v->live == 0; i++) {
+        if (p->pauses[i].until_us <= now_us || p->pauses[i].until_us >= next)
+            continue;
+        next = p->pauses[i].until_us;
+        v->wait_s = (next - now_us + 999999) / 1000000;
+        v->wait_for = p->pauses[i].status;
+    }
 }
 
 static void progress_show(progress *p, progress_view *v) {
     text t = { NULL, 0, 0, false };
     size_t written;
-    p->last_us = monotonic_us();
-    progress_rate(p, v, p->last_us);
+    int64_t now_us = monotonic_us();
+    progress_find_pause(p, v, now_us);
+    progress_rates(p, v, now_us);
+    progress_shown(p, now_us);
+    if (p->mode == PROGRESS_RARELY && p->every_us < RARELY_MAX_US)
+        p->every_us *= 2;
     if (p->mode == PROGRESS_BAR) {
         put_char(&t, '\r');
         put_progress_bar(&t, v, p->columns, p->utf8, p->color);

@@ -20,6 +20,9 @@ typedef struct reader {
     bool at_end;                        /* no more bytes from fd */
     bool argument;                      /* the line is an argument of the command line */
     bool skip_rest;                     /* of a line that was too long */
+    bool quotes;                        /* a line of CSV ends where no quote is open */
+    char quoting;                       /* what the byte before `scanned` means for that */
+    bool looked;                        /* see reader_rest() */
     text buffer;
     size_t start, scanned;              /* of the line being looked for; no LF before scanned */
     uint64_t lines;                     /* handed out, over all sources */
@@ -37,7 +40,12 @@ static bool source_check(const char *path, uint64_t *size) {
     const char *name = standard ? "stdin" : path;
     if ((standard ? fstat(STDIN_FILENO, &info) : stat(path, &info)) != 0
         || (!standard && access(path, R_OK) != 0)) {
-        say("cannot open %s: %s", name, strerror(errno));
+        if (strstr(path, "://") != NULL)        /* a password may be in it */
+            say("cannot open an argument with ://: a URL begins with http:// or https://");
+        else
+            say("cannot open %s: %s%s", name, strerror(errno),
+                strchr(path, ':') != NULL || strncmp(path, "www.", 4) == 0
+                ? " (a URL begins with http:// or https://)" : "");
         return false;
     }
     if (S_ISDIR(info.st_mode)) {
@@ -74,8 +82,9 @@ static void reader_close_source(reader *r) {
     if (r->fd > STDERR_FILENO)
         (void)close(r->fd);
     r->fd = -1;
-    r->at_end = r->skip_rest = false;
+    r->at_end = r->skip_rest = r->looked = false;
     r->buffer.size = r->start = r->scanned = 0;
+    r->quoting = 0;
     r->lines_here = 0;
 }
 
@@ -141,13 +150,34 @@ static slice reader_take(reader *r, size_t end, size_t more) {
     return line;
 }
 
+/* The first LF behind `scanned` that ends a row of CSV (RFC 4180): not in a cell that began with a
+   quote, before the quote that closes it. */
+static const char *reader_find_row(reader *r) {
+    enum { CELL_START, PLAIN, QUOTED, QUOTE_IN_QUOTED };
+    for (size_t i = r->scanned; i < r->buffer.size; i++) {
+        char c = r->buffer.at[i];
+        if (r->quoting == QUOTED) {
+            r->quoting = c == '"' ? QUOTE_IN_QUOTED : QUOTED;
+        } else if (c == '\n') {
+            r->quoting = CELL_START;
+            return r->buffer.at + i;
+        } else if (c == '"' && r->quoting != PLAIN) {
+            r->quoting = QUOTED;
+        } else {
+            r->quoting = c == ',' ? CELL_START : PLAIN;
+        }
+    }
+    return NULL;
+}
+
 /* Looks for a line in what is buffered: READ_LATER if there is none. */
 static read_state reader_scan(reader *r, slice *line) {
     for (;;) {
         size_t left = r->buffer.size - r->scanned;
         const char *lf = NULL;
         if (left > 0)
-            lf = (const char *)memchr(r->buffer.at + r->scanned, '\n', left);
+            lf = r->quotes ? reader_find_row(r)
+                : (const char *)memchr(r->buffer.at + r->scanned, '\n', left);
         bool skipped = r->skip_rest;
         if (lf == NULL) {
             r->scanned = r->buffer.size;
@@ -206,18 +236,49 @@ static read_state reader_next(reader *r, slice *line) {
     }
 }
 
-/* Reads to the end of what is being read, for writers that must not meet a closed pipe. */
-static void reader_drain(reader *r) {
-    char waste[4096];
-    if (r->fd < 0 && r->next_source < r->num_sources) {
-        const char *source = r->sources[r->next_source++];
-        if (is_url(source) || !reader_open_source(r, source))
-            return;
+/* A source that would have to be waited for, or whose lines somebody else may want. */
+static bool source_is_pipe(const char *source) {
+    struct stat info;
+    bool standard = strcmp(source, "-") == 0;
+    return !is_url(source) && (standard ? fstat(STDIN_FILENO, &info) : stat(source, &info)) == 0
+        && !S_ISREG(info.st_mode);
+}
+
+/* What has come out of a pipe already, and no more: READ_LATER at its end, when *cut says whether
+   there may be more. */
+static read_state reader_rest_of_pipe(reader *r, slice *line, bool *cut) {
+    read_state state = reader_scan(r, line);
+    if (state == READ_LATER && !r->at_end && !r->looked) {
+        r->looked = true;               /* its end may be there to be read */
+        if (reader_fill(r) == READ_LINE)
+            state = reader_scan(r, line);
     }
-    while (r->fd >= 0 && !r->regular) {
-        ssize_t n = read(r->fd, waste, sizeof waste);
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return;
+    if (state != READ_LATER)
+        return state;
+    *cut = *cut || !r->at_end;
+    reader_close_source(r);
+    return READ_LATER;
+}
+
+/* The next line of what is left after a stop. Pipes are read to their end only with `drain`;
+   *cut says that there may be more. READ_LATER: a signal came, enough is enough. */
+static read_state reader_rest(reader *r, bool drain, slice *line, bool *cut) {
+    for (;;) {
+        bool next = r->fd < 0 && r->next_source < r->num_sources;
+        read_state state = READ_LATER;
+        if (!drain && r->fd >= 0 && !r->regular) {
+            state = reader_rest_of_pipe(r, line, cut);
+        } else if (!drain && next && source_is_pipe(r->sources[r->next_source])) {
+            r->next_source++;
+            *cut = true;
+        } else {
+            state = reader_next(r, line);
+            struct pollfd wait = { r->fd, POLLIN, 0 };
+            if (state == READ_LATER && poll(&wait, 1, -1) < 0)
+                return READ_LATER;
+        }
+        if (state != READ_LATER)
+            return state;
     }
 }
 

@@ -9,20 +9,30 @@ typedef struct record_style {
     int body;                           /* BODY_* */
     const char *headers;                /* "all", "name,name", or NULL for none */
     const char *body_dir;               /* bodies are in files there; NULL: in the record */
+    bool compressed;                    /* gzip and deflate have been asked for and undone */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;                /* in the list of spare ones */
     uint64_t index;
+    uint64_t key;                       /* in the journal */
     text parts;                         /* id, meta, line, path and failure, one after the other */
     size_t id_size, meta_size, line_size;
+    text name;                          /* of the file of its body; empty: its index */
+    text url;                           /* what is in that file, for whoever goes on with it */
     size_t path_size;                   /* of its body_file, NUL included */
     size_t failure_size;                /* why its file could not be read or written; else 0 */
     struct stat file;            /* its body_file: whose size is promised, and what is being read */
+    const config *config;               /* whose form it sends */
+    tried tries;                        /* those that were not the last */
     int part;                       /* descriptor of DIR/<index>.part while a body comes, else -1 */
     int part_attempt;                   /* whose body that is: 0 for none */
     int part_error;                     /* errno of what went wrong with it, else 0 */
-    bool has_file;                      /* the body is in DIR/<index> */
+    int64_t part_size;                  /* that an earlier run has left, and is asked to go on */
+    bool part_stays;                    /* it can be gone on with: NAME.part-of is there */
+    bool kept;                          /* a file of that name exists: nothing was sent */
+    bool has_file;                      /* the body is in its file ... */
+    bool has_failed;                    /* ... which is NAME.failed */
 } ticket;
 
 static slice ticket_part(const ticket *k, size_t at, size_t size) {
@@ -75,7 +85,10 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->path_size = k->failure_size = 0;
     k->part = -1;
     k->part_attempt = k->part_error = 0;
-    k->has_file = false;
+    k->has_file = k->has_failed = k->part_stays = k->kept = false;
+    k->part_size = 0;
+    k->name.size = k->url.size = 0;
+    k->tries.count = 0;
     k->parts.size = 0;
     put_slice(&k->parts, it->id);
     put_slice(&k->parts, it->meta);
@@ -84,79 +97,21 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     return !k->parts.failed;
 }
 
-/* Length of the run that needs no escape: eight bytes at a time as long as none of them is below
-   0x20, above 0x7F, a quote or a backslash. */
-static size_t clean_run(const char *at, size_t size) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
-    size_t i = 0;
-    for (; size - i >= 8; i += 8) {
-        uint64_t x;
-        memcpy(&x, at + i, 8);
-        uint64_t quote = x ^ ones * '"', back = x ^ ones * '\\';
-        uint64_t hit = ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote)
-                     | ((back - ones) & ~back) | x;
-        if ((hit & tops) != 0)
-            break;
-    }
-    for (; i < size; i++) {
-        unsigned char c = (unsigned char)at[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-    }
-    return i;
-}
-
-static void put_unit(text *t, unsigned unit) {
-    static const char hex[] = "0123456789abcdef";
-    char code[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15],
-                     hex[unit & 15] };
-    put_bytes(t, code, sizeof code);
-}
-
-/* The character at s[0], which is above U+007F; returns its length. U+2028 and U+2029 are line
-   ends to some readers. What is not UTF-8 becomes U+FFFD. */
-static size_t put_wide(text *t, slice s, bool ascii) {
-    size_t length;
-    unsigned point = utf8_decode(s, &length);
-    if (length == 0) {
-        point = 0xFFFD;
-        length = 1;
-        if (!ascii)
-            put_utf8(t, point);
-    } else if (!ascii && point != 0x2028 && point != 0x2029) {
-        put_bytes(t, s.at, length);
-        return length;
-    }
-    if (point >= 0x10000) {
-        put_unit(t, 0xD800 + ((point - 0x10000) >> 10));
-        put_unit(t, 0xDC00 + ((point - 0x10000) & 0x3FF));
-    } else if (ascii || point != 0xFFFD) {
-        put_unit(t, point);
-    }
-    return length;
-}
-
-static void put_string(text *t, slice s, bool ascii) {
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+/* JSON that may be broken, as a string. A \u of it is no escape of ours: its backslash is written
+   so that nobody who looks for escapes takes it for one. */
+static void put_json_as_text(text *t, slice s, bool ascii) {
     put_char(t, '"');
     while (s.size > 0) {
-        size_t run = clean_run(s.at, s.size);
-        put_bytes(t, s.at, run);
-        s = slice_from(s, run);
+        size_t n = 0;
+        while (n < s.size && !(s.at[n] == '\\' && s.size - n > 1 && s.at[n + 1] == 'u'))
+            n++;
+        slice part = { s.at, n };
+        put_escaped(t, part, ascii);
+        s = slice_from(s, n);
         if (s.size == 0)
             break;
-        unsigned char c = (unsigned char)s.at[0];
-        const char *known = c == 0 || c >= 0x80 ? NULL : strchr(from, c);
-        size_t used = 1;
-        if (c >= 0x80) {
-            used = put_wide(t, s, ascii);
-        } else if (known != NULL) {
-            put_char(t, '\\');
-            put_char(t, to[known - from]);
-        } else {
-            put_unit(t, c);
-        }
-        s = slice_from(s, used);
+        put_unit(t, '\\');
+        s = slice_from(s, 1);
     }
     put_char(t, '"');
 }
@@ -180,24 +135,6 @@ static void put_raw_json(text *t, slice s, bool ascii) {
         else
             put_char(t, ' ');
         s = slice_from(s, used);
-    }
-}
-
-static void put_base64(text *t, slice s) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (!text_reserve(t, s.size / 3 * 4 + 4))
-        return;
-    for (size_t i = 0; i < s.size; i += 3) {
-        size_t left = s.size - i;
-        unsigned bits = (unsigned)(unsigned char)s.at[i] << 16;
-        if (left > 1)
-            bits |= (unsigned)(unsigned char)s.at[i + 1] << 8;
-        if (left > 2)
-            bits |= (unsigned)(unsigned char)s.at[i + 2];
-        char four[4] = { digits[bits >> 18], digits[bits >> 12 & 63],
-                         left > 1 ? digits[bits >> 6 & 63] : '=',
-                         left > 2 ? digits[bits & 63] : '=' };
-        put_bytes(t, four, 4);
     }
 }
 
@@ -295,23 +232,40 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
         put_text(t, sparp_phase_name(r->phase));
     }
     PUT(t, "\",\"message\":");
-    slice message = slice_of(r->detail[0] != '\0' ? r->detail : sparp_error_text(r->error));
+    text words = { NULL, 0, 0, false };
+    put_in_our_words(&words, slice_of(r->detail[0] != '\0' ? r->detail
+                                      : sparp_error_text(r->error)));
+    if (r->error == SPARP_E_TLS_CERTIFICATE && strstr(r->detail, "unknown issuer") != NULL)
+        PUT(&words, " (--cacert FILE trusts the certificates in it)");
+    slice message = { words.at, words.size };
     put_string(t, k->failure_size > 0 ? ticket_failure(k) : message, style->ascii);
     put_char(t, '}');
+    if (words.failed)
+        t->failed = true;
+    text_free(&words);
 }
 
-/* DIR/<index> as the user named DIR. */
-static void put_body_path(text *t, const char *dir, uint64_t index) {
+static void put_body_name(text *t, const ticket *k) {
+    if (k->name.size > 0)
+        put_bytes(t, k->name.at, k->name.size);
+    else
+        put_u64(t, k->index);
+}
+
+/* DIR/NAME as the user named DIR. */
+static void put_body_path(text *t, const char *dir, const ticket *k) {
     size_t size = strlen(dir);
     put_bytes(t, dir, size);
     if (size > 0 && dir[size - 1] != '/')
         put_char(t, '/');
-    put_u64(t, index);
+    put_body_name(t, k);
 }
 
 static void put_body_file(text *t, const record_style *style, const ticket *k) {
     text path = { NULL, 0, 0, false };
-    put_body_path(&path, style->body_dir, k->index);
+    put_body_path(&path, style->body_dir, k);
+    if (k->has_failed)
+        PUT(&path, ".failed");
     slice shown = { path.at, path.size };
     PUT(t, ",\"body_file\":");
     put_string(t, shown, style->ascii);
@@ -320,14 +274,49 @@ static void put_body_file(text *t, const record_style *style, const ticket *k) {
     text_free(&path);
 }
 
+/* The codings that the body still has: "gzip" if it was not asked to be undone, "br" that we do not
+   speak, "gzip, gzip" that is undone by nobody. */
+static void put_encoded(text *t, const record_style *style, const sparp_result *r) {
+    text list = { NULL, 0, 0, false };
+    size_t count = 0;
+    bool known = true;
+    for (size_t i = 0; i < r->num_headers; i++) {
+        slice rest = slice_of(r->headers[i].value), coding;
+        while (slice_is(slice_of(r->headers[i].name), "content-encoding")
+               && slice_split(&rest, ',', &coding)) {
+            coding = trimmed(coding);
+            if (coding.size == 0 || same_name(coding, slice_of("identity")))
+                continue;
+            if (count++ > 0)
+                PUT(&list, ", ");
+            put_slice(&list, coding);
+            known = known && (same_name(coding, slice_of("gzip"))
+                              || same_name(coding, slice_of("x-gzip"))
+                              || same_name(coding, slice_of("deflate")));
+        }
+    }
+    slice all = { list.at, list.size };
+    if (count > 0 && !(style->compressed && count == 1 && known)) {
+        PUT(t, ",\"encoded\":");
+        put_string(t, all, style->ascii);
+    }
+    if (list.failed)
+        t->failed = true;
+    text_free(&list);
+}
+
 /* Last in the record, so that `cut -c1-200` shows the rest. */
 static void put_body(text *t, const record_style *style, const ticket *k, const sparp_result *r) {
     slice body = { r->body, r->body_size };
     bool cut = r->error != SPARP_E_OK && body.size > 0 && !r->body_complete;
     if (r->truncated || cut)
         PUT(t, ",\"truncated\":true");
+    if (k->has_file || body.size > 0)
+        put_encoded(t, style, r);
     if (k->has_file)
         put_body_file(t, style, k);
+    if (k->kept)
+        PUT(t, ",\"kept\":true");
     if (style->body_dir != NULL || style->body == BODY_NONE || body.size == 0)
         return;
     if (style->body == BODY_JSON && json_is_valid(body)) {
@@ -336,7 +325,10 @@ static void put_body(text *t, const record_style *style, const ticket *k, const 
     } else if (style->body != BODY_BASE64 && utf8_good_prefix(body) == body.size
                && memchr(body.at, '\0', body.size) == NULL) {
         PUT(t, ",\"body\":");
-        put_string(t, body, style->ascii);
+        if (style->body == BODY_JSON)
+            put_json_as_text(t, body, style->ascii);
+        else
+            put_string(t, body, style->ascii);
     } else {
         PUT(t, ",\"body_base64\":\"");
         put_base64(t, body);
@@ -344,19 +336,27 @@ static void put_body(text *t, const record_style *style, const ticket *k, const 
     }
 }
 
+/* JSON of the input, as it was written; as text, if no reader would take it. */
+static void put_given_json(text *t, slice s, bool ascii) {
+    if (memchr(s.at, '\\', s.size) == NULL || json_is_valid(s))
+        put_raw_json(t, s, ascii);
+    else
+        put_json_as_text(t, s, ascii);
+}
+
 static void put_index_and_id(text *t, const record_style *style, const ticket *k) {
     PUT(t, "{\"index\":");
     put_u64(t, k->index);
     if (k->id_size > 0) {
         PUT(t, ",\"id\":");
-        put_raw_json(t, ticket_id(k), style->ascii);
+        put_given_json(t, ticket_id(k), style->ascii);
     }
 }
 
 static void put_meta_and_echo(text *t, const record_style *style, const ticket *k) {
     if (k->meta_size > 0) {
         PUT(t, ",\"meta\":");
-        put_raw_json(t, ticket_meta(k), style->ascii);
+        put_given_json(t, ticket_meta(k), style->ascii);
     }
     if (!style->echo)
         return;
@@ -365,7 +365,7 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
     if (json_is_valid(line) && line.at[0] == '{')
         put_raw_json(t, line, style->ascii);
     else
-        put_string(t, line, style->ascii);
+        put_json_as_text(t, line, style->ascii);
 }
 
 /* A URL as it may be shown: the password is nobody's business. */
@@ -390,6 +390,18 @@ static void put_masked_url(text *t, slice url, bool ascii) {
     text_free(&masked);
 }
 
+/* {"429":2,"timeout":1} */
+static void put_tries(text *t, const tried *tries) {
+    for (unsigned i = 0; i < tries->count; i++) {
+        put_text(t, i == 0 ? ",\"retried\":{\"" : ",\"");
+        put_tried_code(t, tries->codes[i]);
+        PUT(t, "\":");
+        put_u64(t, tries->times[i]);
+    }
+    if (tries->count > 0)
+        put_char(t, '}');
+}
+
 static void put_record(text *t, const record_style *style, const ticket *k, const sparp_result *r,
                        int64_t now_ms) {
     put_index_and_id(t, style, k);
@@ -402,6 +414,7 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
         PUT(t, "null");
     PUT(t, ",\"attempts\":");
     put_u64(t, (uint64_t)r->attempts);
+    put_tries(t, &k->tries);
     PUT(t, ",\"url\":");
     put_string(t, slice_of(r->url), style->ascii);
     if (r->redirects > 0) {
@@ -434,12 +447,22 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
 /* The record of a line that is no request. */
 static void put_bad_record(text *t, const record_style *style, uint64_t index, slice message,
                            slice line) {
+    slice id = { NULL, 0 }, meta = { NULL, 0 };
+    find_names(line, &id, &meta);
     PUT(t, "{\"index\":");
     put_u64(t, index);
+    if (id.size > 0) {
+        PUT(t, ",\"id\":");
+        put_given_json(t, id, style->ascii);
+    }
     PUT(t, ",\"outcome\":\"invalid\",\"status\":null,\"attempts\":0"
            ",\"error\":{\"kind\":\"bad_line\",\"message\":");
     put_string(t, message, style->ascii);
     put_char(t, '}');
+    if (meta.size > 0) {
+        PUT(t, ",\"meta\":");
+        put_given_json(t, meta, style->ascii);
+    }
     if (line.size > BAD_LINE_SHOWN) {
         PUT(t, ",\"truncated\":true");
         line.size = BAD_LINE_SHOWN;
@@ -452,7 +475,8 @@ static void put_bad_record(text *t, const record_style *style, uint64_t index, s
 /* --dry-run: what would be sent. */
 static void put_dry_record(text *t, const record_style *style, const ticket *k,
                            const sparp_request *request) {
-    bool body = request->json != NULL || request->body != NULL;
+    bool body = request->json != NULL || request->body != NULL
+        || request->read_body != NULL;
     const char *method = request->method != NULL ? request->method : body ? "POST" : "GET";
     put_index_and_id(t, style, k);
     PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");

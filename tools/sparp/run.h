@@ -1,6 +1,7 @@
 /* sparp/run.h - the loop that joins all of the above, and what it asks the library for. */
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
+enum { COUNT_REST_US = 1000000 };  /* that long unread lines are counted */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
@@ -8,14 +9,15 @@ typedef struct held {            /* --order input: a finished record that is not
     struct held *next;
     uint64_t after;                     /* results to be delivered first */
     text record;
+    uint64_t index, key;                /* for the journal */
 } held;
 
 typedef struct app {
-    const config *config;
+    config *config;
     parser parser;
     reader reader;
     record_style style;
-    sink out, rejects;
+    sink out, rejects, summary;
     tally tally;
     progress progress;
     sparp *run;
@@ -25,17 +27,33 @@ typedef struct app {
     uint64_t pulled, delivered;         /* requests handed to the run, results got back */
     int body_dir;                       /* descriptor of --body-dir, or -1 */
     uint64_t body_files;                /* written there */
+    hash_set names;                     /* that they have got */
+    journal journal;
+    uint64_t key;                       /* in it, of the request being made */
+    hash_set done;                      /* by an earlier run: --resume */
+    uint64_t done_before;               /* lines left out for that */
+    column_names columns;                    /* of --csv and --tsv, and the line that names them */
+    text first_line;
+    text record;                        /* whole, before it becomes what is wanted of it */
+    bool viewed;                        /* --only, --fields, --output-format */
     bool bodies_failed;                 /* one could not be written: said so */
     uint64_t bad_lines;
+    char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
     int64_t now_ms;                     /* wall clock of this turn */
     int stops_seen;                     /* how many of signal_stops have been acted upon */
     bool input_waits;                   /* the next line has to be waited for */
     bool input_paused;                  /* too much is held, see app_is_full() */
+    bool input_ended;                   /* read to its end, or as far as --limit */
+    uint64_t not_read;                  /* lines after a stop: in the rejects, if there are any */
+    bool rest_unknown;                  /* there may be more of them */
     bool input_failed;                  /* could not be read, or no memory for it: said so */
     bool input_refused;                 /* --on-bad-line fail */
     bool step_sleeps;                   /* we are inside a step that may sleep */
     bool aborted;
+    bool out_is_watched;                /* records go to a terminal, or a pipe: it is not silent */
+    size_t body_bytes;                  /* came into --body-dir, by all threads */
+    bool ratio_exceeded;                /* --max-fail P%: the run was stopped for it */
     bool out_of_memory;
 } app;
 
@@ -51,27 +69,58 @@ static ticket *ticket_take(app *a) {
 static void ticket_give_back(app *a, ticket *k) {
     if (k->parts.room > SPARE_TEXT_MAX)
         text_free(&k->parts);
+    if (k->url.room > SPARE_TEXT_MAX)
+        text_free(&k->url);
     k->next = a->spare;
     a->spare = k;
 }
 
 static bool app_has_failed(const app *a) {
-    return a->out.failed || a->rejects.failed || a->bodies_failed || a->out_of_memory;
+    return a->out.failed || a->rejects.failed || a->journal.lines.failed || a->bodies_failed
+        || a->out_of_memory;
 }
 
 static void app_reject(app *a, slice line) {
     if (a->rejects.fd < 0)
         return;
+    if (a->first_line.size > 0 && a->rejects.lines == 0) {       /* rows without names are none */
+        put_bytes(&a->rejects.buffer, a->first_line.at, a->first_line.size);
+        put_char(&a->rejects.buffer, '\n');
+        sink_record_done(&a->rejects);
+    }
     put_slice(&a->rejects.buffer, line);
     put_char(&a->rejects.buffer, '\n');
     sink_record_done(&a->rejects);
 }
 
 static void app_flush(app *a) {
+    if (a->out.buffer.size > 0 && a->progress.mode == PROGRESS_RARELY && a->out_is_watched)
+        progress_shown(&a->progress, monotonic_us());
     if (a->out.buffer.size > 0 || a->out.buffer.failed)
         sink_flush(&a->out);
     if (a->rejects.buffer.size > 0 || a->rejects.buffer.failed)
         sink_flush(&a->rejects);
+    if (!a->out.failed && (a->journal.lines.buffer.size > 0 || a->journal.lines.buffer.failed))
+        sink_flush(&a->journal.lines);
+}
+
+/* After its record: it has its final result. */
+static void app_note(app *a, uint64_t index, uint64_t key, const char *outcome) {
+    if (a->journal.lines.fd >= 0)
+        journal_note(&a->journal, index, key, outcome,
+                     a->journal.offset + a->out.written + a->out.buffer.size);
+}
+
+/* What is wanted of the record in a->record; false: nothing. */
+static bool app_put(app *a, text *to, bool success, int status) {
+    slice record = { a->record.at, a->record.size };
+    bool wanted = view_wants(a->config, success, status);
+    if (a->record.failed)
+        to->failed = true;
+    else if (wanted)
+        put_view(to, a->config, record);
+    a->record.size = 0;
+    return wanted;
 }
 
 /* With --order input, a bad line's record keeps its place between those of its neighbours. */
@@ -81,9 +130,12 @@ static void app_hold(app *a, uint64_t index, slice message, slice line) {
         a->out_of_memory = true;
         return;
     }
-    put_bad_record(&h->record, &a->style, index, message, line);
+    put_bad_record(&a->record, &a->style, index, message, line);
+    (void)app_put(a, &h->record, false, -1);
     if (h->record.failed)
         a->out_of_memory = true;
+    h->index = index;
+    h->key = a->key;
     h->after = a->pulled;
     if (a->held_last != NULL)
         a->held_last->next = h;
@@ -102,7 +154,9 @@ static void app_release(app *a) {
             a->held_last = NULL;
         a->num_held--;
         put_bytes(&a->out.buffer, h->record.at, h->record.size);
-        sink_record_done(&a->out);
+        app_note(a, h->index, h->key, "invalid");
+        if (h->record.size > 0)
+            sink_record_done(&a->out);
         text_free(&h->record);
         free(h);
     }
@@ -139,8 +193,124 @@ static void app_bad_line(app *a, slice line, bool whole) {
         app_hold(a, r->lines - 1, sentence, line);
         return;
     }
-    put_bad_record(&a->out.buffer, &a->style, r->lines - 1, sentence, line);
-    sink_record_done(&a->out);
+    put_bad_record(&a->record, &a->style, r->lines - 1, sentence, line);
+    bool written = app_put(a, &a->out.buffer, false, -1);
+    app_note(a, r->lines - 1, a->key, "invalid");
+    if (written)
+        sink_record_done(&a->out);
+}
+
+/* The line that names the columns: the same in each file. false after a message. */
+static bool app_take_names(app *a, slice line) {
+    config *c = a->config;
+    slice known = { a->first_line.at, a->first_line.size };
+    const char *name = a->reader.name, *wrong = NULL;
+    if (known.size > 0) {
+        if (known.size == line.size && memcmp(known.at, line.at, line.size) == 0)
+            return true;
+        say("%s:1: other columns than in the first file", name);
+        return false;
+    }
+    if (utf8_good_prefix(line) < line.size)
+        wrong = "not UTF-8";
+    else
+        wrong = columns_take(&a->columns, &a->parser.row, line, c->csv ? ',' : '\t', c->csv);
+    put_slice(&a->first_line, line);
+    if (wrong != NULL || a->columns.kept.failed || a->first_line.failed) {
+        say("%s:1: %s", name, wrong != NULL ? wrong : "out of memory");
+        return false;
+    }
+    return check_templates(c, &a->columns, false);
+}
+
+static bool app_is_names(const app *a) {
+    return (a->config->csv || a->config->tsv) && a->reader.lines_here == 1 && !a->reader.argument;
+}
+
+static bool app_is_at_limit(const app *a) {
+    const config *c = a->config;
+    return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
+}
+
+/* What tells one request from another, as far as a body in a file is concerned. */
+static void put_identity(text *t, const sparp_request *request) {
+    const char *before = "?";
+    slice url = slice_of(request->url);
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
+        authority.size--;
+    put_bytes(t, url.at, url.size - rest.size);
+    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(t, before);
+        put_percent(t, slice_of(request->query[i].name));
+        put_char(t, '=');
+        put_percent(t, slice_of(request->query[i].value));
+    }
+    for (size_t i = 0; i < t->size; i++)
+        if (t->at[i] == '\n')
+            t->at[i] = ' ';
+}
+
+static uint64_t hash_text(uint64_t hash, const char *s) {
+    return s == NULL ? hash_byte(hash, '\1') : hash_byte(hash_bytes(hash, slice_of(s)), '\0');
+}
+
+/* A request as its line has it: what the command line adds to all of them may change between two
+   runs, as a token does. */
+static uint64_t app_key(const app *a, const item *it, slice url) {
+    const parser *p = &a->parser;
+    uint64_t hash = hash_url(hash_text(HASH_START, it->method), url);
+    slice body = { it->body, it->body_size };
+    for (size_t i = 0; i < p->headers.count; i++)
+        hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
+    hash = hash_text(hash_text(hash, it->json), it->body_file);
+    return it->body != NULL ? hash_bytes(hash, body) : hash;
+}
+
+/* Has an earlier run ended it? */
+static bool app_is_done(app *a, const item *it) {
+    parser *p = &a->parser;
+    const config *c = a->config;
+    text t = { NULL, 0, 0, false };
+    sparp_request request;
+    if (c->resume == NULL && a->journal.lines.fd < 0)
+        return false;
+    memset(&request, 0, sizeof request);
+    size_t count = p->query.count;
+    for (size_t i = 0; i < c->num_query; i++)
+        p->query.items[p->query.count++] = c->query[i];
+    request.url = it->url;
+    request.query = p->query.items;
+    request.num_query = p->query.count;
+    put_identity(&t, &request);
+    p->query.count = count;
+    slice url = { t.at, t.size };
+    bool failed = t.failed, done = c->resume != NULL
+        && hash_has(&a->done, hash_request(it->id, a->reader.lines - 1, url));
+    a->key = app_key(a, it, url);
+    if (a->journal.lines.fd >= 0)
+        done = journal_has(&a->journal, a->key, &failed);
+    a->done_before += done;
+    if (failed)
+        a->out_of_memory = true;
+    text_free(&t);
+    return done;
+}
+
+/* The same of a line that is no request. */
+static bool app_bad_is_done(app *a, slice line) {
+    bool failed = false;
+    if (a->journal.lines.fd < 0)
+        return false;
+    a->key = hash_bytes(hash_byte(HASH_START, '!'), line);
+    bool done = journal_has(&a->journal, a->key, &failed);
+    a->done_before += done;
+    if (failed)
+        a->out_of_memory = true;
+    return done;
 }
 
 /* The next request of the input into *it; bad lines are dealt with on the way. READ_LATER also
@@ -150,7 +320,7 @@ static read_state app_next_item(app *a, item *it) {
     const config *c = a->config;
     for (int budget = LINES_PER_PULL; budget > 0; budget--) {
         slice line;
-        if (c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit))
+        if (app_is_at_limit(a))
             return READ_END;
         if (app_is_full(a)) {
             a->input_paused = true;
@@ -163,20 +333,27 @@ static read_state app_next_item(app *a, item *it) {
             a->input_waits = true;
         if (state != READ_LINE && state != READ_TOO_LONG)
             return state;
-        if (a->reader.lines <= (uint64_t)c->skip)
+        if (app_is_names(a) && (state == READ_TOO_LONG || !app_take_names(a, line))) {
+            a->input_failed = true;
+            return READ_FAILED;
+        }
+        if (app_is_names(a) || a->reader.lines <= (uint64_t)c->skip)
             continue;
         line_kind kind = LINE_BAD;
         if (state == READ_LINE)
             kind = parse_line(&a->parser, line, a->reader.argument, it);
         else
             (void)line_bad(&a->parser, LINE_BYTES_MAX + 1, "line is longer than 64 MiB");
-        if (parser_failed(&a->parser))
+        if (parser_failed(&a->parser)) {
             a->out_of_memory = true;
-        if (kind == LINE_BAD)
+            app_reject(a, line);
+            return READ_FAILED;
+        }
+        if (kind == LINE_BAD && !app_bad_is_done(a, line))
             app_bad_line(a, line, state == READ_LINE);
         if (app_has_failed(a) || a->input_refused)
             return READ_FAILED;
-        if (kind == LINE_REQUEST)
+        if (kind == LINE_REQUEST && !app_is_done(a, it))
             return READ_LINE;
     }
     return READ_LATER;
@@ -187,10 +364,13 @@ static uint64_t stats_failed(const sparp_stats *s) {
          + s->local_failed;
 }
 
-static bool fired_by_max_fail(const config *c, const sparp_stats *s) {
-    uint64_t failed = stats_failed(s), ended = s->success + failed;
-    return (c->max_fail > 0 && failed >= (uint64_t)c->max_fail)
-        || (c->max_fail_percent > 0 && failed * 100 >= ended * (uint64_t)c->max_fail_percent);
+static bool app_max_fail_fired(const app *a, const sparp_stats *s) {
+    const config *c = a->config;
+    return a->ratio_exceeded || (c->max_fail > 0 && stats_failed(s) >= (uint64_t)c->max_fail);
+}
+
+static bool app_rule_fired(const app *a, const sparp_stats *s) {
+    return a->ratio_exceeded || s->stopped == SPARP_STOPPED_BY_RULE;
 }
 
 /* What the library leaves to us: which rules cut and which drain. */
@@ -200,12 +380,14 @@ static void app_rules(app *a) {
         return;
     sparp_stats s = sparp_get_stats(a->run);
     bool mode_given = c->given[OPTION_STOP_MODE];
-    if (s.stopped == SPARP_STOPPED_BY_DEADLINE || s.stopped == SPARP_STOPPED_BY_INPUT)
-        a->aborted = s.stopped == SPARP_STOPPED_BY_DEADLINE || app_has_failed(a);
+    if (s.stopped == SPARP_STOPPED_BY_DEADLINE)
+        a->aborted = true;
     else if (s.stopped == SPARP_STOPPED_BY_SUCCESSES)
         a->aborted = !mode_given;
+    else if (app_max_fail_fired(a, &s))
+        a->aborted = mode_given && c->stop_mode == MODE_ABORT;
     else if (s.stopped == SPARP_STOPPED_BY_RULE)
-        a->aborted = !mode_given && !fired_by_max_fail(c, &s);
+        a->aborted = !mode_given;
     if (app_has_failed(a))
         a->aborted = true;
     if (a->aborted)
@@ -224,6 +406,60 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     out->read_body = found ? body_file_read : NULL;
 }
 
+static bool asks_for_range(const parser *p) {
+    const config *c = p->config;
+    for (size_t i = 0; i < c->num_headers; i++)
+        if (same_name(slice_of(c->headers[i].name), slice_of("range")))
+            return true;
+    return list_has(&p->headers, "range");
+}
+
+/* Where the body goes. A file that is there is kept, and nothing is sent; the beginning of one is
+   gone on with. False: out of memory. */
+static bool app_place_body(app *a, ticket *k, sparp_request *out) {
+    const config *c = a->config;
+    parser *p = &a->parser;
+    char name[PART_NAME_MAX];
+    struct stat info;
+    if (c->body_name != NULL && !name_body(k, &a->names, p, slice_of(out->url)))
+        return false;
+    if (!c->overwrite
+        && fstatat(a->body_dir, part_name(name, k, ""), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        k->kept = true;
+        out->json = NULL;
+        out->body = NULL;
+        out->read_body = NULL;
+        out->body_size = 1;
+        return true;
+    }
+    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
+        || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
+        return true;
+    put_identity(&k->url, out);
+    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    if (k->part_size > 0) {
+        (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)k->part_size);
+        sparp_field range = { "Range", a->range }, by = { "If-Range", a->validator };
+        p->headers.items[p->headers.count++] = range;
+        p->headers.items[p->headers.count++] = by;
+        out->headers = p->headers.items;
+        out->num_headers = p->headers.count;
+    }
+    return !k->url.failed;
+}
+
+/* From on_retry: what has come already is not asked for again. */
+static void app_go_on(app *a, ticket *k) {
+    sparp_field fields[2] = { { "Range", a->range }, { "If-Range", a->validator } };
+    int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    if (size <= 0)
+        return;
+    (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)size);
+    if (sparp_retry_with(a->run, fields, 2))
+        k->part_size = size;
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
@@ -234,6 +470,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     read_state state = app_has_failed(a) ? READ_FAILED : app_next_item(a, &it);
     if (a->out.lines > lines_before)
         app_flush(a);      /* bad lines do not wait for an answer */
+    a->input_ended = state == READ_END;
     if (state == READ_END)
         return SPARP_INPUT_END;
     if (state == READ_FAILED)
@@ -248,12 +485,19 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
-    item_request(&a->parser, &it, out);
+    item_request(&a->parser, &it, out, form_read);
+    if (k != NULL) {
+        k->config = c;
+        k->key = a->key;
+    }
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
         app_take_body_file(a, k, &it, out);
+    if (filled && a->body_dir >= 0)
+        filled = app_place_body(a, k, out);
     if (!filled || k->parts.failed) {
         a->out_of_memory = true;
+        app_reject(a, it.line);
         if (k != NULL)
             ticket_give_back(a, k);
         return SPARP_INPUT_FAILED;
@@ -265,21 +509,51 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 
 /* The file of its body. One that could not be written is no success, whatever the server said. */
 static void app_finish_body(app *a, ticket *k, sparp_result *r) {
-    bool finished = part_finish(k, a->body_dir, r);
+    bool finished = k->kept || part_finish(k, a->body_dir, r);
+    bool exists = k->kept && r->outcome == SPARP_OUTCOME_LOCAL_FAILED;
     a->body_files += k->has_file;
-    if (finished)
+    if (finished && !exists)
         return;
     r->outcome = SPARP_OUTCOME_LOCAL_FAILED;
     r->error = SPARP_E_SINK_FAILED;
     text path = { NULL, 0, 0, false };
-    put_body_path(&path, a->style.body_dir, k->index);
+    put_body_path(&path, a->style.body_dir, k);
     slice shown = { path.at, path.size };
     const char *why = strerror(k->part_error);
-    ticket_fail(k, "cannot write ", shown, why);
-    if (!a->bodies_failed)
-        say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
-    a->bodies_failed = true;
+    if (exists) {
+        ticket_fail(k, "", shown, "it exists and is kept; --overwrite replaces it, --body-name "
+                    "gives other names");
+    } else if (k->part_error == EPROTO) {
+        ticket_fail(k, "", shown, "the server has sent another part than was asked for");
+    } else {
+        ticket_fail(k, "cannot write ", shown, why);
+        if (!a->bodies_failed)
+            say("cannot write %.*s: %s", (int)shown.size, shown.at, why);
+        a->bodies_failed = true;
+    }
     text_free(&path);
+}
+
+/* A proxy of the environment that is no use: the record names the variable. */
+static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
+    slice detail = slice_of(r->detail), url = slice_of(r->url);
+    const config *c = a->config;
+    const char *from = starts_with(url, "https") ? c->https_proxy_from : c->http_proxy_from;
+    if (r->error == SPARP_E_BAD_REQUEST && from != NULL && starts_with(detail, "proxy "))
+        ticket_fail(k, "", slice_of(from), r->detail);
+}
+
+/* The ratio of --max-fail, asked after each result until it says yes, and never after: what is in
+   flight then may bring it down again. */
+static void app_judge_ratio(app *a) {
+    const config *c = a->config;
+    uint64_t finished = tally_finished(&a->tally), ok = a->tally.outcomes[SPARP_OUTCOME_SUCCESS];
+    if (!(c->max_fail_ratio > 0) || finished < (uint64_t)c->max_fail_after
+        || (double)(finished - ok) < (double)finished * c->max_fail_ratio
+        || sparp_get_stats(a->run).stopped != SPARP_STOPPED_NOT)
+        return;
+    a->ratio_exceeded = true;
+    sparp_drain(a->run);
 }
 
 /* A result: its record, its line if it failed, its place in the statistics. */
@@ -289,20 +563,33 @@ static void app_deliver(app *a, const sparp_result *result) {
     sample s;
     if (a->body_dir >= 0)
         app_finish_body(a, k, &r);
-    sample_result(&s, &r, k->index);
+    app_name_proxy(a, k, &r);
+    tried_complete(&k->tries, r.attempts);
+    sample_result(&s, &r, k->index, a->now_ms);
+    s.tried = k->tries;
     tally_add(&a->tally, &s);
-    put_record(&a->out.buffer, &a->style, k, &r, a->now_ms);
-    sink_record_done(&a->out);
+    bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
+    if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
+        if (k->line_size > 0)
+            app_reject(a, ticket_line(k));
+        ticket_give_back(a, k);
+        a->delivered++;
+        app_release(a);
+        return;
+    }
+    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, &r, a->now_ms);
+    if (!a->viewed
+        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status)) {
+        app_note(a, k->index, k->key, sparp_outcome_name(r.outcome));
+        sink_record_done(&a->out);
+    }
     if (r.outcome != SPARP_OUTCOME_SUCCESS)
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
+    app_judge_ratio(a);
     if (a->num_held > 0)
         app_release(a);
-}
-
-static uint64_t stats_done(const sparp_stats *s) {
-    return s->success + stats_failed(s) + s->cancelled + s->not_started;
 }
 
 static uint64_t stats_retries(const sparp_stats *s) {
@@ -329,15 +616,34 @@ static void app_total(const app *a, const sparp_stats *s, progress_view *v) {
         v->total = v->total == 0 ? 0 : v->done;
 }
 
+/* How much has come into --body-dir, which the threads of the workers add to. */
+static void bodies_add(app *a, size_t bytes) {
+#if defined(__GNUC__)
+    (void)__atomic_fetch_add(&a->body_bytes, bytes, __ATOMIC_RELAXED);
+#else
+    a->body_bytes += bytes;
+#endif
+}
+
+static size_t bodies_came(app *a) {
+#if defined(__GNUC__)
+    return __atomic_load_n(&a->body_bytes, __ATOMIC_RELAXED);
+#else
+    return a->body_bytes;
+#endif
+}
+
 static void app_show_progress(app *a) {
     sparp_stats s = sparp_get_stats(a->run);
     progress_view v;
     memset(&v, 0, sizeof v);
-    v.done = stats_done(&s) + a->tally.outcomes[OUTCOME_INVALID];
+    uint64_t invalid = a->tally.outcomes[OUTCOME_INVALID];
     v.ok = s.success;
-    v.failed = stats_failed(&s);
+    v.failed = stats_failed(&s) + invalid;
+    v.done = v.ok + v.failed;
     v.retries = stats_retries(&s);
     v.live = s.in_flight;
+    v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
 }
@@ -350,11 +656,12 @@ static void app_signals(app *a) {
     }
     if (signal_status) {
         signal_status = 0;
-        int mode = a->progress.mode;
+        progress *p = &a->progress;
+        int mode = p->mode;
         if (mode != PROGRESS_JSON)
-            a->progress.mode = PROGRESS_LINE;
+            p->mode = PROGRESS_LINE;
         app_show_progress(a);
-        a->progress.mode = mode;
+        p->mode = mode;
     }
     int stops = signal_stops;
     if (stops > 0 && a->stops_seen == 0) {
@@ -377,7 +684,7 @@ static void app_signals(app *a) {
 /* New lines and new answers, whichever comes first. */
 static void app_wait_for_input(app *a) {
     struct pollfd wait[2] = { { a->reader.fd, POLLIN, 0 }, { sparp_poll_fd(a->run), POLLIN, 0 } };
-    int timeout = sparp_wait_ms(a->run), drawing = progress_wait_ms(&a->progress);
+    int timeout = sparp_wait_ms(a->run), drawing = progress_wait_ms(&a->progress, monotonic_us());
     if (timeout < 0 || (drawing >= 0 && drawing < timeout))
         timeout = drawing;
     if (poll(wait, 2, timeout) <= 0 || wait[0].revents == 0)
@@ -396,7 +703,8 @@ static void app_loop(app *a) {
         if (a->input_waits)
             app_wait_for_input(a);
         a->step_sleeps = !a->input_waits;
-        alive = sparp_step(a->run, a->step_sleeps ? progress_wait_ms(&a->progress) : 0);
+        int drawing = progress_wait_ms(&a->progress, monotonic_us());
+        alive = sparp_step(a->run, a->step_sleeps ? drawing : 0);
         a->step_sleeps = false;
         a->now_ms = wall_ms();
         while ((r = sparp_ready(a->run)) != NULL)
@@ -409,7 +717,7 @@ static void app_loop(app *a) {
         }
         app_flush(a);
         app_rules(a);
-        if (progress_wait_ms(&a->progress) == 0)
+        if (progress_wait_ms(&a->progress, monotonic_us()) == 0)
             app_show_progress(a);
     }
 }
@@ -428,10 +736,12 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
-    const app *a = (const app *)user_data;
+    app *a = (app *)user_data;
     ticket *k = (ticket *)head->user_data;
     slice piece = { (const char *)data, size };
-    return part_write(k, a->body_dir, head, offset, piece) ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
+    bodies_add(a, size);
+    return part_write(k, a->body_dir, head, offset, piece, a->config->compressed)
+        ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
 
 /* sparp_options.parse, likewise: the body is complete. Its result may have to wait for its turn,
@@ -442,20 +752,27 @@ static void *on_body_end(const sparp_result *response, void *user_data) {
     return NULL;
 }
 
-/* sparp_options.on_retry: which statuses were tried again */
+/* sparp_options.on_retry: what was tried again */
 static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, void *user_data) {
-    app *a = (app *)user_data;
     (void)run;
-    (void)wait_s;
-    part_forget((ticket *)attempt->user_data);
-    if (attempt->status > 0 && attempt->status < STATUS_END)
-        a->tally.retried[attempt->status]++;
+    app *a = (app *)user_data;
+    ticket *k = (ticket *)attempt->user_data;
+    bool asked = attempt->status == 429
+        || (attempt->status == 503 && sparp_find_header(attempt, "retry-after") != NULL);
+    progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
+    part_forget(k);
+    if (a->body_dir >= 0)
+        app_go_on(a, k);
+    tried_add(&k->tries, tried_code(attempt), 1);
 }
 
 static void on_log(sparp_log_level level, const char *message, void *user_data) {
+    text t = { NULL, 0, 0, false };
     (void)level;
     (void)user_data;
-    say("%s", message);
+    put_in_our_words(&t, slice_of(message));
+    say("%.*s", (int)t.size, t.at);
+    text_free(&t);
 }
 
 /* N retries: a number that was given, where 0 is the library's "none", or its default. */
@@ -488,6 +805,7 @@ static void net_options(const config *c, sparp_options *o) {
     o->compressed = c->compressed;
     o->proxy = c->http_proxy;
     o->https_proxy = c->https_proxy != NULL ? c->https_proxy : c->http_proxy != NULL ? "" : NULL;
+    o->lenient_proxies = c->proxy == NULL;
     if (o->proxy != NULL || o->https_proxy != NULL)
         o->no_proxy = c->no_proxy;
     o->unix_socket = c->unix_socket;
@@ -500,6 +818,18 @@ static void net_options(const config *c, sparp_options *o) {
     o->tls.client_cert_file = c->cert;
     o->tls.client_key_file = c->key;
     o->tls.insecure_no_verify = c->insecure;
+    o->tls.min_version = c->tls_min == TLS_MIN_13 ? SPARP_TLS_1_3 : SPARP_TLS_1_2;
+}
+
+/* Processors that we may use, which may be fewer than there are: taskset, cpusets of containers. */
+static int64_t processors(void) {
+    int64_t count = sysconf(_SC_NPROCESSORS_ONLN);
+#if defined(__linux__) && defined(CPU_COUNT)
+    cpu_set_t ours;
+    if (sched_getaffinity(0, sizeof ours, &ours) == 0)
+        count = CPU_COUNT(&ours);
+#endif
+    return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
 static void run_options(app *a, sparp_options *o) {
@@ -510,7 +840,7 @@ static void run_options(app *a, sparp_options *o) {
     o->estimated_input_size = (uint64_t)c->total;
     o->max_at_once = (int)c->max_at_once;
     o->max_at_once_per_origin = (int)c->per_host;
-    o->workers = (int)c->workers;
+    o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
     o->run_deadline_s = c->deadline;
@@ -522,18 +852,18 @@ static void run_options(app *a, sparp_options *o) {
     o->backoff_s = none_if_zero(c, OPTION_BACKOFF, c->backoff);
     o->backoff_max_s = c->backoff_max;
     o->retry_after_max_s = none_if_zero(c, OPTION_RETRY_AFTER_MAX, c->retry_after_max);
+    o->no_gate = c->no_gate;
     o->retry_safe_only = c->retry_safe_only;
     o->retry_unsafe = c->retry_unsafe;
     o->stop_on = c->stop_on;
     o->stop_after_failures = (int)c->max_fail;
     o->stop_after_successes = (int)c->first;
-    o->stop_after_failure_ratio = (double)c->max_fail_percent / 100;
     o->stop_drains = c->given[OPTION_STOP_MODE] ? c->stop_mode == MODE_DRAIN
-        : c->max_fail + c->max_fail_percent > 0;
+        : c->max_fail > 0;
     o->ordered = c->order == ORDER_INPUT;
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
-    o->max_body_bytes = c->max_body;
+    o->max_body_bytes = c->max_body == 0 && c->body_dir != NULL ? SPARP_NONE : c->max_body;
     o->discard_body = c->body == BODY_NONE;
     if (c->body_dir != NULL) {
         o->on_body = on_body;
@@ -541,7 +871,7 @@ static void run_options(app *a, sparp_options *o) {
     }
     o->on_retry = on_retry;
     o->logger.func = c->quiet ? NULL : on_log;
-    o->logger.max_level = SPARP_LOG_WARN;
+    o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
     o->user_data = a;
 }
 
@@ -555,9 +885,8 @@ static void provide_descriptors(const config *c, sparp_options *o) {
     rlim_t extra = DESCRIPTORS_EXTRA;
     rlim_t at_once = c->max_at_once > 0 ? (rlim_t)c->max_at_once
                    : c->max_at_once == SPARP_AUTO ? 1000 : 100;
-    int64_t workers = c->workers == SPARP_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
-    if (workers > 1)
-        extra += (rlim_t)workers * DESCRIPTORS_WORKER;
+    if (o->workers > 1)
+        extra += (rlim_t)o->workers * DESCRIPTORS_WORKER;
     rlim_t needed = at_once * each + extra;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
@@ -579,6 +908,8 @@ static void app_free(app *a) {
     while (a->spare != NULL) {
         ticket *next = a->spare->next;
         text_free(&a->spare->parts);
+        text_free(&a->spare->name);
+        text_free(&a->spare->url);
         free(a->spare);
         a->spare = next;
     }
@@ -590,38 +921,73 @@ static void app_free(app *a) {
     }
     sink_close(&a->out);
     sink_close(&a->rejects);
+    sink_close(&a->summary);
+    sink_close(&a->journal.lines);
+    hash_free(&a->journal.done);
+    hash_free(&a->journal.pulled);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
+    hash_free(&a->names);
+    hash_free(&a->done);
+    text_free(&a->columns.kept);
+    text_free(&a->first_line);
+    text_free(&a->record);
     reader_free(&a->reader);
     parser_free(&a->parser);
     free(a);
 }
 
+/* False after a message. */
+static bool app_open_journal(app *a) {
+    const config *c = a->config;
+    struct stat info;
+    bool file = fstat(a->out.fd, &info) == 0 && S_ISREG(info.st_mode);
+    if (c->output == NULL && file) {
+        say("--journal: give the records their file by -o: a shell would empty it at each start");
+        return false;
+    }
+    if (!journal_open(&a->journal, c))
+        return false;
+    if (!file && !c->quiet)
+        say("--journal: the records go to no file, so that some may come twice after a stop");
+    return !file || journal_cut_output(&a->journal, &a->out);
+}
+
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
+    struct { sink *to; const char *path; } files[] = {
+        { &a->out, c->output }, { &a->rejects, c->rejects }, { &a->summary, c->summary_file }
+    };
+    enum { FILES = sizeof files / sizeof *files };
     struct stat info;
-    a->out.fd = STDOUT_FILENO;
-    a->out.name = "stdout";
-    if (c->summary_file != NULL && is_an_input(&a->reader, c->summary_file)) {
-        say("%s is input and output", c->summary_file);
-        return false;
+    if (c->output == NULL) {
+        a->out.fd = STDOUT_FILENO;
+        a->out.name = "stdout";
     }
-    if ((c->rejects != NULL && !sink_open(&a->rejects, &a->reader, c->rejects))
-        || (c->output != NULL && !sink_open(&a->out, &a->reader, c->output)))
-        return false;
-    bool twice = c->rejects != NULL && fstat(a->rejects.fd, &info) == 0
-        && is_output_of(&a->out, &info);
-    if (!twice && c->summary_file != NULL && stat(c->summary_file, &info) == 0)
-        twice = is_output_of(&a->out, &info) || is_output_of(&a->rejects, &info);
-    if (twice) {
-        say("%s would be two outputs in one", a->out.name);
-        return false;
+    for (int i = 0; i < FILES; i++) {
+        if (files[i].path != NULL && !sink_open(files[i].to, &a->reader, files[i].path))
+            return false;
+        for (int k = 0; k < i && files[i].path != NULL; k++) {
+            if (fstat(files[i].to->fd, &info) == 0 && is_output_of(files[k].to, &info)) {
+                say("%s would be two outputs in one", files[i].path);
+                return false;
+            }
+        }
     }
     sink_begin(&a->rejects);
-    if (c->output != NULL)
+    if (c->resume != NULL && !resume_read(&a->done, c->resume))
+        return false;
+    if (c->journal != NULL && !c->dry_run)
+        return app_open_journal(a);
+    if (c->output != NULL && c->resume == NULL)
         sink_begin(&a->out);
-    return true;
+    if (c->resume == NULL || c->output == NULL)
+        return true;
+    if (resume_append(a->out.fd, c->output))
+        return true;
+    say("cannot append to %s: %s", c->output, strerror(errno));
+    return false;
 }
 
 /* False after a message. */
@@ -637,25 +1003,92 @@ static bool app_open_body_dir(app *a) {
 }
 
 /* Input and outputs opened; NULL after a message. */
-static app *app_new(const config *c) {
+static app *app_new(config *c) {
     app *a = (app *)calloc(1, sizeof *a);
     if (a == NULL) {
         say("out of memory");
         return NULL;
     }
-    a->config = a->parser.config = c;
-    a->reader.fd = a->rejects.fd = a->out.fd = a->body_dir = -1;
+    a->config = c;
+    a->parser.config = c;
+    a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
+    a->journal.lines.fd = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
+    a->style.compressed = c->compressed;
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
+    if (c->csv || c->tsv)
+        a->parser.columns = &a->columns;
     if (!reader_open(&a->reader, c->sources, c->num_sources) || !app_open_outputs(a)) {
         app_free(a);
         return NULL;
     }
+    a->reader.quotes = c->csv;
+    a->viewed = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
+    struct stat info;
+    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
+    bool begun = (c->resume != NULL || c->journal != NULL)
+        && fstat(a->out.fd, &info) == 0 && info.st_size > 0;
+    if (!c->summarize && !c->dry_run && !begun
+        && (c->output_format == OUTPUT_CSV || c->output_format == OUTPUT_TSV)) {
+        put_view_names(&a->out.buffer, c);
+        sink_record_done(&a->out);
+    }
     a->now_ms = wall_ms();
     return a;
+}
+
+/* After a stop, what was not read goes to the rejects as it is: records and rejects together are
+   the input. Without rejects it is counted, for as long as nobody minds. */
+static void app_keep_rest(app *a) {
+    const config *c = a->config;
+    bool drain = c->drain_input, counted = a->rejects.fd < 0 && !drain;
+    int stops = signal_stops;
+    int64_t until = monotonic_us() + COUNT_REST_US;
+    slice line;
+    read_state state = READ_LINE;
+    while (!a->input_ended && !app_is_at_limit(a)) {
+        state = reader_rest(&a->reader, drain, &line, &a->rest_unknown);
+        if (state != READ_LINE && state != READ_TOO_LONG)
+            break;
+        if (a->reader.lines <= (uint64_t)c->skip || app_is_names(a)
+            || line_is_nothing(c, trimmed(line), a->reader.argument))
+            continue;
+        a->not_read++;
+        app_reject(a, line);
+        if (signal_stops > stops || (counted && monotonic_us() > until)) {
+            a->rest_unknown = true;
+            break;
+        }
+    }
+    if (state == READ_LATER || state == READ_FAILED)
+        a->rest_unknown = true;
+    app_flush(a);
+}
+
+/* The last line, for it says what to do next. */
+static void app_say_rest(const app *a, uint64_t skip) {
+    const config *c = a->config;
+    if (c->journal != NULL && (a->not_read > 0 || a->rest_unknown || signal_stops > 0)) {
+        say("to go on, give the same command again: %s knows how far it came", c->journal);
+        return;
+    }
+    const char *some = a->rest_unknown ? "at least " : "";
+    unsigned long long lines = (unsigned long long)a->not_read;
+    bool safe = a->rejects.fd >= 0 && !a->rejects.failed;
+    if (lines == 0 && a->rest_unknown && !c->quiet)
+        say("the rest of the input was not read: --rejects FILE --drain-input keeps it");
+    if (lines == 0 || (c->quiet && safe))
+        return;
+    if (safe)
+        say("%s%llu line%s not read: in %s, with what did not succeed. To go on, give the same "
+            "command that file.", some, lines, lines == 1 ? " was" : "s were", a->rejects.name);
+    else
+        say("%s%llu line%s not read. To go on, add --skip %llu; --rejects FILE would have kept "
+            "them, and what did not succeed.", some, lines, lines == 1 ? " was" : "s were",
+            (unsigned long long)skip);
 }
 
 static void app_say_bad_lines(const app *a) {
@@ -669,7 +1102,6 @@ static void app_say_bad_lines(const app *a) {
 
 /* Why the run ended before its input did; nothing if it did not. */
 static void app_say_stop(const app *a, const sparp_stats *s) {
-    const config *c = a->config;
     unsigned long long done = (unsigned long long)(s->success + stats_failed(s));
     if (signal_stops > 0 && s->input_size > 0)
         say("interrupted after %llu of %s%llu.", done, s->input_ended ? "" : "~",
@@ -678,33 +1110,13 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
         say("interrupted after %llu.", done);
     else if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         say("stopped after %llu: the --deadline has passed", done);
-    else if (s->stopped == SPARP_STOPPED_BY_RULE)
-        say("stopped after %llu by %s", done, fired_by_max_fail(c, s) ? "--max-fail" : "--stop-on");
+    else if (app_rule_fired(a, s))
+        say("stopped after %llu by %s", done,
+            app_max_fail_fired(a, s) ? "--max-fail" : "--stop-on");
     else if (s->stopped == SPARP_STOPPED_BY_ERROR)
         say("stopped after %llu: %s", done, sparp_error_detail(a->run));
     if (a->out_of_memory)
         say("out of memory after %llu requests", done);
-}
-
-static bool app_show_summary(const app *a, const sparp_stats *s) {
-    summary y;
-    memset(&y, 0, sizeof y);
-    y.tally = &a->tally;
-    y.elapsed_us = s->elapsed_us;
-    memcpy(y.waited_us, s->waited_us, sizeof y.waited_us);
-    y.connects = s->connects;
-    y.reuses = s->reuses;
-    y.soft_retries = s->soft_retries;
-    y.timeout_retries = s->timeout_retries;
-    y.transport_retries = s->transport_retries;
-    y.redirects = s->redirects;
-    y.histogram = a->config->verbose || isatty(STDERR_FILENO);
-    y.utf8 = a->progress.utf8;
-    y.out = &a->out;
-    y.rejects = &a->rejects;
-    y.body_dir = a->config->body_dir;
-    y.body_files = a->body_files;
-    return summary_show(a->config, &y);
 }
 
 /* The table of exit codes, top down. */
@@ -719,13 +1131,53 @@ static int app_exit_code(const app *a, const sparp_stats *s) {
         return EXIT_USAGE;
     if (lost || app_has_failed(a))
         return EXIT_OUTPUT;
+    if (signal_stops > 0)
+        return 128 + signal_last;
     if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
         return EXIT_DEADLINE;
-    if (a->input_refused || s->stopped == SPARP_STOPPED_BY_RULE)
+    if (a->input_refused || app_rule_fired(a, s))
         return EXIT_RULE;
     if (c->first > 0)
         bad = s->success < (uint64_t)c->first;
     return bad && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
+}
+
+/* Why the run ended before its input did, as one word; NULL: it did not. */
+static const char *app_stopped(const app *a, const sparp_stats *s) {
+    if (app_has_failed(a))
+        return "output";
+    if (a->input_failed || s->stopped == SPARP_STOPPED_BY_ERROR)
+        return "error";
+    if (signal_stops > 0)
+        return "signal";
+    if (s->stopped == SPARP_STOPPED_BY_DEADLINE)
+        return "deadline";
+    if (s->stopped == SPARP_STOPPED_BY_SUCCESSES)
+        return "first";
+    if (a->input_refused)
+        return "bad_line";
+    return !app_rule_fired(a, s) ? NULL : app_max_fail_fired(a, s) ? "max_fail" : "stop_on";
+}
+
+static bool app_show_summary(app *a, const sparp_stats *s, int code) {
+    summary y;
+    memset(&y, 0, sizeof y);
+    y.tally = &a->tally;
+    y.columns = a->progress.columns;
+    y.live = true;
+    y.connections = s->connects;
+    y.not_read = a->not_read;
+    y.done_before = a->done_before;
+    y.rest_unknown = a->rest_unknown;
+    y.stopped = app_stopped(a, s);
+    y.exit_code = code;
+    y.histogram = a->config->verbose || isatty(STDERR_FILENO);
+    y.utf8 = a->progress.utf8;
+    y.out = &a->out;
+    y.rejects = &a->rejects;
+    y.body_dir = a->config->body_dir;
+    y.body_files = a->body_files;
+    return summary_show(a->config, &y, &a->summary);
 }
 
 static int run_requests(config *c) {
@@ -740,7 +1192,7 @@ static int run_requests(config *c) {
         app_free(a);
         return EXIT_USAGE;
     }
-    progress_open(&a->progress, c);
+    progress_open(&a->progress, c, monotonic_us());
     run_options(a, &options);
     provide_descriptors(c, &options);
     signals_catch();
@@ -755,18 +1207,20 @@ static int run_requests(config *c) {
     app_loop(a);
     signal_run = NULL;
     sparp_stats s = sparp_get_stats(a->run);
+    uint64_t lines_read = a->reader.lines;
     clear_bar();
+    app_keep_rest(a);
     app_say_bad_lines(a);
     app_say_stop(a, &s);
-    bool shown = app_show_summary(a, &s);
-    if (c->drain_input && signal_stops == 0)
-        reader_drain(&a->reader);
+    bool shown = app_show_summary(a, &s, app_exit_code(a, &s));
+    app_say_rest(a, lines_read);
+    app_flush(a);
     sink_close(&a->out);
     sink_close(&a->rejects);
     int code = shown ? app_exit_code(a, &s) : EXIT_OUTPUT;
     sparp_close(a->run);
     app_free(a);
-    if (signal_stops > 0 && code != EXIT_OUTPUT)
+    if (code > 128)
         signal_die();
     return code;
 }

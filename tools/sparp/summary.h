@@ -1,18 +1,22 @@
 /* sparp/summary.h - what is said at the end.
-   Uses text, say, values, options, config, sink, tally. */
+   Uses text, say, values, terminal, options, config, sink, tally. */
 
-enum { HISTOGRAM_ROWS = 12, HISTOGRAM_WIDTH = 46, HISTOGRAM_MIN = 100 };
+enum { HISTOGRAM_ROWS = 12, HISTOGRAM_FIGURES = 33, HISTOGRAM_WIDTH = 46, HISTOGRAM_MIN = 100 };
 
 enum { WAITING_WORTH_A_ROW = 1000000 };  /* microseconds, all requests together */
 
+enum { ROW_INDENT = 11 };
+
 typedef struct summary {
     const tally *tally;
-    int64_t elapsed_us;
-    uint64_t connects, reuses;
-    uint64_t soft_retries, timeout_retries, transport_retries; /* all 0: not known */
-    uint64_t redirects;                 /* 0: as the tally has it */
-    int64_t waited_us[SPARP_WAIT_COUNT]; /* all 0: not known */
+    size_t columns;
     bool histogram, utf8;
+    /* of a run alone, not of saved records: */
+    bool live;
+    uint64_t connections, done_before, not_read;     /* lines not read: at least that many ... */
+    bool rest_unknown;                  /* ... if so */
+    const char *stopped;                /* why, as one word; NULL: the input has ended */
+    int exit_code;
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
@@ -41,32 +45,82 @@ static void put_padded(text *t, const char *at, size_t size, size_t width) {
 }
 
 /* Rows of equally many buckets: a logarithmic scale, as linear rows put everything in the first. */
-static void put_histogram(text *t, const tally *y, bool utf8) {
-    size_t first = latency_bucket(y->latency_min), last = latency_bucket(y->latency_max);
+static void put_histogram(text *t, const latencies *l, size_t columns, bool utf8) {
+    size_t first = latency_bucket(l->least), last = latency_bucket(l->most);
+    size_t width = columns < HISTOGRAM_WIDTH + HISTOGRAM_FIGURES
+        ? columns < HISTOGRAM_FIGURES ? 0 : columns - HISTOGRAM_FIGURES : HISTOGRAM_WIDTH;
     size_t step = (last - first) / HISTOGRAM_ROWS + 1;
     uint64_t most = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (size_t from = first; from <= last; from += step) {
             uint64_t count = 0;
             for (size_t i = from; i < from + step && i <= last; i++)
-                count += y->latencies[i];
+                count += l->buckets[i];
             if (count > most)
                 most = count;
             if (pass == 0)
                 continue;
             int64_t top = latency_top(from + step - 1);
             text bound = { NULL, 0, 0, false };
-            put_duration(&bound, top < y->latency_max ? top : y->latency_max);
+            put_duration(&bound, top < l->most ? top : l->most);
             PUT(t, "  <= ");
             put_padded(t, bound.at, bound.size, 8);
             text_free(&bound);
-            uint64_t share = count * 1000 / y->num_latencies;
+            uint64_t share = (count * 1000 + l->count / 2) / l->count;
             put_format(t, "%10llu %3llu.%llu%% ", (unsigned long long)count,
                        (unsigned long long)share / 10, (unsigned long long)share % 10);
-            put_bar(t, count, most, HISTOGRAM_WIDTH, utf8);
+            put_bar(t, count, most, width, utf8);
             put_char(t, '\n');
         }
     }
+}
+
+/* A row of the summary: a label, then items, which go on in the next line when one is full. */
+typedef struct row {
+    text *out;
+    text item;                          /* being written */
+    const char *label;
+    size_t line_start, columns;
+    bool any;
+} row;
+
+static row row_start(text *out, size_t columns, const char *label) {
+    row r = { out, { NULL, 0, 0, false }, label, out->size, columns, false };
+    return r;
+}
+
+static void row_finish_item(row *r) {
+    text *t = r->out;
+    if (r->item.size == 0)
+        return;
+    if (!r->any) {
+        put_text(t, r->label);
+        put_repeat(t, ' ', ROW_INDENT - strlen(r->label));
+    } else if (t->size - r->line_start + 3 + r->item.size > r->columns) {
+        put_char(t, '\n');
+        r->line_start = t->size;
+        put_repeat(t, ' ', ROW_INDENT);
+    } else {
+        PUT(t, "   ");
+    }
+    put_bytes(t, r->item.at, r->item.size);
+    r->item.size = 0;
+    r->any = true;
+}
+
+/* Where the next item is to be put. */
+static text *row_item(row *r) {
+    row_finish_item(r);
+    return &r->item;
+}
+
+static void row_end(row *r) {
+    row_finish_item(r);
+    if (r->any)
+        put_char(r->out, '\n');
+    if (r->item.failed)
+        r->out->failed = true;
+    text_free(&r->item);
 }
 
 static void put_count(text *t, const char *before, uint64_t count, const char *after) {
@@ -75,72 +129,87 @@ static void put_count(text *t, const char *before, uint64_t count, const char *a
     put_text(t, after);
 }
 
-static double summary_rate(const summary *s) {
-    if (s->elapsed_us <= 0)
-        return 0;
-    return (double)tally_finished(s->tally) * 1e6 / (double)s->elapsed_us;
+/* "1 retry", "2 retries" */
+static void put_counted(text *t, uint64_t count, const char *one, const char *many) {
+    put_count(t, "", count, count == 1 ? one : many);
 }
 
-/* A saved record has those of its last attempt alone. */
-static uint64_t summary_redirects(const summary *s) {
-    return s->redirects > 0 ? s->redirects : s->tally->redirects;
+/* Rounded: 99.7. */
+static void put_percent_of(text *t, uint64_t part, uint64_t whole) {
+    put_thousandths(t, (int64_t)((double)part / (double)whole * 1000 + 0.5) * 100);
+    PUT(t, " %");
+}
+
+static double summary_rate(const tally *y) {
+    int64_t us = tally_elapsed_us(y);
+    return us > 0 ? (double)tally_finished(y) * 1e6 / (double)us : 0;
+}
+
+static void put_outcome_item(row *r, uint64_t count, const char *what) {
+    if (count > 0)
+        put_count(row_item(r), "", count, what);
 }
 
 static void put_requests_rows(text *t, const summary *s) {
     const tally *y = s->tally;
-    put_count(t, "requests   ", tally_finished(y), " finished");
-    if (s->elapsed_us > 0) {
-        PUT(t, " in ");
-        put_three_digits(t, (double)s->elapsed_us / 1e6);
-        PUT(t, " s   ");
-        put_rate(t, summary_rate(s));
-        PUT(t, "/s");
+    int64_t us = tally_elapsed_us(y);
+    row r = row_start(t, s->columns, "requests");
+    put_count(row_item(&r), "", tally_finished(y), " finished");
+    if (us > 0) {
+        PUT(&r.item, " in ");
+        put_three_digits(&r.item, (double)us / 1e6);
+        PUT(&r.item, " s");
+        text *rate = row_item(&r);
+        put_rate(rate, summary_rate(y));
+        PUT(rate, "/s");
     }
-    put_count(t, "\n           ", y->outcomes[SPARP_OUTCOME_SUCCESS], " ok");
-    put_count(t, "   ", tally_failed(y), " failed");
-    put_count(t, "   ", tally_gave_up(y), " gave up");
-    put_count(t, "   ", y->outcomes[OUTCOME_INVALID], " invalid");
-    uint64_t cancelled = y->outcomes[SPARP_OUTCOME_CANCELLED];
-    uint64_t not_started = y->outcomes[SPARP_OUTCOME_NOT_STARTED];
-    if (cancelled > 0)
-        put_count(t, "   ", cancelled, " cancelled");
-    if (not_started > 0)
-        put_count(t, "   ", not_started, " not started");
-    if (s->soft_retries + s->timeout_retries + s->transport_retries > 0) {
-        put_count(t, "      ", s->soft_retries + s->timeout_retries + s->transport_retries,
-                  " retries (");
-        put_count(t, "", s->soft_retries, " soft, ");
-        put_count(t, "", s->timeout_retries, " timeout, ");
-        put_count(t, "", s->transport_retries, " transport)");
-    } else if (y->retries > 0) {
-        put_count(t, "      ", y->retries, " retries");
-    }
-    uint64_t redirects = summary_redirects(s);
-    if (redirects > 0)
-        put_count(t, "   ", redirects, redirects == 1 ? " redirect" : " redirects");
-    put_char(t, '\n');
+    row_end(&r);
+    r = row_start(t, s->columns, "");
+    put_count(row_item(&r), "", y->outcomes[SPARP_OUTCOME_SUCCESS], " ok");
+    put_count(row_item(&r), "", tally_failed(y), " failed");
+    put_count(row_item(&r), "", tally_gave_up(y), " out of retries");
+    put_outcome_item(&r, y->outcomes[OUTCOME_INVALID], " invalid");
+    put_outcome_item(&r, y->outcomes[SPARP_OUTCOME_CANCELLED], " cancelled");
+    put_outcome_item(&r, y->outcomes[SPARP_OUTCOME_NOT_STARTED], " not started");
+    put_outcome_item(&r, s->not_read, " not read");
+    put_outcome_item(&r, s->done_before, " done before");
+    row_end(&r);
 }
 
-static void put_status_row(text *t, const tally *y) {
-    const char *before = "status     ";
-    for (int i = 0; i < STATUS_END; i++) {
-        for (int retried = 0; retried < 2; retried++) {
-            uint64_t count = retried ? y->retried[i] : y->status[i];
+static void put_retries_rows(text *t, const summary *s) {
+    static const char *const whys[RETRIES_KINDS] = {
+        " after a status", " after a timeout", " after a failure of the network"
+    };
+    const tally *y = s->tally;
+    uint64_t kinds[RETRIES_KINDS], retries = tally_retries(y, kinds);
+    row r = row_start(t, s->columns, "retries");
+    bool mixed = retries > kinds[RETRIES_SOFT] && retries > kinds[RETRIES_TIMEOUT]
+        && retries > kinds[RETRIES_TRANSPORT];
+    if (mixed)
+        put_count(row_item(&r), "", retries, ":");
+    for (int i = 0; i < RETRIES_KINDS; i++)
+        put_outcome_item(&r, kinds[i], whys[i]);
+    row_end(&r);
+    r = row_start(t, s->columns, "redirects");
+    if (y->redirects > 0)
+        put_u64(row_item(&r), y->redirects);
+    row_end(&r);
+}
+
+static void put_status_row(text *t, const summary *s) {
+    const tally *y = s->tally;
+    row r = row_start(t, s->columns, "status");
+    for (unsigned i = 0; i < STATUS_END; i++) {
+        for (int again = 0; again < 2; again++) {
+            uint64_t count = again ? y->tried[i] : y->status[i];
             if (count == 0)
                 continue;
-            put_text(t, before);
-            before = "   ";
-            put_u64(t, (uint64_t)i);
-            put_count(t, " ", count, retried ? " (retried)" : "");
+            put_count(row_item(&r), "", i, " ");
+            put_count(&r.item, "", count, again ? " (retried)" : "");
         }
     }
-    if (y->no_status > 0) {
-        put_text(t, before);
-        before = "   ";
-        put_count(t, "none ", y->no_status, "");
-    }
-    if (before[0] == ' ')
-        put_char(t, '\n');
+    put_outcome_item(&r, y->no_status, " without");
+    row_end(&r);
 }
 
 static void put_error_label(text *t, int error, int phase) {
@@ -151,114 +220,126 @@ static void put_error_label(text *t, int error, int phase) {
     put_text(t, sparp_phase_name((sparp_phase)phase));
 }
 
-static void put_errors_row(text *t, const tally *y) {
-    const char *before = "errors     ";
-    if (!y->has_first)
-        return;
+static void put_errors_row(text *t, const summary *s) {
+    const tally *y = s->tally;
+    row r = row_start(t, s->columns, "errors");
     for (int i = 0; i < SPARP_E_COUNT; i++) {
         for (int k = 0; k < SPARP_PHASE_COUNT; k++) {
             if (y->errors[i][k] == 0)
                 continue;
-            put_text(t, before);
-            before = "   ";
-            put_error_label(t, i, k);
-            put_count(t, " ", y->errors[i][k], "");
+            put_error_label(row_item(&r), i, k);
+            put_count(&r.item, " ", y->errors[i][k], "");
         }
+        if (y->tried[TRIED_ERROR + i] == 0)
+            continue;
+        put_lower(row_item(&r), sparp_error_name((sparp_error)i));
+        put_count(&r.item, " ", y->tried[TRIED_ERROR + i], " (retried)");
     }
-    put_count(t, "      first: index ", y->first_index, " ");
-    put_text(t, y->first_url);
-    put_char(t, '\n');
+    if (y->has_first) {
+        put_count(row_item(&r), "first: index ", y->first_index, " ");
+        put_text(&r.item, y->first_url);
+    }
+    row_end(&r);
 }
 
 static void put_traffic_row(text *t, const summary *s) {
-    PUT(t, "traffic    ");
-    put_size(t, s->tally->bytes_in);
-    PUT(t, " in   ");
-    put_size(t, s->tally->bytes_out);
-    PUT(t, " out");
-    uint64_t used = s->connects + s->reuses, reused = s->reuses;
-    if (used > 0) {
-        put_count(t, "   ", s->connects, s->connects == 1 ? " connection" : " connections");
-    } else {
-        used = s->tally->responses;
-        reused = s->tally->reused;
+    const tally *y = s->tally;
+    row r = row_start(t, s->columns, "traffic");
+    put_size(row_item(&r), y->bytes_in);
+    PUT(&r.item, " in");
+    put_size(row_item(&r), y->bytes_out);
+    PUT(&r.item, " out");
+    if (s->live && s->connections > 0)
+        put_counted(row_item(&r), s->connections, " connection", " connections");
+    if (y->responses > 0) {
+        put_percent_of(row_item(&r), y->reused, y->responses);
+        PUT(&r.item, " reused");
     }
-    if (used > 0) {
-        PUT(t, ", ");
-        put_thousandths(t, (int64_t)(reused * 1000 / used) * 100);
-        PUT(t, " % reused");
-    }
-    put_char(t, '\n');
+    row_end(&r);
 }
 
-/* Why it took so long, in one sentence, if waiting was most of it. */
+/* What a request waited for on average, if all of that is worth a row. */
 static void put_waiting_row(text *t, const summary *s) {
     static const char *const reasons[SPARP_WAIT_COUNT] = {
-        "for a free slot (--max-at-once)", "the rate limit", "the limit per host",
-        "hosts that asked for a pause", "pauses before retries"
+        " for a free place (-c)", " for the rate limit (-r)",
+        " for a place at its host (--per-host)", " for a host that had enough (429)",
+        " between tries"
     };
+    const tally *y = s->tally;
     int64_t sum = 0;
-    int most = 0;
-    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
-        sum += s->waited_us[i];
-        if (s->waited_us[i] > s->waited_us[most])
-            most = i;
-    }
-    if (sum < WAITING_WORTH_A_ROW)
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++)
+        sum += y->waited_us[i];
+    if (sum < WAITING_WORTH_A_ROW || y->waiters == 0)
         return;
-    put_format(t, "waiting    %d %% of the waiting was %s\n",
-               (int)(s->waited_us[most] * 100 / sum), reasons[most]);
+    row r = row_start(t, s->columns, "waiting");
+    put_duration(row_item(&r), (int64_t)((double)sum / (double)y->waiters + 0.5));
+    PUT(&r.item, " a request:");
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        int percent = (int)((double)y->waited_us[i] * 100 / (double)sum + 0.5);
+        if (percent > 0)
+            put_count(row_item(&r), "", (uint64_t)percent, " %");
+        if (percent > 0)
+            put_text(&r.item, reasons[i]);
+    }
+    row_end(&r);
 }
 
-static void put_latency_row(text *t, const tally *y) {
-    static const struct { const char *label; uint64_t thousandths; } marks[] = {
-        { "  p50 ", 500 }, { "  p90 ", 900 }, { "  p95 ", 950 }, { "  p99 ", 990 }
-    };
-    if (y->num_latencies == 0)
+typedef struct mark {            /* of a distribution */
+    const char *name;
+    uint64_t thousandths;
+} mark;
+
+static const mark marks[] = { { "p50", 500 }, { "p90", 900 }, { "p95", 950 }, { "p99", 990 } };
+
+enum { MARK_COUNT = sizeof marks / sizeof *marks };
+
+static void put_latency_row(text *t, const summary *s, const char *label, const latencies *l) {
+    row r = row_start(t, s->columns, label);
+    if (l->count == 0)
         return;
-    PUT(t, "latency    min ");
-    put_duration(t, y->latency_min);
-    PUT(t, "  mean ");
-    put_duration(t, (int64_t)(y->latency_sum / (double)y->num_latencies));
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        put_text(t, marks[i].label);
-        put_duration(t, tally_percentile(y, marks[i].thousandths));
+    PUT(row_item(&r), "min ");
+    put_duration(&r.item, l->least);
+    PUT(row_item(&r), "mean ");
+    put_duration(&r.item, latencies_mean(l));
+    for (int i = 0; i < MARK_COUNT; i++) {
+        put_format(row_item(&r), "%s ", marks[i].name);
+        put_duration(&r.item, latencies_percentile(l, marks[i].thousandths));
     }
-    PUT(t, "  max ");
-    put_duration(t, y->latency_max);
-    put_char(t, '\n');
+    PUT(row_item(&r), "max ");
+    put_duration(&r.item, l->most);
+    row_end(&r);
 }
 
 static void put_output_row(text *t, const summary *s) {
     const sink *sinks[2] = { s->out, s->rejects };
-    const char *before = "output     ";
+    row r = row_start(t, s->columns, "output");
     for (int i = 0; i < 2; i++) {
         if (sinks[i] == NULL || sinks[i]->fd <= STDERR_FILENO)
             continue;
-        put_text(t, before);
-        before = "   ";
-        put_text(t, sinks[i]->name);
-        put_count(t, " (", sinks[i]->lines, sinks[i]->lines == 1 ? " line)" : " lines)");
+        put_text(row_item(&r), sinks[i]->name);
+        PUT(&r.item, " (");
+        put_counted(&r.item, sinks[i]->lines, " line)", " lines)");
     }
     if (s->body_dir != NULL) {
-        put_text(t, before);
-        before = "   ";
-        put_text(t, s->body_dir);
-        put_count(t, " (", s->body_files, s->body_files == 1 ? " file)" : " files)");
+        put_text(row_item(&r), s->body_dir);
+        PUT(&r.item, " (");
+        put_counted(&r.item, s->body_files, " file)", " files)");
     }
-    if (before[0] == ' ')
-        put_char(t, '\n');
+    row_end(&r);
 }
 
 static void put_summary_text(text *t, const summary *s) {
+    const tally *y = s->tally;
     put_requests_rows(t, s);
-    put_status_row(t, s->tally);
-    put_errors_row(t, s->tally);
+    put_retries_rows(t, s);
+    put_status_row(t, s);
+    put_errors_row(t, s);
     put_traffic_row(t, s);
-    put_latency_row(t, s->tally);
+    put_latency_row(t, s, "last try", &y->last_try);
+    put_latency_row(t, s, "overall", &y->overall);
     put_waiting_row(t, s);
-    if (s->histogram && s->tally->num_latencies > HISTOGRAM_MIN)
-        put_histogram(t, s->tally, s->utf8);
+    if (s->histogram && y->last_try.count > HISTOGRAM_MIN)
+        put_histogram(t, &y->last_try, s->columns, s->utf8);
     put_output_row(t, s);
 }
 
@@ -293,71 +374,108 @@ static void put_outcomes_json(text *t, const tally *y) {
     put_char(t, '}');
 }
 
-static void put_latency_json(text *t, const tally *y) {
-    static const struct { const char *key; uint64_t thousandths; } marks[] = {
-        { "p50", 500 }, { "p90", 900 }, { "p95", 950 }, { "p99", 990 }
-    };
-    PUT(t, ",\"latency_ms\":");
-    if (y->num_latencies == 0) {
+/* How many tries again, after which kind of failure, and after what exactly. */
+static void put_retries_json(text *t, const tally *y) {
+    uint64_t kinds[RETRIES_KINDS];
+    put_count(t, ",\"retries\":", tally_retries(y, kinds), ",\"retries_by_kind\":{\"soft\":");
+    put_count(t, "", kinds[RETRIES_SOFT], ",\"timeout\":");
+    put_count(t, "", kinds[RETRIES_TIMEOUT], ",\"transport\":");
+    put_count(t, "", kinds[RETRIES_TRANSPORT], "},\"retried\":{");
+    const char *before = "\"";
+    for (int i = 0; i < TRIED_CODES; i++) {
+        if (y->tried[i] == 0)
+            continue;
+        put_text(t, before);
+        put_tried_code(t, i);
+        put_count(t, "\":", y->tried[i], "");
+        before = ",\"";
+    }
+    put_count(t, "},\"redirects\":", y->redirects, "");
+}
+
+static void put_latency_json(text *t, const char *key, const latencies *l) {
+    put_format(t, ",\"%s\":", key);
+    if (l->count == 0) {
         PUT(t, "null");
         return;
     }
     PUT(t, "{\"min\":");
-    put_thousandths(t, y->latency_min);
+    put_thousandths(t, l->least);
     PUT(t, ",\"mean\":");
-    put_thousandths(t, (int64_t)(y->latency_sum / (double)y->num_latencies));
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        put_format(t, ",\"%s\":", marks[i].key);
-        put_thousandths(t, tally_percentile(y, marks[i].thousandths));
+    put_thousandths(t, latencies_mean(l));
+    for (int i = 0; i < MARK_COUNT; i++) {
+        put_format(t, ",\"%s\":", marks[i].name);
+        put_thousandths(t, latencies_percentile(l, marks[i].thousandths));
     }
     PUT(t, ",\"max\":");
-    put_thousandths(t, y->latency_max);
+    put_thousandths(t, l->most);
     put_char(t, '}');
+}
+
+static void put_waits_json(text *t, const tally *y) {
+    PUT(t, ",\"waited_ms\":{");
+    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        put_format(t, "%s\"%s\":", i > 0 ? "," : "", sparp_wait_name((sparp_wait)i));
+        put_thousandths(t, y->waited_us[i]);
+    }
+    put_char(t, '}');
+}
+
+/* What a run alone knows; saved records do not. */
+static void put_live_json(text *t, const summary *s) {
+    if (!s->live)
+        return;
+    put_count(t, ",\"connections\":", s->connections, ",\"done_before\":");
+    put_count(t, "", s->done_before, ",\"not_read\":");
+    put_u64(t, s->not_read);
+    put_format(t, ",\"all_read\":%s,\"stopped\":", s->not_read > 0 || s->rest_unknown ? "false"
+               : "true");
+    if (s->stopped == NULL)
+        PUT(t, "null");
+    else
+        put_format(t, "\"%s\"", s->stopped);
+    put_format(t, ",\"exit_code\":%d", s->exit_code);
 }
 
 static void put_summary_json(text *t, const summary *s) {
     const tally *y = s->tally;
-    PUT(t, "{\"requests\":");
-    put_u64(t, tally_finished(y));
-    PUT(t, ",\"seconds\":");
-    put_thousandths(t, s->elapsed_us / 1000);
+    put_count(t, "{\"requests\":", tally_finished(y), ",\"seconds\":");
+    put_thousandths(t, tally_elapsed_us(y) / 1000);
     PUT(t, ",\"per_second\":");
-    put_thousandths(t, (int64_t)(summary_rate(s) * 1000));
-    PUT(t, ",\"retries\":");
-    uint64_t known = s->soft_retries + s->timeout_retries + s->transport_retries;
-    put_u64(t, known > 0 ? known : y->retries);
-    put_count(t, ",\"redirects\":", summary_redirects(s), "");
+    put_thousandths(t, (int64_t)(summary_rate(y) * 1000 + 0.5));
+    PUT(t, ",\"first_t\":");
+    put_thousandths(t, y->from_us / 1000);
+    PUT(t, ",\"last_t\":");
+    put_thousandths(t, y->to_us / 1000);
+    put_retries_json(t, y);
     put_outcomes_json(t, y);
     PUT(t, ",\"bytes\":{\"out\":");
     put_u64(t, y->bytes_out);
     PUT(t, ",\"in\":");
     put_u64(t, y->bytes_in);
-    put_char(t, '}');
-    put_latency_json(t, y);
+    put_count(t, "},\"reused\":", y->reused, "");
+    put_latency_json(t, "latency_ms", &y->last_try);
+    put_latency_json(t, "overall_ms", &y->overall);
+    put_waits_json(t, y);
+    put_live_json(t, s);
     PUT(t, "}\n");
 }
 
-/* Says it, or writes the file; false: the file could not be written. */
-static bool summary_show(const config *c, const summary *s) {
+/* Says it, or writes the file of --summary-file; false: that could not be written. */
+static bool summary_show(const config *c, const summary *s, sink *file) {
     text t = { NULL, 0, 0, false };
-    size_t written;
-    bool done = true;
-    if (c->summary == SUMMARY_NONE || (c->quiet && c->summary_file == NULL))
+    text *out = file->fd >= 0 ? &file->buffer : &t;
+    if (c->summary == SUMMARY_NONE || (c->quiet && file->fd < 0))
         return true;
     if (c->summary == SUMMARY_JSON)
-        put_summary_json(&t, s);
+        put_summary_json(out, s);
     else
-        put_summary_text(&t, s);
-    if (c->summary_file == NULL) {
-        say_text(&t);
-    } else {
-        int fd = open(c->summary_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        done = fd >= 0 && write_all(fd, t.at, t.size, &written) && !t.failed;
-        if (fd >= 0 && close(fd) != 0)
-            done = false;
-        if (!done)
-            say("cannot write %s: %s", c->summary_file, strerror(errno));
-    }
+        put_summary_text(out, s);
+    say_text(&t);
     text_free(&t);
-    return done;
+    if (file->fd < 0)
+        return true;
+    sink_begin(file);
+    sink_close(file);
+    return !file->failed;
 }

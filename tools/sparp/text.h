@@ -289,3 +289,21 @@ static void put_utf8(text *t, unsigned point) {
     out[0] = (char)(lead[size] | point);
     put_bytes(t, out, size);
 }
+
+static void put_base64(text *t, slice s) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (!text_reserve(t, s.size / 3 * 4 + 4))
+        return;
+    for (size_t i = 0; i < s.size; i += 3) {
+        size_t left = s.size - i;
+        unsigned bits = (unsigned)(unsigned char)s.at[i] << 16;
+        if (left > 1)
+            bits |= (unsigned)(unsigned char)s.at[i + 1] << 8;
+        if (left > 2)
+            bits |= (unsigned)(unsigned char)s.at[i + 2];
+        char four[4] = { digits[bits >> 18], digits[bits >> 12 & 63],
+                         left > 1 ? digits[bits >> 6 & 63] : '=',
+                         left > 2 ? digits[bits & 63] : '=' };
+        put_bytes(t, four, 4);
+    }
+}

@@ -1,4 +1,4 @@
-/* sparp/url.h - percent-encoding, templates, resolution against a base. Pure. Uses text, values. */
+/* sparp/url.h - percent-encoding, resolution against a base. Pure. Uses text, values. */
 
 static bool is_unreserved(char c) {      /* RFC 3986 2.3 */
     return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '-' || c == '.' || c == '_'
@@ -33,44 +33,17 @@ static void put_form_word(text *t, const char *word) {
     }
 }
 
-/* The n-th TAB column, from 1. */
-static bool line_column(slice line, int64_t n, slice *column) {
-    while (n-- > 0) {
-        if (!slice_split(&line, '\t', column))
+/* Two hexadecimal digits. */
+static bool hex_pair(const char *at, unsigned *out) {
+    unsigned value = 0;
+    for (int i = 0; i < 2; i++) {
+        char c = lower(at[i]);
+        if (!is_digit(c) && !(c >= 'a' && c <= 'f'))
             return false;
+        value = value * 16 + (unsigned)(is_digit(c) ? c - '0' : c - 'a' + 10);
     }
+    *out = value;
     return true;
-}
-
-/* The template with its {} filled in; other braces stay as they are. NULL, or what is wrong. */
-static const char *put_template(text *t, slice pattern, slice line) {
-    while (pattern.size > 0) {
-        const char *open = (const char *)memchr(pattern.at, '{', pattern.size);
-        size_t before = open == NULL ? pattern.size : (size_t)(open - pattern.at);
-        put_bytes(t, pattern.at, before);
-        pattern = slice_from(pattern, before);
-        if (pattern.size == 0)
-            break;
-        const char *close = (const char *)memchr(pattern.at, '}', pattern.size);
-        slice name = { pattern.at + 1, close == NULL ? 0 : (size_t)(close - pattern.at - 1) };
-        int64_t n;
-        slice column;
-        if (close != NULL && name.size == 0) {
-            put_percent(t, line);
-        } else if (slice_is(name, "raw")) {
-            put_slice(t, line);
-        } else if (close != NULL && name.size < 5 && parse_count(name, &n) && n > 0) {
-            if (!line_column(line, n, &column))
-                return "fewer TAB columns than in the template";
-            put_percent(t, column);
-        } else {
-            put_char(t, '{');
-            pattern = slice_from(pattern, 1);
-            continue;
-        }
-        pattern = slice_from(pattern, (size_t)(close - pattern.at) + 1);
-    }
-    return NULL;
 }
 
 /* An absolute path with its "." and ".." carried out (RFC 3986 5.2.4). */
