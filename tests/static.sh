@@ -144,7 +144,7 @@ lists_its_parts() {
     of_part() {
         jq -r --arg name "$1" '.components[] | select(.name == $name).version' "$2.cdx.json"
     }
-    grep -q "^TLS .*BearSSL $(of_part BearSSL "$1")\$" "$dir/version" &&
+    grep -qF "BearSSL 0.6 ($(of_part BearSSL "$1"))" "$dir/version" &&
         grep -qxF "libc      musl $(of_part musl "$1")" "$dir/version" &&
         [ "$(jq -r .metadata.component.version "$1.cdx.json")" = "$version" ] &&
         [ "$(jq -r '.metadata.component.hashes[0].content' "$1.cdx.json")" = \
