@@ -120,6 +120,9 @@ said 'duplicates' '3 indices with several records: 0, 1, 2 \('
 said 'records of how many' '3 records of 6'
 try -q --merge "$dir/b" "$dir/a"
 expect 'the other way round' 1 'map(.n) == [6, 1, 3]'
+cat "$dir/b" "$dir/a" >"$dir/both"
+try -q --merge "$dir/both"
+expect 'in one file likewise' 1 'map(.n) == [6, 1, 3]'
 try -q --merge "$dir/a" --total 7
 expect '--total: a gap at the end' 1 'length == 3'
 said 'where' '4 indices without a record: 3-6 \('
@@ -130,6 +133,10 @@ said 'another request' '1 index with records of different requests: 0 \('
 try -q --skip 2 --merge "$dir/two"
 expect '--skip: the first have none' 0 'length == 1'
 silent '... and nothing is said'
+{ record 1 success u 1; record 5 success u 1; } >"$dir/skipped"
+try -q --skip 4 --merge "$dir/skipped"
+expect '... although one is there all the same' 0 'length == 2'
+silent '... without a word'
 record 18446744073709551615 success u 1 >"$dir/huge"
 refused 'an index beyond what we count' 'huge:1: no record' --merge "$dir/huge"
 record 999999999999999999 success u 1 >"$dir/far"
