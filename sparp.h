@@ -10294,6 +10294,7 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint64_t     speed_bytes;           /* and how many bytes there had been then */
     int          send_dead;             /* no more is sent: errno, or -1: none is needed */
     size_t       address;               /* which of its peer's it leads to */
+    int          late;                  /* reads when the time was up: SPARP__LATE_READS at most */
 } sparp__conn;
 
 static sparp__conn_event sparp__conn_fail(sparp__net *net, sparp_error error, int sys_error,
@@ -10438,6 +10439,7 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
     c->bytes_in = c->bytes_out = c->speed_bytes = 0;
     c->answered = false;
     c->started_at = c->sent_at = c->active_at = c->free_at = c->speed_at = now;
+    c->late = 0;
     c->first_at = 0;
     return sparp__conn_flush(net, c, now);
 }
@@ -11707,6 +11709,7 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
+#define SPARP__LATE_READS 32            /* all that a socket holds, and not more for who never ends */
 #define SPARP__STALL_NS (250 * SPARP__NS_PER_MS)        /* longer than what we compute in a turn */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
@@ -11748,6 +11751,7 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
     int            shakes;              /* handshake steps in this turn */
+    int64_t        deadline;            /* the run's: what has arrived by then is read before */
     size_t         unseen;              /* looks that it takes to have seen every event; 0: have */
     bool           saw_idle;            /* all were, and nothing has happened since */
     bool           woken, news;         /* by the pipe; by the user */
@@ -12854,7 +12858,8 @@ static sparp__conn_event sparp__engine_advance(sparp__engine *e, sparp__task *t,
     return sparp__conn_advance(&e->net, c, event, e->now, piece);
 }
 
-static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event) {
+/* No step of a handshake is made if there were as many as `max_shakes` in this turn. */
+static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event, int max_shakes) {
     sparp__conn *c = sparp__engine_conn_of(e, event);
     sparp__str piece = sparp__str_make(NULL, 0);
     if (c == NULL || c->user == NULL)
@@ -12867,7 +12872,7 @@ static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event) 
     } else {
         /* A step of a handshake takes milliseconds of computing: the others come next turn. */
         bool shaking = d->state == SPARP__DIAL_SHAKING;
-        if (shaking && e->shakes >= SPARP__SHAKES_A_TURN)
+        if (shaking && e->shakes >= max_shakes)
             return;
         sparp__dial_event did = sparp__dial_advance(&e->net, d, event, e->now);
         if (shaking)
@@ -12939,12 +12944,21 @@ static void sparp__engine_forgive(sparp__engine *e, int64_t now) {
     }
 }
 
+/* The time after a wait. One that took far longer than it should was none: the process had been
+   stopped, or starved. */
+static void sparp__engine_wake_up(sparp__engine *e, int wait_ms) {
+    int64_t now = sparp__env_now();
+    if (wait_ms > 0 && now - e->now >= wait_ms * SPARP__NS_PER_MS + SPARP__STALL_NS)
+        sparp__engine_forgive(e, now);
+    e->now = now;
+}
+
 /* Begins a turn: waits. False, with errno: it cannot work. */
 static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
     e->saw_idle = sparp__engine_take_events(e, wait_ms);
     int error = errno;
     e->unseen = 1 + e->num_conns / sparp__engine_max_events(e);
-    e->now = sparp__env_now();
+    sparp__engine_wake_up(e, wait_ms);
     e->turn++;
     e->shakes = 0;
     e->woken = e->news = false;
@@ -12956,6 +12970,30 @@ static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
     e->num_news = e->news ? e->suspended.count : 0;
     errno = error;
     return e->num_events >= 0;
+}
+
+/* Whose bytes? None, while names are looked up and sockets race: their events tell all. */
+static int sparp__engine_late_fd(const sparp__conn *c) {
+    return c->dial == NULL ? c->stream.fd
+        : c->dial->state >= SPARP__DIAL_TUNNELING ? c->dial->stream.fd : -1;
+}
+
+/* Its time is up, but not all that has arrived was read: an answer may be longer than one read. */
+static bool sparp__engine_has_late(const sparp__conn *c) {
+    int fd = sparp__engine_late_fd(c);
+    return c->user != NULL && !c->muted && c->late < SPARP__LATE_READS && fd >= 0
+        && !sparp__socket_is_quiet(fd);
+}
+
+/* False: it has to wait for the next turn. */
+static bool sparp__engine_read_late(sparp__engine *e, sparp__conn *c) {
+    sparp__event event = {sparp__engine_late_fd(c), c->tag, SPARP__READABLE};
+    if (c->dial != NULL && c->dial->state == SPARP__DIAL_SHAKING
+        && e->shakes >= 2 * SPARP__SHAKES_A_TURN)
+        return false;
+    c->late++;
+    sparp__engine_on_event(e, &event, 2 * SPARP__SHAKES_A_TURN);
+    return true;
 }
 
 /* Does the next thing of this turn: `ended` may have become longer then. False: it is over. */
@@ -12972,12 +13010,14 @@ static bool sparp__engine_step(sparp__engine *e) {
     while (e->next_event < e->num_events) {
         const sparp__event *event = &e->events[e->next_event++];
         if (event->tag == SPARP__WAKE_TAG)
-            continue;
-        sparp__engine_on_event(e, event);
+            e->woken = true;            /* a lookup may have ended since; the rest can wait */
+        else
+            sparp__engine_on_event(e, event, SPARP__SHAKES_A_TURN);
         return true;
     }
     sparp__resolver_tend(&e->net.resolver, e->now);
-    if (sparp__heap_due(&e->timers, e->now) == NULL)
+    sparp__timer *timer = sparp__heap_due(&e->timers, e->now);
+    if (timer == NULL && e->now < e->deadline)
         return false;
     /* Nobody is given up before his answer, if it has arrived by now, was read: the look of this
        turn may have been too small, was interrupted, or lies long back (a stopped process). */
@@ -12985,8 +13025,13 @@ static bool sparp__engine_step(sparp__engine *e) {
         e->unseen = sparp__engine_take_events(e, 0) ? 0 : e->unseen - 1;
         return true;
     }
-    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
-    sparp__engine_on_timer(e, SPARP__OWNER(sparp__conn, timer, timer));
+    if (timer == NULL)
+        return false;
+    sparp__conn *c = SPARP__OWNER(sparp__conn, timer, timer);
+    if (sparp__engine_has_late(c))
+        return sparp__engine_read_late(e, c);
+    sparp__heap_remove(&e->timers, timer);
+    sparp__engine_on_timer(e, c);
     return true;
 }
 
@@ -13009,6 +13054,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
     e->options = options;
     e->pace = pace;
     e->max_conns = (size_t)options->max_at_once;
+    e->deadline = SPARP__NEVER;
     sparp__list_init(&e->free_conns);
     sparp__list_init(&e->held);
     sparp__list_init(&e->suspended);
@@ -15273,6 +15319,7 @@ bool sparp_step(sparp *run, int wait_ms) {
         if (run->options.run_deadline_s > 0)
             s->deadline = sparp__time_after(s->now,
                                             sparp__time_from_s(run->options.run_deadline_s));
+        run->engine.deadline = s->deadline;
     }
     sparp__run_turn(run, wait_ms);
     return !s->over || sparp__sched_has_ready(s);
@@ -15607,6 +15654,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUCKET_SLACK
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
+#undef SPARP__LATE_READS
 #undef SPARP__STALL_NS
 #undef SPARP__STARTS_A_TURN
 #undef SPARP__TLS_NEUTRAL

@@ -206,6 +206,7 @@ static struct net {
     int         families[NET_HOSTS];    /* that the look-ups asked for */
     int         turn_connects, turn_starts;     /* since the last poll() */
     int         most_turn_connects, most_turn_starts;
+    char        connected[NET_HOSTS][48];       /* whom the first connects went to */
     int         unprobed;               /* connects without SO_KEEPALIVE after 60 s */
     bool        interrupted;            /* poll() is to say EINTR */
     uint64_t    idle_polls;             /* nothing was ready and no time passed */
@@ -678,6 +679,8 @@ static inline int net_connect(int fd, const struct sockaddr *to, socklen_t size)
         if (strcmp(net.hosts[i].text, s->host) == 0)
             host = &net.hosts[i];
     s->connecting = true;
+    if (net.connects < NET_HOSTS)
+        memcpy(net.connected[net.connects], s->host, sizeof s->host);
     s->connection = ++net.connects;
     if (host == NULL || host->delay_s >= 0)
         net_schedule(test_now_ns + NET_NS(host != NULL ? host->delay_s : 0), NET_ON_CONNECT,
