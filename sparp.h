@@ -10294,7 +10294,6 @@ typedef struct sparp__conn {            /* zeroed: closed */
     uint64_t     speed_bytes;           /* and how many bytes there had been then */
     int          send_dead;             /* no more is sent: errno, or -1: none is needed */
     size_t       address;               /* which of its peer's it leads to */
-    int          late;                  /* reads when the time was up: SPARP__LATE_READS at most */
 } sparp__conn;
 
 static sparp__conn_event sparp__conn_fail(sparp__net *net, sparp_error error, int sys_error,
@@ -10439,7 +10438,6 @@ static sparp__conn_event sparp__conn_send(sparp__net *net, sparp__conn *c,
     c->bytes_in = c->bytes_out = c->speed_bytes = 0;
     c->answered = false;
     c->started_at = c->sent_at = c->active_at = c->free_at = c->speed_at = now;
-    c->late = 0;
     c->first_at = 0;
     return sparp__conn_flush(net, c, now);
 }
@@ -11286,6 +11284,7 @@ typedef struct sparp__flight {
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
+    int             late;               /* reads when the time was up */
 } sparp__flight;
 
 /* Three clocks that run together, or how far each went: nanoseconds. */
@@ -11439,6 +11438,7 @@ static void sparp__task_begin_hop(sparp__task *t) {
     f->verdict = SPARP_NEED_BODY;
     f->body_complete = f->skip_body = f->truncated = f->reused = f->replayed = false;
     f->redirecting = f->muting = f->cut_wanted = f->odd_verdict = false;
+    f->late = 0;
     if (f->upload != NULL)
         f->upload->at = 0;
 }
@@ -11702,14 +11702,14 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
-/*              patience.                                                                        */
+/*              route, request, reactor, socket, trust, tls, stream, dial, conn, pool, judge,    */
+/*              task, patience.                                                                  */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
-#define SPARP__LATE_READS 32            /* all that a socket holds, and not more for who never ends */
+#define SPARP__LATE_READS 32            /* all that a socket holds, but no more than that */
 #define SPARP__STALL_NS (250 * SPARP__NS_PER_MS)        /* longer than what we compute in a turn */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
@@ -12981,7 +12981,8 @@ static int sparp__engine_late_fd(const sparp__conn *c) {
 /* Its time is up, but not all that has arrived was read: an answer may be longer than one read. */
 static bool sparp__engine_has_late(const sparp__conn *c) {
     int fd = sparp__engine_late_fd(c);
-    return c->user != NULL && !c->muted && c->late < SPARP__LATE_READS && fd >= 0
+    const sparp__task *t = (const sparp__task *)c->user;
+    return t != NULL && !c->muted && t->fly.late < SPARP__LATE_READS && fd >= 0
         && !sparp__socket_is_quiet(fd);
 }
 
@@ -12991,7 +12992,7 @@ static bool sparp__engine_read_late(sparp__engine *e, sparp__conn *c) {
     if (c->dial != NULL && c->dial->state == SPARP__DIAL_SHAKING
         && e->shakes >= 2 * SPARP__SHAKES_A_TURN)
         return false;
-    c->late++;
+    ((sparp__task *)c->user)->fly.late++;
     sparp__engine_on_event(e, &event, 2 * SPARP__SHAKES_A_TURN);
     return true;
 }

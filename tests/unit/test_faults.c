@@ -32,41 +32,67 @@ static void assert_timeout(size_t index, double at) {
 
 /* --- 1: what has arrived comes before the timers ------------------------------------------ */
 
-/* The process stops for 5 s after 0.2 s; what is under way has an answer after 0.5 s, and 1 s. */
+/* Long, so that it is seen to be a stop; and so short that it is not. The answer comes while the
+   process is stopped, and so does the end of the timeout. */
+static const struct {
+    double at, length, answer, timeout;
+} stops[] = {{0.2, 5, 0.5, 1}, {0.1, 0.24, 0.15, 0.2}};
+
+/* The k-th way to be stopped: long and short, with EINTR and without; asking by GET and POST. */
+#define WAYS 8
+
+static const char *stopped(int k) {
+    int i = k / 4;
+    again();
+    net_answer("/a", stops[i].answer, NET_200);
+    net_stop(stops[i].at, stops[i].length, k % 2 == 0);
+    options.timeout_s = stops[i].timeout;
+    options.max_at_once = MANY;
+    return methods[k / 2 % 2];
+}
+
+static void assert_all_taken(int k) {
+    size_t count = num_requests;
+    sparp_stats s = run();
+    CHECK(s.success == count && s.timeouts == 0 && net.num_requests == count,
+          "%d: %lu of %lu, %lu sent", k, (unsigned long)s.success, (unsigned long)count,
+          (unsigned long)net.num_requests);
+}
+
 static void test_1_answers_that_were_there_are_taken(void **state) {
     (void)state;
     static const size_t counts[] = {1, 40, MANY};
-    for (size_t i = 0; i < COUNT_OF(counts) * 4; i++) {
-        bool interrupts = i % 2 == 0;
-        const char *method = methods[i / 2 % 2];
-        size_t count = counts[i / 4];
-        again();
-        net_answer("/a", 0.5, NET_200);
-        net_stop(0.2, 5, interrupts);
-        options.max_at_once = MANY;
-        options.timeout_s = 1;
-        ask_many(count, method, A "/a");
-        sparp_stats s = run();
-        CHECK(s.success == count && s.timeouts == 0 && net.num_requests == count,
-              "%lu %s, %d: %lu of them, %lu sent", (unsigned long)count, method, interrupts,
-              (unsigned long)s.success, (unsigned long)net.num_requests);
-    }
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        for (int k = 0; k < WAYS; k++) {
+            const char *method = stopped(k);
+            ask_many(counts[i], method, A "/a");
+            assert_all_taken(k);
+        }
 }
 
 /* Also those that take more than one read. */
 static void test_1_the_rest_of_an_answer_is_read(void **state) {
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        again();
-        net_answer("/a", 0.5, NET_200);
+    for (int k = 0; k < WAYS; k++) {
+        const char *method = stopped(k);
         net.recv_piece = 7;
-        net_stop(0.2, 5, i % 2 == 0);
-        options.timeout_s = 1;
-        ask_many(40, methods[i / 2], A "/a");
-        sparp_stats s = run();
-        CHECK(s.success == 40 && s.timeouts == 0 && net.num_requests == 40, "%d: %lu of 40", i,
-              (unsigned long)s.success);
+        ask_many(40, method, A "/a");
+        assert_all_taken(k);
     }
+}
+
+/* As far as there is an end. */
+static void test_1_an_endless_answer_ends_in_time(void **state) {
+    (void)state;
+    net_answer("/a", 0.1, "HTTP/1.1 200 OK\r\n\r\n");
+    net.endless = true;
+    options.timeout_s = 1;
+    options.max_retries_by_timeout = SPARP_NONE;
+    options.discard_body = true;
+    get(A "/a");
+    run();
+    assert_near(seen.at[0], 1, 0.05);
+    assert_outcome(0, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
 }
 
 /* Those that come a moment after it are waited for: the stop was no time of theirs. */
@@ -109,34 +135,31 @@ static void test_1_a_drip_ends_in_time(void **state) {
 /* Names and connections have timers of their own, which are passed while the process is stopped. */
 static void test_1_names_and_connections_that_were_there_are_taken(void **state) {
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        again();
-        net_lookup("a.test", "10.0.0.1", 0);
-        net.lookup_s = 0.5;
-        net_host("10.0.0.1", i < 2 ? 0 : 0.5, 0);
-        net_answer("/a", 0.01, NET_200);
-        net_stop(0.2 + (i < 2 ? 0 : 0.4), 5, i % 2 == 0);
-        options.dns_timeout_s = options.connect_timeout_s = 1.1;
-        options.max_retries_by_timeout = SPARP_NONE;
+    for (int k = 0; k < WAYS; k++) {
+        bool connects = k / 2 % 2 == 1;
+        stopped(k);
+        net_lookup("a.test", "10.0.0.1", 0)->takes_s = connects ? 0 : stops[k / 4].answer;
+        net_host("10.0.0.1", connects ? stops[k / 4].answer : 0, 0);
+        options.connect_timeout_s = connects ? stops[k / 4].timeout : 0;
+        options.dns_timeout_s = connects ? 0 : stops[k / 4].timeout;
+        options.timeout_s = 10;
         get("http://a.test/a");
-        run();
-        assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+        assert_all_taken(k);
     }
 }
 
 /* The deadlines of a request and of the run look again first, too. */
 static void test_1_deadlines_come_after_what_has_arrived(void **state) {
     (void)state;
-    for (int i = 0; i < 8; i++) {
-        again();
-        net_answer("/a", 0.5, NET_200);
-        net_stop(0.2, 5, i % 2 == 0);
-        options.run_deadline_s = i / 4 == 0 ? 1 : 0;
-        ask_many(40, methods[i / 2 % 2], A "/a");
+    for (int i = 0; i < 2 * WAYS; i++) {
+        const char *method = stopped(i % WAYS);
+        double deadline = options.timeout_s;
+        options.timeout_s = 0;
+        options.run_deadline_s = i < WAYS ? deadline : 0;
+        ask_many(40, method, A "/a");
         for (size_t k = 0; k < num_requests; k++)
-            requests[k].deadline_s = i / 4 == 0 ? 0 : 1;
-        sparp_stats s = run();
-        CHECK(s.success == 40, "%d: %lu of 40", i, (unsigned long)s.success);
+            requests[k].deadline_s = i < WAYS ? 0 : deadline;
+        assert_all_taken(i);
     }
 }
 
@@ -394,6 +417,25 @@ static void test_2_the_caller_may_take_his_time(void **state) {
     }
     assert_null(sparp_next(run_));
     sparp_close(run_);
+    seen_check_clean();
+}
+
+/* In a loop of the user's own, which waits by itself: what it waits is time that counts. */
+static void test_2_in_a_loop_of_ones_own(void **state) {
+    (void)state;
+    net_answer("/b", 0.3, NET_200);
+    no_answer();
+    requests[0].url = B "/b";
+    no_answer();
+    seen.on_result = stall;
+    options.timeout_s = 1;
+    options.max_retries_by_timeout = SPARP_NONE;
+    seen_fill();
+    sparp *run_ = sparp_open(&options, NULL);
+    while (sparp_step(run_, 0))
+        test_now_ns += NET_NS(0.001);
+    sparp_close(run_);
+    assert_timeout(1, 1 + STALL);
     seen_check_clean();
 }
 
@@ -1024,6 +1066,7 @@ int main(void) {
         SEEN_TEST(test_1_answers_that_were_there_are_taken),
         SEEN_TEST(test_1_the_rest_of_an_answer_is_read),
         SEEN_TEST(test_1_a_stop_is_not_charged),
+        SEEN_TEST(test_1_an_endless_answer_ends_in_time),
         SEEN_TEST(test_1_a_drip_ends_in_time),
         SEEN_TEST(test_1_names_and_connections_that_were_there_are_taken),
         SEEN_TEST(test_1_deadlines_come_after_what_has_arrived),
@@ -1032,6 +1075,7 @@ int main(void) {
         SEEN_TEST(test_2_deadlines_are_not_moved),
         SEEN_TEST(test_2_it_does_not_matter_who_blocks),
         SEEN_TEST(test_2_the_caller_may_take_his_time),
+        SEEN_TEST(test_2_in_a_loop_of_ones_own),
         SEEN_TEST(test_3_at_most_256_start_in_a_turn),
         SEEN_TEST(test_5_every_connection_is_probed),
         SEEN_TEST(test_6_without_ipv6_the_next_address_is_tried_at_once),
