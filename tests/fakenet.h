@@ -190,7 +190,7 @@ static struct net {
     bool        no_source6;             /* nor any address to connect to IPv6 from */
     bool        foreign_source;         /* the local address that is asked for is not ours */
     size_t      recv_piece;             /* bytes read at a time; 0: all */
-    bool        endless;                /* behind an answer there is always more, at 1 MB a second */
+    bool        endless;                /* there is always more behind an answer: 1 MB a second */
     uint64_t    poll_limit;             /* calls of poll() before a test is said to hang */
     const char *label;                  /* shown if it does */
 
@@ -574,7 +574,8 @@ static inline short net_ready(const net_socket *s) {
         return 0;
     if (!s->connected || s->rst)
         return POLLIN | POLLOUT | POLLERR | POLLHUP;
-    return (short)((s->in_size > 0 || s->fin || (net.endless && s->answered) ? POLLIN : 0) | (room ? POLLOUT : 0));
+    bool more = s->in_size > 0 || s->fin || (net.endless && s->answered);
+    return (short)((more ? POLLIN : 0) | (room ? POLLOUT : 0));
 }
 
 static inline int net_mark(struct pollfd *fds, nfds_t count) {
