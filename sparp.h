@@ -43,7 +43,7 @@
    CONTENTS (search for the tag)
        this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
                      PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
-                     THREATS, MEMORY, COST, THREADS AND SIGNALS, NOT DONE
+                     THREATS, MEMORY, COST, THREADS AND SIGNALS, INSIDE, NOT DONE
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -309,22 +309,24 @@
    nobody has taken, or, with .ordered, that wait for an earlier one.
 
    MEMORY
-   On a 64-bit machine: 260 KB a run, of which 256 KB are the one receive buffer, and up to seven
-   more of these where bodies of 16 KB and more come to on_result() in parts; 1.4 KB for each
-   request pulled and not ended, and its bytes; 0.7 KB a connection, 2 KB with TLS, and with TLS
-   16 KB while a record has come in part (64 of these are kept for the next), and during the
-   handshake 4 KB, the server's chain, and 4 KB while that is looked at;
-   the fields and the body of each response in flight; 32 KB for read_body() of each request in
-   flight, 73 KB for each body that is being decoded, and up to 256 KB for a body that on_body()
-   has paused. Buffers are used again. Everything comes from sparp_options.allocator, but for name
-   look-ups, which come from malloc because a helper thread may outlive the run. The stack: up to
-   30 KB, and more with kqueue.
+   On a 64-bit machine: 280 KB a run, of which 256 KB are the one receive buffer, and up to seven
+   more of these where bodies of 16 KB and more come to on_result() in parts; 0.5 KB for each
+   request pulled and not ended, and its bytes, whether it is in flight, queues or pauses; 0.4 KB a
+   connection, and as much again while it connects; 2 KB more with TLS, and with TLS 16 KB while a
+   record has come in part (64 of these are kept for the next), and during the handshake 4 KB, the
+   server's chain, and 4 KB while that is looked at; 0.7 KB, the fields and the body of each
+   response that has come in part, and of one for all that come whole; a result that nobody has
+   taken is 0.3 KB, and its fields and body; 32 KB for read_body() of each request in flight, 73 KB
+   for each body that is being decoded, and up to 256 KB for a body that on_body() has paused.
+   Buffers are used again. sparp_run_all() keeps 0.3 KB for each result, and its bytes. Everything
+   comes from sparp_options.allocator, but for name look-ups, which come from malloc because a
+   helper thread may outlive the run. The stack: up to 30 KB, and more with kqueue.
 
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
    many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
    CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 1.0 is spent outside
-   the kernel. The library itself needs 6,000 instructions: a third to build the request, a third
+   the kernel. The library itself needs 5,400 instructions: a third to build the request, a third
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
    is up to 7 us, with 10,000 8.5, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.1.
@@ -332,13 +334,12 @@
    were received; everything else is copied once. TLS adds 2 us to a small response and 45 to
    100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
    twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2).
-   sparp_run_all() keeps 2.6 KB for each small result, and takes 1.5 us more to do so. "make
-   bench" measures all of this.
+   sparp_run_all() takes 0.8 us more for each small result. "make bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
    Runs share nothing: as many as you like in as many threads. sparp_wake() alone may be called
-   from any thread and from a signal handler. Host names are looked up by up to 8 helper threads
+   from any thread and from a signal handler. Host names are looked up by helper threads
    that take no signals and touch nothing of yours; literals need none. sparp_close() does not
    wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
    With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
@@ -348,6 +349,29 @@
    and the allocator touch must be safe to use from several threads. Each worker has its own
    connections, sessions, look-ups and 260 KB, and logs nothing. What is on its way to a worker
    when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
+
+   INSIDE, for who carries it on
+   The way of a request. sparp_step() is one turn: sparp__run_turn() looks (sparp__engine_look),
+   starts what may start (sparp__sched_admit: pull, accept, admit_next, start), does what has
+   happened (sparp__engine_step, one thing at a time), and after each takes what has ended
+   (sparp__sched_catch_up: conclude, then settle, retry or queue again).
+   sched hands a task to an engine by sparp__crew_start(), and gets it back in the list `ended`,
+   with sparp__task.fly.end. In between sparp__engine_follow() takes it from event to event: dial
+   (look-up, race, proxy, TLS), conn (send, head, pieces), and the answer that it brings.
+   Whose is what. A task is the scheduler's, or an engine's from start to `ended`: .fly is what the
+   engine writes, .wait what the scheduler does. limits are the scheduler's, pools and connections
+   the engine's. With workers the engines run on threads, and crew puts a lock around the lists;
+   what is guarded says so where it stands. dns threads touch nothing but sparp__dns_shared.
+   Where a change goes. What may start, how often, how late: sched, limits, gate, bucket. What an
+   answer means: judge. How one is got: engine; on an open stream: conn; until then: dial. How long
+   it may take: patience. What goes out: request, url. What comes in: http, inflate. Whom to trust:
+   trust, x509. An option: the struct in api, its line in the table of public, the README.
+   Rules. A section calls only what stands above it, and its banner says whom. It returns a status
+   or fills a list; the only function pointers are the user's. Bytes and times come in as arguments.
+   "make lint" checks the map, the banners and the sizes.
+   "make test ONLY=test_pace CASE=test_name" runs one test; tests/unit includes this file and looks
+   inside, over the network in tests/fakenet.h. test_sched has an engine of its own, test_flight no
+   scheduler.
 
    NOT DONE
    HTTP/2, early data, Ed25519, revocation, SOCKS and https proxies, cookies, brotli and zstd,
@@ -3151,6 +3175,7 @@ typedef struct sparp__address {
         struct sockaddr_in6 v6;
     } to;
     socklen_t size;
+    const char *path;                   /* of a Unix socket; NULL: it is one of the others */
 } sparp__address;
 
 typedef struct sparp__dns_job {         /* what goes to a thread and comes back */
@@ -3310,6 +3335,7 @@ static void sparp__dns_ask(sparp__dns_job *job, int family) {
         if ((a->ai_family != AF_INET && a->ai_family != AF_INET6)
             || a->ai_addrlen > sizeof job->addresses[0].to)
             continue;
+        memset(&job->addresses[job->count], 0, sizeof job->addresses[0]);
         memcpy(&job->addresses[job->count].to, a->ai_addr, a->ai_addrlen);
         job->addresses[job->count++].size = a->ai_addrlen;
     }
@@ -3683,14 +3709,24 @@ static bool sparp__address_parse(sparp__address *out, const char *host) {
     return out->size > 0;
 }
 
+/* The path must stay. */
+static void sparp__address_set_path(sparp__address *address, const char *path) {
+    memset(address, 0, sizeof *address);
+    address->to.any.sa_family = AF_UNIX;
+    address->path = path;
+}
+
 static void sparp__address_set_port(sparp__address *address, uint16_t port) {
     if (address->to.any.sa_family == AF_INET)
         address->to.v4.sin_port = htons(port);
-    else
+    else if (address->to.any.sa_family == AF_INET6)
         address->to.v6.sin6_port = htons(port);
 }
 
+/* For people, without the port. */
 static const char *sparp__address_text(const sparp__address *address, char *out, socklen_t size) {
+    if (address->path != NULL)
+        return address->path;
     bool v4 = address->to.any.sa_family == AF_INET;
     const void *from = v4 ? (const void *)&address->to.v4.sin_addr
                           : (const void *)&address->to.v6.sin6_addr;
@@ -3904,34 +3940,31 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
-/* One that cannot be used, which a redirect may lead to, becomes one that is never found (RFC 2606
-   §2): nothing goes past it. */
-static bool sparp__route_take_proxy(const char *text, bool lenient, sparp__proxy *out) {
-    bool good = sparp__proxy_parse(text, out) == NULL;
-    if (good || !lenient)
-        return good;
-    memset(out, 0, sizeof *out);
-    sparp__route_copy_host(out->host, sparp__str_of("unusable-proxy.invalid"));
-    out->port = 80;
-    return true;
-}
-
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     return text != NULL && *text != '\0' && o->unix_socket == NULL
         && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__route_take_proxy(text, o->lenient_proxies, out);
+        && sparp__proxy_parse(text, out) == NULL;
 }
 
-/* With lenient_proxies: why the proxy that this host needs cannot be used; NULL: it can. */
+/* With lenient_proxies: why the proxy that this host needs cannot be used. NULL: it can, or it
+   needs none. */
 static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    return o->lenient_proxies && sparp__route_proxy(o, host, port, https, &proxy)
-        ? sparp__proxy_parse(text, &proxy) : NULL;
+    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
+        return NULL;
+    return sparp__proxy_parse(text, &proxy);
+}
+
+static const char *sparp__route_bad_proxy_to(const sparp_options *o, const sparp__url *url) {
+    char host[SPARP__HOST_MAX + 1];
+    sparp__route_copy_host(host, url->host);
+    return sparp__route_bad_proxy(o, host, url->port, url->https);
 }
 
 /* --- addresses and detours ------------------------------------------------------------------- */
@@ -5118,7 +5151,17 @@ static int sparp__socket_open(int family) {
 
 /* EINTR goes on in the background, as EINPROGRESS does (POSIX connect). */
 static sparp__io sparp__socket_connect(int fd, const sparp__address *address) {
-    if (SPARP__SYS_CONNECT(fd, &address->to.any, address->size) == 0)
+    struct sockaddr_un un;
+    const struct sockaddr *to = &address->to.any;
+    socklen_t size = address->size;
+    if (address->path != NULL) {
+        memset(&un, 0, sizeof un);
+        un.sun_family = AF_UNIX;
+        strncpy(un.sun_path, address->path, sizeof un.sun_path - 1);    /* as >>route allows */
+        to = (const struct sockaddr *)&un;
+        size = sizeof un;
+    }
+    if (SPARP__SYS_CONNECT(fd, to, size) == 0)
         return SPARP__IO_OK;
     return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
 }
@@ -5161,15 +5204,6 @@ static sparp__io sparp__socket_recv(int fd, char *data, size_t size, size_t *got
     }
 }
 
-static sparp__io sparp__socket_connect_unix(int fd, const char *path) {
-    struct sockaddr_un to;
-    memset(&to, 0, sizeof to);
-    to.sun_family = AF_UNIX;
-    strncpy(to.sun_path, path, sizeof to.sun_path - 1);         /* as long as >>route allows */
-    if (SPARP__SYS_CONNECT(fd, (const struct sockaddr *)&to, sizeof to) == 0)
-        return SPARP__IO_OK;
-    return errno == EINPROGRESS || errno == EINTR ? SPARP__IO_WAIT : SPARP__IO_FAILED;
-}
 
 /* The port is chosen when it connects: one of ours can then serve many peers. */
 static bool sparp__socket_bind(int fd, const sparp__address *local) {
@@ -9754,19 +9788,20 @@ static bool sparp__dial_blame_proxy(sparp__dial *d) {
 }
 
 /* An address that cannot be reached says less than one that answered "no". */
-static void sparp__dial_note_failure(sparp__net *net, sparp__dial *d, size_t address,
-                                     sparp_error error, int sys_error) {
+static void sparp__dial_note_failure(sparp__dial *d, size_t address, sparp_error error,
+                                     int sys_error) {
     if (error == SPARP_E_UNREACHABLE && d->fault.error != SPARP_E_OK)
         return;
     char text[INET6_ADDRSTRLEN];
     bool v6 = d->addresses[address].to.any.sa_family == AF_INET6;
-    if (net->options->unix_socket != NULL)
-        sparp__fault_set(&d->fault, error, sys_error, "connecting to %.100s: %s",
-                         net->options->unix_socket, strerror(sys_error));
+    const char *shown = sparp__address_text(&d->addresses[address], text, sizeof text);
+    if (d->addresses[address].path != NULL)
+        sparp__fault_set(&d->fault, error, sys_error, "connecting to %.100s: %s", shown,
+                         strerror(sys_error));
     else
         sparp__fault_set(&d->fault, error, sys_error, "connecting to %s%s%s:%u: %s", v6 ? "[" : "",
-                         sparp__address_text(&d->addresses[address], text, sizeof text),
-                         v6 ? "]" : "", (unsigned)sparp__dial_port(d), strerror(sys_error));
+                         shown, v6 ? "]" : "", (unsigned)sparp__dial_port(d),
+                         strerror(sys_error));
     sparp__dial_blame_proxy(d);
 }
 
@@ -9988,19 +10023,15 @@ static sparp_error sparp__dial_judge(const sparp__net *net, const sparp__address
 static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t address,
                                     sparp__io *io) {
     sparp__address to = d->addresses[address];
-    const char *path = net->options->unix_socket;
-    if (path == NULL)
-        sparp__address_set_port(&to, sparp__dial_port(d));
+    sparp__address_set_port(&to, sparp__dial_port(d));
     if (d->num_racing == SPARP__RACE_MAX)
         sparp__dial_drop_racer(net, d, 0);
-    int fd = sparp__socket_open(path != NULL ? AF_UNIX : to.to.any.sa_family);
+    int fd = sparp__socket_open(to.to.any.sa_family);
     if (fd < 0) {
-        sparp__dial_note_failure(net, d, address, sparp__dial_error_of(errno), errno);
+        sparp__dial_note_failure(d, address, sparp__dial_error_of(errno), errno);
         return false;
     }
-    if (path != NULL)
-        *io = sparp__socket_connect_unix(fd, path);
-    else if (net->local.size > 0 && !sparp__socket_bind(fd, &net->local))
+    if (to.path == NULL && net->local.size > 0 && !sparp__socket_bind(fd, &net->local))
         *io = SPARP__IO_FAILED;
     else
         *io = sparp__socket_connect(fd, &to);
@@ -10009,7 +10040,7 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
                                SPARP__READABLE | SPARP__WRITABLE)) {
         int error = errno;
         SPARP__SYS_CLOSE(fd);
-        sparp__dial_note_failure(net, d, address, sparp__dial_judge(net, &to, error), error);
+        sparp__dial_note_failure(d, address, sparp__dial_judge(net, &to, error), error);
         return false;
     }
     d->racing[d->num_racing] = fd;
@@ -10019,7 +10050,7 @@ static bool sparp__dial_start_racer(sparp__net *net, sparp__dial *d, size_t addr
 
 /* Of the family that the user wants, or is bound to. */
 static bool sparp__dial_may_use(const sparp__net *net, const sparp__address *address) {
-    return net->options->unix_socket != NULL || net->resolver.family == AF_UNSPEC
+    return address->path != NULL || net->resolver.family == AF_UNSPEC
         || net->resolver.family == address->to.any.sa_family;
 }
 
@@ -10088,13 +10119,15 @@ static bool sparp__dial_ask_hook(sparp__net *net, sparp__dial *d, const char *ho
 
 /* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
 static bool sparp__dial_know_address(sparp__net *net, sparp__dial *d, const char *host) {
-    if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
+    d->addresses = &d->literal;
+    d->num_addresses = 1;
+    if (net->options->unix_socket != NULL) {
+        sparp__address_set_path(&d->literal, net->options->unix_socket);
+    } else if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
         d->addresses = d->peer->way->fixed;
         d->num_addresses = d->peer->way->num_fixed;
-    } else if (sparp__address_parse(&d->literal, host) || net->options->unix_socket != NULL) {
-        d->addresses = &d->literal;
-        d->num_addresses = 1;
-    } else {
+    } else if (!sparp__address_parse(&d->literal, host)) {
+        d->num_addresses = 0;
         return sparp__dial_ask_hook(net, d, host);
     }
     return true;
@@ -10168,7 +10201,7 @@ static sparp__dial_event sparp__dial_on_racer(sparp__net *net, sparp__dial *d, i
         if (sparp__socket_connected(fd))
             return sparp__dial_on_connected(net, d, i, now);
         int error = errno;
-        sparp__dial_note_failure(net, d, d->racing_address[i], sparp__dial_error_of(error), error);
+        sparp__dial_note_failure(d, d->racing_address[i], sparp__dial_error_of(error), error);
         sparp__dial_drop_racer(net, d, i);
         return sparp__dial_race(net, d, now);
     }
@@ -12049,6 +12082,8 @@ static bool sparp__engine_turn_to_hop(sparp__engine *e, sparp__task *t) {
         wrong = sparp__judge_target(sparp__str_make(e->spares.target.data,
                                                            e->spares.target.size),
                                            sparp__task_wire(t)->https, &url);
+    if (wrong == NULL)
+        wrong = sparp__route_bad_proxy_to(e->options, &url);
     if (wrong != NULL)
         return sparp__fault_set(sparp__engine_fault(e, t), SPARP_E_REDIRECT_REFUSED, 0,
                                 "redirect to %.60s refused: %s", sparp__judge_show(location),
@@ -12109,10 +12144,10 @@ static bool sparp__engine_on_too_long(sparp__engine *e, sparp__task *t) {
     return sparp__engine_end_faulty(e, t, false);
 }
 
-/* A large body, when nothing but parse() and on_result() will look at it, is not copied: it is shown
-   where it was received, which takes 6 % off the cost of 100 KB. Nothing is received before that,
-   and nothing stands behind it, where its NUL goes. If it is not here as a whole the scratch is its
-   own until then, and the rest is received there. */
+/* A large body, when nothing but parse() and on_result() will look at it, is not copied: it is
+   shown where it was received, which takes 6 % off the cost of 100 KB. Nothing is received before
+   that, and nothing stands behind it, where its NUL goes. If it is not here as a whole the scratch
+   is its own until then, and the rest is received there. */
 static bool sparp__engine_lend(sparp__engine *e, sparp__task *t, sparp__str data) {
     sparp__conn *c = t->fly.conn;
     sparp__answer *a = t->fly.answer;

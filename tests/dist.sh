@@ -36,7 +36,7 @@ build_with() {
     what=$1
     shift
     "$make" -s sparp CFLAGS=-O0 "$@" >"$dir/log" 2>&1 || { cat "$dir/log"; return 1; }
-    $qemu ./sparp -V | grep -q "^TLS *$what"
+    $qemu ./sparp -V | grep -q "^TLS .*$what"
 }
 
 qemu=''

@@ -111,11 +111,11 @@ computing() {
 
 # These wait more than they compute.
 waiting() {
-    echo 'install 60 sh tests/install.sh'
-    echo 'dist 60 sh tests/dist.sh'
+    echo 'install 120 sh tests/install.sh'
+    echo 'dist 120 sh tests/dist.sh'
     echo 'packaging 240 sh tests/packaging.sh'
     echo 'examples 120 sh tests/examples.sh'
-    echo 'shared 60 sh tests/shared.sh'
+    echo 'shared 120 sh tests/shared.sh'
     e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'

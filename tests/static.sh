@@ -57,12 +57,12 @@ start_tls() {
 
 # --- the tests --------------------------------------------------------------------------------
 
-# 300 KiB, but for machines whose code is larger.
+# 330 KiB, but for machines whose code is larger.
 small() {
     case $name in
-        i386) limit=368640 ;;
-        mips) limit=450560 ;;
-        *)    limit=337920 ;;
+        i386) limit=409600 ;;
+        mips) limit=501760 ;;
+        *)    limit=389120 ;;
     esac
     size=$(wc -c <"$1")
     echo "$name: $size bytes"
@@ -81,8 +81,12 @@ all_answered() {
         [ "$(grep -c '"outcome":"success","status":200' "$dir/$name.jsonl")" = 200 ]
 }
 
-# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record.
+# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record. Under qemu a big-endian
+# musl never comes back from getifaddrs(), which every look-up asks: there the address is told.
 fetch() {
+    told=''
+    [ "$name" != mips ] ||
+        told="--resolve one.test:$port:127.0.0.1 --resolve one.test:${tls_port:-1}:127.0.0.1"
     rm -rf "$dir/root"
     mkdir -p "$dir/root/etc/ssl/certs"
     cp "$binary" "$dir/root/sparp"
@@ -90,7 +94,8 @@ fetch() {
     echo 'nameserver 127.0.0.1' >"$dir/root/etc/resolv.conf"
     echo '127.0.0.1 one.test' >"$dir/root/etc/hosts"
     [ -z "$1" ] || cp "$1" "$dir/root/etc/ssl/certs/ca-certificates.crt"
-    echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 >"$dir/record"
+    # shellcheck disable=SC2086
+    echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 $told >"$dir/record"
 }
 
 http_in_root() {
@@ -139,7 +144,7 @@ lists_its_parts() {
     of_part() {
         jq -r --arg name "$1" '.components[] | select(.name == $name).version' "$2.cdx.json"
     }
-    grep -q "^TLS .*BearSSL $(of_part BearSSL "$1")\$" "$dir/version" &&
+    grep -qF "BearSSL 0.6 ($(of_part BearSSL "$1"))" "$dir/version" &&
         grep -qxF "libc      musl $(of_part musl "$1")" "$dir/version" &&
         [ "$(jq -r .metadata.component.version "$1.cdx.json")" = "$version" ] &&
         [ "$(jq -r '.metadata.component.hashes[0].content' "$1.cdx.json")" = \

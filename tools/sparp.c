@@ -10,6 +10,7 @@
        json.h      a strict scanner: slices of the line, no tree
        url.h       percent-encoding, resolution against a base
        template.h  values of a line in the place of {...}
+       hash.h      a set of hashes
        options.h   the one table of flags, and what it makes
        config.h    the command line as a struct
        line.h      one line of input -> one request
@@ -18,6 +19,8 @@
        tally.h     counts, latencies, percentiles
        record.h    one result -> one line of output
        view.h      which records are written, and what of them
+       resume.h    what an earlier run has done
+       journal.h   what has its result, for the same command to go on with
        files.h     request bodies out of files, response bodies into files
        summary.h   what is said at the end
        progress.h  what is said in between
@@ -57,6 +60,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -83,6 +87,7 @@ enum {
 #include "sparp/json.h"
 #include "sparp/url.h"
 #include "sparp/template.h"
+#include "sparp/hash.h"
 #include "sparp/options.h"
 #include "sparp/config.h"
 #include "sparp/line.h"
@@ -91,6 +96,8 @@ enum {
 #include "sparp/tally.h"
 #include "sparp/record.h"
 #include "sparp/view.h"
+#include "sparp/resume.h"
+#include "sparp/journal.h"
 #include "sparp/files.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"

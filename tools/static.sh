@@ -276,7 +276,7 @@ JSON
 }
 
 # shellcheck disable=SC2086
-$cc $cpu $all_flags ${CPPFLAGS:-} -DSPARP_CLI_LIBC="\"musl $libc\"" -DSPARP_CLI_TLS="\" $tls\"" \
+$cc $cpu $all_flags ${CPPFLAGS:-} -DSPARP_CLI_LIBC="\"musl $libc\"" -DSPARP_CLI_TLS="\" ($tls)\"" \
     -I. -I"$bearssl/inc" $link_flags \
     -o "$output.new" tools/sparp.c "$work/$arch/bearssl/libbearssl.a" >"$work/$arch/log" 2>&1 ||
     failed 'the build of the command'

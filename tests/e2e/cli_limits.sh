@@ -42,11 +42,10 @@ expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 given '%s/items/1\n' "$base"
 watched=no
 forget
-for flag in --shard --fleet-rate --report --journal --retry-failed --restart; do
+for flag in --shard --fleet-rate --report; do
     refused "$flag is not built: refused" "unknown option $flag" $flag
     refused "$flag=1: refused" "unknown option $flag" $flag=1
 done
-refused '-j is not built: refused' 'unknown option -j' -j
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"
@@ -178,7 +177,8 @@ silent '-h: nothing on stderr'
 cp "$dir/out" "$dir/short"
 try --help
 check '--help: exit 0' ended 0
-for flag in user bearer cookie form csv tsv body-name overwrite only fields output-format \
+for flag in user bearer cookie form csv tsv body-name overwrite \
+    only fields output-format resume journal retry-failed restart \
     method header data json url-query base-url template format on-bad-line skip limit \
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \
     soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \

@@ -83,6 +83,16 @@ refused '20: --interface, IPv6' '^sparp: --interface: 2001:db8::1 is no address 
     --interface 2001:db8::1
 refused '20: --burst alone' '^sparp: --burst ' --burst 5
 
+# --- hints --------------------------------------------------------------------------------------
+
+for hint in k:--insecure L:--max-redirs s:--quiet f:--ok i:--headers m:--timeout Z:-c \
+    O:--body-dir; do
+    refused "-${hint%%:*} is ${hint#*:} here" \
+        "^sparp: unknown option -${hint%%:*}; here that is .*${hint#*:}" "-${hint%%:*}"
+done
+refused 'a URL without its scheme' 'localhost:8080/x: No such file .*\(a URL begins with http://' \
+    localhost:8080/x
+
 # --- 20: words ----------------------------------------------------------------------------------
 
 given '%s/bytes/5000\n' "$base"
@@ -168,7 +178,8 @@ runs 'http_proxy with a path' '.error.message | test("127.0.0.1:1")' http_proxy=
 # What a redirect leads to does not go past the proxy that it would need, either.
 export https_proxy=socks5://127.0.0.1:1
 try -q -R 0 "$base/redirect-to/302?https://127.0.0.1:1/"
-expect '20: a redirect to where the proxy is no use' 1 '.[0].error.kind == "proxy_failed"'
+expect '20: a redirect to where the proxy is no use' 1 \
+    '.[0].error | .kind == "redirect_refused" and (.message | test("proxy must begin with"))'
 unset https_proxy
 
 # --- 20: -w auto --------------------------------------------------------------------------------

@@ -212,6 +212,7 @@ static sparp_options no_retries(int at_once) {
     o.max_retries_by_soft_fail = o.max_retries_by_timeout = SPARP_NONE;
     o.max_retries_by_transport = SPARP_NONE;
     o.max_body_bytes = MAX_BODY;
+    o.no_gate = true;              /* a fault's Retry-After is not its neighbours' */
     return o;
 }
 

@@ -67,7 +67,7 @@ for bits in 2047 2048 4096; do
         s_server "rsa-$bits-$version" -tls1_$version -cert "$dir/$bits.crt" -key "$dir/$bits.key"
         check "1.$version, RSA of $bits bits: its signature" fine "$here/" --insecure
         if [ $bits -lt 2048 ]; then
-            check '... is refused' refused tls_trust 'no usable certificate' "$here/" \
+            check '... is refused' unusable 'no usable certificate' "$here/" \
                 --cacert "$dir/$bits.crt"
         else
             check '... is trusted' fine "$here/" --cacert "$dir/$bits.crt"
@@ -147,7 +147,7 @@ for version in 2 3; do
     s_server offers-$version -tls1_$version -verify 3 $rsa
     check "1.$version, asked, and nobody will do" fine "$here/" $trust
 done
-check 'a key of another certificate' refused tls_trust 'does not belong' "$here/" $trust \
+check 'a key of another certificate' unusable 'does not belong' "$here/" $trust \
     --cert "$PKI/client-ec.pem" --key "$PKI/not-ours.key"
 
 # --- versions -------------------------------------------------------------------------------------

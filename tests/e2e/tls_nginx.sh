@@ -166,7 +166,7 @@ for kind in rsa ec deep; do
 done
 check 'one of another CA: 400' answers 400 'certificate error' "$(at 7 /who)" $ca \
     --cert "$PKI/client-unknown.pem" --key "$PKI/client-ec.key"
-check 'an encrypted key is refused' refused tls_trust 'not encrypted' "$(at 7 /who)" $ca \
+check 'an encrypted key is refused' unusable 'not encrypted' "$(at 7 /who)" $ca \
     --cert "$PKI/client-ec.pem" --key "$PKI/client-encrypted.key"
 }
 

@@ -26,5 +26,7 @@ one() {
 }
 
 check 'beside OpenSSL' one native
+CASE='test_x25519*'
+export CASE
 check '... without 128-bit products' one narrow -U__SIZEOF_INT128__
 finish

@@ -109,15 +109,15 @@ openssl x509 -in "$PKI/root-ec.crt" -trustout -addtrust serverAuth >"$dir/truste
 cat "$dir/trusted" "$PKI/root.crt" >"$pem"
 check 'a TRUSTED CERTIFICATE is passed over' trusts
 cp "$dir/trusted" "$pem"
-check '... and is none' refused tls_trust "$pem" "$here" --cacert "$pem"
+check '... and is none' unusable "$pem" "$here" --cacert "$pem"
 cat "$PKI/rsa.key" "$PKI/root.crt" >"$pem"
 check 'a private key before it' trusts
 openssl x509 -in "$PKI/root.crt" -outform DER -out "$pem"
-check 'DER is none' refused tls_trust "$pem" "$here" --cacert "$pem"
+check 'DER is none' unusable "$pem" "$here" --cacert "$pem"
 : >"$pem"
-check 'an empty one' refused tls_trust "$pem" "$here" --cacert "$pem"
+check 'an empty one' unusable "$pem" "$here" --cacert "$pem"
 yes 'no certificate at all' | head -c 3000000 >"$pem"
-check '3 MB of something else' refused tls_trust "$pem" "$here" --cacert "$pem"
+check '3 MB of something else' unusable "$pem" "$here" --cacert "$pem"
 
 # --- the system's ---------------------------------------------------------------------------------
 

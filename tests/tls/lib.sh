@@ -55,6 +55,19 @@ fine() {
     return 1
 }
 
+# unusable TEXT URL [OPTION...]: a file of ours will not do: exit status 2, a sentence with that
+# text, and nothing is sent.
+unusable() {
+    text=$1
+    shift
+    ask "$@"
+    if [ $? -eq 2 ] && grep -qF "$text" "$dir/errors"; then
+        return 0
+    fi
+    cat "$dir/errors"
+    return 1
+}
+
 # refused KIND TEXT URL [OPTION...]: error.kind is that, the message has that text, exit status 1.
 refused() {
     kind=$1 text=$2

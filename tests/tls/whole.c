@@ -297,8 +297,9 @@ static void test_pauses(void **state) {
             sink.run = sparp_open(&o, NULL);
             assert_non_null(sink.run);
             while (sparp_step(sink.run, 5)) {
-                if (sink.run->net.scratch != NULL)      /* what others would do to it */
-                    memset(sink.run->net.scratch, 'X', 256 * 1024);
+                char *scratch = sink.run->engine.net.scratch;
+                if (scratch != NULL)    /* what others would do to it */
+                    memset(scratch, 'X', 256 * 1024);
                 sparp_wake(sink.run);
                 while ((r = sparp_ready(sink.run)) != NULL)
                     good = r->outcome == SPARP_OUTCOME_SUCCESS;

@@ -1051,7 +1051,7 @@ static void test_usage_errors(void **state) {
         "--stop-on never", "--ok 20", "--ok 200 --retry-on 2xx", "-T http://h/",
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
-        "--journal x", "-j x", "--shard 0/2", "--per-host 0", "--report r",
+        "--journl x", "-y x", "--shard 0/2", "--per-host 0", "--report r",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
         "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
@@ -1700,7 +1700,7 @@ static void test_body_names(void **state) {
 
 /* 16: ten thousand equal names, each with its number, and not in quadratic time. */
 static void test_equal_names(void **state) {
-    name_set names = { NULL, 0, 0 };
+    hash_set names = { NULL, 0, 0 };
     ticket k = plain_ticket("", "", "");
     char expected[32];
     (void)state;
@@ -1716,7 +1716,7 @@ static void test_equal_names(void **state) {
     assert_true(name_body(&k, &names, &test_parser, slice_of("http://h")));
     put_char(&k.name, '\0');
     assert_string_equal(k.name.at, "A.B-7-2.TXT");
-    free(names.slots);
+    hash_free(&names);
     text_free(&k.name);
     text_free(&k.parts);
 }

@@ -775,7 +775,14 @@ static bool say_misused(const char *word, int mark) {
     } else if (mark == ':') {
         say("-%c needs an argument", optopt);
     } else {
-        say("unknown option -%c; 'sparp --help' lists them all", optopt);
+        const char *ours = NULL;
+#define X(letter, words) if (optopt == (letter)) ours = words;
+        FOREIGN_LETTERS(X)
+#undef X
+        if (ours != NULL)
+            say("unknown option -%c; here that is %s", optopt, ours);
+        else
+            say("unknown option -%c; 'sparp --help' lists them all", optopt);
     }
     return false;
 }
@@ -1061,6 +1068,29 @@ static bool check_template(config *c) {
     return false;
 }
 
+static bool check_view(config *c) {
+    bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
+    if (c->journal == NULL && (c->retry_failed || c->restart)) {
+        say("--%s is about a --journal, give that too", c->restart ? "restart" : "retry-failed");
+        return false;
+    }
+    if (c->journal != NULL && (c->resume != NULL || c->only != ONLY_ALL)) {
+        say("--journal does not go with --%s", c->resume != NULL ? "resume" : "only");
+        return false;
+    }
+    if (c->resume != NULL && part) {
+        say("--resume needs whole records: not with --only, --fields or --output-format");
+        return false;
+    }
+    if (c->fields != NULL && c->output_format == OUTPUT_OPENAI) {
+        say("--output-format openai-batch has fields of its own, --fields does not go with it");
+        return false;
+    }
+    if (c->output_format == OUTPUT_OPENAI && !c->given[OPTION_BODY])
+        c->body = BODY_JSON;
+    return true;
+}
+
 /* One body, one credential: and they become what every request has. */
 static bool check_contents(config *c) {
     if (c->data != NULL && c->json != NULL) {
@@ -1092,12 +1122,6 @@ static bool config_check(config *c) {
         say("--template is for plain lines, --format jsonl has none");
         return false;
     }
-    if (c->fields != NULL && c->output_format == OUTPUT_OPENAI) {
-        say("--output-format openai-batch has fields of its own, --fields does not go with it");
-        return false;
-    }
-    if (c->output_format == OUTPUT_OPENAI && !c->given[OPTION_BODY])
-        c->body = BODY_JSON;
     if (c->csv && c->tsv) {
         say("--csv and --tsv exclude each other");
         return false;
@@ -1126,7 +1150,9 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (!check_contents(c) || !check_tls(c) || !check_net(c) || !check_user_agent(c))
+    if (!check_contents(c) || !check_view(c))
+        return false;
+    if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
     if (c->method != NULL && !is_token(slice_of(c->method))) {
         say("--method: '%s' is no method", c->method);

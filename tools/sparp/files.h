@@ -1,5 +1,5 @@
 /* sparp/files.h - request bodies out of files, response bodies into files. What the threads of
-   the workers call touches a ticket and no more. Uses text, say, reader, sink, record. */
+   the workers call touches a ticket and no more. Uses text, say, hash, reader, sink, record. */
 
 /* Of a regular file alone the size is known beforehand, and it can be read twice. */
 static int open_regular(const char *path, struct stat *info, const char **error) {
@@ -200,56 +200,16 @@ static void put_filled_name(text *t, const char *pattern, const parser *p, const
         put_u64(t, k->index);
 }
 
-typedef struct name_slot {
-    uint64_t hash;                      /* of a name; 0: free */
-    uint64_t times;                     /* it was asked for */
-} name_slot;
-
-typedef struct name_set {        /* the names of this run; {0} is empty */
-    name_slot *slots;
-    size_t count, room;
-} name_set;
-
-/* FNV-1a. Capitals do not count, as they do not on some file systems. */
+/* Capitals do not count, as they do not on some file systems. */
 static uint64_t name_hash(slice name) {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < name.size; i++)
-        hash = (hash ^ (unsigned char)lower(name.at[i])) * UINT64_C(0x100000001B3);
-    return hash != 0 ? hash : 1;
-}
-
-static name_slot *name_find(const name_set *s, uint64_t hash) {
-    size_t i = (size_t)hash & (s->room - 1);
-    while (s->slots[i].hash != 0 && s->slots[i].hash != hash)
-        i = (i + 1) & (s->room - 1);
-    return &s->slots[i];
-}
-
-static bool name_set_grow(name_set *s) {
-    name_set more = { NULL, s->count, s->room > 0 ? 2 * s->room : 1024 };
-    more.slots = (name_slot *)calloc(more.room, sizeof *more.slots);
-    if (more.slots == NULL)
-        return false;
-    for (size_t i = 0; i < s->room; i++)
-        if (s->slots[i].hash != 0)
-            *name_find(&more, s->slots[i].hash) = s->slots[i];
-    free(s->slots);
-    *s = more;
-    return true;
-}
-
-/* How often that name had been asked for before; -1: out of memory. */
-static int64_t name_take(name_set *s, slice name) {
-    if (2 * s->count >= s->room && !name_set_grow(s))
-        return -1;
-    name_slot *slot = name_find(s, name_hash(name));
-    s->count += slot->hash == 0;
-    slot->hash = name_hash(name);
-    return (int64_t)slot->times++;
+        hash = hash_byte(hash, lower(name.at[i]));
+    return hash;
 }
 
 /* Gives the ticket a name that no other of this run has: "a.txt", then "a-2.txt". */
-static bool name_body(ticket *k, name_set *names, const parser *p, slice url) {
+static bool name_body(ticket *k, hash_set *names, const parser *p, slice url) {
     text t = { NULL, 0, 0, false };
     put_filled_name(&t, p->config->body_name, p, k, url);
     slice plain = { t.at, t.size };
@@ -259,7 +219,7 @@ static bool name_body(ticket *k, name_set *names, const parser *p, slice url) {
     stem = stem > 1 ? stem - 1 : plain.size;
     k->name.size = 0;
     put_slice(&k->name, plain);
-    int64_t before = name_take(names, plain);
+    int64_t before = hash_take(names, name_hash(plain));
     while (before > 0 && !k->name.failed) {
         slice head = { plain.at, stem };
         k->name.size = 0;
@@ -268,7 +228,7 @@ static bool name_body(ticket *k, name_set *names, const parser *p, slice url) {
         put_u64(&k->name, (uint64_t)++before);
         put_slice(&k->name, slice_from(plain, stem));
         slice numbered = { k->name.at, k->name.size };
-        int64_t taken = name_take(names, numbered);
+        int64_t taken = hash_take(names, name_hash(numbered));
         before = taken > 0 ? before : taken;
     }
     bool good = before == 0 && !k->name.failed && !t.failed;

@@ -121,12 +121,21 @@
       "after a stop, read pipes to their end, too: into --rejects, if it is given") \
     X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
       "where the records go [stdout]") \
+    X(JOURNAL, 'j', "journal", "FILE", OUTPUT, TEXT, journal, 0, 0, \
+      "note there what has its result; the same command again goes on from it") \
+    X(RETRY_FAILED, 0, "retry-failed", NULL, OUTPUT, SWITCH, retry_failed, 0, 0, \
+      "with a journal: what failed is sent again, too") \
+    X(RESTART, 0, "restart", NULL, OUTPUT, SWITCH, restart, 0, 0, \
+      "with a journal: forget it, begin anew") \
+    X(RESUME, 0, "resume", "RESULTS.jsonl", OUTPUT, TEXT, resume, 0, 0, \
+      "leave out what has a successful record there (by id, else by index and URL), and append " \
+      "to -o; may be the file of -o, and not there yet") \
     X(ORDER, 0, "order", "completion|input", OUTPUT, CHOICE, order, 0, 0, \
       "of the records [completion]") \
     X(ONLY, 0, "only", "failed|success|LIST", OUTPUT, OTHER, given, 0, 0, \
       "write only those records; LIST: of these statuses [all]") \
     X(FIELDS, 0, "fields", "NAME,..", OUTPUT, OTHER, given, 0, 0, \
-      "write only these fields: index,status,url,ms.total,error.kind,headers.etag,... [all]") \
+      "write only these fields: index,status,ms.total,error.kind,meta.x,... [all]") \
     X(OUTPUT_FORMAT, 0, "output-format", "jsonl|csv|tsv|openai-batch", OUTPUT, CHOICE, \
       output_format, 0, 0, "of the records [jsonl]") \
     X(BODY, 0, "body", "auto|json|base64|none", OUTPUT, CHOICE, body, 0, 0, \
@@ -225,6 +234,14 @@
     X("speed-limit", MIN_SPEED) \
     X("speed-time", MIN_SPEED_TIME)
 
+/* X('letter of another tool', "what it is here") */
+#define FOREIGN_LETTERS(X) \
+    X('k', "--insecure") X('L', "what happens anyway, see --max-redirs") X('s', "--quiet") \
+    X('f', "--ok, a status that is none of those fails") X('i', "--headers all") \
+    X('m', "--timeout") X('Z', "what happens anyway, see -c") X('O', "--body-dir and --body-name") \
+    X('e', "-H 'Referer: ...'") X('I', "-X HEAD") X('K', "lines of input") \
+    X('z', "--deadline") X('p', "--form") X('G', "--url-query") X('E', "--cert")
+
 typedef enum option_id {
 #define X(id, letter, name, arg, group, kind, field, low, high, help) OPTION_##id,
     OPTIONS(X)
@@ -309,6 +326,8 @@ typedef struct config {
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, dry_run, show_usage, show_help, show_version;
     int output_format, only;
+    const char *resume, *journal;
+    bool retry_failed, restart;
     const char *fields;                 /* NULL: all */
     status_list ok, retry_on, only_statuses;
     unsigned stop_on;

@@ -43,7 +43,9 @@ static bool source_check(const char *path, uint64_t *size) {
         if (strstr(path, "://") != NULL)        /* a password may be in it */
             say("cannot open an argument with ://: a URL begins with http:// or https://");
         else
-            say("cannot open %s: %s", name, strerror(errno));
+            say("cannot open %s: %s%s", name, strerror(errno),
+                strchr(path, ':') != NULL || strncmp(path, "www.", 4) == 0
+                ? " (a URL begins with http:// or https://)" : "");
         return false;
     }
     if (S_ISDIR(info.st_mode)) {

@@ -15,6 +15,7 @@ typedef struct record_style {
 typedef struct ticket {          /* what a request's record needs to know about its line */
     struct ticket *next;                /* in the list of spare ones */
     uint64_t index;
+    uint64_t key;                       /* in the journal */
     text parts;                         /* id, meta, line, path and failure, one after the other */
     size_t id_size, meta_size, line_size;
     text name;                          /* of the file of its body; empty: its index */
@@ -234,6 +235,8 @@ static void put_error(text *t, const record_style *style, const ticket *k, const
     text words = { NULL, 0, 0, false };
     put_in_our_words(&words, slice_of(r->detail[0] != '\0' ? r->detail
                                       : sparp_error_text(r->error)));
+    if (r->error == SPARP_E_TLS_CERTIFICATE && strstr(r->detail, "unknown issuer") != NULL)
+        PUT(&words, " (--cacert FILE trusts the certificates in it)");
     slice message = { words.at, words.size };
     put_string(t, k->failure_size > 0 ? ticket_failure(k) : message, style->ascii);
     put_char(t, '}');

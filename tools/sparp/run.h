@@ -9,6 +9,7 @@ typedef struct held {            /* --order input: a finished record that is not
     struct held *next;
     uint64_t after;                     /* results to be delivered first */
     text record;
+    uint64_t index, key;                /* for the journal */
 } held;
 
 typedef struct app {
@@ -26,7 +27,11 @@ typedef struct app {
     uint64_t pulled, delivered;         /* requests handed to the run, results got back */
     int body_dir;                       /* descriptor of --body-dir, or -1 */
     uint64_t body_files;                /* written there */
-    name_set names;                     /* that they have got */
+    hash_set names;                     /* that they have got */
+    journal journal;
+    uint64_t key;                       /* in it, of the request being made */
+    hash_set done;                      /* by an earlier run: --resume */
+    uint64_t done_before;               /* lines left out for that */
     column_names columns;                    /* of --csv and --tsv, and the line that names them */
     text first_line;
     text record;                        /* whole, before it becomes what is wanted of it */
@@ -71,7 +76,8 @@ static void ticket_give_back(app *a, ticket *k) {
 }
 
 static bool app_has_failed(const app *a) {
-    return a->out.failed || a->rejects.failed || a->bodies_failed || a->out_of_memory;
+    return a->out.failed || a->rejects.failed || a->journal.lines.failed || a->bodies_failed
+        || a->out_of_memory;
 }
 
 static void app_reject(app *a, slice line) {
@@ -94,6 +100,15 @@ static void app_flush(app *a) {
         sink_flush(&a->out);
     if (a->rejects.buffer.size > 0 || a->rejects.buffer.failed)
         sink_flush(&a->rejects);
+    if (!a->out.failed && (a->journal.lines.buffer.size > 0 || a->journal.lines.buffer.failed))
+        sink_flush(&a->journal.lines);
+}
+
+/* After its record: it has its final result. */
+static void app_note(app *a, uint64_t index, uint64_t key, const char *outcome) {
+    if (a->journal.lines.fd >= 0)
+        journal_note(&a->journal, index, key, outcome,
+                     a->journal.offset + a->out.written + a->out.buffer.size);
 }
 
 /* What is wanted of the record in a->record; false: nothing. */
@@ -119,6 +134,8 @@ static void app_hold(app *a, uint64_t index, slice message, slice line) {
     (void)app_put(a, &h->record, false, -1);
     if (h->record.failed)
         a->out_of_memory = true;
+    h->index = index;
+    h->key = a->key;
     h->after = a->pulled;
     if (a->held_last != NULL)
         a->held_last->next = h;
@@ -137,6 +154,7 @@ static void app_release(app *a) {
             a->held_last = NULL;
         a->num_held--;
         put_bytes(&a->out.buffer, h->record.at, h->record.size);
+        app_note(a, h->index, h->key, "invalid");
         if (h->record.size > 0)
             sink_record_done(&a->out);
         text_free(&h->record);
@@ -176,7 +194,9 @@ static void app_bad_line(app *a, slice line, bool whole) {
         return;
     }
     put_bad_record(&a->record, &a->style, r->lines - 1, sentence, line);
-    if (app_put(a, &a->out.buffer, false, -1))
+    bool written = app_put(a, &a->out.buffer, false, -1);
+    app_note(a, r->lines - 1, a->key, "invalid");
+    if (written)
         sink_record_done(&a->out);
 }
 
@@ -210,6 +230,87 @@ static bool app_is_names(const app *a) {
 static bool app_is_at_limit(const app *a) {
     const config *c = a->config;
     return c->given[OPTION_LIMIT] && a->reader.lines >= (uint64_t)(c->skip + c->limit);
+}
+
+/* What tells one request from another, as far as a body in a file is concerned. */
+static void put_identity(text *t, const sparp_request *request) {
+    const char *before = "?";
+    slice url = slice_of(request->url);
+    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
+    slice authority = { rest.at, find_any(rest, "/?#") };
+    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
+        authority.size--;
+    put_bytes(t, url.at, url.size - rest.size);
+    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
+    for (size_t i = 0; i < request->num_query; i++, before = "&") {
+        put_text(t, before);
+        put_percent(t, slice_of(request->query[i].name));
+        put_char(t, '=');
+        put_percent(t, slice_of(request->query[i].value));
+    }
+    for (size_t i = 0; i < t->size; i++)
+        if (t->at[i] == '\n')
+            t->at[i] = ' ';
+}
+
+static uint64_t hash_text(uint64_t hash, const char *s) {
+    return s == NULL ? hash_byte(hash, '\1') : hash_byte(hash_bytes(hash, slice_of(s)), '\0');
+}
+
+/* A request as its line has it: what the command line adds to all of them may change between two
+   runs, as a token does. */
+static uint64_t app_key(const app *a, const item *it, slice url) {
+    const parser *p = &a->parser;
+    uint64_t hash = hash_url(hash_text(HASH_START, it->method), url);
+    slice body = { it->body, it->body_size };
+    for (size_t i = 0; i < p->headers.count; i++)
+        hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
+    hash = hash_text(hash_text(hash, it->json), it->body_file);
+    return it->body != NULL ? hash_bytes(hash, body) : hash;
+}
+
+/* Has an earlier run ended it? */
+static bool app_is_done(app *a, const item *it) {
+    parser *p = &a->parser;
+    const config *c = a->config;
+    text t = { NULL, 0, 0, false };
+    sparp_request request;
+    if (c->resume == NULL && a->journal.lines.fd < 0)
+        return false;
+    memset(&request, 0, sizeof request);
+    size_t count = p->query.count;
+    for (size_t i = 0; i < c->num_query; i++)
+        p->query.items[p->query.count++] = c->query[i];
+    request.url = it->url;
+    request.query = p->query.items;
+    request.num_query = p->query.count;
+    put_identity(&t, &request);
+    p->query.count = count;
+    slice url = { t.at, t.size };
+    bool failed = t.failed, done = c->resume != NULL
+        && hash_has(&a->done, hash_request(it->id, a->reader.lines - 1, url));
+    a->key = app_key(a, it, url);
+    if (a->journal.lines.fd >= 0)
+        done = journal_has(&a->journal, a->key, &failed);
+    a->done_before += done;
+    if (failed)
+        a->out_of_memory = true;
+    text_free(&t);
+    return done;
+}
+
+/* The same of a line that is no request. */
+static bool app_bad_is_done(app *a, slice line) {
+    bool failed = false;
+    if (a->journal.lines.fd < 0)
+        return false;
+    a->key = hash_bytes(hash_byte(HASH_START, '!'), line);
+    bool done = journal_has(&a->journal, a->key, &failed);
+    a->done_before += done;
+    if (failed)
+        a->out_of_memory = true;
+    return done;
 }
 
 /* The next request of the input into *it; bad lines are dealt with on the way. READ_LATER also
@@ -248,11 +349,11 @@ static read_state app_next_item(app *a, item *it) {
             app_reject(a, line);
             return READ_FAILED;
         }
-        if (kind == LINE_BAD)
+        if (kind == LINE_BAD && !app_bad_is_done(a, line))
             app_bad_line(a, line, state == READ_LINE);
         if (app_has_failed(a) || a->input_refused)
             return READ_FAILED;
-        if (kind == LINE_REQUEST)
+        if (kind == LINE_REQUEST && !app_is_done(a, it))
             return READ_LINE;
     }
     return READ_LATER;
@@ -303,28 +404,6 @@ static void app_take_body_file(const app *a, ticket *k, const item *it, sparp_re
     out->body = NULL;
     out->body_size = found ? (uint64_t)k->file.st_size : 1;
     out->read_body = found ? body_file_read : NULL;
-}
-
-/* What tells one request from another, as far as a body in a file is concerned. */
-static void put_identity(text *t, const sparp_request *request) {
-    const char *before = "?";
-    slice url = slice_of(request->url);
-    size_t scheme = starts_with(url, "https") ? 8 : 7;
-    slice rest = slice_from(url, url.size < scheme ? url.size : scheme);
-    slice authority = { rest.at, find_any(rest, "/?#") };
-    while (authority.size > 0 && authority.at[authority.size - 1] != '@')
-        authority.size--;
-    put_bytes(t, url.at, url.size - rest.size);
-    put_slice(t, slice_from(rest, authority.size));      /* a password is not for a file */
-    for (size_t i = 0; i < request->num_query; i++, before = "&") {
-        put_text(t, before);
-        put_percent(t, slice_of(request->query[i].name));
-        put_char(t, '=');
-        put_percent(t, slice_of(request->query[i].value));
-    }
-    for (size_t i = 0; i < t->size; i++)
-        if (t->at[i] == '\n')
-            t->at[i] = ' ';
 }
 
 static bool asks_for_range(const parser *p) {
@@ -407,8 +486,10 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
     item_request(&a->parser, &it, out, form_read);
-    if (k != NULL)
+    if (k != NULL) {
         k->config = c;
+        k->key = a->key;
+    }
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
         app_take_body_file(a, k, &it, out);
@@ -487,10 +568,21 @@ static void app_deliver(app *a, const sparp_result *result) {
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
     tally_add(&a->tally, &s);
+    bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
+    if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
+        if (k->line_size > 0)
+            app_reject(a, ticket_line(k));
+        ticket_give_back(a, k);
+        a->delivered++;
+        app_release(a);
+        return;
+    }
     put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, &r, a->now_ms);
     if (!a->viewed
-        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status))
+        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status)) {
+        app_note(a, k->index, k->key, sparp_outcome_name(r.outcome));
         sink_record_done(&a->out);
+    }
     if (r.outcome != SPARP_OUTCOME_SUCCESS)
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
@@ -830,15 +922,35 @@ static void app_free(app *a) {
     sink_close(&a->out);
     sink_close(&a->rejects);
     sink_close(&a->summary);
+    sink_close(&a->journal.lines);
+    hash_free(&a->journal.done);
+    hash_free(&a->journal.pulled);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
-    free(a->names.slots);
+    hash_free(&a->names);
+    hash_free(&a->done);
     text_free(&a->columns.kept);
     text_free(&a->first_line);
     text_free(&a->record);
     reader_free(&a->reader);
     parser_free(&a->parser);
     free(a);
+}
+
+/* False after a message. */
+static bool app_open_journal(app *a) {
+    const config *c = a->config;
+    struct stat info;
+    bool file = fstat(a->out.fd, &info) == 0 && S_ISREG(info.st_mode);
+    if (c->output == NULL && file) {
+        say("--journal: give the records their file by -o: a shell would empty it at each start");
+        return false;
+    }
+    if (!journal_open(&a->journal, c))
+        return false;
+    if (!file && !c->quiet)
+        say("--journal: the records go to no file, so that some may come twice after a stop");
+    return !file || journal_cut_output(&a->journal, &a->out);
 }
 
 /* False after a message: what is written where is settled before anything is sent. */
@@ -864,9 +976,18 @@ static bool app_open_outputs(app *a) {
         }
     }
     sink_begin(&a->rejects);
-    if (c->output != NULL)
+    if (c->resume != NULL && !resume_read(&a->done, c->resume))
+        return false;
+    if (c->journal != NULL && !c->dry_run)
+        return app_open_journal(a);
+    if (c->output != NULL && c->resume == NULL)
         sink_begin(&a->out);
-    return true;
+    if (c->resume == NULL || c->output == NULL)
+        return true;
+    if (resume_append(a->out.fd, c->output))
+        return true;
+    say("cannot append to %s: %s", c->output, strerror(errno));
+    return false;
 }
 
 /* False after a message. */
@@ -891,6 +1012,7 @@ static app *app_new(config *c) {
     a->config = c;
     a->parser.config = c;
     a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
+    a->journal.lines.fd = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.compressed = c->compressed;
@@ -905,13 +1027,15 @@ static app *app_new(config *c) {
     }
     a->reader.quotes = c->csv;
     a->viewed = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
-    if (!c->summarize && !c->dry_run
+    struct stat info;
+    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
+    bool begun = (c->resume != NULL || c->journal != NULL)
+        && fstat(a->out.fd, &info) == 0 && info.st_size > 0;
+    if (!c->summarize && !c->dry_run && !begun
         && (c->output_format == OUTPUT_CSV || c->output_format == OUTPUT_TSV)) {
         put_view_names(&a->out.buffer, c);
         sink_record_done(&a->out);
     }
-    struct stat info;
-    a->out_is_watched = fstat(a->out.fd, &info) == 0 && !S_ISREG(info.st_mode);
     a->now_ms = wall_ms();
     return a;
 }
@@ -947,6 +1071,10 @@ static void app_keep_rest(app *a) {
 /* The last line, for it says what to do next. */
 static void app_say_rest(const app *a, uint64_t skip) {
     const config *c = a->config;
+    if (c->journal != NULL && (a->not_read > 0 || a->rest_unknown || signal_stops > 0)) {
+        say("to go on, give the same command again: %s knows how far it came", c->journal);
+        return;
+    }
     const char *some = a->rest_unknown ? "at least " : "";
     unsigned long long lines = (unsigned long long)a->not_read;
     bool safe = a->rejects.fd >= 0 && !a->rejects.failed;
@@ -1039,6 +1167,7 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.live = true;
     y.connections = s->connects;
     y.not_read = a->not_read;
+    y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;
     y.stopped = app_stopped(a, s);
     y.exit_code = code;
@@ -1085,6 +1214,7 @@ static int run_requests(config *c) {
     app_say_stop(a, &s);
     bool shown = app_show_summary(a, &s, app_exit_code(a, &s));
     app_say_rest(a, lines_read);
+    app_flush(a);
     sink_close(&a->out);
     sink_close(&a->rejects);
     int code = shown ? app_exit_code(a, &s) : EXIT_OUTPUT;

@@ -7,6 +7,7 @@ typedef struct sink {
     const char *name;                   /* for messages */
     text buffer;                        /* whole records only */
     uint64_t lines;
+    uint64_t written;                   /* bytes */
     bool failed;                        /* said so; nothing more is written */
 } sink;
 
@@ -93,6 +94,7 @@ static void sink_flush(sink *s) {
         sink_cut_torn_line(s, written);
         sink_fail(s, strerror(error));
     }
+    s->written += s->buffer.size;
     s->buffer.size = 0;
     if (s->buffer.room > 4 * SINK_FULL)
         text_free(&s->buffer);

@@ -1,0 +1,101 @@
+#!/bin/sh
+# -j: the same command goes on where it was, whatever ended it. It is killed JOURNAL_KILLS times.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/e2e/lib.sh
+. tests/e2e/cli.inc
+start_base
+results=$dir/results.jsonl journal=$dir/run.journal
+
+# One record for each line of $dir/all, and it is whole.
+complete() {
+    [ "$(jq -s "(map(.index) | sort) == [range($1)] and all(.outcome == \"success\")" \
+        "$results" 2>&1)" = true ] && return
+    jq -s 'length, (map(.index) | unique | length)' "$results"
+    return 1
+}
+
+seq 1 3000 | sed "s|.*|$base/delay/5?&|" >"$dir/all"
+kills=${JOURNAL_KILLS:-12} killed=0
+for n in $(seq 1 "$kills"); do
+    "$SPARP_PLAIN" -q -c 6 -w $((n % 2 + 1)) -j "$journal" -o "$results" "$dir/all" \
+        >/dev/null 2>&1 &
+    run=$!
+    sleep "0.0$((n * 37 % 90 + 10))"
+    kill -9 $run 2>/dev/null && killed=$((killed + 1))
+    wait $run 2>/dev/null
+done
+check "kill -9: $killed of $kills were killed" [ $killed -gt 0 ]
+noted=$(sed 1d "$journal" | grep -c ' success ')
+forget
+try -j "$journal" -o "$results" -c 50 "$dir/all"
+check 'kill -9: comes to its end' ended 0
+check 'kill -9: each line has one whole record' complete 3000
+check 'kill -9: no success that was noted is sent again' [ "$(arrived)" -le $((3000 - noted + 1)) ]
+forget
+try -j "$journal" -o "$results" "$dir/all"
+check 'once more: nothing is left' [ "$status" -eq 0 -a "$(arrived)" -eq 0 ]
+said 'once more: says so' '3000 done before'
+check 'once more: the records are as they were' complete 3000
+
+# A line more at the top moves all of them; equal ones count.
+{
+    echo "$base/items/new"
+    cat "$dir/all"
+    head -n 2 "$dir/all"
+} >"$dir/more"
+forget
+try -q -j "$journal" -o "$results" "$dir/more"
+check 'a line above, two equal ones below: three are sent' [ "$(arrived)" -eq 3 ]
+
+# Stopped by Ctrl-C: what was not begun has no record yet.
+rm -f "$journal" "$results"
+"${CC:-cc}" -O2 -o "$dir/signal" tests/e2e/signal.c || exit 1
+"$dir/signal" "$dir/out" ms=150 INT INT -- "$SPARP" -c 20 -j "$journal" -o "$results" "$dir/all" \
+    2>"$dir/err" >/dev/null
+said 'Ctrl-C: how to go on' 'to go on, give the same command again'
+try -q -c 50 -j "$journal" -o "$results" "$dir/all"
+check 'Ctrl-C: and then each line has one record' complete 3000
+
+# Failures are final, unless they are asked for.
+printf '%s/flaky/j/1\n{"bad"\n%s/items/1\n' "$base" "$base" >"$dir/all"
+rm -f "$journal" "$results"
+try -q -R 0 -j "$journal" -o "$results" "$dir/all"
+check 'a failure' ended 1
+try -q -R 0 -j "$journal" -o "$results" "$dir/all"
+check 'has its result' [ "$(wc -l <"$results")" -eq 3 ]
+try -q -R 0 -j "$journal" --retry-failed -o "$results" "$dir/all"
+check '--retry-failed: is sent again' [ "$(jq -sc 'map(.outcome) | sort' "$results")" = \
+    '["invalid","soft_exhausted","success","success"]' ]
+try -q -R 0 -j "$journal" --restart -o "$results" "$dir/all"
+check '--restart: begins anew' [ "$(wc -l <"$results")" -eq 3 ]
+
+# What is torn is cut off.
+printf '99 0123456789ab' >>"$journal"
+printf '{"torn' >>"$results"
+try -q -j "$journal" -o "$results" "$dir/all"
+check 'a torn line in both: they are whole again' \
+    [ "$(wc -l <"$journal")" -eq 4 -a "$(wc -l <"$results")" -eq 3 ]
+
+echo 'something else' >"$dir/other"
+refused '-j of another file' 'a file of another kind' -j "$dir/other" -o "$results" "$dir/all"
+check '... which stays' grep -q 'something else' "$dir/other"
+refused '-j and stdout in a file' 'give the records their file by -o' -j "$dir/j" "$dir/all"
+refused '-j and --resume' 'does not go with' -j "$dir/j" --resume "$results" \
+    -o "$results" "$dir/all"
+refused '--restart alone' 'journal' --restart "$dir/all"
+: >"$results"
+refused 'an output that is shorter' 'shorter than when it was left' -j "$journal" -o "$results" \
+    "$dir/all"
+given '%s/delay/3000\n' "$base"
+rm -f "$journal"
+forget
+"$SPARP" -q -j "$journal" -o "$dir/1" "$dir/in" 2>/dev/null &
+first=$!
+begun() { [ "$(arrived)" -ge 1 ]; }
+until_true begun
+watched=no
+refused 'two runs with one journal' 'in use by another run' -j "$journal" -o "$dir/2" "$dir/in"
+kill $first
+wait $first 2>/dev/null
+finish

@@ -1,0 +1,120 @@
+/* sparp/journal.h - what has its final result, for the same command to go on with: one line each,
+   "index hash outcome offset", written after the record. The hash is that of the request, not of
+   its place, so a line more at the top does not send everything again; of equal requests as many
+   are done as there are lines. The offset is where the record ends in the output.
+   Uses text, say, values, hash, config, reader, sink. */
+
+static const char journal_head[] = "sparp-journal 1\n";
+
+typedef struct journal {
+    sink lines;                         /* fd -1: none */
+    hash_set done;                      /* by earlier runs */
+    hash_set pulled;                    /* by this one */
+    uint64_t offset;                    /* where the output ended then */
+} journal;
+
+static bool parse_hash(slice s, uint64_t *out) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < s.size; i++) {
+        char c = lower(s.at[i]);
+        if (!is_digit(c) && !(c >= 'a' && c <= 'f'))
+            return false;
+        value = value << 4 | (uint64_t)(is_digit(c) ? c - '0' : c - 'a' + 10);
+    }
+    *out = value;
+    return s.size == 16;
+}
+
+/* One line; false: it is none, or torn. */
+static bool journal_line(journal *j, slice line, bool retry_failed) {
+    slice index, hash, outcome;
+    uint64_t key;
+    int64_t number, offset;
+    if (!slice_split(&line, ' ', &index) || line.at == NULL || !slice_split(&line, ' ', &hash)
+        || line.at == NULL || !slice_split(&line, ' ', &outcome) || line.at == NULL
+        || !parse_count(index, &number) || !parse_hash(hash, &key) || !parse_count(line, &offset))
+        return false;
+    j->offset = (uint64_t)offset;
+    bool failed = !slice_is(outcome, "success") && !slice_is(outcome, "invalid");
+    if (!(retry_failed && failed) && hash_take(&j->done, key) < 0)
+        j->lines.buffer.failed = true;
+    return true;
+}
+
+/* All of it. What is behind the last whole line is cut off. False after a message. */
+static bool journal_read(journal *j, const char *path, bool retry_failed) {
+    text t = { NULL, 0, 0, false };
+    size_t head = sizeof journal_head - 1;
+    ssize_t n = 0;
+    while (text_reserve(&t, CHUNK) && (n = read(j->lines.fd, t.at + t.size, CHUNK)) > 0)
+        t.size += (size_t)n;
+    bool good = !t.failed && n == 0;
+    if (!good)
+        say("--journal: cannot read %s: %s", path, t.failed ? "out of memory" : strerror(errno));
+    bool ours = t.size == 0 || (t.size >= head && memcmp(t.at, journal_head, head) == 0)
+        || (t.size < head && memcmp(t.at, journal_head, t.size) == 0);
+    if (good && !ours)
+        say("--journal: %s is a file of another kind", path);
+    size_t whole = t.size < head ? 0 : head;
+    slice rest = { t.at + whole, whole == 0 ? 0 : t.size - whole }, line;
+    while (good && ours && rest.size > 0 && memchr(rest.at, '\n', rest.size) != NULL
+           && slice_split(&rest, '\n', &line) && journal_line(j, line, retry_failed))
+        whole += line.size + 1;
+    good = good && ours && ftruncate(j->lines.fd, (off_t)whole) == 0
+        && lseek(j->lines.fd, (off_t)whole, SEEK_SET) == (off_t)whole;
+    if (whole == 0)
+        put_text(&j->lines.buffer, journal_head);
+    text_free(&t);
+    return good && !j->lines.buffer.failed;
+}
+
+/* False after a message. */
+static bool journal_open(journal *j, const config *c) {
+    const char *path = c->journal;
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | (c->restart ? O_TRUNC : 0);
+    j->lines.name = path;
+    j->lines.fd = open(path, flags & ~O_TRUNC, 0666);
+    if (j->lines.fd < 0) {
+        say("cannot create %s: %s", path, strerror(errno));
+        return false;
+    }
+    if (flock(j->lines.fd, LOCK_EX | LOCK_NB) != 0) {
+        say("--journal: %s is in use by another run", path);
+        return false;
+    }
+    if (c->restart && ftruncate(j->lines.fd, 0) != 0) {
+        say("--journal: cannot empty %s: %s", path, strerror(errno));
+        return false;
+    }
+    return journal_read(j, path, c->retry_failed);
+}
+
+/* Whether an earlier run has had the result of this one. */
+static bool journal_has(journal *j, uint64_t key, bool *failed) {
+    int64_t before = hash_take(&j->pulled, key);
+    *failed = before < 0;
+    return before >= 0 && hash_has(&j->done, key)
+        && (uint64_t)before < hash_find(&j->done, key != 0 ? key : 1)->times;
+}
+
+static void journal_note(journal *j, uint64_t index, uint64_t key, const char *outcome,
+                         uint64_t offset) {
+    put_format(&j->lines.buffer, "%llu %016llx %s %llu\n", (unsigned long long)index,
+               (unsigned long long)key, outcome, (unsigned long long)offset);
+}
+
+/* The output is cut back to what the journal knows of, and gone on with. False after a message. */
+static bool journal_cut_output(const journal *j, sink *out) {
+    struct stat info;
+    if (fstat(out->fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return true;
+    if ((uint64_t)info.st_size < j->offset) {
+        say("--journal: %s is shorter than when it was left; --restart begins anew", out->name);
+        return false;
+    }
+    if (ftruncate(out->fd, (off_t)j->offset) == 0
+        && lseek(out->fd, (off_t)j->offset, SEEK_SET) == (off_t)j->offset)
+        return true;
+    say("cannot append to %s: %s", out->name, strerror(errno));
+    return false;
+}
