@@ -246,6 +246,7 @@
            if (stop)
                sparp_stop(run);
        }
+   Set `running` to NULL where the run is over: it is gone then.
 
    EVENT LOOP
        watch sparp_poll_fd(run) for reading, and your own descriptors

@@ -148,6 +148,35 @@ static void test_1_names_and_connections_that_were_there_are_taken(void **state)
     }
 }
 
+/* Alert 40, on every connection there is */
+static void *refuse_all(void *argument) {
+    for (int fd = 0; fd < net.top; fd++)
+        if (net.fds[fd].kind == NET_TCP) {
+            net_event *event = net_schedule(test_now_ns, NET_ON_DATA, fd);
+            event->data = "\x15\x03\x03\x00\x02\x02\x28";
+            event->size = 7;
+        }
+    return argument;
+}
+
+/* Of handshakes only some go on in a turn, for they cost much; the timers wait for the others. */
+static void test_1_handshakes_that_went_on_are_not_timed_out(void **state) {
+    (void)state;
+    for (int k = 0; k < WAYS; k++) {
+        stopped(k);
+        options.tls.insecure_no_verify = true;
+        options.tls_timeout_s = stops[k / 4].timeout;
+        options.timeout_s = 10;
+        options.max_retries_by_timeout = options.max_retries_by_transport = SPARP_NONE;
+        net_at(stops[k / 4].answer, refuse_all, NULL);
+        ask_many(40, "GET", "https://10.0.0.1/a");
+        sparp_stats s = run();
+        CHECK(s.transport_failed == 40 && s.timeouts == 0, "%d: %lu timeouts", k,
+              (unsigned long)s.timeouts);
+        CHECK(strstr(details[39], "alert 40") != NULL, "%s", details[39]);
+    }
+}
+
 /* The deadlines of a request and of the run look again first, too. */
 static void test_1_deadlines_come_after_what_has_arrived(void **state) {
     (void)state;
@@ -1069,6 +1098,7 @@ int main(void) {
         SEEN_TEST(test_1_an_endless_answer_ends_in_time),
         SEEN_TEST(test_1_a_drip_ends_in_time),
         SEEN_TEST(test_1_names_and_connections_that_were_there_are_taken),
+        SEEN_TEST(test_1_handshakes_that_went_on_are_not_timed_out),
         SEEN_TEST(test_1_deadlines_come_after_what_has_arrived),
         SEEN_TEST(test_1_a_slow_callback_times_nobody_out),
         SEEN_TEST(test_2_a_callback_that_blocks_moves_every_clock),
