@@ -10190,7 +10190,7 @@ static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
 /* Its lookup has ended. */
 static sparp__dial_event sparp__dial_resume(sparp__net *net, sparp__dial *d, int64_t now) {
     sparp__list_remove(&d->lookup->waiters, &d->waiter);
-    d->state = SPARP__DIAL_CONNECTING;
+    d->state = SPARP__DIAL_CLOSED;
     return sparp__dial_on_resolved(net, d, now);
 }
 
@@ -11000,7 +11000,6 @@ static const char *sparp__judge_target(sparp__str target, bool from_https, sparp
 }
 
 /* Without what may be a password. */
-/* Without what may be a password. */
 static const char *sparp__judge_show(const char *location) {
     return strchr(location, '@') != NULL ? "***" : location;
 }
@@ -11346,6 +11345,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__task_state state;
     bool              on_hop, is_parsed;
     sparp_outcome     outcome;          /* how it has ended, or what it is if no attempt follows */
+    sparp_error       error;            /* and of the attempt before, while it waits for another */
     uint64_t          index;
     void             *user_data;
     void             *parsed;
@@ -14008,6 +14008,7 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
 
 /* Its next attempt begins with the url it was given, and nothing is left of this one. */
 static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+    t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
     if (t->wait.first_limits == NULL)
@@ -14579,6 +14580,29 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
     return true;
 }
 
+/* Its deadline has come while it waited. */
+static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(s, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(s, t);
+    else
+        sparp__sched_unlink_queued(s, &s->again, t);
+    sparp__sched_count_queue(s, t);
+    s->stats.waiting--;
+    if (t->on_hop)
+        sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
+                         "the request's deadline has passed before the next hop of a redirect");
+    else
+        sparp__fault_set(&s->refusal, t->error, 0, "%s; the request's deadline has passed before "
+                         "it could be tried again", sparp_error_text(t->error));
+    t->fault = t->on_hop || t->error != SPARP_E_OK ? &s->refusal : NULL;
+    sparp__sched_settle(s, t, t->outcome);
+    sparp__sched_look_at_limits(s, l);  /* the turn it had is another's */
+}
+
 /* Lets the next one start, or wait at its origin. False: nobody can start now. */
 static bool sparp__sched_admit_next(sparp__sched *s) {
     if (!sparp__sched_may_start(s) || sparp__sched_rate_blocks(s))
@@ -14586,6 +14610,10 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
     sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
     sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
     sparp__limits *l = t->wait.limits;
+    if (t->deadline <= s->now) {        /* its timer goes off at the end of the turn: too late */
+        sparp__sched_expire(s, t);
+        return true;
+    }
     if (sparp__sched_is_barred(s, l)) {
         sparp__sched_unlink_queued(s, queue, t);
         sparp__sched_refuse(s, t);
@@ -14635,26 +14663,6 @@ static int64_t sparp__sched_budget_wait(sparp__sched *s) {
         return 0;
     }
     return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
-}
-
-/* Its deadline has come while it waited. */
-static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
-    sparp__limits *l = t->wait.limits;
-    if (t->state == SPARP__TASK_SLEEPING)
-        sparp__sched_count_pause(s, t);
-    else if (t->state == SPARP__TASK_PARKED)
-        sparp__sched_unlink_parked(s, t);
-    else
-        sparp__sched_unlink_queued(s, &s->again, t);
-    sparp__sched_count_queue(s, t);
-    s->stats.waiting--;
-    if (t->on_hop) {
-        t->fault = &s->refusal;
-        sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
-                         "the request's deadline has passed before the next hop of a redirect");
-    }
-    sparp__sched_settle(s, t, t->outcome);
-    sparp__sched_look_at_limits(s, l);  /* the turn it had is another's */
 }
 
 /* Its pause is over; or its deadline came while it waited for a slot. */
