@@ -21,13 +21,19 @@ start_temper() {
     port=$(cat "$dir/$name.port")
 }
 
-# --- stopped for longer than the timeout, when all answers are on their way ----------------------
+# --- stopped for longer than the timeout, when all answers are on their way ---------------------
 
-for backend in '-DSPARP_FORCE_POLL' '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
+# built NAME FLAGS...: the command for another backend, on the way: $compilers.
+built() {
+    backend=$1
+    shift
     # shellcheck disable=SC2086
-    "${CC:-cc}" -O1 $backend -I. -o "$dir/sparp$(echo "$backend" | cut -c 9-13)" tools/sparp.c $LIBS &
+    "${CC:-cc}" -O1 "$@" -I. -o "$dir/sparp-$backend" tools/sparp.c $LIBS &
     compilers="${compilers:-} $!"
-done
+}
+
+built poll -DSPARP_FORCE_POLL
+built kqueue -DSPARP_USE_KQUEUE -Itests/compile/shim
 start_temper late
 late=http://127.0.0.1:$port
 with_tls=no
@@ -43,7 +49,7 @@ for compiler in $compilers; do
 done
 seq 1 $COUNT | sed "s|.*|POST $late/late/1000|" >"$dir/post"
 seq 1 $COUNT | sed "s|.*|GET $late/late/1000|" >"$dir/get"
-[ $with_tls = no ] || seq 1 $COUNT | sed "s|.*|POST $secret/late/1000|" >"$dir/tls"
+[ "$with_tls" = no ] || seq 1 $COUNT | sed "s|.*|POST $secret/late/1000|" >"$dir/tls"
 
 # begin NAME INPUT COMMAND...
 begin() {
@@ -60,15 +66,15 @@ sum() {
 
 arrived() {
     [ "$(sum "$late")" -ge $((COUNT * 5)) ] || return 1
-    [ $with_tls = no ] || [ "$(sum "$secret")" -ge $((COUNT * 2)) ]
+    [ "$with_tls" = no ] || [ "$(sum "$secret")" -ge $((COUNT * 2)) ]
 }
 
 begin epoll post "$SPARP"
 begin get get "$SPARP"
 begin workers post "$SPARP" -w 3
-begin poll post "$dir/sparpFORCE"
-begin kqueue post "$dir/sparpUSE_K"
-if [ $with_tls = yes ]; then
+begin poll post "$dir/sparp-poll"
+begin kqueue post "$dir/sparp-kqueue"
+if [ "$with_tls" = yes ]; then
     begin tls tls "$SPARP" --insecure
     begin tls_workers tls "$SPARP" --insecure -w 3
 fi
@@ -87,10 +93,10 @@ for name in $names; do
         .outcome == "success" and .attempts == 1)) | length' "$dir/$name.out")" = $COUNT ]
 done
 check 'stopped: nothing was sent again' [ "$(sum "$late")" = $((COUNT * 5)) ]
-[ $with_tls = no ] ||
+[ "$with_tls" = no ] ||
     check 'stopped: nor over TLS' [ "$(sum "$secret")" = $((COUNT * 2)) ]
 
-# --- standard output that blocks is not the server's fault -----------------------------------------
+# --- standard output that blocks is not the server's fault --------------------------------------
 
 # 200 KB of records at once, a pipe of 64 KB, and nobody who reads for 3 s; the answers to the rest
 # come after 4 s, and may take 2.
@@ -103,7 +109,7 @@ start_plain
 check 'output that blocks: nobody is timed out' [ "$(jq -s 'map(select(.outcome == "success"))
     | length' "$dir/out")" = 40 ]
 
-# --- a connection that waits is probed -------------------------------------------------------------
+# --- a connection that waits is probed ----------------------------------------------------------
 
 # The timer of the connection, as the kernel tells it: "02" is that of the probes.
 probes() {
@@ -121,7 +127,7 @@ else
     skip 'probes: no /proc/net/tcp'
 fi
 
-# --- a machine without IPv6 ------------------------------------------------------------------------
+# --- a machine without IPv6 ---------------------------------------------------------------------
 
 cat >"$dir/alone.sh" <<'ALONE'
 ip link set lo up || exit 1
@@ -158,7 +164,7 @@ fi
 "$SPARP" -q -R 0 --interface 192.0.2.77 "http://127.0.0.1:$port/items/1" >"$dir/out" 2>"$dir/err"
 check 'an --interface that is not ours is said at once' [ $? -eq 2 ]
 
-# --- Ctrl-C, as the manual has it ------------------------------------------------------------------
+# --- Ctrl-C, as the manual has it ---------------------------------------------------------------
 
 {
     cat <<'BEGIN'
