@@ -109,6 +109,45 @@ start_plain
 check 'output that blocks: nobody is timed out' [ "$(jq -s 'map(select(.outcome == "success"))
     | length' "$dir/out")" = 40 ]
 
+# --- nor is a callback that blocks a worker -----------------------------------------------------
+
+# Each of two workers once for 2 s; the answers come after 2.6 s, and may take 1.5.
+cat >"$dir/blocking.c" <<'END'
+#define SPARP_IMPLEMENTATION
+#include "sparp.h"
+static __thread bool blocked;
+static sparp_verdict block(const sparp_result *response, void *user_data) {
+    struct timespec t = { 2, 0 };
+    (void)user_data;
+    if (!blocked)
+        nanosleep(&t, NULL);
+    blocked = true;
+    return response->status == 200 ? SPARP_SUCCESS : SPARP_HARD_FAIL;
+}
+int main(int argc, char **argv) {
+    sparp_request requests[80];
+    sparp_options options;
+    sparp_stats stats;
+    memset(requests, 0, sizeof requests);
+    memset(&options, 0, sizeof options);
+    for (int i = 0; i < 80; i++)
+        requests[i].url = argv[i < 40 ? 1 : argc - 1];
+    options.requests = requests;
+    options.num_requests = 80;
+    options.timeout_s = 1.5;
+    options.max_retries_by_timeout = SPARP_NONE;
+    options.inspect = block;
+    options.workers = 2;
+    sparp_run_each(&options, &stats);
+    printf("%d\n", (int)stats.success);
+    return 0;
+}
+END
+# shellcheck disable=SC2086
+"${CC:-cc}" -std=gnu99 -Wall -Wextra -Werror -I. -o "$dir/blocking" "$dir/blocking.c" $LIBS
+check 'workers that block: nobody is timed out' \
+    [ "$("$dir/blocking" "$late/late/20" "$late/late/2600")" = 80 ]
+
 # --- a connection that waits is probed ----------------------------------------------------------
 
 # The timer of the connection, as the kernel tells it: "02" is that of the probes.
