@@ -14,7 +14,8 @@
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
-# make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR=
+# make install      PREFIX=/usr/local DESTDIR= BINDIR= INCLUDEDIR= LIBDIR= DATADIR= MANDIR= and
+#                   BASHDIR= ZSHDIR= FISHDIR=, where the shells look for completions
 # make clean
 #
 # TLS=no builds without BearSSL, ZLIB=no without zlib; CC=arm-linux-gnueabihf-gcc for another machine.
@@ -25,6 +26,11 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 LIBDIR ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 COMMIT = HEAD
 OUTPUT = build
 URL = https://sparp.example
@@ -103,7 +109,19 @@ build/sparp.pc: always
 	@CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" CFLAGS="$(CFLAGS)" LDFLAGS="$(LDFLAGS)" \
 	    PREFIX="$(PREFIX)" INCLUDEDIR="$(INCLUDEDIR)" sh tools/config.sh
 
-install: sparp build/sparp.pc
+# The manual page and the completions, of the table of flags.
+PAGES = build/sparp.1 build/sparp.bash build/sparp.zsh build/sparp.fish
+TABLE = tools/options.awk tools/sparp/options.h
+
+build/sparp.1: $(TABLE) tools/sparp.1
+	@mkdir -p build
+	@awk -v form=man -f $(TABLE) tools/sparp.1 >$@
+
+build/sparp.bash build/sparp.zsh build/sparp.fish: $(TABLE)
+	@mkdir -p build
+	@form=$@ && awk -v form="$${form##*.}" -f $(TABLE) >$@
+
+install: sparp build/sparp.pc $(PAGES)
 	mkdir -p "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(INCLUDEDIR)" \
 	    "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/sparp"
 	cp sparp "$(DESTDIR)$(BINDIR)/sparp"
@@ -115,12 +133,22 @@ install: sparp build/sparp.pc
 	cp build/sparp-config.cmake build/sparp-config-version.cmake \
 	    "$(DESTDIR)$(LIBDIR)/cmake/sparp"
 	chmod 644 "$(DESTDIR)$(LIBDIR)/cmake/sparp/"*.cmake
+	mkdir -p "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(BASHDIR)" "$(DESTDIR)$(ZSHDIR)" \
+	    "$(DESTDIR)$(FISHDIR)"
+	cp build/sparp.1 "$(DESTDIR)$(MANDIR)/man1/sparp.1"
+	cp build/sparp.bash "$(DESTDIR)$(BASHDIR)/sparp"
+	cp build/sparp.zsh "$(DESTDIR)$(ZSHDIR)/_sparp"
+	cp build/sparp.fish "$(DESTDIR)$(FISHDIR)/sparp.fish"
+	chmod 644 "$(DESTDIR)$(MANDIR)/man1/sparp.1" "$(DESTDIR)$(BASHDIR)/sparp" \
+	    "$(DESTDIR)$(ZSHDIR)/_sparp" "$(DESTDIR)$(FISHDIR)/sparp.fish"
 
 uninstall:
 	rm -f "$(DESTDIR)$(BINDIR)/sparp" "$(DESTDIR)$(INCLUDEDIR)/sparp.h" \
 	    "$(DESTDIR)$(LIBDIR)/pkgconfig/sparp.pc" \
 	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config.cmake" \
-	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config-version.cmake"
+	    "$(DESTDIR)$(LIBDIR)/cmake/sparp/sparp-config-version.cmake" \
+	    "$(DESTDIR)$(MANDIR)/man1/sparp.1" "$(DESTDIR)$(BASHDIR)/sparp" \
+	    "$(DESTDIR)$(ZSHDIR)/_sparp" "$(DESTDIR)$(FISHDIR)/sparp.fish"
 
 # The last commit as one file, the same bytes each time.
 dist:

@@ -14034,9 +14034,9 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
     sparp__task_result(t, s->now, &attempt);    /* as it was: retries made before this one */
     t->retries[cause]++;
     ++*sparp__judge_counter(&s->stats, sparp__judge_kinds[cause].retries);
-    sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, %s; again in %.3f s",
-                   (unsigned long long)t->index, attempt.status,
-                   sparp_error_text(attempt.error), pause_s);
+    sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: %s%.0d%s; again in %.3f s",
+                   (unsigned long long)t->index, attempt.error == SPARP_E_OK ? "status " : "",
+                   attempt.error == SPARP_E_OK ? attempt.status : 0, attempt.detail, pause_s);
     sparp__sched_sleep(s, t, pause);
     s->retrying = t;
     if (o->on_retry != NULL)
@@ -14091,6 +14091,8 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
         return;
     int64_t until = sparp__time_after(s->now, sparp__time_from_s(asked));
     sparp__gate_close(g, s->now, until);
+    sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, its gate is closed for %.3f s",
+                   (unsigned long long)t->index, t->status, asked);
     sparp__crew_recall(s->crew, &g->write);
     if (asked > o->retry_after_max_s)
         g->barred_until = sparp__max(g->barred_until, until);

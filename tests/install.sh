@@ -1,5 +1,5 @@
 #!/bin/sh
-# make install puts five things where they belong, a program builds with them, uninstall takes them
+# make install puts nine things where they belong, a program builds with them, uninstall takes them
 # away again. CMake, by find_package and as a subdirectory, and Meson build the same program.
 set -eu
 cd "$(dirname "$0")/.." || exit 1
@@ -16,6 +16,10 @@ diff - "$root.files" <<'FILES'
 ./opt/sparp/lib/cmake/sparp/sparp-config-version.cmake
 ./opt/sparp/lib/cmake/sparp/sparp-config.cmake
 ./opt/sparp/lib/pkgconfig/sparp.pc
+./opt/sparp/share/bash-completion/completions/sparp
+./opt/sparp/share/fish/vendor_completions.d/sparp.fish
+./opt/sparp/share/man/man1/sparp.1
+./opt/sparp/share/zsh/site-functions/_sparp
 FILES
 "$root/opt/sparp/bin/sparp" --version
 

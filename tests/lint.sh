@@ -199,7 +199,7 @@ else
     skip 'no shellcheck'
 fi
 if command -v codespell >/dev/null; then
-    codespell -q 3 $library tools examples ./*.md Makefile 2>&1 | rule codespell
+    codespell -q 3 -L nd $library tools examples ./*.md Makefile 2>&1 | rule codespell
 else
     skip 'no codespell'
 fi

@@ -53,6 +53,10 @@ usr/include/sparp.h
 usr/lib/ARCH/cmake/sparp/sparp-config-version.cmake
 usr/lib/ARCH/cmake/sparp/sparp-config.cmake
 usr/lib/ARCH/pkgconfig/sparp.pc
+usr/share/bash-completion/completions/sparp
+usr/share/fish/vendor_completions.d/sparp.fish
+usr/share/man/man1/sparp.1.gz
+usr/share/zsh/vendor-completions/_sparp
 FILES
 }
 lintian_says_no_error() {

@@ -112,6 +112,7 @@ computing() {
 # These wait more than they compute.
 waiting() {
     echo 'install 120 sh tests/install.sh'
+    echo 'man 60 sh tests/man.sh'
     echo 'dist 120 sh tests/dist.sh'
     echo 'packaging 240 sh tests/packaging.sh'
     echo 'examples 120 sh tests/examples.sh'

@@ -50,6 +50,10 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:lintian      lintian            -              -                  -               -
 ?cmd:ruby         ruby               ruby           ruby               -               ruby
 ?cmd:nix-instantiate nix-bin         -              -                  -               -
+?cmd:mandoc       mandoc             mandoc         -                  mandoc         -
+?cmd:zsh          zsh                zsh            zsh                zsh            zsh
+?cmd:fish         fish               fish           fish               fish           fish
+?cmd:sqlite3      sqlite3            sqlite         sqlite             sqlite         sqlite3
 ?cmd:tmux         tmux               tmux           tmux               tmux            tmux
 ?cmd:gnutls-serv  gnutls-bin         gnutls-utils   gnutls-utils       gnutls          gnutls
 ?cmd:nginx        nginx-light        nginx          nginx              nginx           nginx

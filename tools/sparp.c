@@ -18,6 +18,7 @@
        sink.h      whole records into a descriptor
        tally.h     counts, latencies, percentiles
        record.h    one result -> one line of output
+       look.h      a request and an answer as people may see them
        view.h      which records are written, and what of them
        resume.h    what an earlier run has done
        journal.h   what has its result, for the same command to go on with
@@ -95,6 +96,7 @@ enum {
 #include "sparp/sink.h"
 #include "sparp/tally.h"
 #include "sparp/record.h"
+#include "sparp/look.h"
 #include "sparp/view.h"
 #include "sparp/resume.h"
 #include "sparp/journal.h"

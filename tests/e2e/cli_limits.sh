@@ -185,7 +185,8 @@ for flag in user bearer cookie form csv tsv body-name overwrite \
     retry-safe-only retry-unsafe no-gate stop-on max-fail first stop-mode drain-input output order \
     body \
     headers echo ascii rejects max-body progress summary summary-file summarize no-fail quiet \
-    verbose color dry-run help version concurrency rate max-redirs compressed user-agent ipv4 ipv6 \
+    verbose color dry-run curl help version concurrency rate max-redirs compressed user-agent \
+    ipv4 ipv6 \
     resolve connect-to unix-socket proxy noproxy interface sensitive dns-timeout tls-timeout \
     send-timeout first-byte-timeout idle-timeout min-speed min-speed-time; do
     check "--help has --$flag" grep -qE -e "--$flag([^a-z-]|\$)" "$dir/out"
@@ -217,7 +218,9 @@ forget
 try -n --base-url "$base" --url-query k=v
 expect '-n: the requests as records' 1 \
     'sort_by(.index) | .[0] == {index: 0, id: 1, outcome: "not_started", status: null, attempts: 0,
-            method: "POST", url: "'"$base"'/a?b&c=d%20e&k=v"}
+            method: "POST", url: "'"$base"'/a?b&c=d%20e&k=v", body: "{}",
+            headers: {Host: ["'"${base#http://}"'"], "User-Agent": .[0].headers["User-Agent"],
+                Accept: ["*/*"], "Content-Type": ["application/json"], "Content-Length": ["2"]}}
         and .[1].method == "GET" and (.[1].url | contains("***@")) and .[2].outcome == "invalid"'
 check '-n: the password is nowhere' sh -c "! cat '$dir/out' '$dir/err' | grep -q secret"
 check '-n: nothing is sent' [ "$(arrived)" -eq 0 ]

@@ -1760,27 +1760,35 @@ static void test_bad_record(void **state) {
 }
 
 static void test_dry_urls(void **state) {
-    static const struct { const char *url, *out; } cases[] = {
-        { "http://h/a#f", "http://h/a?k=v%20w" }, { "http://h/?x=1", "http://h/?x=1&k=v%20w" },
-        { "http://h/?", "http://h/?k=v%20w" }, { "http://h/?x&", "http://h/?x&k=v%20w" },
-        { "http://u:p@h#?", "http://***@h?k=v%20w" }
+    static const struct { const char *url, *out, *more; } cases[] = {
+        { "http://h/a#f", "http://h/a?k=v%20w", "" },
+        { "http://h/?x=1", "http://h/?x=1&k=v%20w", "" },
+        { "http://h/?", "http://h/?k=v%20w", "" }, { "http://h/?x&", "http://h/?x&k=v%20w", "" },
+        { "http://u:p@h#?", "http://***@h/?k=v%20w", ",\"Authorization\":[\"***\"]" },
+        { "http://h:80?y", "http://h:80/?y&k=v%20w", "" }
     };
     static const sparp_field query = { "k", "v w" };
     record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
     ticket k = plain_ticket("", "", "");
+    static config c;                    /* no flags */
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        char expected[200];
+        char expected[400];
         sparp_request r;
         memset(&r, 0, sizeof r);
         r.url = cases[i].url;
         r.query = &query;
         r.num_query = 1;
-        put_dry_record(&t, &style, &k, &r);
+        sent *s = sent_new(&c, &r);
+        assert_non_null(s);
+        put_dry_record(&t, &style, &c, &k, s);
+        sent_free(s);
         (void)snprintf(expected, sizeof expected, "{\"index\":17,\"outcome\":\"not_started\","
-                       "\"status\":null,\"attempts\":0,\"method\":\"GET\",\"url\":\"%s\"}\n",
-                       cases[i].out);
+                       "\"status\":null,\"attempts\":0,\"method\":\"GET\",\"url\":\"%s\","
+                       "\"headers\":{\"Host\":[\"h\"],\"User-Agent\":[\"sparp/%s\"],"
+                       "\"Accept\":[\"*/*\"]%s}}\n", cases[i].out, SPARP_VERSION_STRING,
+                       cases[i].more);
         expect_text(&t, expected);
     }
     text_free(&k.parts);

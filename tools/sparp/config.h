@@ -697,6 +697,7 @@ static bool set_other(config *c, option_id id, const char *arg) {
 static bool config_set(config *c, option_id id, const char *arg) {
     const option_row *row = &option_rows[id];
     void *field = (char *)c + row->offset;
+    c->very_verbose = c->very_verbose || (id == OPTION_VERBOSE && c->verbose);
     c->given[id] = true;
     switch (row->kind) {
     case KIND_SWITCH:
@@ -1076,6 +1077,11 @@ static bool check_view(config *c) {
     }
     if (c->journal != NULL && (c->resume != NULL || c->only != ONLY_ALL)) {
         say("--journal does not go with --%s", c->resume != NULL ? "resume" : "only");
+        return false;
+    }
+    if (c->curl && (!c->dry_run || part)) {
+        say(c->dry_run ? "--curl prints no records: not with --only, --fields or --output-format"
+            : "--curl is about --dry-run, give that too");
         return false;
     }
     if (c->resume != NULL && part) {

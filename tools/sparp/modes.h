@@ -1,6 +1,29 @@
 /* sparp/modes.h - what sends nothing: --dry-run, --summarize. Uses run, and what is above it. */
 
-/* One record per line, nothing sent. */
+static void dry_show(app *a, ticket *k, const item *it) {
+    const config *c = a->config;
+    sparp_request request;
+    item_request(&a->parser, it, &request, form_read);
+    bool filled = ticket_fill(k, a->reader.lines - 1, it, c->echo);
+    if (filled && it->body_file != NULL)
+        app_take_body_file(a, k, it, &request);
+    if (k->failure_size > 0) {          /* said in the place of the body */
+        request.body = "";
+        request.body_size = 0;
+    }
+    sent *s = filled && !k->parts.failed ? sent_new(c, &request) : NULL;
+    if (s == NULL)
+        a->out_of_memory = true;
+    else if (c->curl)
+        put_curl(&a->out.buffer, c, k, s);
+    else
+        put_dry_record(&a->out.buffer, &a->style, c, k, s);
+    if (s != NULL)
+        sent_free(s);
+    sink_record_done(&a->out);
+}
+
+/* One record, or command, per line, nothing sent. */
 static int run_dry(config *c) {
     app *a = app_new(c);
     if (a == NULL)
@@ -18,12 +41,7 @@ static int run_dry(config *c) {
             a->input_waits = false;
             continue;
         }
-        sparp_request request;
-        item_request(&a->parser, &it, &request, form_read);
-        if (!ticket_fill(&k, a->reader.lines - 1, &it, c->echo))
-            a->out_of_memory = true;
-        put_dry_record(&a->out.buffer, &a->style, &k, &request);
-        sink_record_done(&a->out);
+        dry_show(a, &k, &it);
         if (app_has_failed(a))
             break;
     }

@@ -206,11 +206,13 @@
     X(QUIET, 'q', "quiet", NULL, SCREEN, SWITCH, quiet, 0, 0, \
       "errors only: no progress, no summary") \
     X(VERBOSE, 'v', "verbose", NULL, SCREEN, SWITCH, verbose, 0, 0, \
-      "say more: warnings, progress lines, the histogram") \
+      "say more: retries, gates, redirects, failures, the histogram; -vv: heads, too") \
     X(COLOR, 0, "color", "auto|always|never", SCREEN, CHOICE, color, 0, 0, \
       "[auto: on a terminal, unless NO_COLOR is set]") \
     X(DRY_RUN, 'n', "dry-run", NULL, SCREEN, SWITCH, dry_run, 0, 0, \
-      "parse everything, print the requests as records, send nothing") \
+      "parse everything, print the requests as records, send nothing; secrets are ***") \
+    X(CURL, 0, "curl", NULL, SCREEN, SWITCH, curl, 0, 0, \
+      "with -n: print the commands of curl that send them; put the secrets in for ***") \
     X(USAGE, 'h', "", NULL, SCREEN, SWITCH, show_usage, 0, 0, \
       "the short help") \
     X(HELP, 0, "help", NULL, SCREEN, SWITCH, show_help, 0, 0, \
@@ -324,7 +326,8 @@ typedef struct config {
     bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, summarize, no_fail;
     bool insecure, compressed, ipv4, ipv6;
-    bool quiet, verbose, dry_run, show_usage, show_help, show_version;
+    bool quiet, verbose, very_verbose;
+    bool dry_run, curl, show_usage, show_help, show_version;
     int output_format, only;
     const char *resume, *journal;
     bool retry_failed, restart;

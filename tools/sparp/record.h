@@ -369,9 +369,8 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
 }
 
 /* A URL as it may be shown: the password is nobody's business. */
-static void put_masked_url(text *t, slice url, bool ascii) {
+static void put_masked(text *t, slice url) {
     size_t scheme = starts_with(url, "https") ? 8 : 7;
-    text masked = { NULL, 0, 0, false };
     if (url.size < scheme)
         scheme = url.size;
     slice rest = slice_from(url, scheme);
@@ -379,10 +378,15 @@ static void put_masked_url(text *t, slice url, bool ascii) {
     size_t user_end = authority.size;
     while (user_end > 0 && authority.at[user_end - 1] != '@')
         user_end--;
-    put_bytes(&masked, url.at, scheme);
+    put_bytes(t, url.at, scheme);
     if (user_end > 0)
-        PUT(&masked, "***@");
-    put_slice(&masked, slice_from(rest, user_end));
+        PUT(t, "***@");
+    put_slice(t, slice_from(rest, user_end));
+}
+
+static void put_masked_url(text *t, slice url, bool ascii) {
+    text masked = { NULL, 0, 0, false };
+    put_masked(&masked, url);
     slice shown = { masked.at, masked.size };
     put_string(t, shown, ascii);
     if (masked.failed)
@@ -469,37 +473,5 @@ static void put_bad_record(text *t, const record_style *style, uint64_t index, s
     }
     PUT(t, ",\"line\":");
     put_string(t, line, style->ascii);
-    PUT(t, "}\n");
-}
-
-/* --dry-run: what would be sent. */
-static void put_dry_record(text *t, const record_style *style, const ticket *k,
-                           const sparp_request *request) {
-    bool body = request->json != NULL || request->body != NULL
-        || request->read_body != NULL;
-    const char *method = request->method != NULL ? request->method : body ? "POST" : "GET";
-    put_index_and_id(t, style, k);
-    PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");
-    put_string(t, slice_of(method), style->ascii);
-    text url = { NULL, 0, 0, false };
-    slice target = { request->url, strcspn(request->url, "#") };     /* a fragment is not sent */
-    put_slice(&url, target);
-    size_t mark = find_any(target, "?");
-    const char *before = mark == target.size ? "?" : "&";
-    if (mark < target.size && strchr("?&", target.at[target.size - 1]) != NULL)
-        before = "";
-    for (size_t i = 0; i < request->num_query; i++, before = "&") {
-        put_text(&url, before);
-        put_percent(&url, slice_of(request->query[i].name));
-        put_char(&url, '=');
-        put_percent(&url, slice_of(request->query[i].value));
-    }
-    slice whole = { url.at, url.size };
-    PUT(t, ",\"url\":");
-    put_masked_url(t, whole, style->ascii);
-    if (url.failed)
-        t->failed = true;
-    text_free(&url);
-    put_meta_and_echo(t, style, k);
     PUT(t, "}\n");
 }

@@ -194,6 +194,8 @@ static void app_bad_line(app *a, slice line, bool whole) {
         return;
     }
     put_bad_record(&a->record, &a->style, r->lines - 1, sentence, line);
+    if (a->config->curl)
+        PUT(&a->out.buffer, "# ");      /* among commands it is a comment */
     bool written = app_put(a, &a->out.buffer, false, -1);
     app_note(a, r->lines - 1, a->key, "invalid");
     if (written)
@@ -460,6 +462,15 @@ static void app_go_on(app *a, ticket *k) {
         k->part_size = size;
 }
 
+/* The library counts requests, which a line that is none is not: so do its messages. */
+static void app_say_request(app *a, const ticket *k, const sparp_request *r) {
+    sent *s = k->kept || k->failure_size > 0 ? NULL : sent_new(a->config, r);
+    if (s == NULL)
+        return;
+    say_sent_head(a->config, a->pulled - 1, s);
+    sent_free(s);
+}
+
 /* sparp_options.next_request */
 static sparp_input next_request(sparp_request *out, void *user_data) {
     app *a = (app *)user_data;
@@ -504,6 +515,8 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     out->user_data = k;
     a->pulled++;
+    if (c->very_verbose && !c->quiet)
+        app_say_request(a, k, out);
     return SPARP_INPUT_READY;
 }
 
@@ -557,6 +570,23 @@ static void app_judge_ratio(app *a) {
 }
 
 /* A result: its record, its line if it failed, its place in the statistics. */
+/* -v: a failure that is the last of its request; those before it are told of with their retries. */
+static void app_say_end(const app *a, const sparp_result *r) {
+    const config *c = a->config;
+    if (c->very_verbose && !c->quiet)
+        say_answer_head(c, r->index, r);
+    if (!c->verbose || c->quiet || r->error == SPARP_E_OK || r->attempts == 0
+        || r->outcome == SPARP_OUTCOME_CANCELLED)
+        return;
+    text words = { NULL, 0, 0, false };
+    put_in_our_words(&words, slice_of(r->detail[0] != '\0' ? r->detail
+                                      : sparp_error_text(r->error)));
+    say("request %llu: %.*s; given up after %d attempt%s", (unsigned long long)r->index,
+        (int)words.size, words.at != NULL ? words.at : "", r->attempts,
+        r->attempts == 1 ? "" : "s");
+    text_free(&words);
+}
+
 static void app_deliver(app *a, const sparp_result *result) {
     ticket *k = (ticket *)result->user_data;
     sparp_result r = *result;
@@ -564,6 +594,7 @@ static void app_deliver(app *a, const sparp_result *result) {
     if (a->body_dir >= 0)
         app_finish_body(a, k, &r);
     app_name_proxy(a, k, &r);
+    app_say_end(a, &r);
     tried_complete(&k->tries, r.attempts);
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
@@ -759,6 +790,8 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
     ticket *k = (ticket *)attempt->user_data;
     bool asked = attempt->status == 429
         || (attempt->status == 503 && sparp_find_header(attempt, "retry-after") != NULL);
+    if (a->config->very_verbose && !a->config->quiet)
+        say_answer_head(a->config, attempt->index, attempt);
     progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
     part_forget(k);
     if (a->body_dir >= 0)
