@@ -246,6 +246,7 @@
            if (stop)
                sparp_stop(run);
        }
+   Set `running` to NULL where the run is over: it is gone then.
 
    EVENT LOOP
        watch sparp_poll_fd(run) for reading, and your own descriptors
@@ -11316,6 +11317,7 @@ typedef struct sparp__flight {
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
+    int             late;               /* reads when the time was up */
 } sparp__flight;
 
 /* Three clocks that run together, or how far each went: nanoseconds. */
@@ -11470,6 +11472,7 @@ static void sparp__task_begin_hop(sparp__task *t) {
     f->verdict = SPARP_NEED_BODY;
     f->body_complete = f->skip_body = f->truncated = f->reused = f->replayed = false;
     f->redirecting = f->muting = f->cut_wanted = f->odd_verdict = false;
+    f->late = 0;
     if (f->upload != NULL)
         f->upload->at = 0;
 }
@@ -11733,13 +11736,14 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
-/*              patience.                                                                        */
+/*              route, request, reactor, socket, trust, tls, stream, dial, conn, pool, judge,    */
+/*              task, patience.                                                                  */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
 #define SPARP__DRAIN_MAX (64 * 1024)    /* unwanted bytes read to keep a connection */
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
+#define SPARP__LATE_READS 32            /* all that a socket holds, but no more than that */
 #define SPARP__STALL_NS (250 * SPARP__NS_PER_MS)        /* longer than what we compute in a turn */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
@@ -11781,6 +11785,7 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
     int            shakes;              /* handshake steps in this turn */
+    int64_t        deadline;            /* the run's: what has arrived by then is read before */
     size_t         unseen;              /* looks that it takes to have seen every event; 0: have */
     bool           saw_idle;            /* all were, and nothing has happened since */
     bool           woken, news;         /* by the pipe; by the user */
@@ -12889,7 +12894,8 @@ static sparp__conn_event sparp__engine_advance(sparp__engine *e, sparp__task *t,
     return sparp__conn_advance(&e->net, c, event, e->now, piece);
 }
 
-static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event) {
+/* No step of a handshake is made if there were as many as `max_shakes` in this turn. */
+static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event, int max_shakes) {
     sparp__conn *c = sparp__engine_conn_of(e, event);
     sparp__str piece = sparp__str_make(NULL, 0);
     if (c == NULL || c->user == NULL)
@@ -12902,7 +12908,7 @@ static void sparp__engine_on_event(sparp__engine *e, const sparp__event *event) 
     } else {
         /* A step of a handshake takes milliseconds of computing: the others come next turn. */
         bool shaking = d->state == SPARP__DIAL_SHAKING;
-        if (shaking && e->shakes >= SPARP__SHAKES_A_TURN)
+        if (shaking && e->shakes >= max_shakes)
             return;
         sparp__dial_event did = sparp__dial_advance(&e->net, d, event, e->now);
         if (shaking)
@@ -12974,12 +12980,21 @@ static void sparp__engine_forgive(sparp__engine *e, int64_t now) {
     }
 }
 
+/* The time after a wait. One that took far longer than it should was none: the process had been
+   stopped, or starved. */
+static void sparp__engine_wake_up(sparp__engine *e, int wait_ms) {
+    int64_t now = sparp__env_now();
+    if (wait_ms > 0 && now - e->now >= wait_ms * SPARP__NS_PER_MS + SPARP__STALL_NS)
+        sparp__engine_forgive(e, now);
+    e->now = now;
+}
+
 /* Begins a turn: waits. False, with errno: it cannot work. */
 static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
     e->saw_idle = sparp__engine_take_events(e, wait_ms);
     int error = errno;
     e->unseen = 1 + e->num_conns / sparp__engine_max_events(e);
-    e->now = sparp__env_now();
+    sparp__engine_wake_up(e, wait_ms);
     e->turn++;
     e->shakes = 0;
     e->woken = e->news = false;
@@ -12991,6 +13006,31 @@ static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
     e->num_news = e->news ? e->suspended.count : 0;
     errno = error;
     return e->num_events >= 0;
+}
+
+/* Whose bytes? None, while names are looked up and sockets race: their events tell all. */
+static int sparp__engine_late_fd(const sparp__conn *c) {
+    return c->dial == NULL ? c->stream.fd
+        : c->dial->state >= SPARP__DIAL_TUNNELING ? c->dial->stream.fd : -1;
+}
+
+/* Its time is up, but not all that has arrived was read: an answer may be longer than one read. */
+static bool sparp__engine_has_late(const sparp__conn *c) {
+    int fd = sparp__engine_late_fd(c);
+    const sparp__task *t = (const sparp__task *)c->user;
+    return t != NULL && !c->muted && t->fly.late < SPARP__LATE_READS && fd >= 0
+        && !sparp__socket_is_quiet(fd);
+}
+
+/* False: it has to wait for the next turn. */
+static bool sparp__engine_read_late(sparp__engine *e, sparp__conn *c) {
+    sparp__event event = {sparp__engine_late_fd(c), c->tag, SPARP__READABLE};
+    if (c->dial != NULL && c->dial->state == SPARP__DIAL_SHAKING
+        && e->shakes >= 2 * SPARP__SHAKES_A_TURN)
+        return false;
+    ((sparp__task *)c->user)->fly.late++;
+    sparp__engine_on_event(e, &event, 2 * SPARP__SHAKES_A_TURN);
+    return true;
 }
 
 /* Does the next thing of this turn: `ended` may have become longer then. False: it is over. */
@@ -13007,12 +13047,14 @@ static bool sparp__engine_step(sparp__engine *e) {
     while (e->next_event < e->num_events) {
         const sparp__event *event = &e->events[e->next_event++];
         if (event->tag == SPARP__WAKE_TAG)
-            continue;
-        sparp__engine_on_event(e, event);
+            e->woken = true;            /* a lookup may have ended since; the rest can wait */
+        else
+            sparp__engine_on_event(e, event, SPARP__SHAKES_A_TURN);
         return true;
     }
     sparp__resolver_tend(&e->net.resolver, e->now);
-    if (sparp__heap_due(&e->timers, e->now) == NULL)
+    sparp__timer *timer = sparp__heap_due(&e->timers, e->now);
+    if (timer == NULL && e->now < e->deadline)
         return false;
     /* Nobody is given up before his answer, if it has arrived by now, was read: the look of this
        turn may have been too small, was interrupted, or lies long back (a stopped process). */
@@ -13020,8 +13062,13 @@ static bool sparp__engine_step(sparp__engine *e) {
         e->unseen = sparp__engine_take_events(e, 0) ? 0 : e->unseen - 1;
         return true;
     }
-    sparp__timer *timer = sparp__heap_expire(&e->timers, e->now);
-    sparp__engine_on_timer(e, SPARP__OWNER(sparp__conn, timer, timer));
+    if (timer == NULL)
+        return false;
+    sparp__conn *c = SPARP__OWNER(sparp__conn, timer, timer);
+    if (sparp__engine_has_late(c))
+        return sparp__engine_read_late(e, c);
+    sparp__heap_remove(&e->timers, timer);
+    sparp__engine_on_timer(e, c);
     return true;
 }
 
@@ -13044,6 +13091,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
     e->options = options;
     e->pace = pace;
     e->max_conns = (size_t)options->max_at_once;
+    e->deadline = SPARP__NEVER;
     sparp__list_init(&e->free_conns);
     sparp__list_init(&e->held);
     sparp__list_init(&e->suspended);
@@ -15318,6 +15366,7 @@ bool sparp_step(sparp *run, int wait_ms) {
         if (run->options.run_deadline_s > 0)
             s->deadline = sparp__time_after(s->now,
                                             sparp__time_from_s(run->options.run_deadline_s));
+        run->engine.deadline = s->deadline;
     }
     sparp__run_turn(run, wait_ms);
     return !s->over || sparp__sched_has_ready(s);
@@ -15652,6 +15701,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__BUCKET_SLACK
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
+#undef SPARP__LATE_READS
 #undef SPARP__STALL_NS
 #undef SPARP__STARTS_A_TURN
 #undef SPARP__TLS_NEUTRAL

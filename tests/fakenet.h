@@ -32,6 +32,7 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -139,6 +140,8 @@ typedef struct net_socket {
     bool     busy, answered;            /* a request is under way; its last byte has arrived */
     bool     asked, refused;            /* Expect has been looked at; the body is not wanted */
     int64_t  room_at;                   /* no byte is taken before */
+    bool     probes;                    /* SO_KEEPALIVE */
+    int      probes_after_s;
 } net_socket;
 
 typedef enum net_what {
@@ -185,6 +188,9 @@ static struct net {
     bool        hasty;                  /* servers answer heads and never read bodies */
     bool        connects_at_once;       /* connect() does not say EINPROGRESS */
     bool        no_source6;             /* nor any address to connect to IPv6 from */
+    bool        foreign_source;         /* the local address that is asked for is not ours */
+    size_t      recv_piece;             /* bytes read at a time; 0: all */
+    bool        endless;                /* there is always more behind an answer: 1 MB a second */
     uint64_t    poll_limit;             /* calls of poll() before a test is said to hang */
     const char *label;                  /* shown if it does */
 
@@ -199,6 +205,11 @@ static struct net {
     int         connects, open, most_open, at_once, most_at_once, lookups;
     int         looking, most_looking;  /* names up, at one time */
     int         families[NET_HOSTS];    /* that the look-ups asked for */
+    int         turn_connects, turn_starts;     /* since the last poll() */
+    int         most_turn_connects, most_turn_starts;
+    char        connected[NET_HOSTS][48];       /* whom the first connects went to */
+    int         unprobed;               /* connects without SO_KEEPALIVE after 60 s */
+    bool        interrupted;            /* poll() is to say EINTR */
     uint64_t    idle_polls;             /* nothing was ready and no time passed */
     size_t      blocks;                 /* of SPARP__SYS_REALLOC */
 
@@ -283,6 +294,28 @@ static inline void net_at(double seconds, void *(*func)(void *), void *argument)
     event->argument = argument;
 }
 
+/* What net_stop() has written down. */
+typedef struct net_pause {
+    double seconds;
+    bool   interrupts;
+} net_pause;
+
+static inline void *net_sleep(void *argument) {
+    const net_pause *pause = (const net_pause *)argument;
+    test_now_ns += NET_NS(pause->seconds);
+    net.interrupted = pause->interrupts;
+    return NULL;
+}
+
+/* While poll() waits the process stops (SIGSTOP, a closed lid), and the world does not. Afterwards
+   poll() says EINTR, or what has happened by then. */
+static inline void net_stop(double at_s, double for_s, bool interrupts) {
+    static net_pause pause;
+    pause.seconds = for_s;
+    pause.interrupts = interrupts;
+    net_at(at_s, net_sleep, &pause);
+}
+
 /* --- counting ----------------------------------------------------------------------------- */
 
 /* Most starts in any window of that length, its end excluded. */
@@ -314,6 +347,12 @@ static inline void net_recount(void) {
         }
     net.most_open = net.open > net.most_open ? net.open : net.most_open;
     net.most_at_once = net.at_once > net.most_at_once ? net.at_once : net.most_at_once;
+}
+
+/* One more in this turn. */
+static inline void net_count_turn(int *in_turn, int *most) {
+    ++*in_turn;
+    *most = *in_turn > *most ? *in_turn : *most;
 }
 
 /* A failure takes a millisecond, so that even one that stays is over one day. */
@@ -535,7 +574,8 @@ static inline short net_ready(const net_socket *s) {
         return 0;
     if (!s->connected || s->rst)
         return POLLIN | POLLOUT | POLLERR | POLLHUP;
-    return (short)((s->in_size > 0 || s->fin ? POLLIN : 0) | (room ? POLLOUT : 0));
+    bool more = s->in_size > 0 || s->fin || (net.endless && s->answered);
+    return (short)((more ? POLLIN : 0) | (room ? POLLOUT : 0));
 }
 
 static inline int net_mark(struct pollfd *fds, nfds_t count) {
@@ -553,10 +593,16 @@ static inline int net_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
         fail_msg("%s: more than %lu turns", net.label, (unsigned long)net.poll_limit);
     if (net_fails(NET_POLL))
         return -1;
+    net.turn_connects = net.turn_starts = 0;
     int64_t began = test_now_ns;
     int64_t until = timeout_ms < 0 ? NET_NEVER : began + NET_NS(timeout_ms / 1e3);
     for (;;) {
         net_run_events();
+        if (net.interrupted) {
+            net.interrupted = false;
+            errno = EINTR;
+            return -1;
+        }
         int n = net_mark(fds, count);
         if (n > 0 || until <= test_now_ns) {
             net.idle_polls += n == 0 && test_now_ns == began;
@@ -582,7 +628,8 @@ static inline int net_new_fd(net_kind kind) {
     s->peer = -1;
     s->pipe_bytes = s->in_size = s->out_size = s->out_total = 0;
     s->connecting = s->connected = s->fin = s->rst = s->rst_told = s->busy = s->answered = false;
-    s->asked = s->refused = false;
+    s->asked = s->refused = s->probes = false;
+    s->probes_after_s = 0;
     s->error = s->exchanges = s->connection = 0;
     s->room_at = 0;
     return fd;
@@ -618,6 +665,8 @@ static inline int net_connect(int fd, const struct sockaddr *to, socklen_t size)
     }
     net_socket *s = net_get(fd, NET_TCP);
     net_address *host = NULL;
+    net_count_turn(&net.turn_connects, &net.most_turn_connects);
+    net.unprobed += !s->probes || s->probes_after_s != 60;
     bool fails = net_fails(NET_CONNECT);
     (void)size;
     if (fails && net.fail_errno != EINTR)
@@ -632,6 +681,8 @@ static inline int net_connect(int fd, const struct sockaddr *to, socklen_t size)
         if (strcmp(net.hosts[i].text, s->host) == 0)
             host = &net.hosts[i];
     s->connecting = true;
+    if (net.connects < NET_HOSTS)
+        memcpy(net.connected[net.connects], s->host, sizeof s->host);
     s->connection = ++net.connects;
     if (host == NULL || host->delay_s >= 0)
         net_schedule(test_now_ns + NET_NS(host != NULL ? host->delay_s : 0), NET_ON_CONNECT,
@@ -672,6 +723,7 @@ static inline ssize_t net_send(int fd, const void *data, size_t size, int flags)
     if (s->out_total == 0) {
         assert_true(net.num_starts < NET_REQUESTS);
         net.starts[net.num_starts++] = test_now_ns;
+        net_count_turn(&net.turn_starts, &net.most_turn_starts);
         s->busy = true;
         s->answered = false;
         net_recount();
@@ -695,6 +747,11 @@ static inline ssize_t net_recv(int fd, void *data, size_t size, int flags) {
         size = 1;
     }
     net_run_events();                   /* what has arrived by now */
+    if (net.endless && s->answered && s->in_size == 0) {
+        test_now_ns += (flags & MSG_PEEK) != 0 ? 0 : NET_NS(0.001);
+        s->in_size = sizeof s->in < 1000 ? sizeof s->in : 1000;
+        memset(s->in, 'x', s->in_size);
+    }
     if (s->in_size == 0) {
         errno = s->rst && !s->rst_told ? ECONNRESET : EAGAIN;
         if (s->fin || s->rst_told)
@@ -703,6 +760,7 @@ static inline ssize_t net_recv(int fd, void *data, size_t size, int flags) {
         return -1;
     }
     size = s->in_size < size ? s->in_size : size;
+    size = net.recv_piece != 0 && size > net.recv_piece ? net.recv_piece : size;
     memcpy(data, s->in, size);
     if ((flags & MSG_PEEK) != 0)
         return (ssize_t)size;
@@ -730,12 +788,25 @@ static inline int net_getsockopt(int fd, int level, int name, void *value, sockl
 }
 
 static inline int net_setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
-    net_get(fd, NET_TCP);
-    (void)level;
-    (void)name;
-    (void)value;
+    net_socket *s = net_get(fd, NET_TCP);
+    int number;
+    assert_int_equal(size, sizeof number);
+    memcpy(&number, value, sizeof number);
+    if (net_fails(NET_SETSOCKOPT))
+        return -1;
+    if (level == SOL_SOCKET && name == SO_KEEPALIVE)
+        s->probes = number != 0;
+    if (level == IPPROTO_TCP && name == TCP_KEEPIDLE)
+        s->probes_after_s = number;
+    return 0;
+}
+
+static inline int net_bind(int fd, const struct sockaddr *to, socklen_t size) {
+    (void)fd;
+    (void)to;
     (void)size;
-    return net_fails(NET_SETSOCKOPT) ? -1 : 0;
+    errno = EADDRNOTAVAIL;
+    return net.foreign_source ? -1 : 0;
 }
 
 static inline int net_fcntl(int fd, int command, int argument) {
@@ -991,6 +1062,7 @@ static inline void net_end(void) {
 }
 
 #define SPARP__SYS_SOCKET net_socket_new
+#define SPARP__SYS_BIND net_bind
 #define SPARP__SYS_CONNECT net_connect
 #define SPARP__SYS_SEND net_send
 #define SPARP__SYS_RECV net_recv

@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""An HTTP server that answers late, or throws dice about what it does to a request.
+
+usage: temper.py [--tls CHAIN KEY] [--seed N] [--port-file FILE] [--max-seconds N]
+
+  /late/MS      200, so long after the request
+  /dice/...     most requests are answered within 20 ms. Of others the connection is reset or closed
+                before the answer, or in it, or right behind it, or a line end follows that nobody
+                asked for; or an idle connection is told 408; or the answer takes 0.5 s; a GET may
+                be told 503
+  /stats        {"requests": N, "bodies": {BODY: TIMES}}, of requests with a body; not counted
+
+A request counts when all of it has been read, whatever becomes of it then.
+"""
+import asyncio
+import collections
+import ctypes
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import struct
+import sys
+
+bodies = collections.Counter()
+requests = 0
+
+
+def option(name, default):
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+
+
+def answer(status, body):
+    return ('HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s' % (status, len(body), body)).encode()
+
+
+def reset(writer):
+    """A RST instead of an end."""
+    sock = writer.get_extra_info('socket')
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    writer.transport.abort()
+
+
+async def read_request(reader):
+    """Method, path, body."""
+    global requests
+    head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1')
+    lines = head.split('\r\n')
+    method, path = lines[0].split(' ')[:2]
+    size = 0
+    for line in lines[1:]:
+        if line.lower().startswith('content-length:'):
+            size = int(line.split(':', 1)[1])
+    body = (await reader.readexactly(size)).decode('latin-1')
+    if path != '/stats':
+        requests += 1
+    if size > 0:
+        bodies[body] += 1
+    return method, path, body
+
+
+async def throw(dice, method, writer):
+    """What becomes of a request. True: the connection goes on."""
+    whole = answer('200 OK', 'ok')
+    face = dice.random()
+    await asyncio.sleep(dice.random() * 0.02)
+    if face < 0.03:
+        reset(writer)
+    elif face < 0.06:
+        writer.close()
+    elif face < 0.09:
+        writer.write(whole[:dice.randrange(1, len(whole))])
+        await writer.drain()
+        reset(writer)
+    elif face < 0.12:
+        writer.write(whole)
+        writer.close()
+    elif face < 0.15:
+        writer.write(whole)
+        await asyncio.sleep(0.002)
+        writer.write(b'\r\n')
+        return True
+    elif face < 0.18:
+        writer.write(whole)
+        await asyncio.sleep(0.005)
+        writer.write(answer('408 Idle', ''))
+        writer.close()
+    elif face < 0.19:
+        await asyncio.sleep(0.5)
+        writer.write(whole)
+        return True
+    elif face < 0.22 and method == 'GET':
+        writer.write(answer('503 Busy', 'busy'))
+        return True
+    else:
+        writer.write(whole)
+        return True
+    return False
+
+
+async def serve(reader, writer):
+    dice = random.Random(option('--seed', '1') + str(writer.get_extra_info('peername')))
+    try:
+        while True:
+            method, path, _ = await read_request(reader)
+            if path == '/stats':
+                writer.write(answer('200 OK', json.dumps({'requests': requests, 'bodies': bodies})))
+            elif path.startswith('/late/'):
+                await asyncio.sleep(int(path.split('/')[2]) / 1000)
+                writer.write(answer('200 OK', 'ok'))
+            elif not await throw(dice, method, writer):
+                break
+            await writer.drain()
+    except (OSError, EOFError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
+async def main():
+    tls = None
+    if '--tls' in sys.argv:
+        at = sys.argv.index('--tls')
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(sys.argv[at + 1], sys.argv[at + 2])
+    server = await asyncio.start_server(serve, '127.0.0.1', 0, ssl=tls, backlog=4096)
+    name = option('--port-file', None)
+    with open(name + '.new', 'w', encoding='ascii') as file:
+        file.write('%d\n' % server.sockets[0].getsockname()[1])
+    os.rename(name + '.new', name)
+    await server.serve_forever()
+
+
+try:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)      # with the parent gone
+except (OSError, AttributeError):
+    pass
+signal.alarm(int(option('--max-seconds', '200')))
+asyncio.run(main())
