@@ -1250,6 +1250,14 @@ static int64_t sparp__time_from_s(double seconds) {
     return seconds >= 9e9 ? SPARP__NEVER : (int64_t)(seconds * (double)SPARP__NS_PER_S);
 }
 
+/* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. -1: no limit. */
+static int sparp__time_wait_ms(int64_t due, int64_t now) {
+    if (due == SPARP__NEVER)
+        return -1;
+    int64_t ms = due <= now ? 0 : (due - now + SPARP__NS_PER_MS - 1) / SPARP__NS_PER_MS;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
 /* Days since 1970-01-01 of a date in the Gregorian calendar. */
 static int64_t sparp__days(int64_t year, int64_t month, int64_t day) {
     year -= month <= 2;
@@ -10648,6 +10656,18 @@ static sparp__conn_event sparp__conn_advance(sparp__net *net, sparp__conn *c,
     return event;
 }
 
+/* Whose bytes? None, while names are looked up and sockets race: their events tell all. */
+static int sparp__conn_fd(const sparp__conn *c) {
+    return c->dial == NULL ? c->stream.fd
+        : c->dial->state >= SPARP__DIAL_TUNNELING ? c->dial->stream.fd : -1;
+}
+
+/* Has more arrived than was read? */
+static bool sparp__conn_has_more(const sparp__conn *c) {
+    int fd = sparp__conn_fd(c);
+    return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     if (c->state == SPARP__CONN_DIALLING)
         return sparp__dial_phase(c->dial);
@@ -11363,6 +11383,11 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__request   *hop;              /* the one that counts, when on_hop; NULL: never needed */
 } sparp__task;
 
+typedef struct sparp__tally {           /* what engines count; see sparp_stats */
+    uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
+    int64_t  held_us;                   /* what flights waited for their token */
+} sparp__tally;
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 typedef struct sparp__answers {         /* zeroed: none to spare */
@@ -11409,6 +11434,16 @@ static void sparp__answers_put(sparp__env *env, sparp__answers *as, sparp__answe
     sparp__buf_reuse(env, &a->body);
     a->next = as->spare;
     as->spare = a;
+}
+
+/* NULL: the body, which is complete, is so in its coding, too. */
+static const char *sparp__answer_check_coding(const sparp__answer *a) {
+#if SPARP__ZLIB
+    return a->inflate != NULL ? sparp__inflate_end(a->inflate) : NULL;
+#else
+    (void)a;
+    return NULL;
+#endif
 }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
@@ -11462,6 +11497,13 @@ static sparp_error sparp__task_error(const sparp__task *t) {
 /* The final head is there. */
 static bool sparp__task_has_head(const sparp__task *t) {
     return t->fly.answer != NULL && t->fly.answer->http.has_head;
+}
+
+/* A 408 on a connection used before was meant for that: it lay idle too long, and nothing has been
+   acted on (RFC 9110 §15.5.9). */
+static bool sparp__task_is_idle_408(const sparp__task *t) {
+    return t->fly.answer->http.status == 408 && t->fly.reused && !t->fly.replayed
+        && t->fly.conn->exchanges > 0;
 }
 
 /* One message out, one back. */
@@ -11736,8 +11778,8 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, socket, trust, tls, stream, dial, conn, pool, judge,    */
-/*              task, patience.                                                                  */
+/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
+/*              patience.                                                                        */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
@@ -11745,11 +11787,6 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 #define SPARP__SHAKES_A_TURN 8          /* steps of TLS handshakes between two looks at the rest */
 #define SPARP__LATE_READS 32            /* all that a socket holds, but no more than that */
 #define SPARP__STALL_NS (250 * SPARP__NS_PER_MS)        /* longer than what we compute in a turn */
-
-typedef struct sparp__tally {           /* what engines count; see sparp_stats */
-    uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
-    int64_t  held_us;                   /* what flights waited for their token */
-} sparp__tally;
 
 typedef struct sparp__spares {          /* what is used again */
     sparp__answers  answers;
@@ -12263,16 +12300,6 @@ static bool sparp__engine_inflate(sparp__engine *e, sparp__task *t, sparp__str p
 
 #endif
 
-/* NULL: the body, which is complete, is so in its coding, too. */
-static const char *sparp__engine_decoded(const sparp__answer *a) {
-#if SPARP__ZLIB
-    return a->inflate != NULL ? sparp__inflate_end(a->inflate) : NULL;
-#else
-    (void)a;
-    return NULL;
-#endif
-}
-
 /* The head says that a body follows, which we want. False: no memory to decode it. */
 static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
 #if SPARP__ZLIB
@@ -12477,13 +12504,6 @@ static bool sparp__engine_is_stale(sparp__engine *e, const sparp__task *t) {
         && (sparp__task_wire(t)->replay_safe || c->bytes_out == 0);
 }
 
-/* A 408 on a connection used before was meant for that: it lay idle too long, and nothing has been
-   acted on (RFC 9110 §15.5.9). */
-static bool sparp__engine_is_idle_408(const sparp__task *t) {
-    return t->fly.answer->http.status == 408 && t->fly.reused && !t->fly.replayed
-        && t->fly.conn->exchanges > 0;
-}
-
 /* No connection could be made for want of memory. Always false: the attempt is over. */
 static bool sparp__engine_on_no_conn(sparp__engine *e, sparp__task *t) {
     sparp__task_blame_memory(t);
@@ -12592,7 +12612,7 @@ static sparp__conn_event sparp__engine_mute(sparp__engine *e, sparp__task *t) {
 
 /* The response is complete. */
 static void sparp__engine_on_done(sparp__engine *e, sparp__task *t) {
-    const char *wrong = sparp__engine_decoded(t->fly.answer);
+    const char *wrong = sparp__answer_check_coding(t->fly.answer);
     if (wrong == NULL) {
         sparp__engine_on_response(e, t, true);
         return;
@@ -12614,7 +12634,7 @@ static void sparp__engine_follow(sparp__engine *e, sparp__task *t, sparp__conn_e
             event = sparp__engine_write(e, t);
             continue;
         case SPARP__CONN_HEAD:
-            if (sparp__engine_is_idle_408(t)) {
+            if (sparp__task_is_idle_408(t)) {
                 on = sparp__engine_replay(e, t, &event);
                 continue;
             }
@@ -12926,14 +12946,6 @@ static int64_t sparp__engine_next_due(const sparp__engine *e) {
     return sparp__min(due, sparp__time_after(e->now, sparp__engine_held_wait(e, &first)));
 }
 
-/* Milliseconds to sleep, rounded up: waking early would only mean to wake twice. -1: no limit. */
-static int sparp__engine_wait_ms(int64_t due, int64_t now) {
-    if (due == SPARP__NEVER)
-        return -1;
-    int64_t ms = due <= now ? 0 : (due - now + SPARP__NS_PER_MS - 1) / SPARP__NS_PER_MS;
-    return ms > INT_MAX ? INT_MAX : (int)ms;
-}
-
 /* On an idle connection the server has spoken, or left: it is of no use any more, unless it was
    TLS's own business. */
 static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *event) {
@@ -13008,27 +13020,14 @@ static bool sparp__engine_look(sparp__engine *e, int wait_ms) {
     return e->num_events >= 0;
 }
 
-/* Whose bytes? None, while names are looked up and sockets race: their events tell all. */
-static int sparp__engine_late_fd(const sparp__conn *c) {
-    return c->dial == NULL ? c->stream.fd
-        : c->dial->state >= SPARP__DIAL_TUNNELING ? c->dial->stream.fd : -1;
-}
-
-/* Its time is up, but not all that has arrived was read: an answer may be longer than one read. */
-static bool sparp__engine_has_late(const sparp__conn *c) {
-    int fd = sparp__engine_late_fd(c);
-    const sparp__task *t = (const sparp__task *)c->user;
-    return t != NULL && !c->muted && t->fly.late < SPARP__LATE_READS && fd >= 0
-        && !sparp__socket_is_quiet(fd);
-}
-
-/* False: it has to wait for the next turn. */
-static bool sparp__engine_read_late(sparp__engine *e, sparp__conn *c) {
-    sparp__event event = {sparp__engine_late_fd(c), c->tag, SPARP__READABLE};
+/* Its time is up, but not all that has arrived was read: an answer may be longer than one read.
+   False: it has to wait for the next turn. */
+static bool sparp__engine_read_late(sparp__engine *e, sparp__conn *c, sparp__task *t) {
+    sparp__event event = {sparp__conn_fd(c), c->tag, SPARP__READABLE};
     if (c->dial != NULL && c->dial->state == SPARP__DIAL_SHAKING
         && e->shakes >= 2 * SPARP__SHAKES_A_TURN)
         return false;
-    ((sparp__task *)c->user)->fly.late++;
+    t->fly.late++;
     sparp__engine_on_event(e, &event, 2 * SPARP__SHAKES_A_TURN);
     return true;
 }
@@ -13065,8 +13064,9 @@ static bool sparp__engine_step(sparp__engine *e) {
     if (timer == NULL)
         return false;
     sparp__conn *c = SPARP__OWNER(sparp__conn, timer, timer);
-    if (sparp__engine_has_late(c))
-        return sparp__engine_read_late(e, c);
+    sparp__task *t = (sparp__task *)c->user;
+    if (t != NULL && t->fly.late < SPARP__LATE_READS && sparp__conn_has_more(c))
+        return sparp__engine_read_late(e, c, t);
     sparp__heap_remove(&e->timers, timer);
     sparp__engine_on_timer(e, c);
     return true;
@@ -14869,7 +14869,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
     if (s->over || s->stop_pending || s->cancels.size > 0 || run->engine.turn == 0
         || sparp__sched_has_ready(s) || sparp__sched_may_pull(s))
         return 0;                       /* may pull: a result was taken, and made room */
-    return sparp__engine_wait_ms(sparp__min(sparp__engine_next_due(&run->engine),
+    return sparp__time_wait_ms(sparp__min(sparp__engine_next_due(&run->engine),
                                             sparp__sched_next_due(s)), now);
 }
 
@@ -15002,7 +15002,7 @@ static void *sparp__worker_main(void *argument) {
     sparp__engine *e = &w->engine;
     for (;;) {
         sparp__engine_forgive(e, sparp__env_now());
-        sparp__engine_look(e, sparp__engine_wait_ms(sparp__engine_next_due(e), e->now));
+        sparp__engine_look(e, sparp__time_wait_ms(sparp__engine_next_due(e), e->now));
         if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
             return NULL;
         while (sparp__engine_release(e))

@@ -150,7 +150,7 @@ static void go_on(sparp__task *t) {
 
 static bool try_to_turn(int64_t until) {
     int64_t due = sparp__min(sparp__engine_next_due(&engine), until);
-    bool works = sparp__engine_look(&engine, sparp__engine_wait_ms(due, test_now_ns));
+    bool works = sparp__engine_look(&engine, sparp__time_wait_ms(due, test_now_ns));
     while (sparp__engine_release(&engine))
         continue;
     while (sparp__engine_step(&engine))
@@ -863,7 +863,7 @@ static void test_an_event_of_a_connection_that_was_cut_is_nobodys(void **state) 
     sparp__task *first = fly(A "/a"), *second = fly(B "/b");
     while (engine.ended.count == 0) {
         int64_t due = sparp__engine_next_due(&engine);
-        assert_true(sparp__engine_look(&engine, sparp__engine_wait_ms(due, test_now_ns)));
+        assert_true(sparp__engine_look(&engine, sparp__time_wait_ms(due, test_now_ns)));
         while (engine.ended.count == 0 && sparp__engine_step(&engine))
             continue;
     }
@@ -1176,7 +1176,7 @@ static void test_a_cut_between_two_that_are_told(void **state) {
             t[i] = fly("http://no.test/a");
         while (engine.ended.count == 0) {
             int64_t due = sparp__engine_next_due(&engine);
-            assert_true(sparp__engine_look(&engine, sparp__engine_wait_ms(due, test_now_ns)));
+            assert_true(sparp__engine_look(&engine, sparp__time_wait_ms(due, test_now_ns)));
             while (engine.ended.count == 0 && sparp__engine_step(&engine))
                 continue;
         }
