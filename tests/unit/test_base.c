@@ -611,7 +611,7 @@ static void test_bucket_windows(void **state) {
 
 /* Whatever the rate, the burst and the dice: with stalls never above the guarantee, and while
    wake-ups are a few milliseconds late at most, nothing is lost. */
-static void test_bucket_keeps_its_rate(void **state) {
+static void test_22_the_bucket_keeps_its_rate(void **state) {
     (void)state;
     static int64_t at[400];
     for (uint64_t seed = 1; seed <= 10000; seed++) {
@@ -784,7 +784,7 @@ int main(void) {
         TEST(test_default_allocator), TEST(test_faults), TEST(test_buf_contents),
         TEST(test_buf_growth), TEST(test_buf_failure), TEST(test_heap_moves),
         TEST(test_heap_reserve), TEST(test_heap_random), TEST(test_heap_sorts),
-        TEST(test_bucket_windows), TEST(test_bucket_keeps_its_rate),
+        TEST(test_bucket_windows), TEST(test_22_the_bucket_keeps_its_rate),
         TEST(test_bucket_exact), TEST(test_bucket_counts),
         TEST(test_bucket_stall), TEST(test_bucket_extremes),
         TEST(test_bucket_no_limit),

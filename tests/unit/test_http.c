@@ -1052,7 +1052,7 @@ static bool is_token(int byte) {
                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ", byte) != NULL;
 }
 
-static void test_name_bytes(void **state) {
+static void test_11_name_bytes(void **state) {
     (void)state;
     for (int byte = 0; byte < 256; byte++) {
         bool ok = with_byte(H "X@Y: v\r\n" NONE, byte) == SPARP__HTTP_COMPLETE;
@@ -1091,7 +1091,7 @@ static void remember_log(sparp_log_level level, const char *message, void *user_
 }
 
 /* What is dropped is said, once, with its name and not with its value. */
-static void test_dropped_lines_are_logged(void **state) {
+static void test_11_dropped_lines_are_logged(void **state) {
     (void)state;
     static const char head[] = H "X-Token Key : secret\r\n more secret\r\nA: b\r\n" NONE;
     env.logger.func = remember_log;
@@ -1436,7 +1436,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         CASE(test_at_once), CASE(test_byte_by_byte), CASE(test_every_split), CASE(test_steps),
         CASE(test_random_splits), CASE(test_every_prefix), CASE(test_alone), CASE(test_pipeline),
-        CASE(test_name_bytes), CASE(test_dropped_lines_are_logged),
+        CASE(test_11_name_bytes), CASE(test_11_dropped_lines_are_logged),
         CASE(test_value_bytes), CASE(test_reason_bytes),
         CASE(test_chunk_bytes),
         CASE(test_binary_body), CASE(test_max_head), CASE(test_endless_line),

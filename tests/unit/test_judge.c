@@ -113,7 +113,7 @@ static const struct {
     {AFTER("1994-11-06T08:49:36Z"), 0},
 };
 
-static void test_what_is_clear_is_obeyed_to_the_second(void **state) {
+static void test_12_what_is_clear_is_obeyed_to_the_second(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(clear); i++) {
         double seconds = asked(clear[i].fields, WALL);
@@ -145,7 +145,7 @@ static const char *const unclear[] = {
     "94-11-06T08:49:42Z", "1994-W45-7T08:49:42Z", "1994-310T08:49:42Z", "1994-11-06T08:49:42Z soon",
 };
 
-static void test_what_is_not_clear_is_absent(void **state) {
+static void test_12_what_is_not_clear_is_absent(void **state) {
     (void)state;
     char fields[200];
     for (size_t i = 0; i < COUNT_OF(unclear); i++) {
@@ -159,7 +159,7 @@ static void test_what_is_not_clear_is_absent(void **state) {
 }
 
 /* The response's own Date counts, in all its forms; our clock only where there is none. */
-static void test_dates_count_from_the_response(void **state) {
+static void test_12_dates_count_from_the_response(void **state) {
     (void)state;
     static const char *const dates[] = {
         DATE, "Date: Sunday, 06-Nov-94 08:49:37 GMT\r\n", "Date: Sun Nov  6 08:49:37 1994\r\n",
@@ -197,8 +197,8 @@ static void test_spoilt_values(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        TEST(test_what_is_clear_is_obeyed_to_the_second), TEST(test_what_is_not_clear_is_absent),
-        TEST(test_dates_count_from_the_response), TEST(test_spoilt_values),
+        TEST(test_12_what_is_clear_is_obeyed_to_the_second), TEST(test_12_what_is_not_clear_is_absent),
+        TEST(test_12_dates_count_from_the_response), TEST(test_spoilt_values),
     };
     return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static void get_names(const char *prefix, size_t count) {
 /* --- those that wait ------------------------------------------------------------------------ */
 
 /* Names whose servers are dead hold threads for long; the others have theirs. */
-static void test_slow_names_do_not_starve_good_ones(void **state) {
+static void test_4_slow_names_do_not_starve_good_ones(void **state) {
     (void)state;
     for (size_t slow = 1; slow <= 50; slow += 7) {
         again();
@@ -59,7 +59,7 @@ static void test_slow_names_do_not_starve_good_ones(void **state) {
 }
 
 /* Also where there are more of them than threads: a thread that nobody waits for is replaced. */
-static void test_a_thread_that_nobody_waits_for_does_not_count(void **state) {
+static void test_4_a_thread_that_nobody_waits_for_does_not_count(void **state) {
     (void)state;
     net_lookup("slow*", NULL, EAI_AGAIN)->takes_s = 1000;
     net_lookup("good*", "10.0.0.1", 0)->takes_s = 0.02;
@@ -75,7 +75,7 @@ static void test_a_thread_that_nobody_waits_for_does_not_count(void **state) {
 }
 
 /* However many there are: the threads are bounded, and every request ends. */
-static void test_threads_are_bounded(void **state) {
+static void test_4_threads_are_bounded(void **state) {
     (void)state;
     net_lookup("slow*", NULL, EAI_AGAIN)->takes_s = 30;
     options.dns_timeout_s = 0.5;
@@ -88,7 +88,7 @@ static void test_threads_are_bounded(void **state) {
 }
 
 /* Eight do where the queue moves. */
-static void test_a_queue_that_moves_needs_eight(void **state) {
+static void test_4_a_queue_that_moves_needs_eight(void **state) {
     (void)state;
     net_lookup("*", "10.0.0.1", 0)->takes_s = 0.09;
     get_names("n", 200);
@@ -98,7 +98,7 @@ static void test_a_queue_that_moves_needs_eight(void **state) {
 }
 
 /* No timer counts what a name waited for a thread; all of them count what the look-up takes. */
-static void test_the_clock_starts_with_the_thread(void **state) {
+static void test_4_the_clock_starts_with_the_thread(void **state) {
     (void)state;
     static const struct { const char *name; size_t offset; } timers[] = {
         {"dns", offsetof(sparp_options, dns_timeout_s)},
@@ -125,7 +125,7 @@ static void test_the_clock_starts_with_the_thread(void **state) {
 }
 
 /* What a name waited for a thread is in no time of its attempt, and no time is negative. */
-static void test_times_add_up(void **state) {
+static void test_4_times_add_up(void **state) {
     (void)state;
     for (int fails = 0; fails < 2; fails++) {
         again();
@@ -146,7 +146,7 @@ static void test_times_add_up(void **state) {
 }
 
 /* A thread reads a clock of its own, which may be later than what the loop takes for now. */
-static void test_no_clock_runs_ahead(void **state) {
+static void test_4_no_clock_runs_ahead(void **state) {
     (void)state;
     sparp__lookup lookup;
     memset(&lookup, 0, sizeof lookup);
@@ -156,7 +156,7 @@ static void test_no_clock_runs_ahead(void **state) {
 }
 
 /* The time between two starts of one name's attempt is the name's own, whoever waits for it. */
-static void test_who_comes_later_has_his_own_clock(void **state) {
+static void test_4_who_comes_later_has_his_own_clock(void **state) {
     (void)state;
     net_lookup("slow*", "10.0.0.1", 0)->takes_s = 3;
     options.dns_timeout_s = 2;
@@ -172,7 +172,7 @@ static void test_who_comes_later_has_his_own_clock(void **state) {
 }
 
 /* A request's deadline bounds all its waits, this one too. */
-static void test_a_deadline_counts_the_queue(void **state) {
+static void test_4_a_deadline_counts_the_queue(void **state) {
     (void)state;
     net_lookup("slow*", "10.0.0.1", 0)->takes_s = 5;
     get_names("slow", 80);
@@ -184,7 +184,7 @@ static void test_a_deadline_counts_the_queue(void **state) {
 }
 
 /* What nobody waits for any more is not asked for: the queue is empty when they have gone. */
-static void test_who_has_gone_is_not_looked_up(void **state) {
+static void test_4_who_has_gone_is_not_looked_up(void **state) {
     (void)state;
     net_lookup("*", "10.0.0.1", 0)->takes_s = 3;
     get_names("n", 100);
@@ -201,7 +201,7 @@ static void stop_with_first(sparp *run, const sparp_result *result) {
     sparp_stop(run);
 }
 
-static void test_a_stop_empties_the_queue(void **state) {
+static void test_4_a_stop_empties_the_queue(void **state) {
     (void)state;
     net_lookup("n*", "10.0.0.1", 0)->takes_s = 3;
     net_lookup("soon.test", "10.0.0.1", 0);
@@ -214,7 +214,7 @@ static void test_a_stop_empties_the_queue(void **state) {
 }
 
 /* A name that was dropped from the queue is looked up when it is wanted again. */
-static void test_a_dropped_name_comes_back(void **state) {
+static void test_4_a_dropped_name_comes_back(void **state) {
     (void)state;
     net_lookup("slow*", "10.0.0.1", 0)->takes_s = 4;
     net_lookup("back*", "10.0.0.1", 0)->takes_s = 0.01;
@@ -231,7 +231,7 @@ static void test_a_dropped_name_comes_back(void **state) {
 /* --- what fails ----------------------------------------------------------------------------- */
 
 /* The answer that there is none is kept for a second: to hear it again costs no retry. */
-static void test_a_failure_costs_one_retry(void **state) {
+static void test_4_a_failure_costs_one_retry(void **state) {
     (void)state;
     static const double backoffs[] = {SPARP_NONE, 0.1, 0.5, 4};
     for (size_t i = 0; i < COUNT_OF(backoffs); i++) {
@@ -248,7 +248,7 @@ static void test_a_failure_costs_one_retry(void **state) {
 }
 
 /* Others hear it at once. */
-static void test_a_failure_is_told_to_all(void **state) {
+static void test_4_a_failure_is_told_to_all(void **state) {
     (void)state;
     net_lookup("bad.test", NULL, EAI_AGAIN)->takes_s = 0.1;
     options.max_at_once = 1;
@@ -259,7 +259,7 @@ static void test_a_failure_is_told_to_all(void **state) {
     assert_int_equal(net.lookups, 1);
 }
 
-static void test_no_thread_to_be_had(void **state) {
+static void test_4_no_thread_to_be_had(void **state) {
     (void)state;
     net_lookup("*", "10.0.0.1", 0)->takes_s = 0.3;
     net_fail(NET_THREAD, 1, EAGAIN);
@@ -288,7 +288,7 @@ static void check_families(const char *name, int count, int first, int second) {
 }
 
 /* Who wants one family asks for one. */
-static void test_only_the_wanted_family_is_asked_for(void **state) {
+static void test_4_only_the_wanted_family_is_asked_for(void **state) {
     (void)state;
     static const struct {
         int ip_version;
@@ -317,7 +317,7 @@ static void test_only_the_wanted_family_is_asked_for(void **state) {
     }
 }
 
-static void test_a_name_without_the_wanted_family(void **state) {
+static void test_4_a_name_without_the_wanted_family(void **state) {
     (void)state;
     net_lookup("a.test", "2001:db8::1", 0);
     options.ip_version = 4;
@@ -329,7 +329,7 @@ static void test_a_name_without_the_wanted_family(void **state) {
 }
 
 /* A server that drops the question for IPv6 holds up nobody who has no IPv6, or did not ask. */
-static void test_ipv6_is_not_waited_for_where_there_is_none(void **state) {
+static void test_4_ipv6_is_not_waited_for_where_there_is_none(void **state) {
     (void)state;
     static const struct { bool no_ipv6; int ip_version; double at; } rows[] = {
         {true, 0, 0.01}, {false, 4, 0.01}, {true, 4, 0.01}, {false, 0, 5.01}, {true, 6, 5.01},
@@ -350,7 +350,7 @@ static void test_ipv6_is_not_waited_for_where_there_is_none(void **state) {
 
 /* Without IPv6: names of /etc/hosts are asked for with both, others for IPv6 only if there is no
    other address, and ::1 needs no look-up. */
-static void test_loopback_alone_still_has_ipv6(void **state) {
+static void test_4_loopback_alone_still_has_ipv6(void **state) {
     (void)state;
     static const struct {
         const char *name, *addresses, *host;
@@ -394,19 +394,20 @@ static void test_loopback_alone_still_has_ipv6(void **state) {
 int main(void) {
     seen_prepare = prepare;
     static const struct CMUnitTest tests[] = {
-        SEEN_TEST(test_slow_names_do_not_starve_good_ones),
-        SEEN_TEST(test_a_thread_that_nobody_waits_for_does_not_count),
-        SEEN_TEST(test_threads_are_bounded), SEEN_TEST(test_a_queue_that_moves_needs_eight),
-        SEEN_TEST(test_the_clock_starts_with_the_thread),
-        SEEN_TEST(test_who_comes_later_has_his_own_clock), SEEN_TEST(test_times_add_up),
-        SEEN_TEST(test_no_clock_runs_ahead),
-        SEEN_TEST(test_a_deadline_counts_the_queue), SEEN_TEST(test_who_has_gone_is_not_looked_up),
-        SEEN_TEST(test_a_stop_empties_the_queue), SEEN_TEST(test_a_dropped_name_comes_back),
-        SEEN_TEST(test_a_failure_costs_one_retry), SEEN_TEST(test_a_failure_is_told_to_all),
-        SEEN_TEST(test_no_thread_to_be_had), SEEN_TEST(test_only_the_wanted_family_is_asked_for),
-        SEEN_TEST(test_a_name_without_the_wanted_family),
-        SEEN_TEST(test_ipv6_is_not_waited_for_where_there_is_none),
-        SEEN_TEST(test_loopback_alone_still_has_ipv6),
+        SEEN_TEST(test_4_slow_names_do_not_starve_good_ones),
+        SEEN_TEST(test_4_a_thread_that_nobody_waits_for_does_not_count),
+        SEEN_TEST(test_4_threads_are_bounded), SEEN_TEST(test_4_a_queue_that_moves_needs_eight),
+        SEEN_TEST(test_4_the_clock_starts_with_the_thread),
+        SEEN_TEST(test_4_who_comes_later_has_his_own_clock), SEEN_TEST(test_4_times_add_up),
+        SEEN_TEST(test_4_no_clock_runs_ahead), SEEN_TEST(test_4_a_deadline_counts_the_queue),
+        SEEN_TEST(test_4_who_has_gone_is_not_looked_up),
+        SEEN_TEST(test_4_a_stop_empties_the_queue), SEEN_TEST(test_4_a_dropped_name_comes_back),
+        SEEN_TEST(test_4_a_failure_costs_one_retry), SEEN_TEST(test_4_a_failure_is_told_to_all),
+        SEEN_TEST(test_4_no_thread_to_be_had),
+        SEEN_TEST(test_4_only_the_wanted_family_is_asked_for),
+        SEEN_TEST(test_4_a_name_without_the_wanted_family),
+        SEEN_TEST(test_4_ipv6_is_not_waited_for_where_there_is_none),
+        SEEN_TEST(test_4_loopback_alone_still_has_ipv6),
     };
     return cmocka_run_group_tests_name("look-ups", tests, NULL, NULL);
 }
