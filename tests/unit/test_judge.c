@@ -197,7 +197,8 @@ static void test_spoilt_values(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        TEST(test_12_what_is_clear_is_obeyed_to_the_second), TEST(test_12_what_is_not_clear_is_absent),
+        TEST(test_12_what_is_clear_is_obeyed_to_the_second),
+        TEST(test_12_what_is_not_clear_is_absent),
         TEST(test_12_dates_count_from_the_response), TEST(test_spoilt_values),
     };
     return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
