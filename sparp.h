@@ -326,16 +326,16 @@
    COST
    A request on a connection that is open takes a send, a recv, and its share of one wait for
    many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
-   CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 1.0 is spent outside
+   CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 0.8 is spent outside
    the kernel. The library itself needs 5,400 instructions: a third to build the request, a third
    to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
-   is up to 7 us, with 10,000 8.5, because no cache holds them all, in the kernel least of all. A
+   is 6 to 7 us, with 10,000 7.7, because no cache holds them all, in the kernel least of all. A
    hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.1.
    100 KB take 15 us: in the clear, and without workers, on_result() is shown them where they
-   were received; everything else is copied once. TLS adds 2 us to a small response and 45 to
+   were received; everything else is copied once. TLS adds 2 us to a small response and 40 to
    100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
    twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2).
-   sparp_run_all() takes 0.8 us more for each small result. "make bench" measures all of this.
+   sparp_run_all() takes 0.2 us more for each small result. "make bench" measures all of this.
 
    THREADS AND SIGNALS
    A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
