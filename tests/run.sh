@@ -86,15 +86,14 @@ corpora() {
     done
 }
 
-# The long ones begin, so that none of them is left when all others have ended. Those that measure
-# come last and alone.
+# Those that measure come last and alone.
 e2e() {
-    for file in tests/e2e/workers.sh tests/e2e/tls_[pw]*.sh tests/e2e/rude.sh tests/e2e/*.sh; do
+    for file in tests/e2e/*.sh; do
         case $file in
             */lib.sh|*/nginx.sh|*/rate.sh|*/redis.sh|*/origins.sh) ;;
             *) echo "e2e-$(basename "$file" .sh) 120 sh $file" ;;
         esac
-    done | awk '!seen[$0]++'
+    done
 }
 
 build_plain() {
@@ -112,13 +111,13 @@ computing() {
 
 # These wait more than they compute.
 waiting() {
-    echo 'packaging 240 sh tests/packaging.sh'
-    e2e
     echo 'install 120 sh tests/install.sh'
     echo 'man 60 sh tests/man.sh'
     echo 'dist 120 sh tests/dist.sh'
+    echo 'packaging 240 sh tests/packaging.sh'
     echo 'examples 120 sh tests/examples.sh'
     echo 'shared 120 sh tests/shared.sh'
+    e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
     echo 'allocations 60 sh tests/bench/allocations.sh'
@@ -201,7 +200,7 @@ chosen() {
 [ -z "$ONLY" ] || choose_all
 build_plain | chosen | parallel 1
 computing | chosen | parallel "$jobs"
-waiting | chosen | parallel $((jobs + 2))
+waiting | chosen | parallel $((jobs + 1))
 measuring | chosen | parallel 1
 measuring_rates | chosen | parallel 2
 measuring_origins | chosen | parallel 1
