@@ -97,16 +97,21 @@ fetch() {
     ) >"$work/$arch/log" 2>&1 </dev/null || tail -n 5 "$work/$arch/log"
 }
 
+# fetch_source NAME WHAT FILE: into $work/NAME; FILE is in it.
+fetch_source() {
+    echo "fetching the source package of $2"
+    fetch deb-src apt source "$1"
+    for dir in "$apt"/in/"$1"-*/; do
+        [ -e "$dir/$3" ] || missing "the source package of $2 could not be fetched"
+        [ -e "$work/$1" ] || mv "$dir" "$work/$1"
+    done
+    rm -rf "$apt"
+}
+
 fetch_bearssl() {
     { command -v apt-get && command -v dpkg-source; } >/dev/null ||
         missing 'BEARSSL=DIR must name the source of BearSSL where there is no apt and dpkg-dev'
-    echo 'fetching the source package of BearSSL'
-    fetch deb-src apt source bearssl
-    for dir in "$apt"/in/bearssl-*/; do
-        [ -e "$dir/inc/bearssl.h" ] || missing 'the source package of BearSSL could not be fetched'
-        [ -e "$work/bearssl" ] || mv "$dir" "$work/bearssl"
-    done
-    rm -rf "$apt"
+    fetch_source bearssl BearSSL inc/bearssl.h
 }
 
 fetch_musl() {
@@ -125,13 +130,7 @@ fetch_musl() {
 fetch_musl_source() {
     { command -v apt-get && command -v dpkg-source; } >/dev/null ||
         missing "no $triple-musl-gcc, and no apt and dpkg-dev to fetch musl with"
-    echo 'fetching the source package of musl'
-    fetch deb-src apt source musl
-    for dir in "$apt"/in/musl-*/; do
-        [ -e "$dir/configure" ] || missing 'the source package of musl could not be fetched'
-        [ -e "$work/musl" ] || mv "$dir" "$work/musl"
-    done
-    rm -rf "$apt"
+    fetch_source musl musl configure
 }
 
 build_musl() {
