@@ -49,7 +49,10 @@ if command -v setsid >/dev/null; then
     check '-u without a password or a terminal' no_terminal
 fi
 if script -qec true /dev/null >/dev/null 2>&1; then
-    { sleep 1; echo s3cr3t; sleep 1; } | timeout 20 script -qefc \
+    rm -f "$dir/out"
+    : >"$dir/tty"
+    { until_true grep -aq 'Password of' "$dir/tty"; echo s3cr3t; until_true [ -s "$dir/out" ]; } |
+        timeout 20 script -qefc \
         "'$SPARP' -q --body json -u anna -o '$dir/out' '$base/echo'" "$dir/tty" >/dev/null 2>&1
     : >"$dir/err"
     check '-u asks on the terminal' records_are ".[0].json.headers.authorization == \"$basic\""
