@@ -14954,8 +14954,8 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
-/* New tasks are started; those that are to be cut are. True: it is time to go. */
-static bool sparp__worker_take_messages(sparp__worker *w) {
+/* New tasks are started; *cut: some are to be cut. True: it is time to go. */
+static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
     sparp__list to_do;
     sparp__link *link;
@@ -14966,7 +14966,8 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         sparp__list_push_back(&to_do, link);
     }
     sparp__answer *spent = w->spent;
-    bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
+    bool quit = w->crew->quit, drop = w->drop_idle;
+    *cut = w->cut_any;
     w->spent = NULL;
     w->called = w->cut_any = w->drop_idle = false;
     sparp__crew_unlock(w->crew);
@@ -14980,8 +14981,6 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
         sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
-    if (cut && !quit)
-        sparp__worker_cut(w);
     return quit;
 }
 
@@ -15001,14 +15000,18 @@ static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp__engine *e = &w->engine;
     for (;;) {
+        bool cut;
         sparp__engine_forgive(e, sparp__env_now());
         sparp__engine_look(e, sparp__time_wait_ms(sparp__engine_next_due(e), e->now));
-        if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
+        if (sparp__worker_take_messages(w, &cut))       /* the pipe is empty: one more wakes us */
             return NULL;
+        e->deadline = cut ? e->now : SPARP__NEVER;      /* what has arrived is read before */
         while (sparp__engine_release(e))
             continue;
         while (sparp__engine_step(e))
             continue;
+        if (cut)
+            sparp__worker_cut(w);
         sparp__worker_send_ended(w);
     }
 }
