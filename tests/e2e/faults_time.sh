@@ -74,8 +74,8 @@ begin get get "$SPARP"
 begin workers post "$SPARP" -w 3
 begin poll post "$dir/sparp-poll"
 begin kqueue post "$dir/sparp-kqueue"
-begin deadline post "$SPARP" --deadline 3
-begin deadline_workers post "$SPARP" -w 3 --deadline 3
+begin deadline post "$SPARP" --deadline 5
+begin deadline_workers post "$SPARP" -w 3 --deadline 5
 if [ "$with_tls" = yes ]; then
     begin tls tls "$SPARP" --insecure
     begin tls_workers tls "$SPARP" --insecure -w 3
@@ -83,7 +83,7 @@ fi
 check 'all requests are under way' until_true arrived
 # shellcheck disable=SC2086
 kill -STOP $processes
-sleep 3.5
+sleep 5.2
 # shellcheck disable=SC2086
 kill -CONT $processes
 for name in $names; do
