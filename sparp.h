@@ -11327,6 +11327,7 @@ typedef struct sparp__flight {
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
+    int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
     sparp__end      end;
     sparp_verdict   verdict;
@@ -13379,6 +13380,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
+    t->fly.posted_at = crew->own->now;
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -14975,6 +14977,13 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
+/* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
+   may have blocked since: what has passed on the way here is not the server's. */
+static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
+    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    sparp__engine_start(e, t);
+}
+
 /* New tasks are started; *cut: some are to be cut. True: it is time to go. */
 static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
@@ -15001,7 +15010,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
     return quit;
 }
 
