@@ -1161,7 +1161,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
     bool bad = stats_failed(s) + s->cancelled + s->not_started > 0
-            || a->tally.outcomes[OUTCOME_INVALID] > 0;
+            || a->tally.outcomes[OUTCOME_INVALID] > 0           /* and bodies that are no file */
+            || a->tally.outcomes[SPARP_OUTCOME_LOCAL_FAILED] > s->local_failed;
     bool lost = a->input_failed || a->out_of_memory || s->stopped == SPARP_STOPPED_BY_ERROR;
     if (lost && s->pulled == 0)
         return EXIT_USAGE;
