@@ -2510,8 +2510,8 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
-   what stands for a dash do not count, nor what else is in it. */
+/* Whether somebody may read this name as one of the two that say where the body ends: only letters
+   count, and not what else is in it. */
 static bool sparp__http_like_framing(sparp__str name) {
     static const char *const words[] = {"contentlength", "transferencoding"};
     for (int k = 0; k < 2; k++)
@@ -2520,7 +2520,7 @@ static bool sparp__http_like_framing(sparp__str name) {
             for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
                 if (sparp__ascii_lower(name.data[i]) == words[k][n])
                     n++;
-                else if (strchr(" \t_-", name.data[i]) == NULL)
+                else if (sparp__ascii_alpha(name.data[i]))
                     break;
             if (words[k][n] == '\0')
                 return true;
@@ -6874,7 +6874,7 @@ static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && *text != '\0') {
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake, not none */
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
