@@ -145,6 +145,8 @@ check '16: retries ask for what is missing' \
     [ "$(ranges)" = '[null,"bytes=1500000-","bytes=2250000-"]' ]
 check '16: it is whole' same 0
 has '16: and nothing else is left' '0 '
+again cut/l/1/$size -X get
+check '16: get, in lower case, too' [ "$(ranges)" = '[null,"bytes=1500000-"]' ]
 again cut/w/2/$size -w 3
 check '16: with workers, too' same 0
 

@@ -438,7 +438,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         out->body_size = 1;
         return true;
     }
-    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    bool get = out->method == NULL || same_name(slice_of(out->method), slice_of("get"));
     if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
