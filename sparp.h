@@ -990,6 +990,44 @@ SPARP_NO_TLS."
 #include <pthread.h>
 #endif
 
+/* How much a small device can spare: see the list of macros at the top. */
+#ifndef SPARP_BUFFER_SIZE
+#define SPARP_BUFFER_SIZE (256 * 1024)
+#endif
+#ifndef SPARP_EVENTS
+#define SPARP_EVENTS 1024
+#endif
+#ifndef SPARP_READ_AHEAD
+#define SPARP_READ_AHEAD 100
+#endif
+#if SPARP_BUFFER_SIZE < 4096 || SPARP_BUFFER_SIZE > 16777216
+#error "sparp.h: SPARP_BUFFER_SIZE must be 4096 to 16777216 bytes."
+#endif
+#if SPARP_EVENTS < 4 || SPARP_EVENTS > 4096
+#error "sparp.h: SPARP_EVENTS must be 4 to 4096."
+#endif
+#if SPARP_READ_AHEAD < 1 || SPARP_READ_AHEAD > 1000000
+#error "sparp.h: SPARP_READ_AHEAD must be 1 to 1000000."
+#endif
+
+/* What is left out is compiled all the same, behind an `if` that is never true: no byte of it is
+   in the object, and no `#if` stands where it would have been. */
+#if defined(SPARP_NO_WORKERS) || defined(SPARP_NO_THREADS)
+#define SPARP__WORKERS 0
+#else
+#define SPARP__WORKERS 1
+#endif
+#ifdef SPARP_NO_PROXIES
+#define SPARP__PROXIES 0
+#else
+#define SPARP__PROXIES 1
+#endif
+#ifdef SPARP_NO_REDIRECTS
+#define SPARP__REDIRECTS 0
+#else
+#define SPARP__REDIRECTS 1
+#endif
+
 #ifdef MSG_NOSIGNAL
 #define SPARP__NOSIGNAL MSG_NOSIGNAL
 #else
@@ -1428,10 +1466,23 @@ static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
 }
 
 static int64_t sparp__env_now(void) {
+#ifdef SPARP_CLOCK
+    return SPARP_CLOCK();
+#else
     struct timespec t;
     if (SPARP__SYS_CLOCK(CLOCK_MONOTONIC, &t) != 0)
         return 0;                       /* cannot fail where CLOCK_MONOTONIC exists */
     return (int64_t)t.tv_sec * SPARP__NS_PER_S + (int64_t)t.tv_nsec;
+#endif
+}
+
+/* Seconds since 1970, for the dates of certificates and of Retry-After. */
+static int64_t sparp__env_wall_s(void) {
+#ifdef SPARP_TIME
+    return SPARP_TIME();
+#else
+    return (int64_t)SPARP__SYS_TIME(NULL);
+#endif
 }
 
 /* splitmix64: one 64-bit word of state, good enough to spread retries. */
@@ -1793,13 +1844,13 @@ static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
 typedef struct sparp__pace {            /* zeroed: one engine, no limit */
     sparp__bucket   all;                /* of every write; each origin has one more */
     bool            shared;             /* by several threads */
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_mutex_t lock;               /* of `all`, and of those of the origins */
 #endif
 } sparp__pace;
 
 static void sparp__pace_lock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_lock(&p->lock);
 #else
@@ -1808,7 +1859,7 @@ static void sparp__pace_lock(sparp__pace *p) {
 }
 
 static void sparp__pace_unlock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_unlock(&p->lock);
 #else
@@ -3964,7 +4015,7 @@ static const char *sparp__route_bad_proxy(const sparp_options *o, const char *ho
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
         || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
         return NULL;
     return sparp__proxy_parse(text, &proxy);
@@ -4106,11 +4157,20 @@ static const char *sparp__route_check_unix(const char *path) {
         : "unix_socket is longer than the path of a socket may be";
 }
 
+static const char *sparp__route_check_ways(const sparp_options *o) {
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
+    return wrong != NULL ? wrong : sparp__route_check_lists(o);
+}
+
+static bool sparp__route_has_ways(const sparp_options *o) {
+    return o->proxy != NULL || o->https_proxy != NULL || o->resolve != NULL
+        || o->connect_to != NULL;
+}
+
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
-    if (wrong == NULL)
-        wrong = sparp__route_check_lists(o);
+    const char *wrong = SPARP__PROXIES ? sparp__route_check_ways(o) : !sparp__route_has_ways(o)
+        ? NULL : "proxy, https_proxy, resolve and connect_to need a build without SPARP_NO_PROXIES";
     if (wrong == NULL && o->unix_socket != NULL)
         wrong = sparp__route_check_unix(o->unix_socket);
     if (wrong != NULL)
@@ -4537,8 +4597,8 @@ static bool sparp__request_is_safe(const sparp_request *in, unsigned traits,
 /* The proxy that gets to see it in the clear; NULL: none. */
 static const sparp__proxy *sparp__request_proxy(const sparp__url *url, const char *host,
                                                 const sparp_options *o, sparp__proxy *proxy) {
-    return !url->https && o->proxy != NULL && sparp__route_proxy(o, host, url->port, false, proxy)
-        ? proxy : NULL;
+    return SPARP__PROXIES && !url->https && o->proxy != NULL
+        && sparp__route_proxy(o, host, url->port, false, proxy) ? proxy : NULL;
 }
 
 /* The url and the method of a request that is refused, as far as they can be shown. */
@@ -4806,7 +4866,6 @@ static bool sparp__request_same_origin(const sparp__request *r, const sparp__url
 #define SPARP__READABLE 1u
 #define SPARP__WRITABLE 2u
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
-#define SPARP__REACTOR_EVENTS 1024      /* taken at once, at most */
 
 /* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
 static int sparp__reactor_failure(void) {
@@ -4880,7 +4939,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct epoll_event events[SPARP__REACTOR_EVENTS];
+    struct epoll_event events[SPARP_EVENTS];
     int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
     for (int i = 0; i < n; i++) {
         uint32_t e = events[i].events;
@@ -4957,7 +5016,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct kevent events[SPARP__REACTOR_EVENTS];
+    struct kevent events[SPARP_EVENTS];
     struct timespec t;
     t.tv_sec = timeout_ms / 1000;
     t.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
@@ -6525,13 +6584,18 @@ static sparp__chain_answer sparp__chain_search(sparp__chain *chain, int *work) {
     return SPARP__NOT_YET;
 }
 
+/* "2049-12-31" of a second since 1970, also where a time_t ends in 2038. */
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
-    time_t t = (time_t)unix_s;
-    struct tm date;
-    if (gmtime_r(&t, &date) == NULL)
-        memset(&date, 0, sizeof date);
-    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
-             (unsigned)date.tm_mday % 100);
+    int64_t days = (unix_s - (unix_s < 0 ? 86399 : 0)) / 86400;
+    int64_t year = 1970 + days / 366, month = 12;       /* not too late: no year has more days */
+    if (days < 0)
+        year = 1970 + (days - 364) / 365;
+    while (sparp__days(year + 1, 1, 1) <= days)
+        year++;
+    while (sparp__days(year, month, 1) > days)
+        month--;
+    snprintf(out, size, "%lld-%02u-%02u", (long long)year, (unsigned)month % 100,
+             (unsigned)(days - sparp__days(year, month, 1) + 1) % 100);
 }
 
 /* A certificate outside of its time: always false, with the sentence. */
@@ -6825,7 +6889,10 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         "/usr/local/etc/ssl/cert.pem",
         "/etc/ssl/certs/ca-bundle.crt",                         /* Nix */
         "/etc/pki/tls/cacert.pem",
+        "/data/data/com.termux/files/usr/etc/tls/cert.pem",     /* Termux */
     };
+    static const char dirs_of_android[] =
+        "/apex/com.android.conscrypt/cacerts:/system/etc/security/cacerts";
     const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
     if (file != NULL && *file != '\0')
         return sparp__trust_add_file(env, t, file);
@@ -6840,6 +6907,8 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         if (t->fault.error == SPARP_E_OUT_OF_MEMORY)
             return false;
     }
+    if (!sparp__trust_add_dirs(env, t, dirs_of_android) || t->anchors.count > 0)
+        return t->fault.error == SPARP_E_OK;
     return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "no trusted certificates: tried "
                             "SSL_CERT_FILE, SSL_CERT_DIR, %s, /etc/pki/..., /etc/ssl/cert.pem, "
                             "/usr/local/...", files[0]);
@@ -8027,7 +8096,7 @@ static bool sparp__shake_begin_chain(sparp__tls *tls, sparp__str list) {
     chain->anchors = &tls->trust->anchors;
     chain->host = tls->host;
     chain->ip = s->is_ip ? &s->ip : NULL;
-    chain->wall_s = (int64_t)time(NULL);
+    chain->wall_s = sparp__env_wall_s();
     if (!sparp__chain_take(chain, list, tls->version == SPARP__TLS_13))
         return sparp__shake_say(tls, "certificate of %.60s is malformed");
     if (!sparp__shake_keep_key(tls, chain->certs[0].spki))
@@ -9546,7 +9615,6 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 /*              tls, stream.                                                                     */
 /* ============================================================================================ */
 
-#define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
 #define SPARP__SCRATCH_MAX 8                    /* the most of them, see sparp__net_lend */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
@@ -9554,7 +9622,7 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__scratch {         /* zeroed: not needed so far */
-    char *data;                         /* SPARP__SCRATCH_SIZE bytes */
+    char *data;                         /* SPARP_BUFFER_SIZE bytes */
     bool  lent;                         /* somebody needs what is in there */
 } sparp__scratch;
 
@@ -9644,6 +9712,16 @@ typedef struct sparp__dial {            /* zeroed: closed */
     sparp__fault   fault;
 } sparp__dial;
 
+/* NULL: straight to host and port. */
+static const sparp__way *sparp__peer_way(const sparp__peer *peer) {
+    return SPARP__PROXIES ? peer->way : NULL;
+}
+
+static bool sparp__peer_proxied(const sparp__peer *peer) {
+    const sparp__way *way = sparp__peer_way(peer);
+    return way != NULL && way->proxied;
+}
+
 /* What was begun at this address has failed: the next one begins with another. */
 static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
     if (peer->first == address)
@@ -9654,7 +9732,7 @@ static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
 static bool sparp__net_open_scratch(sparp__net *net) {
     if (net->scratch != NULL)
         return true;
-    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     net->scratches[0].data = net->scratch;
     return net->scratch != NULL;
 }
@@ -9671,7 +9749,7 @@ static bool sparp__net_lend(sparp__net *net) {
         return false;
     sparp__scratch *s = &net->scratches[other];
     if (s->data == NULL)
-        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     if (s->data == NULL)
         return false;
     net->scratches[mine].lent = true;
@@ -9682,7 +9760,7 @@ static bool sparp__net_lend(sparp__net *net) {
 /* The one in which `data` is. */
 static void sparp__net_take_back(sparp__net *net, const char *data) {
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP__SCRATCH_SIZE)
+        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP_BUFFER_SIZE)
             net->scratches[i].lent = false;
 }
 
@@ -9726,7 +9804,7 @@ static sparp_error sparp__dial_error_of(int sys_error) {
 }
 
 static void sparp__dial_end_tunnel(sparp__net *net, sparp__dial *d) {
-    if (d->tunnel == NULL)
+    if (!SPARP__PROXIES || d->tunnel == NULL)
         return;
     sparp__buf_free(net->env, &d->tunnel->out);
     sparp__http_free(net->env, &d->tunnel->http);
@@ -9780,20 +9858,20 @@ static void sparp__dial_close(sparp__net *net, sparp__dial *d) {
 }
 
 static uint16_t sparp__dial_port(const sparp__dial *d) {
-    return d->peer->way != NULL ? d->peer->way->port : d->peer->port;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    return way != NULL ? way->port : d->peer->port;
 }
 
 /* Whatever goes wrong before a proxy has let us through is told apart from the server's faults. */
 static bool sparp__dial_blame_proxy(sparp__dial *d) {
-    const sparp__way *way = d->peer->way;
     sparp_error e = d->fault.error;
     char detail[sizeof d->fault.detail];
-    if (way == NULL || !way->proxied || e == SPARP_E_OUT_OF_MEMORY
+    if (!sparp__peer_proxied(d->peer) || e == SPARP_E_OUT_OF_MEMORY
         || e == SPARP_E_OUT_OF_RESOURCES || e == SPARP_E_TIMEOUT || e == SPARP_E_PROXY_REFUSED)
         return false;
     memcpy(detail, d->fault.detail, sizeof detail);
     return sparp__fault_set(&d->fault, SPARP_E_PROXY_FAILED, d->fault.sys_error,
-                            "proxy %.60s: %.80s", way->host, detail);
+                            "proxy %.60s: %.80s", d->peer->way->host, detail);
 }
 
 /* An address that cannot be reached says less than one that answered "no". */
@@ -9887,7 +9965,7 @@ static sparp__dial_event sparp__dial_on_shaking(sparp__net *net, sparp__dial *d,
                                                 const sparp__event *e, int64_t now) {
     size_t got = 0;
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0 && !sparp__tls_is_busy(d->stream.tls)
-        && sparp__stream_recv(&d->stream, net->scratch, SPARP__SCRATCH_SIZE, &got)
+        && sparp__stream_recv(&d->stream, net->scratch, SPARP_BUFFER_SIZE, &got)
                == SPARP__IO_FAILED)
         return sparp__dial_fail(d, SPARP_E_TLS_HANDSHAKE, errno, "TLS handshake");
     if (got > 0)
@@ -9980,7 +10058,7 @@ static sparp__dial_event sparp__dial_on_tunneling(sparp__net *net, sparp__dial *
         return sparp__dial_flush_tunnel(net, d);
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) == 0)
         return SPARP__DIAL_BUSY;
-    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP_BUFFER_SIZE, &got);
     if (io == SPARP__IO_WAIT)
         return SPARP__DIAL_BUSY;
     if (io == SPARP__IO_OK) {
@@ -10014,7 +10092,7 @@ static sparp__dial_event sparp__dial_on_connected(sparp__net *net, sparp__dial *
     d->connected_at = d->active_at = now;
     d->due = SPARP__NEVER;
     d->wants_write = true;              /* as it was registered: see sparp__dial_want_write */
-    if (d->peer->https && d->peer->way != NULL && d->peer->way->proxied)
+    if (d->peer->https && sparp__peer_proxied(d->peer))
         return sparp__dial_begin_tunnel(net, d);
     return sparp__dial_on_through(net, d, now);
 }
@@ -10128,13 +10206,14 @@ static bool sparp__dial_ask_hook(sparp__net *net, sparp__dial *d, const char *ho
 
 /* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
 static bool sparp__dial_know_address(sparp__net *net, sparp__dial *d, const char *host) {
+    const sparp__way *way = sparp__peer_way(d->peer);
     d->addresses = &d->literal;
     d->num_addresses = 1;
     if (net->options->unix_socket != NULL) {
         sparp__address_set_path(&d->literal, net->options->unix_socket);
-    } else if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
-        d->addresses = d->peer->way->fixed;
-        d->num_addresses = d->peer->way->num_fixed;
+    } else if (way != NULL && way->num_fixed > 0) {
+        d->addresses = way->fixed;
+        d->num_addresses = way->num_fixed;
     } else if (!sparp__address_parse(&d->literal, host)) {
         d->num_addresses = 0;
         return sparp__dial_ask_hook(net, d, host);
@@ -10155,7 +10234,8 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
         return SPARP__DIAL_FAILED;
     }
 #endif
-    const char *host = d->peer->way != NULL ? d->peer->way->host : d->peer->host;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    const char *host = way != NULL ? way->host : d->peer->host;
     if (!sparp__net_open_scratch(net)) {
         sparp__fault_memory(&d->fault);
         return SPARP__DIAL_FAILED;
@@ -10224,7 +10304,7 @@ static sparp__dial_event sparp__dial_advance(sparp__net *net, sparp__dial *d,
         return sparp__dial_on_racer(net, d, e->fd, now);
     if (d->state < SPARP__DIAL_TUNNELING || d->stream.fd != e->fd)
         return SPARP__DIAL_BUSY;        /* it lost the race, and is gone */
-    if (d->state == SPARP__DIAL_TUNNELING)
+    if (SPARP__PROXIES && d->state == SPARP__DIAL_TUNNELING)
         return sparp__dial_on_tunneling(net, d, e, now);
 #if SPARP__TLS
     if (d->state == SPARP__DIAL_SHAKING)
@@ -10621,7 +10701,7 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
     size_t got = 0;
     bool rest = c->rest_size > 0;
     sparp__io io = sparp__stream_recv(&c->stream, rest ? c->rest : net->scratch,
-                                      rest ? c->rest_size : SPARP__SCRATCH_SIZE, &got);
+                                      rest ? c->rest_size : SPARP_BUFFER_SIZE, &got);
     if (rest) {
         c->rest += got;
         c->rest_size -= got;
@@ -11564,7 +11644,8 @@ static void sparp__task_postpone(sparp__task *t, int64_t ns) {
         sparp__dial_postpone(c->dial, ns);
 }
 
-#define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
+/* Bytes that read_body is asked for at a time. */
+#define SPARP__UPLOAD_SIZE ((SPARP_BUFFER_SIZE < 32768 ? SPARP_BUFFER_SIZE : 32768) - 16)
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
 /* Frames what read_body wrote behind CHUNK_ROOM bytes (RFC 9112 §7.1), and says where it is. */
@@ -11817,7 +11898,7 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__list    suspended;           /* connections whose user said: later */
     sparp__list    ended;               /* flights, for the scheduler to take */
 
-    sparp__event  *events;              /* of this look, SPARP__REACTOR_EVENTS of them */
+    sparp__event  *events;              /* of this look, SPARP_EVENTS of them */
     int            num_events, next_event;
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
@@ -12152,7 +12233,7 @@ static void sparp__engine_on_redirect(sparp__engine *e, sparp__task *t, bool reu
 /* The response is complete, or as complete as we want it. */
 static void sparp__engine_on_response(sparp__engine *e, sparp__task *t, bool reusable) {
     sparp__flight *f = &t->fly;
-    if (f->redirecting) {
+    if (SPARP__REDIRECTS && f->redirecting) {
         sparp__engine_on_redirect(e, t, reusable);
         return;
     }
@@ -12195,7 +12276,7 @@ static bool sparp__engine_lend(sparp__engine *e, sparp__task *t, sparp__str data
     if (!e->may_lend || size <= SPARP__BUF_KEEP || a->inflate != NULL || a->body.size > 0
         || (t->fly.verdict != SPARP_SUCCESS && t->fly.verdict != SPARP_HARD_FAIL)
         || (!whole && a->http.state != SPARP__HTTP_LENGTH) || c->in.size > 0
-        || at >= SPARP__SCRATCH_SIZE || size >= SPARP__SCRATCH_SIZE - at)
+        || at >= SPARP_BUFFER_SIZE || size >= SPARP_BUFFER_SIZE - at)
         return false;
     if (left > 0 && (c->stream.tls != NULL || size > (uint64_t)e->options->max_body_bytes
                      || !sparp__net_lend(&e->net)))
@@ -12318,6 +12399,8 @@ static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
 /* The response is not the end of it: a redirect that is followed, or 417 to a request that asked
    before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
 static bool sparp__engine_redirects(const sparp__engine *e, const sparp__task *t) {
+    if (!SPARP__REDIRECTS)
+        return false;
     if (t->status == 417)
         return sparp__task_wire(t)->expects;
     return e->options->max_redirects > 0 && sparp__judge_redirects(t->status)
@@ -12702,7 +12785,7 @@ static bool sparp__engine_fix_addresses(sparp__engine *e, sparp__way *way) {
 static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
                                    const sparp__proxy *proxy) {
     const sparp_options *o = e->options;
-    if (peer->way != NULL || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
+    if (!SPARP__PROXIES || peer->way != NULL || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
         return true;
     sparp__way *way = (sparp__way *)sparp__env_zalloc(&e->env, sizeof *way);
     if (way == NULL)
@@ -12728,7 +12811,7 @@ static sparp__pool *sparp__engine_find_pool(sparp__engine *e, const sparp__reque
     const sparp_options *o = e->options;
     const char *host = sparp__request_host(r);
     sparp__proxy proxy;
-    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+    bool proxied = SPARP__PROXIES && (o->proxy != NULL || o->https_proxy != NULL)
         && sparp__route_proxy(o, host, r->port, r->https, &proxy);
     sparp__pool *pool = proxied && !r->https    /* one set of connections for all origins */
         ? sparp__pools_get(&e->env, &e->pools, proxy.host, proxy.port, false)
@@ -12959,8 +13042,7 @@ static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *eve
    to be good; but where those would be too many, only as many as are still in the cache when the
    next requests go out. */
 static size_t sparp__engine_max_events(const sparp__engine *e) {
-    return e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
-                                                : SPARP__REACTOR_EVENTS / 4;
+    return e->num_conns < SPARP_EVENTS ? SPARP_EVENTS : SPARP_EVENTS / 4;
 }
 
 /* Takes events, and closes what went bad while idle. True: all that had happened was seen. */
@@ -13106,7 +13188,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
         sparp__address_parse(&e->net.local, options->local_address);
     e->now = sparp__env_now();
     e->events = (sparp__event *)sparp__env_realloc(&e->env, NULL, 0,
-                                                   SPARP__REACTOR_EVENTS * sizeof *e->events);
+                                                   SPARP_EVENTS * sizeof *e->events);
     if (!sparp__pools_open(&e->env, &e->pools) || e->events == NULL)
         return sparp__fault_memory(fault);
     return sparp__wake_open(&e->wake, fault) && sparp__engine_open_reactor(e, fault)
@@ -13166,10 +13248,10 @@ static void sparp__engine_close(sparp__engine *e) {
     sparp__pools_close(&e->env, &e->pools);
     sparp__heap_free(&e->env, &e->timers);
     sparp__engine_free_spares(e);
-    sparp__env_free(&e->env, e->events, SPARP__REACTOR_EVENTS * sizeof *e->events);
+    sparp__env_free(&e->env, e->events, SPARP_EVENTS * sizeof *e->events);
     e->events = NULL;
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP__SCRATCH_SIZE);
+        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP_BUFFER_SIZE);
     memset(e->net.scratches, 0, sizeof e->net.scratches);
     e->net.scratch = NULL;
 }
@@ -13195,7 +13277,7 @@ typedef struct sparp__slab {
     size_t size;                        /* of the block */
 } sparp__slab;
 
-#define SPARP__SLAB_SIZE (64 * 1024)
+#define SPARP__SLAB_SIZE (SPARP_BUFFER_SIZE < 65536 ? SPARP_BUFFER_SIZE : 65536)
 
 typedef struct sparp__slabs {           /* zeroed: none */
     sparp__slab *all;
@@ -13301,7 +13383,7 @@ typedef struct sparp__worker {          /* an engine on a thread of its own */
     bool           drop_idle;           /* others need its descriptors */
     size_t         load;                /* tasks it has; the scheduler's alone */
     bool           started;
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_t      thread;
 #endif
 } sparp__worker;
@@ -13312,13 +13394,18 @@ typedef struct sparp__crew {            /* zeroed, then `own` set: no workers */
     int            size;                /* how many workers */
     bool           quit;
     sparp__list    ended;               /* their flights that have ended */
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_mutex_t lock;               /* of all that workers and scheduler share */
 #endif
 } sparp__crew;
 
+/* How many workers: none is what it is in a build without. */
+static int sparp__crew_size(const sparp__crew *crew) {
+    return SPARP__WORKERS ? crew->size : 0;
+}
+
 static void sparp__crew_lock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_lock(&crew->lock);
 #else
@@ -13327,7 +13414,7 @@ static void sparp__crew_lock(sparp__crew *crew) {
 }
 
 static void sparp__crew_unlock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_unlock(&crew->lock);
 #else
@@ -13344,14 +13431,14 @@ static void sparp__crew_call(sparp__worker *w) {
 
 static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
     sparp__worker *best = &crew->workers[0];
-    for (int i = 1; i < crew->size; i++)
+    for (int i = 1; i < sparp__crew_size(crew); i++)
         if (crew->workers[i].load < best->load)
             best = &crew->workers[i];
     return best;
 }
 
 static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         sparp__engine_start(crew->own, t);
         return;
     }
@@ -13367,7 +13454,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
 
 /* It ends soon, as CUT unless it has ended already. */
 static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         if (t->fly.pool != NULL)
             sparp__engine_cut(crew->own, t);
         else
@@ -13390,7 +13477,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
 
 /* What is on its way to a worker may still be sent. */
 static void sparp__crew_recall(sparp__crew *crew, const sparp__bucket *write) {
-    if (crew->size == 0)
+    if (sparp__crew_size(crew) == 0)
         sparp__engine_recall(crew->own, write);
 }
 
@@ -13400,14 +13487,14 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     if (link == NULL)
         return NULL;
     sparp__task *t = SPARP__OWNER(sparp__task, fly.link, link);
-    if (t->fly.worker != NULL)
+    if (SPARP__WORKERS && t->fly.worker != NULL)
         t->fly.worker->load--;
     return t;
 }
 
 /* What the workers have sent is put with what has ended here. */
 static void sparp__crew_collect(sparp__crew *crew) {
-    if (crew->size == 0)
+    if (sparp__crew_size(crew) == 0)
         return;
     sparp__crew_lock(crew);
     sparp__list_append(&crew->own->ended, &crew->ended);
@@ -13421,7 +13508,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
     t->fly.answer = NULL;
     if (a == NULL)
         return;
-    if (w == NULL) {
+    if (!SPARP__WORKERS || w == NULL) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }
@@ -13434,7 +13521,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
 /* Somebody needs descriptors. */
 static void sparp__crew_drop_idle(sparp__crew *crew) {
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++) {
+    for (int i = 0; i < sparp__crew_size(crew); i++) {
         crew->workers[i].drop_idle = true;
         sparp__crew_call(&crew->workers[i]);
     }
@@ -13443,14 +13530,14 @@ static void sparp__crew_drop_idle(sparp__crew *crew) {
 
 /* The user's news is for all of them. */
 static void sparp__crew_tell_news(sparp__crew *crew) {
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send_news(&crew->workers[i].engine.wake);
 }
 
 /* The pace has changed. */
 static void sparp__crew_wake(sparp__crew *crew) {
     sparp__wake_send(&crew->own->wake);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send(&crew->workers[i].engine.wake);
 }
 
@@ -13469,7 +13556,7 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
     sparp__crew_add_tally(&crew->own->tally, sum);
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
     sparp__crew_unlock(crew);
 }
@@ -13987,7 +14074,7 @@ static void sparp__sched_sleep(sparp__sched *s, sparp__task *t, int64_t pause) {
 /* What the server asked for, in seconds; 0: nothing. */
 static double sparp__sched_retry_after(const sparp__task *t) {
     return t->fly.answer != NULL
-        ? sparp__judge_retry_after(&t->fly.answer->http, (int64_t)SPARP__SYS_TIME(NULL)) : 0;
+        ? sparp__judge_retry_after(&t->fly.answer->http, sparp__env_wall_s()) : 0;
 }
 
 /* Nanoseconds to pause; -1: longer than anyone wants to wait, see retry_at_s. */
@@ -14876,7 +14963,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
 /* Somebody has written to the pipe. */
 static void sparp__run_on_wake(sparp *run) {
     sparp__sched_on_wake(&run->sched, run->engine.news);
-    if (run->crew.size == 0)
+    if (sparp__crew_size(&run->crew) == 0)
         return;
     if (run->engine.news)
         sparp__crew_tell_news(&run->crew);
@@ -14938,7 +15025,7 @@ static void sparp__run_close(sparp *run) {
 
 #define SPARP__WORKERS_MAX 256
 
-#if SPARP__THREADS
+#if SPARP__WORKERS
 
 static void sparp__worker_cut(sparp__worker *w) {
     sparp__engine *e = &w->engine;
@@ -15136,7 +15223,8 @@ static void sparp__workers_close(sparp *run) {
 /* One row for each number: what 0 stands for, what it may be besides (NONE, AUTO, or nothing ELSE)
    and from where to where, and what is said of all other values. */
 #define SPARP__OPTIONS(X) \
-    X(input_buffer_size,         100, NONE, 1,    1000000, "must be 1 to 1000000 (0: 100)") \
+    X(input_buffer_size,         SPARP_READ_AHEAD, NONE, 1, 1000000, \
+      "must be 1 to 1000000 (0: the default)") \
     X(max_at_once,               100, AUTO, 1,    SPARP__MAX_AT_ONCE, \
       "must be 1 to 100000 (0: 100, SPARP_AUTO: found out)") \
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
@@ -15170,7 +15258,7 @@ static void sparp__workers_close(sparp *run) {
     X(stop_after_failures,       0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
     X(stop_after_failure_ratio,  0,   NONE, 0,    1,       "must be 0 to 1 (0: none)") \
     X(stop_after_successes,      0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
-    X(max_redirects,             10,  NONE, 0,    INT_MAX, \
+    X(max_redirects,             SPARP__REDIRECTS * 10, NONE, 0, INT_MAX, \
       "must not be negative (0: 10, SPARP_NONE: not followed)") \
     X(max_head_bytes,            1 << 16, ELSE, 1,    1 << 30, "must be 1 to 1 GiB (0: 64 KiB)") \
     X(max_body_bytes,            1 << 26, NONE, 1,    SPARP__BODY_MOST, \
@@ -15211,8 +15299,10 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "requests and next_request are both set";
     if (o->requests == NULL && o->num_requests > 0)
         return "requests is NULL, but num_requests is not 0";
-    if (o->workers > 1 && !SPARP__THREADS)
-        return "workers need a build without SPARP_NO_THREADS";
+    if (o->workers > 1 && !SPARP__WORKERS)
+        return "workers need a build without SPARP_NO_WORKERS and SPARP_NO_THREADS";
+    if (o->max_redirects > 0 && !SPARP__REDIRECTS)
+        return "max_redirects needs a build without SPARP_NO_REDIRECTS";
     if (o->retry_safe_only && o->retry_unsafe)
         return "retry_safe_only and retry_unsafe contradict each other";
     if (o->stop_on >= 1u << 6)
@@ -15653,6 +15743,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
+#undef SPARP__WORKERS
+#undef SPARP__PROXIES
+#undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
 #undef SPARP__BSD
 #undef SPARP__NOSIGNAL
@@ -15763,9 +15856,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__READABLE
 #undef SPARP__WRITABLE
 #undef SPARP__HANGUP
-#undef SPARP__REACTOR_EVENTS
 #undef SPARP__SCRATCH_MAX
-#undef SPARP__SCRATCH_SIZE
 #undef SPARP__RACE_MAX
 #undef SPARP__RACE_STEP_NS
 #undef SPARP__CONN_INDEX_BITS
