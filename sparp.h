@@ -1017,6 +1017,11 @@ SPARP_NO_TLS."
 #else
 #define SPARP__WORKERS 1
 #endif
+#ifdef SPARP_NO_SENTENCES
+#define SPARP__SENTENCES 0
+#else
+#define SPARP__SENTENCES 1
+#endif
 #ifdef SPARP_NO_PROXIES
 #define SPARP__PROXIES 0
 #else
@@ -1542,7 +1547,7 @@ static bool sparp__env_entropy(void *out, size_t size) {
 #endif
 
 SPARP__PRINTF(3, 4)
-static void sparp__env_log(const sparp__env *env, sparp_log_level level, const char *format, ...) {
+static void sparp__env_say(const sparp__env *env, sparp_log_level level, const char *format, ...) {
     if (env->logger.func == NULL || level > env->logger.max_level)
         return;
     char text[512];
@@ -1553,10 +1558,9 @@ static void sparp__env_log(const sparp__env *env, sparp_log_level level, const c
     env->logger.func(level, text, env->logger.user_data);
 }
 
-/* Always false, so that a function can fail in one line. */
 SPARP__PRINTF(4, 5)
-static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_error,
-                             const char *format, ...) {
+static const sparp__fault *sparp__fault_say(sparp__fault *fault, sparp_error error, int sys_error,
+                                            const char *format, ...) {
     va_list args;
     fault->error = error;
     fault->sys_error = sys_error;
@@ -1566,8 +1570,29 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
     for (char *at = fault->detail; *at != '\0'; at++)      /* it may quote a hostile server */
         if ((unsigned char)*at < ' ' || *at == 0x7F)
             *at = '?';
-    return false;
+    return fault;
 }
+
+/* Without a sentence of its own. */
+static const sparp__fault *sparp__fault_code(sparp__fault *fault, sparp_error error,
+                                             int sys_error) {
+    fault->error = error;
+    fault->sys_error = sys_error;
+    strcpy(fault->detail, sparp_error_text(error));
+    return fault;
+}
+
+static bool sparp__fault_none(const sparp__fault *fault) {
+    return fault == NULL;
+}
+
+/* (fault, error, sys_error, format, ...): always false, so that a function can fail in one line.
+   A macro, so that the sentences are not even in a build with SPARP_NO_SENTENCES. */
+#define sparp__fault_set(fault, error, sys_error, ...) \
+    sparp__fault_none(SPARP__SENTENCES ? sparp__fault_say(fault, error, sys_error, __VA_ARGS__) \
+                                       : sparp__fault_code(fault, error, sys_error))
+#define sparp__env_log(env, level, ...) \
+    (SPARP__SENTENCES ? sparp__env_say(env, level, __VA_ARGS__) : (void)0)
 
 static bool sparp__fault_memory(sparp__fault *fault) {
     return sparp__fault_set(fault, SPARP_E_OUT_OF_MEMORY, ENOMEM, "out of memory");
@@ -15333,7 +15358,7 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
-    return wrong != NULL ? wrong : "";
+    return wrong == NULL ? "" : SPARP__SENTENCES ? wrong : sparp_error_text(SPARP_E_BAD_OPTIONS);
 }
 
 const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
@@ -15744,6 +15769,9 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
 #undef SPARP__WORKERS
+#undef SPARP__SENTENCES
+#undef sparp__fault_set
+#undef sparp__env_log
 #undef SPARP__PROXIES
 #undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
