@@ -562,6 +562,7 @@ typedef enum sparp_stopped {     /* why a run ended before its input did */
 } sparp_stopped;
 
 typedef struct sparp sparp;      /* one run */
+struct pollfd;                   /* of <poll.h> */
 
 typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
@@ -824,9 +825,13 @@ SPARP_API void                sparp_close(sparp *run);
 /* --- inside your own event loop; not in callbacks ------------------------------------------ */
 
 /* Readable: call sparp_step(). -1 with the poll backend, which has no such descriptor: then
-   call sparp_step() as often as sparp_wait_ms() says. */
+   watch those of sparp_poll_fds(), or call sparp_step() as often as sparp_wait_ms() says. */
 SPARP_API int                 sparp_poll_fd(const sparp *run);
-/* ... or after this many milliseconds; -1: no limit; 0: now. */
+/* What to watch, for poll(2), with any backend: writes up to `room` of them to `fds`, which may
+   be NULL without, and returns how many there are. They change with every step. */
+SPARP_API size_t              sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room);
+/* ... or after this many milliseconds; -1: no limit; 0: now. With the poll backend no more than
+   10, until sparp_poll_fds() is called for the first time. */
 SPARP_API int                 sparp_wait_ms(const sparp *run);
 /* One turn: waits up to wait_ms (-1: as long as it takes; 0: not at all), does what is due.
    false: the run is over and every result delivered. */
@@ -1547,7 +1552,7 @@ static bool sparp__env_entropy(void *out, size_t size) {
 #endif
 
 SPARP__PRINTF(3, 4)
-static void sparp__env_say(const sparp__env *env, sparp_log_level level, const char *format, ...) {
+static void sparp__env_log(const sparp__env *env, sparp_log_level level, const char *format, ...) {
     if (env->logger.func == NULL || level > env->logger.max_level)
         return;
     char text[512];
@@ -1558,9 +1563,10 @@ static void sparp__env_say(const sparp__env *env, sparp_log_level level, const c
     env->logger.func(level, text, env->logger.user_data);
 }
 
+/* Always false, so that a function can fail in one line. */
 SPARP__PRINTF(4, 5)
-static const sparp__fault *sparp__fault_say(sparp__fault *fault, sparp_error error, int sys_error,
-                                            const char *format, ...) {
+static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_error,
+                             const char *format, ...) {
     va_list args;
     fault->error = error;
     fault->sys_error = sys_error;
@@ -1570,29 +1576,26 @@ static const sparp__fault *sparp__fault_say(sparp__fault *fault, sparp_error err
     for (char *at = fault->detail; *at != '\0'; at++)      /* it may quote a hostile server */
         if ((unsigned char)*at < ' ' || *at == 0x7F)
             *at = '?';
-    return fault;
+    return false;
 }
 
-/* Without a sentence of its own. */
-static const sparp__fault *sparp__fault_code(sparp__fault *fault, sparp_error error,
-                                             int sys_error) {
+#if !SPARP__SENTENCES
+
+static bool sparp__fault_code(sparp__fault *fault, sparp_error error, int sys_error, bool said) {
     fault->error = error;
     fault->sys_error = sys_error;
     strcpy(fault->detail, sparp_error_text(error));
-    return fault;
+    return said;
 }
 
-static bool sparp__fault_none(const sparp__fault *fault) {
-    return fault == NULL;
-}
-
-/* (fault, error, sys_error, format, ...): always false, so that a function can fail in one line.
-   A macro, so that the sentences are not even in a build with SPARP_NO_SENTENCES. */
+/* From here on: the compiler sees that no sentence is ever used, and leaves it out. */
 #define sparp__fault_set(fault, error, sys_error, ...) \
-    sparp__fault_none(SPARP__SENTENCES ? sparp__fault_say(fault, error, sys_error, __VA_ARGS__) \
-                                       : sparp__fault_code(fault, error, sys_error))
+    sparp__fault_code(fault, error, sys_error, \
+                      0 && sparp__fault_set(fault, error, sys_error, __VA_ARGS__))
 #define sparp__env_log(env, level, ...) \
-    (SPARP__SENTENCES ? sparp__env_say(env, level, __VA_ARGS__) : (void)0)
+    ((void)(0 && (sparp__env_log(env, level, __VA_ARGS__), 0)))
+
+#endif
 
 static bool sparp__fault_memory(sparp__fault *fault) {
     return sparp__fault_set(fault, SPARP_E_OUT_OF_MEMORY, ENOMEM, "out of memory");
@@ -4040,7 +4043,8 @@ static const char *sparp__route_bad_proxy(const sparp_options *o, const char *ho
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0'
+        || o->unix_socket != NULL
         || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
         return NULL;
     return sparp__proxy_parse(text, &proxy);
@@ -4712,7 +4716,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     }
     r->is_head = (traits & SPARP__METHOD_HEAD) != 0;
     r->replay_safe = sparp__request_is_safe(&in, traits, &fields);
-    if (url.https && !SPARP__TLS)
+    if (!SPARP__TLS && url.https)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
                                 "TLS");
     return true;
@@ -5183,6 +5187,22 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 }
 
 #endif
+
+/* What another loop has to watch: up to `room` of them, and how many there are. */
+static size_t sparp__reactor_fds(const sparp__reactor *r, struct pollfd *out, size_t room) {
+#if SPARP__EPOLL || SPARP__KQUEUE
+    if (room > 0) {
+        out->fd = r->fd;
+        out->events = POLLIN;
+        out->revents = 0;
+    }
+    return 1;
+#else
+    if (room > 0 && r->count > 0)
+        memcpy(out, r->fds, (room < r->count ? room : r->count) * sizeof *out);
+    return r->count;
+#endif
+}
 
 /* ============================================================================================ */
 /* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses wake, resolve, */
@@ -11119,7 +11139,7 @@ static const char *sparp__judge_target(sparp__str target, bool from_https, sparp
         wrong = "it has credentials in it";
     if (wrong == NULL && from_https && !url->https)
         wrong = "it leads from https to http";
-    if (wrong == NULL && url->https && !SPARP__TLS)
+    if (!SPARP__TLS && wrong == NULL && url->https)
         wrong = "it leads to https, which needs a build of sparp with TLS";
     return wrong;
 }
@@ -12424,10 +12444,8 @@ static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
 /* The response is not the end of it: a redirect that is followed, or 417 to a request that asked
    before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
 static bool sparp__engine_redirects(const sparp__engine *e, const sparp__task *t) {
-    if (!SPARP__REDIRECTS)
-        return false;
     if (t->status == 417)
-        return sparp__task_wire(t)->expects;
+        return SPARP__REDIRECTS && sparp__task_wire(t)->expects;
     return e->options->max_redirects > 0 && sparp__judge_redirects(t->status)
         && sparp__judge_header(&t->fly.answer->http, "location") != NULL;
 }
@@ -12810,7 +12828,8 @@ static bool sparp__engine_fix_addresses(sparp__engine *e, sparp__way *way) {
 static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
                                    const sparp__proxy *proxy) {
     const sparp_options *o = e->options;
-    if (!SPARP__PROXIES || peer->way != NULL || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
+    if (!SPARP__PROXIES || peer->way != NULL
+        || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
         return true;
     sparp__way *way = (sparp__way *)sparp__env_zalloc(&e->env, sizeof *way);
     if (way == NULL)
@@ -14974,6 +14993,7 @@ struct sparp {
     sparp__crew   crew;
     sparp__pace   pace;                 /* of all engines */
     int64_t       bar_at;               /* of sparp_progress_bar() */
+    bool          watched;              /* by a loop that asks for sparp_poll_fds() */
 };
 
 static int sparp__run_wait_ms(const sparp *run, int64_t now) {
@@ -15300,12 +15320,50 @@ static bool sparp__options_fits(double value, int or_else, double least, double 
     return value == 0 || value == or_else || (value >= least && value <= most);
 }
 
-static const char *sparp__options_check_numbers(const sparp_options *o) {
+typedef struct sparp__number {          /* a row */
+    const char   *words;
+    double        most;
+    float         least, fallback;      /* exact, or with some room */
+    short         or_else;
+    unsigned char at;                   /* in sparp_options, in units of an int */
+    unsigned char type;                 /* of SPARP__TYPE */
+} sparp__number;
+
+/* 4 is an int, 8 an int64_t and 9 a double: with a float an integer adds up to a float. */
+#define SPARP__TYPE(value) (sizeof(value) + (sizeof(value + 0.0f) > sizeof(float)))
+
+static const sparp__number sparp__numbers[] = {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (!sparp__options_fits((double)o->field, SPARP__OR_##or_else, least, most)) \
-        return #field " " words;
+    {SPARP__SENTENCES ? #field " " words : "", (double)(most), (float)(least), (float)(fallback), \
+     SPARP__OR_##or_else, offsetof(sparp_options, field) / sizeof(int), \
+     SPARP__TYPE(((sparp_options *)0)->field)},
     SPARP__OPTIONS(SPARP__X)
 #undef SPARP__X
+};
+
+static double sparp__number_get(const sparp__number *n, const sparp_options *o) {
+    const void *at = (const int *)(const void *)o + n->at;
+    return n->type == sizeof(int) ? *(const int *)at
+        : n->type == sizeof(int64_t) ? (double)*(const int64_t *)at : *(const double *)at;
+}
+
+static void sparp__number_set(const sparp__number *n, sparp_options *o, double value) {
+    void *at = (int *)(void *)o + n->at;
+    if (n->type == sizeof(int))
+        *(int *)at = (int)value;
+    else if (n->type == sizeof(int64_t))
+        *(int64_t *)at = (int64_t)value;
+    else
+        *(double *)at = value;
+}
+
+#define SPARP__NUMBERS (sizeof sparp__numbers / sizeof *sparp__numbers)
+
+static const char *sparp__options_check_numbers(const sparp_options *o) {
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++)
+        if (!sparp__options_fits(sparp__number_get(n, o), n->or_else, (double)n->least, n->most))
+            return n->words;
     return NULL;
 }
 
@@ -15324,9 +15382,9 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "requests and next_request are both set";
     if (o->requests == NULL && o->num_requests > 0)
         return "requests is NULL, but num_requests is not 0";
-    if (o->workers > 1 && !SPARP__WORKERS)
+    if (!SPARP__WORKERS && o->workers > 1)
         return "workers need a build without SPARP_NO_WORKERS and SPARP_NO_THREADS";
-    if (o->max_redirects > 0 && !SPARP__REDIRECTS)
+    if (!SPARP__REDIRECTS && o->max_redirects > 0)
         return "max_redirects needs a build without SPARP_NO_REDIRECTS";
     if (o->retry_safe_only && o->retry_unsafe)
         return "retry_safe_only and retry_unsafe contradict each other";
@@ -15338,7 +15396,7 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "headers has a line with a bad name or value";
     if (sparp__options_bad_names(o->sensitive_headers))
         return "sensitive_headers must be names of header lines with commas between";
-    if (o->compressed && !SPARP__ZLIB)
+    if (!SPARP__ZLIB && o->compressed)
         return "compressed needs a build with SPARP_ZLIB";
     if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
         return "tls.client_cert_file and tls.client_key_file belong together";
@@ -15389,13 +15447,14 @@ const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
 
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
-#define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (o->field == 0) \
-        o->field = fallback; \
-    else if (o->field == SPARP_NONE) \
-        o->field = 0;
-    SPARP__OPTIONS(SPARP__X)
-#undef SPARP__X
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++) {
+        double value = sparp__number_get(n, o);
+        if (value == 0)
+            sparp__number_set(n, o, (double)n->fallback);
+        else if (value == SPARP_NONE)
+            sparp__number_set(n, o, 0);
+    }
     if (o->input_buffer_size == 0)
         o->input_buffer_size = 1;
     if (o->max_body_bytes == 0)
@@ -15512,9 +15571,14 @@ int sparp_poll_fd(const sparp *run) {
     return sparp__reactor_poll_fd(&run->engine.net.reactor);
 }
 
+size_t sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room) {
+    run->watched = true;
+    return sparp__reactor_fds(&run->engine.net.reactor, fds, room);
+}
+
 int sparp_wait_ms(const sparp *run) {
     int ms = sparp__run_wait_ms(run, sparp__env_now());
-    bool blind = sparp_poll_fd(run) < 0 && !run->sched.over;    /* then look every 10 ms */
+    bool blind = sparp_poll_fd(run) < 0 && !run->watched && !run->sched.over;
     return blind && (ms < 0 || ms > 10) ? 10 : ms;
 }
 
@@ -15770,8 +15834,10 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__THREADS
 #undef SPARP__WORKERS
 #undef SPARP__SENTENCES
+#ifdef SPARP_NO_SENTENCES
 #undef sparp__fault_set
 #undef sparp__env_log
+#endif
 #undef SPARP__PROXIES
 #undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
@@ -15900,6 +15966,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__STARVED_NS
 #undef SPARP__OPTIONS
 #undef SPARP__BODY_MOST
+#undef SPARP__TYPE
+#undef SPARP__NUMBERS
 #undef SPARP__OR_ELSE
 #undef SPARP__OR_NONE
 #undef SPARP__OR_AUTO
