@@ -18,9 +18,26 @@
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
        SPARP_RANDOM(p, n)  your source of n random bytes for TLS, written to p; true: it could.
                            Default: getrandom(), or /dev/urandom where that is missing
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds from anywhere, which never goes
+                           back. Default: clock_gettime(CLOCK_MONOTONIC)
+       SPARP_TIME()        your calendar: an int64_t of seconds since 1970, for the dates of
+                           certificates and of Retry-After. Default: time()
        SPARP_API           what stands before each declaration (default: extern); for a shared
                            library that hides the rest:
                            extern __attribute__((visibility("default")))
+   and for a small device (what each is worth: the README's table of sizes)
+       SPARP_BUFFER_SIZE   bytes received at a time, from 4096 on. One such buffer a run, and one
+                           for each read_body() in flight (of 32 KB at most). Default: 262144
+       SPARP_EVENTS        events taken at one look, from 4 on: 12 bytes of stack and 12 of heap
+                           each. Default: 1024
+       SPARP_READ_AHEAD    default of sparp_options.input_buffer_size: 0.5 KB each. Default: 100
+       SPARP_NO_WORKERS    no workers; names are still looked up on helper threads
+       SPARP_NO_PROXIES    no proxy, https_proxy, resolve and connect_to
+       SPARP_NO_REDIRECTS  a redirect is a response like any other, and so is 417
+       SPARP_NO_DATES      a Retry-After that is a date counts for nothing; seconds still do
+       SPARP_NO_SENTENCES  errors have codes but no sentences, and nothing is logged: .detail is
+                           sparp_error_text(), and sparp_check_options() names no field
+   An option that needs what was left out is BAD_OPTIONS.
 
    EXAMPLE
        static void print(sparp *run, const sparp_result *r, void *user_data) {
@@ -1022,6 +1039,11 @@ SPARP_NO_TLS."
 #else
 #define SPARP__WORKERS 1
 #endif
+#ifdef SPARP_NO_DATES
+#define SPARP__DATES 0
+#else
+#define SPARP__DATES 1
+#endif
 #ifdef SPARP_NO_SENTENCES
 #define SPARP__SENTENCES 0
 #else
@@ -1138,9 +1160,11 @@ SPARP_NO_TLS."
 #if defined(__GNUC__)
 #define SPARP__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define SPARP__RARE __attribute__((noinline, cold))     /* its callers do without its registers */
+#define SPARP__APART __attribute__((noinline))          /* and without its many variables */
 #else
 #define SPARP__PRINTF(text, first)
 #define SPARP__RARE
+#define SPARP__APART
 #endif
 
 /* ============================================================================================ */
@@ -4663,6 +4687,7 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
+SPARP__APART
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
                                  const sparp_options *o, sparp__request_memo *memo,
                                  sparp__fault *fault) {
@@ -11282,8 +11307,8 @@ static bool sparp__judge_date_word(sparp__date *d, sparp__str word) {
    Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
 static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     sparp__date d;
-    if (sparp__judge_iso(text, unix_s))
-        return true;
+    if (!SPARP__DATES || sparp__judge_iso(text, unix_s))
+        return SPARP__DATES;
     memset(&d, 0, sizeof d);
     for (size_t i = 0; i < text.size;) {
         size_t from = i;
@@ -11605,7 +11630,7 @@ static void sparp__task_reset(sparp__env *env, sparp__task *t) {
 
 /* What goes over the wire now. */
 static const sparp__request *sparp__task_wire(const sparp__task *t) {
-    return t->on_hop ? t->hop : &t->request;
+    return SPARP__REDIRECTS && t->on_hop ? t->hop : &t->request;
 }
 
 /* Without memory even for saying what went wrong. */
@@ -14375,7 +14400,8 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
         sparp__sched_on_verdict(s, t);
         break;
     case SPARP__END_HOP:
-        sparp__sched_on_hop(s, t);
+        if (SPARP__REDIRECTS)
+            sparp__sched_on_hop(s, t);
         break;
     case SPARP__END_FAULT:
         sparp__sched_on_fault(s, t);
@@ -15873,6 +15899,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
 #undef SPARP__RARE
+#undef SPARP__APART
+#undef SPARP__DATES
 #undef SPARP__FOLLOW_NS
 #undef SPARP__ASK_NS
 #undef SPARP__GIVE_MAX
