@@ -15313,7 +15313,7 @@ static void sparp__workers_close(sparp *run) {
     X(tls_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(send_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(first_byte_timeout_s,      0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
-    X(min_bytes_per_second,      0,   NONE, 0,    1e15,    "must not be negative (0: none)") \
+    X(min_bytes_per_second,      0,   NONE, 0,    1e12,    "must not be negative (0: none)") \
     X(min_speed_s,               30,  ELSE, 0,    1e9,     "must not be negative (0: 30 s)") \
     X(run_deadline_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(max_retries_by_soft_fail,  20,  NONE, 0,    INT_MAX, \
@@ -15348,8 +15348,7 @@ static bool sparp__options_fits(double value, int or_else, double least, double 
 
 typedef struct sparp__number {          /* a row */
     const char   *words;
-    double        most;
-    float         least, fallback;      /* exact, or with some room */
+    float         least, most, fallback;        /* exact, or with some room */
     short         or_else;
     unsigned char at;                   /* in sparp_options, in units of an int */
     unsigned char type;                 /* of SPARP__TYPE */
@@ -15360,7 +15359,7 @@ typedef struct sparp__number {          /* a row */
 
 static const sparp__number sparp__numbers[] = {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
-    {SPARP__SENTENCES ? #field " " words : "", (double)(most), (float)(least), (float)(fallback), \
+    {SPARP__SENTENCES ? #field " " words : "", (float)(least), (float)(most), (float)(fallback), \
      SPARP__OR_##or_else, offsetof(sparp_options, field) / sizeof(int), \
      SPARP__TYPE(((sparp_options *)0)->field)},
     SPARP__OPTIONS(SPARP__X)
@@ -15388,7 +15387,8 @@ static void sparp__number_set(const sparp__number *n, sparp_options *o, double v
 static const char *sparp__options_check_numbers(const sparp_options *o) {
     const sparp__number *n = sparp__numbers;
     for (; n < sparp__numbers + SPARP__NUMBERS; n++)
-        if (!sparp__options_fits(sparp__number_get(n, o), n->or_else, (double)n->least, n->most))
+        if (!sparp__options_fits(sparp__number_get(n, o), n->or_else, (double)n->least,
+                                 (double)n->most))
             return n->words;
     return NULL;
 }
