@@ -6664,7 +6664,7 @@ static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
         year++;
     while (sparp__days(year, month, 1) > days)
         month--;
-    snprintf(out, size, "%lld-%02u-%02u", (long long)year, (unsigned)month % 100,
+    snprintf(out, size, "%04lld-%02u-%02u", (long long)year, (unsigned)month % 100,
              (unsigned)(days - sparp__days(year, month, 1) + 1) % 100);
 }
 

@@ -2,6 +2,7 @@
 # Builds the command with TLS as one static, stripped file for Linux:   tools/static.sh [ARCH]
 #   without ARCH   for this machine: build/static/sparp
 #   with ARCH      aarch64, armhf, i386, mips (big endian) or riscv64: build/static/sparp-ARCH
+#   pie            for this machine, to be loaded wherever the kernel likes: build/static/sparp-pie
 # With musl, and with BearSSL from source: that of BEARSSL=DIR, or the source package of the
 # distribution, which apt fetches into build/static, as it does musl of another architecture (its
 # source, where the distribution does not build for that). The system's package lists stay as they
@@ -161,6 +162,22 @@ native_compiler() {
     fi
 }
 
+# The linker is told by the specs, or by a compiler that has musl by itself.
+pie_compiler() {
+    native_compiler
+    all_flags="$(echo "$all_flags" | sed 's/-fno-pie/-fPIE/')"
+    link_flags='-s -Wl,--gc-sections,--build-id=none -Wl,-z,noseparate-code,-z,max-page-size=4096'
+    specs=''
+    [ "$cc" != musl-gcc ] || specs=$(sed -n 's/.*-specs "\(.*\)".*/\1/p' "$(command -v musl-gcc)")
+    if [ -z "$specs" ]; then
+        link_flags="-static-pie $link_flags"
+        return
+    fi
+    sed 's/Scrt1\.o/rcrt1.o/; s/-dynamic-linker [^ ]*/-static -pie --no-dynamic-linker -z text/' \
+        "$specs" >"$work/$arch/musl.specs"
+    cc="${REALGCC:-gcc} -specs $work/$arch/musl.specs"
+}
+
 # A cross compiler for glibc becomes one for musl by a file of specs, as musl-gcc does it.
 cross_compiler() {
     sh tools/need.sh "static-$arch" || exit 1
@@ -182,6 +199,7 @@ cross_compiler() {
 }
 
 arch=${1:-$(this_machine)}
+[ "${1:-}" != pie ] || arch=$(this_machine)
 output=build/static/sparp${1:+-$1}
 case $arch in
     x86_64)  debian=amd64 triple=x86_64-linux abi='' cpu='-fno-inline-functions-called-once
@@ -196,12 +214,15 @@ case $arch in
     *) missing "no static binary for $arch" ;;
 esac
 case ${1:-} in
-    ''|aarch64|armhf|i386|mips|riscv64) ;;
-    *) echo 'usage: tools/static.sh [aarch64|armhf|i386|mips|riscv64]' >&2; exit 2 ;;
+    ''|pie|aarch64|armhf|i386|mips|riscv64) ;;
+    *) echo 'usage: tools/static.sh [aarch64|armhf|i386|mips|riscv64|pie]' >&2; exit 2 ;;
 esac
 [ "$(uname)" = Linux ] || missing 'static binaries are built on Linux'
+[ "${1:-}" != pie ] || arch=$arch-pie
 mkdir -p "$work/$arch"
-if [ "$arch" = "$(this_machine)" ]; then
+if [ "${1:-}" = pie ]; then
+    pie_compiler
+elif [ "$arch" = "$(this_machine)" ]; then
     native_compiler
 else
     cross_compiler
