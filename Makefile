@@ -91,8 +91,9 @@ examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
 	    name=$$(basename "$$file" .c); \
+	    loop=$$(CC="$(CC)" sh tools/loop.sh "$$file") || { echo "$$loop"; continue; }; \
 	    echo "$(CC) -o build/examples/$$name $$file"; \
-	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
+	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $(LIBS) || exit 1; \
 	done
 
 shared:
