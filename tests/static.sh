@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 [ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
 ${MAKE:-make} -s build/plain || exit 1
+unset SSL_CERT_FILE SSL_CERT_DIR
 SPARP=none PLAIN=$(pwd)/build/plain RUDE=none
 . tests/e2e/lib.sh
 
