@@ -11,18 +11,15 @@ typedef struct client {
     uv_timer_t timer;
 } client;
 
-static void on_time(uv_timer_t *timer);
-
 /* One turn, and when the next one is due at the latest. */
 static void turn(client *c) {
     const sparp_result *r;
     bool more = sparp_step(c->run, 0);
     while ((r = sparp_ready(c->run)) != NULL)
         printf("%d %s\n", r->status, r->url);
-    int wait_ms = sparp_wait_ms(c->run);
-    uv_timer_stop(&c->timer);
-    if (more && wait_ms >= 0)
-        uv_timer_start(&c->timer, on_time, (uint64_t)wait_ms, 0);
+    int wait_ms = sparp_wait_ms(c->run);        /* -1: no limit, which is libuv's 0 */
+    uv_timer_set_repeat(&c->timer, wait_ms < 0 ? 0 : wait_ms == 0 ? 1 : (uint64_t)wait_ms);
+    uv_timer_again(&c->timer);
     if (!more)
         uv_stop(c->watcher.loop);
 }

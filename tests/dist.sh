@@ -77,7 +77,8 @@ else
             grep -q '"status":200.*"in":53687091[2-9]' "$dir/record"
     }
     uploads_5_gb() {
-        truncate -s $large "$dir/large" && printf '{"url":"%s","method":"PUT","body_file":"%s"}\n' \
+        truncate -s "$large" "$dir/large" &&
+            printf '{"url":"%s","method":"PUT","body_file":"%s"}\n' \
             "http://127.0.0.1:$large_port/" "$dir/large" |
             $qemu ./sparp -q --timeout 250 >"$dir/record" &&
             grep -q "\"status\":200.*\"body\":\"$large\"" "$dir/record"

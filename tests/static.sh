@@ -85,8 +85,9 @@ all_answered() {
         [ "$(grep -c '"outcome":"success","status":200' "$dir/$name.jsonl")" = 200 ]
 }
 
-# fetch CERTIFICATES URL [WHERE]: in a new root; the record goes to $dir/record. Under qemu a big-endian
-# musl never comes back from getifaddrs(), which every look-up asks: there the address is told.
+# fetch CERTIFICATES URL [WHERE]: in a new root; the record goes to $dir/record. Under qemu a
+# big-endian musl never comes back from getifaddrs(), which every look-up asks: there the address
+# is told.
 fetch() {
     told=''
     to=${3:-/etc/ssl/certs/ca-certificates.crt}

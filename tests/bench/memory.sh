@@ -19,7 +19,11 @@ least='-DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIREC
        -DSPARP_NO_DATES -DSPARP_NO_SENTENCES -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=32
        -DSPARP_READ_AHEAD=8'
 servers=''
-trap 'for pid in $servers; do kill "$pid"; done 2>/dev/null' EXIT
+end_servers() {
+    # shellcheck disable=SC2086
+    [ -z "$servers" ] || kill $servers 2>/dev/null
+}
+trap end_servers EXIT
 trap 'exit 130' INT TERM HUP
 
 missing() {
@@ -111,7 +115,8 @@ client() {
         /^Linker script and memory map/ { on = 1 }
         on && NF == 1 && /^ \.(text|rodata|data\.rel\.ro)/ { getline rest; $0 = $0 " " rest }
         on && /^ \.(text|rodata|data\.rel\.ro)/ && $4 ~ /memory\/|bearssl/ { print $3 }
-        ' "$work/map" | while read -r size; do echo $((size)); done | awk '{ n += $1 } END { print n }')
+        ' "$work/map" | while read -r size; do echo $((size)); done |
+        awk '{ n += $1 } END { print n }')
 }
 
 # Sets figures: "text heap1 heap10 heap100 stack", in bytes; none if something went wrong.
