@@ -11467,12 +11467,14 @@ static bool sparp__quota_reset(sparp__told *t, sparp__str s, bool in_ms, int64_t
     bool coarse = false;
     if (sparp__quota_number(s, &seconds)) {
         coarse = memchr(s.data, '.', s.size) == NULL && !in_ms;
-        if (seconds >= 1e12)            /* milliseconds since then, which nobody says in seconds */
+        if (seconds >= 1e12) {          /* milliseconds since then, whatever it is called */
             seconds = seconds / 1000 - (double)now;
-        else if (seconds / epoch >= 1e9)
+            coarse = false;
+        } else if (seconds / epoch >= 1e9) {
             seconds = seconds / epoch - (double)now;
-        else
+        } else {
             seconds /= epoch;
+        }
     } else if (!sparp__quota_duration(s, &seconds)) {
         if (!sparp__judge_date(s, &at))
             return false;
@@ -11749,7 +11751,8 @@ static void sparp__quota_read(sparp__telling *all, const sparp__http *h, int64_t
     if (date != NULL)
         sparp__judge_date(sparp__str_of(date), &all->date);
     for (size_t i = 0; i < h->num_fields; i++)
-        sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
+        if (sparp__http_may_limit(h->fields[i].name))
+            sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
     for (size_t i = 0; i < all->count; i++) {
         sparp__told t = all->items[i];
         if (!sparp__told_is_clear(&t, all))
@@ -11767,7 +11770,12 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     bool     is_cost;
     bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
     bool     no_leak;                   /* it was taken to, and a 429 came */
+    bool     too_early;                 /* its whole seconds are rounded down */
     double   limit, left;               /* limit 0: not told */
+    double   unseen;                    /* taken of that, perhaps, by who brought no answer */
+    int64_t  unseen_at;                 /* the last of them */
+    double   leak_ns;                   /* in which one comes back, if it leaks */
+    double   most_used, most_used_ns;   /* the same by the answer that knew of most use */
     int64_t  as_of, until;              /* when that was said; when all of it is back */
     int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
     int64_t  said_until;                /* the log has said so */
@@ -11776,12 +11784,11 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
 
 /* What there is by now. */
 static double sparp__quota_now(const sparp__quota *q, int64_t now) {
-    if (!q->leaks || q->until <= q->as_of || now <= q->as_of)
-        return q->left;
-    if (now >= q->until)
-        return q->limit;
-    return q->left + (q->limit - q->left)
-        * ((double)(now - q->as_of) / (double)(q->until - q->as_of));
+    double left = q->left - q->unseen;
+    if (!q->leaks || now <= q->as_of)
+        return left;
+    left += (double)(now - q->as_of) / q->leak_ns;
+    return left < q->limit ? left : q->limit;
 }
 
 /* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
@@ -11799,17 +11806,35 @@ static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool sam
     q->mark_reset_s = t->reset_s;
 }
 
+/* How fast it leaks. What is left is rounded down, so the more was used the better it is known, and
+   faster than this answer says it is never. */
+static void sparp__quota_measure(sparp__quota *q, const sparp__told *t) {
+    double used = q->limit - t->left;
+    double ns = used > 0 ? t->reset_s * (double)SPARP__NS_PER_S / used : 0;
+    if (used >= q->most_used) {
+        q->most_used = used;
+        q->most_used_ns = ns;
+    }
+    q->leak_ns = ns > q->most_used_ns ? ns : q->most_used_ns;
+    q->leaks = q->leak_ns > 0;
+}
+
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
                                int64_t now) {
     bool same_window = q->until > now;
+    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
     int64_t until = sparp__max(q->until, now);
-    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now))
+    if (started_at >= q->unseen_at)
+        q->unseen = 0;
+    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
         return;
     q->limit = t->limit > 0 ? t->limit : 0;
     if (t->reset_s >= 0) {
-        until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
+        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
+                                        && q->limit > 1);
+        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
         if (t->leaks)
             q->leaks = !q->no_leak;
         else if (q->limit > 0)
@@ -11818,7 +11843,8 @@ static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t st
             && q->until - until < sparp__time_from_s(SPARP__QUOTA_COARSE))
             until = q->until;           /* never early */
     }
-    q->leaks = q->leaks && q->limit > 0;
+    if (q->leaks)
+        sparp__quota_measure(q, t);
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
@@ -11839,12 +11865,13 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     double missing = busy + need - sparp__quota_now(q, now);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
-    if (now >= until)
-        return q->probed_at != 0 ? SPARP__NEVER : 0;
+    if (now >= until) {
+        bool alone = !(busy > 0) || busy + need <= q->limit;
+        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
+    }
     if (!q->leaks)
         return until - now;
-    double rate = (q->limit - q->left) / (double)(q->until - q->as_of);
-    double wait = rate > 0 ? missing / rate + (double)SPARP__NS_PER_MS : 9e18;
+    double wait = missing * q->leak_ns + (double)SPARP__NS_PER_MS;
     return wait < (double)(until - now) ? (int64_t)wait : until - now;
 }
 
@@ -11906,8 +11933,8 @@ static bool sparp__telling_has(const sparp__telling *all, uint32_t key) {
 }
 
 /* One that had started then has ended, after so many requests (0: it was never sent) with that
-   cost. What its answer does not tell is taken to be spent. Who is asked whether all is back and
-   answers without a word about it has given it up. */
+   cost. Without an answer it is taken to be spent; an answer that says nothing about one of them is
+   about others. Who is asked whether all is back and does not say a word has given it up. */
 static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, bool answered,
                                  double sent, double cost, int64_t started_at, int64_t now) {
     for (size_t i = qs->count; i-- > 0;) {
@@ -11915,8 +11942,10 @@ static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, 
         bool probe = q->probed_at != 0 && started_at >= q->probed_at;
         if (sparp__telling_has(told, q->key))
             continue;
-        double left = q->left - (q->is_cost ? cost : sent);
-        q->left = left > 0 ? left : 0;
+        if (!answered) {
+            q->unseen += q->is_cost ? cost : sent;
+            q->unseen_at = now;
+        }
         q->probed_at = probe ? 0 : q->probed_at;
         if (probe && answered && now >= q->until)
             sparp__quotas_remove(qs, q);
@@ -11937,7 +11966,7 @@ static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t no
         q->leaks = false;
         if (!retry_after)
             continue;
-        q->left = 0;
+        q->left = q->unseen = 0;
         q->as_of = now - 1;
         q->until = now;
     }
@@ -14389,7 +14418,8 @@ static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, s
         out->origin = qs->origin;
         out->is_cost = q->is_cost;
         out->limit = q->limit;
-        out->left = sparp__quota_now(q, now);
+        double left = sparp__quota_now(q, now);
+        out->left = left > 0 ? left : 0;
         out->reset_s = (double)sparp__max(0, q->until - now) / (double)SPARP__NS_PER_S;
         return true;
     }
