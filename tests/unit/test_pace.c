@@ -921,6 +921,7 @@ static void test_13_what_is_above_the_cap_closes_its_origin(void **state) {
 /* The gate is the same for all: when the time is nearly over, those that come wait for it. */
 static void test_13_what_is_left_of_it_may_be_waited_for(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     net_answer("/a", 0.05, BUSY("Retry-After: 11\r\n"));
     net_answer("/a", 0.05, NET_200);
     options.max_at_once = 1;
@@ -2662,6 +2663,7 @@ static void test_behind_a_gate_that_opened_waits_count_for_what_they_are(void **
 /* While 1 is parked the rate holds others back; then it waits for a slot. */
 static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     static const change one_slot[] = {{0.95, 1, 0}};
     net_answer("/first", 1, NET_200);
     net_answer("/b", 0.01, NET_200);
@@ -2685,6 +2687,7 @@ static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
    from when it was let go, not from when it was parked. */
 static void test_nor_that_of_the_next(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     static const change one_slot[] = {{0.95, 1, 0}};
     net.server = town;
     net_answer("/a", 0.01, BUSY("Retry-After: 1\r\n"));
@@ -2702,8 +2705,8 @@ static void test_nor_that_of_the_next(void **state) {
     run_with_changes(one_slot, 1);
     assert_waited(2, SPARP_WAIT_SLOT, 2.89, 0.011);
     assert_waited(3, SPARP_WAIT_SLOT, 2.89, 0.021);     /* then the retry of 0 has its turn */
-    assert_waited(2, SPARP_WAIT_RATE, 0.2, 0.011);
-    assert_waited(3, SPARP_WAIT_RATE, 0.38, 0.021);
+    assert_waited(2, SPARP_WAIT_RATE, 0.18, 0.011);
+    assert_waited(3, SPARP_WAIT_RATE, 0.28, 0.021);
 }
 
 /* One at a time and ten a second: the slot is free again long before the rate lets the next one. */

@@ -195,8 +195,7 @@ static double any_permit(const char *url, double cost, void *user_data) {
     (void)cost;
     (void)user_data;
     const sparp__sched *s = &current->sched;
-    const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    const sparp__task *t = task_of(queue->ring.next);
+    const sparp__task *t = sparp__sched_first(s);
     CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
           net.label);
     check_may_start(&current->sched, t->wait.limits);
@@ -254,7 +253,7 @@ static void check_origins(const sparp__sched *s) {
         for (const sparp__origin *o = s->origins.table[i]; o != NULL; o = o->chain) {
             const sparp__limits *l = (const sparp__limits *)(const void *)o;
             size_t let_go = 0;
-            const sparp__link *end = &s->again.ring;
+            const sparp__link *end = &s->let_go.ring;
             for (const sparp__link *at = end->next; at != end; at = at->next)
                 let_go += task_of(at)->wait.limits == l;
             check_origin(s, l, let_go);
