@@ -11468,7 +11468,6 @@ typedef enum sparp__task_state {
     SPARP__TASK_FRESH,                  /* pulled, never tried */
     SPARP__TASK_AGAIN,                  /* its pause is over: to be tried again */
     SPARP__TASK_PARKED,                 /* waits for its origin: see >>limits */
-    SPARP__TASK_LET_GO,                 /* its origin lets it start, when its turn has come */
     SPARP__TASK_SLEEPING,               /* pausing before a retry: holds no slot */
     SPARP__TASK_FLYING,                 /* holds a slot: it is an engine's */
     SPARP__TASK_ENDED                   /* has its outcome */
@@ -11544,13 +11543,14 @@ typedef struct sparp__clocks {
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     parked;             /* in its origin's list, while PARKED, or in its lane */
+    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
     int64_t         since;              /* since when it waits */
     int64_t         parked_ns;          /* for how long of that its origin kept it */
     int64_t         rate_mark, cost_mark;       /* see sparp__sched_blocked */
     sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
+    bool            let_go;             /* by its origin; not started yet */
 } sparp__queueing;
 
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
@@ -13786,9 +13786,9 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 /* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
 /* ============================================================================================ */
 
-typedef struct sparp__lane {            /* of one origin; zeroed, then `queue` initialized */
-    sparp__list  queue;                 /* who waits for its turn there */
-    sparp__link  link;                  /* in `now` or `next`, while somebody does */
+typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
+    sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
+    sparp__link  link;                  /* in `now` or `next`, while somebody waits */
     sparp__timer timer;                 /* or in `later` */
     int64_t      round;                 /* when it is its turn */
 } sparp__lane;
@@ -13825,28 +13825,40 @@ static void sparp__fair_go_round(sparp__fair *f) {
         sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
 }
 
-/* Waits there for its turn; `first`: before the others of its lane. */
-static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__link *link, bool first) {
-    if (lane->queue.count == 0)
+static bool sparp__fair_waits(const sparp__lane *lane) {
+    return lane->begun.count + lane->fresh.count > 0;
+}
+
+/* One more waits, in that queue of the lane. */
+static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                            sparp__link *link) {
+    if (!sparp__fair_waits(lane))
         sparp__fair_enter(f, lane);
-    if (first)
-        sparp__list_push_front(&lane->queue, link);
-    else
-        sparp__list_push_back(&lane->queue, link);
+    sparp__list_push_back(queue, link);
     sparp__fair_go_round(f);
 }
 
-static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__link *link) {
-    sparp__list_remove(&lane->queue, link);
-    if (lane->queue.count > 0)
+/* One that goes on with what it has begun, before all others, whatever lane they are in. */
+static void sparp__fair_add_first(sparp__fair *f, sparp__lane *lane, sparp__link *link) {
+    if (sparp__fair_waits(lane))
+        sparp__fair_leave(f, lane);
+    lane->round = f->round;
+    sparp__list_push_front(&f->now, &lane->link);
+    sparp__list_push_front(&lane->begun, link);
+}
+
+static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                               sparp__link *link) {
+    sparp__list_remove(queue, link);
+    if (sparp__fair_waits(lane))
         return;
     sparp__fair_leave(f, lane);
     sparp__fair_go_round(f);
 }
 
-/* It has had its turn, with something that counts `n`, or what it did counts as one. */
+/* It has had its turn, with something that counts `n`. */
 static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
-    bool waits = lane->queue.count > 0;
+    bool waits = sparp__fair_waits(lane);
     if (waits)
         sparp__fair_leave(f, lane);
     lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
@@ -13857,7 +13869,8 @@ static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
 
 /* The first in the lane whose turn it is. Somebody waits. */
 static sparp__link *sparp__fair_first(const sparp__fair *f) {
-    return SPARP__OWNER(sparp__lane, link, f->now.ring.next)->queue.ring.next;
+    const sparp__lane *lane = SPARP__OWNER(sparp__lane, link, f->now.ring.next);
+    return lane->begun.count > 0 ? lane->begun.ring.next : lane->fresh.ring.next;
 }
 
 /* ============================================================================================ */
@@ -13870,8 +13883,8 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__gate   gate;
     int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__lane   lane;                 /* tasks that wait for their turn, by .wait.parked */
-    sparp__list   parked;               /* tasks that wait for it, likewise */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__list   parked;               /* tasks that wait for it itself, likewise */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
@@ -13981,7 +13994,8 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
     if (l->parked.ring.next == NULL) {  /* it is new */
         sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
-        sparp__list_init(&l->lane.queue);
+        sparp__list_init(&l->lane.begun);
+        sparp__list_init(&l->lane.fresh);
         l->max_at_once = h.max_at_once;
         sparp__meter_init(&l->gate.admit, h.max_per_second, o->burst, h.max_cost_per_second,
                           o->cost_burst);
@@ -14060,8 +14074,8 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__output  output;
     sparp__origins origins;             /* of limits */
     sparp__heap    gates;               /* their timers */
-    sparp__list    fresh, again, let_go, parked, flying, unused;       /* tasks, by state */
-    sparp__fair    fair;                /* of fresh and let_go: whose turn it is */
+    sparp__list    fresh, again, parked, flying, unused;        /* tasks, by state */
+    sparp__fair    fair;                /* whose turn it is, of fresh and again */
     sparp__heap    sleeping;
     bool           draining, stop_pending, over;
     sparp__buf     cancels;             /* indexes given to sparp_cancel */
@@ -14086,7 +14100,7 @@ static int64_t sparp__sched_blocked(const sparp__sched *s, bool is_cost) {
 }
 
 static bool sparp__sched_work_left(const sparp__sched *s) {
-    return s->fresh.count + s->again.count + s->let_go.count + s->parked.count + s->flying.count
+    return s->fresh.count + s->again.count + s->parked.count + s->flying.count
         + s->sleeping.count > 0;
 }
 
@@ -14326,7 +14340,7 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
     sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
     sparp__clocks let = sparp__sched_let(s, q->limits);
     sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->parked);
+    sparp__list_remove(&q->limits->parked, &q->here);
     int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
     int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
     int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
@@ -14377,41 +14391,32 @@ static sparp__limits *sparp__sched_limits(sparp__sched *s, const sparp__request 
 
 /* --- what waits ------------------------------------------------------------------------------ */
 
-static sparp__list *sparp__sched_queue_of(sparp__sched *s, const sparp__task *t) {
-    return t->state == SPARP__TASK_AGAIN ? &s->again
-        : t->state == SPARP__TASK_LET_GO ? &s->let_go : &s->fresh;
-}
-
-/* FRESH or LET_GO: it waits for the turn of its origin; with .ordered there are no turns. */
-static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__task_state state) {
+/* It waits for its origin's turn; but with .ordered there are no turns. */
+static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__task_state state,
+                               bool first) {
+    bool fresh = state == SPARP__TASK_FRESH;
+    sparp__list *all = fresh ? &s->fresh : &s->again;
+    sparp__lane *lane = &t->wait.limits->lane;
     t->state = state;
-    sparp__list_push_back(sparp__sched_queue_of(s, t), &t->link);
-    if (!s->options->ordered)
-        sparp__fair_add(&s->fair, &t->wait.limits->lane, &t->wait.parked,
-                        state == SPARP__TASK_LET_GO);
+    sparp__list_insert(all, first ? all->ring.next : &all->ring, &t->link);
+    if (first && !s->options->ordered)
+        sparp__fair_add_first(&s->fair, lane, &t->wait.here);
+    else if (!s->options->ordered)
+        sparp__fair_add(&s->fair, lane, fresh ? &lane->fresh : &lane->begun, &t->wait.here);
 }
 
-static size_t sparp__sched_queued(const sparp__sched *s) {
-    return s->again.count + s->let_go.count + s->fresh.count;
-}
-
-/* Who starts next, of those that are queued: who has begun comes first. */
+/* Who starts next, of those that are queued. */
 static sparp__task *sparp__sched_first(const sparp__sched *s) {
-    if (s->again.count == 0 && !s->options->ordered)
-        return SPARP__OWNER(sparp__task, wait.parked, sparp__fair_first(&s->fair));
-    const sparp__list *queue = s->again.count > 0 ? &s->again
-        : s->let_go.count > 0 ? &s->let_go : &s->fresh;
-    return SPARP__OWNER(sparp__task, link, queue->ring.next);
+    if (!s->options->ordered)
+        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+    const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
+    return SPARP__OWNER(sparp__task, link, all->ring.next);
 }
 
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
 static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first) {
-    t->state = SPARP__TASK_AGAIN;
     sparp__sched_mark(s, t);
-    if (first)
-        sparp__list_push_front(&s->again, &t->link);
-    else
-        sparp__list_push_back(&s->again, &t->link);
+    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, first);
     if (t->deadline != SPARP__NEVER)
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
@@ -14439,13 +14444,13 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
     if (l->parked.count == 0 || l->letting)
         return;
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
     int64_t wait = sparp__gate_wait(&l->gate, l->max_at_once, t->cost, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
@@ -14453,22 +14458,25 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
         return;
     }
     sparp__sched_unlink_parked(s, t);
-    l->letting = true;
+    t->wait.let_go = l->letting = true;
     l->let_at = sparp__sched_clocks(s, l);
-    sparp__sched_queue(s, t, SPARP__TASK_LET_GO);
+    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, false);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
 static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__list_remove(sparp__sched_queue_of(s, t), &t->link);
-    if (t->state != SPARP__TASK_AGAIN && !s->options->ordered)
-        sparp__fair_remove(&s->fair, &l->lane, &t->wait.parked);
-    if (t->state != SPARP__TASK_LET_GO)
-        return false;
-    l->let = sparp__sched_let(s, l);
-    l->letting = false;
-    return true;
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
+                           &t->wait.here);
+    t->wait.let_go = false;
+    if (let_go) {
+        l->let = sparp__sched_let(s, l);
+        l->letting = false;
+    }
+    return let_go;
 }
 
 /* Its origin does not let it start now: it waits there, in nobody else's way. */
@@ -14479,9 +14487,9 @@ static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     t->wait.let_mark = sparp__sched_let(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.parked);
+        sparp__list_push_front(&l->parked, &t->wait.here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.parked);
+        sparp__list_push_back(&l->parked, &t->wait.here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -14520,11 +14528,15 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     return sparp__max(sparp__time_from_s(pause), until);
 }
 
-/* Its next attempt begins with the url it was given, and nothing is left of this one. */
-static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+/* Nothing is left of this attempt. */
+static void sparp__sched_clear(sparp__sched *s, sparp__task *t) {
     t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
+}
+
+/* Its next attempt begins with the url it was given. */
+static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     if (t->wait.first_limits == NULL)
         return;
     sparp__limits_put(&s->gates, t->wait.limits, s->now);
@@ -14533,15 +14545,15 @@ static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     t->on_hop = false;
 }
 
-/* on_retry() may charge it, and change what goes out next. */
-static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, const sparp_result *attempt,
-                                    double pause_s) {
+/* on_retry() may charge it, for what it did at `l`, and change what goes out next. */
+static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, sparp__limits *l,
+                                    const sparp_result *attempt, double pause_s) {
     sparp__hand hand;
     s->retrying = t;
-    sparp__pace_show(s->pace, &hand, t->index, t->booked, &t->wait.limits->gate.write);
+    sparp__pace_show(s->pace, &hand, t->index, t->booked, &l->gate.write);
     s->options->on_retry(s->run, attempt, pause_s, s->options->user_data);
     double charged = sparp__pace_hide(s->pace, &hand);
-    sparp__sched_book(s, t->wait.limits, charged, charged);
+    sparp__sched_book(s, l, charged, charged);
     t->booked += charged;
     s->retrying = NULL;
     sparp__buf_free(s->env, &s->replaced);
@@ -14551,6 +14563,7 @@ static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, const sparp
    end after a deadline is not begun. */
 static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cause, double asked) {
     const sparp_options *o = s->options;
+    sparp__limits *l = t->wait.limits;
     sparp_result attempt;
     if (sparp__sched_stopped(s) || !sparp__task_retries_left(t, o, cause))
         return false;
@@ -14565,10 +14578,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: %s%.0d%s; again in %.3f s",
                    (unsigned long long)t->index, attempt.error == SPARP_E_OK ? "status " : "",
                    attempt.error == SPARP_E_OK ? attempt.status : 0, attempt.detail, pause_s);
+    sparp__sched_rewind(s, t);
     sparp__sched_sleep(s, t, pause);
     if (o->on_retry != NULL)
-        sparp__sched_tell_retry(s, t, &attempt, pause_s);
-    sparp__sched_rewind(s, t);
+        sparp__sched_tell_retry(s, t, l, &attempt, pause_s);
+    sparp__sched_clear(s, t);
     return true;
 }
 
@@ -14648,6 +14662,7 @@ static void sparp__sched_on_soft_fail(sparp__sched *s, sparp__task *t) {
         t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         s->stats.waiting++;
+        sparp__sched_clear(s, t);
         sparp__sched_rewind(s, t);
         sparp__sched_queue_again(s, t, false);
         sparp__sched_apply_rule(s, SPARP_STOP_ON_SOFT_FAIL);
@@ -14875,7 +14890,7 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
         return;
     }
     s->stats.waiting++;
-    sparp__sched_queue(s, t, SPARP__TASK_FRESH);
+    sparp__sched_queue(s, t, SPARP__TASK_FRESH, false);
 }
 
 /* Without memory for one more request, those that are under way come first; if there are none,
@@ -14923,8 +14938,7 @@ static bool sparp__sched_may_pull(const sparp__sched *s) {
     size_t window = (size_t)SPARP__WINDOW * (size_t)s->options->max_at_once;
     return !s->input.done && !s->input.later && !s->input.memory_short
         && s->fresh.count < (size_t)s->options->input_buffer_size
-        && s->sleeping.count + s->again.count + s->let_go.count + s->parked.count
-            < SPARP__MAX_SLEEPING
+        && s->sleeping.count + s->again.count + s->parked.count < SPARP__MAX_SLEEPING
         && (s->output.keep || sparp__sched_backlog(s) < window);
 }
 
@@ -14958,8 +14972,7 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         return;
     }
     if ((t = sparp__sched_find(&s->fresh, index)) != NULL
-        || (t = sparp__sched_find(&s->again, index)) != NULL
-        || (t = sparp__sched_find(&s->let_go, index)) != NULL) {
+        || (t = sparp__sched_find(&s->again, index)) != NULL) {
         sparp__sched_give_up_queued(s, t);
         return;
     }
@@ -15008,7 +15021,6 @@ static void sparp__sched_give_up_waiting(sparp__sched *s) {
         sparp__sched_give_up(s, t);
     }
     sparp__sched_give_up_queue(s, &s->again);
-    sparp__sched_give_up_queue(s, &s->let_go);
     sparp__sched_give_up_sleepers(s);
     sparp__sched_give_up_queue(s, &s->fresh);
 }
@@ -15078,7 +15090,8 @@ static int sparp__sched_limit(const sparp__sched *s) {
 
 /* A slot is free and somebody wants it: only the rate may say no. */
 static bool sparp__sched_may_start(const sparp__sched *s) {
-    return sparp__sched_queued(s) > 0 && s->stats.in_flight < (uint64_t)sparp__sched_limit(s)
+    return s->again.count + s->fresh.count > 0
+        && s->stats.in_flight < (uint64_t)sparp__sched_limit(s)
         && s->slots.starved_until <= s->now;
 }
 
@@ -15257,7 +15270,8 @@ static int64_t sparp__sched_progress_due(const sparp__sched *s) {
 static int64_t sparp__sched_next_due(const sparp__sched *s) {
     int64_t due = sparp__min(sparp__heap_next(&s->sleeping), sparp__heap_next(&s->gates));
     due = sparp__min(sparp__min(due, s->deadline), sparp__sched_progress_due(s));
-    if (sparp__sched_queued(s) > 0 && s->stats.in_flight < (uint64_t)sparp__sched_limit(s))
+    if (s->again.count + s->fresh.count > 0
+        && s->stats.in_flight < (uint64_t)sparp__sched_limit(s))
         due = sparp__min(due, sparp__max(sparp__max(s->slots.starved_until, s->rate.permit_at),
                                          sparp__time_after(s->now, sparp__sched_rate_wait(s))));
     return due;
@@ -15298,18 +15312,17 @@ static void sparp__sched_end_turn(sparp__sched *s) {
 static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
                               sparp_options *options, sparp__crew *crew,
                               sparp__pace *pace) {
-    sparp__list *lists[10];
+    sparp__list *lists[9];
     lists[0] = &s->fresh;
     lists[1] = &s->again;
     lists[2] = &s->parked;
     lists[3] = &s->flying;
     lists[4] = &s->unused;
     lists[5] = &s->output.ready;
-    lists[6] = &s->let_go;
-    lists[7] = &s->fair.now;
-    lists[8] = &s->fair.next;
-    lists[9] = &pace->hands;
-    for (size_t i = 0; i < 10; i++)
+    lists[6] = &s->fair.now;
+    lists[7] = &s->fair.next;
+    lists[8] = &pace->hands;
+    for (size_t i = 0; i < 9; i++)
         sparp__list_init(lists[i]);
     s->run = run;
     s->env = env;
@@ -15348,7 +15361,6 @@ static void sparp__sched_free(sparp__sched *s) {
             sparp__task_free(s->env, SPARP__OWNER(sparp__task, wait.timer, timer));
     sparp__sched_free_tasks(s, &s->fresh);
     sparp__sched_free_tasks(s, &s->again);
-    sparp__sched_free_tasks(s, &s->let_go);
     sparp__sched_free_tasks(s, &s->parked);
     sparp__sched_free_tasks(s, &s->flying);
     sparp__sched_free_tasks(s, &s->unused);

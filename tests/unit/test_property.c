@@ -253,7 +253,7 @@ static void check_origins(const sparp__sched *s) {
         for (const sparp__origin *o = s->origins.table[i]; o != NULL; o = o->chain) {
             const sparp__limits *l = (const sparp__limits *)(const void *)o;
             size_t let_go = 0;
-            const sparp__link *end = &s->let_go.ring;
+            const sparp__link *end = &s->again.ring;
             for (const sparp__link *at = end->next; at != end; at = at->next)
                 let_go += task_of(at)->wait.limits == l;
             check_origin(s, l, let_go);

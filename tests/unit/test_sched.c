@@ -139,19 +139,20 @@ static void check_limits(const sparp__limits *l) {
     size_t in_flight = 0, let = 0;
     for (sparp__link *at = sched->flying.ring.next; at != &sched->flying.ring; at = at->next)
         in_flight += OWNER(sparp__task, link, at)->wait.limits == l;
-    for (sparp__link *at = sched->let_go.ring.next; at != &sched->let_go.ring; at = at->next)
-        let += OWNER(sparp__task, link, at)->wait.limits == l;
+    for (sparp__link *at = sched->again.ring.next; at != &sched->again.ring; at = at->next) {
+        const sparp__task *t = OWNER(sparp__task, link, at);
+        let += t->wait.limits == l && t->wait.let_go;
+    }
     CHECK(l->gate.in_flight == in_flight, "%s: %s: %lu in flight", seen.label, l->origin.host,
           (unsigned long)l->gate.in_flight);
     CHECK(let == l->letting, "%s: %s: lets %lu", seen.label, l->origin.host, (unsigned long)let);
     CHECK(l->users == uses_in_list(&sched->fresh, l) + uses_in_list(&sched->again, l)
-          + uses_in_list(&sched->let_go, l) + uses_in_list(&sched->parked, l)
-          + uses_in_list(&sched->flying, l) + sleepers(l),
+          + uses_in_list(&sched->parked, l) + uses_in_list(&sched->flying, l) + sleepers(l),
           "%s: %s: %lu users", seen.label, l->origin.host, (unsigned long)l->users);
     CHECK(l->users > 0 || l->timer.place != 0, "%s: %s is never forgotten", seen.label,
           l->origin.host);
     if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
-        const sparp__task *t = OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        const sparp__task *t = OWNER(sparp__task, wait.here, l->parked.ring.next);
         int64_t wait = sparp__gate_wait(&l->gate, l->max_at_once, t->cost, sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
               && l->timer.key <= sched->now + wait, "%s: %s: parked for ever", seen.label,
@@ -183,12 +184,11 @@ static void check(void) {
     check_sum();
     check_state(&sched->fresh, SPARP__TASK_FRESH);
     check_state(&sched->again, SPARP__TASK_AGAIN);
-    check_state(&sched->let_go, SPARP__TASK_LET_GO);
     check_state(&sched->parked, SPARP__TASK_PARKED);
     check_state(&sched->flying, SPARP__TASK_FLYING);
     check_state(&sched->unused, SPARP__TASK_UNUSED);
-    CHECK(n->waiting == sched->fresh.count + sched->again.count + sched->let_go.count
-          + sched->parked.count + sleepers(NULL), "%s: %lu wait", seen.label, (unsigned long)n->waiting);
+    CHECK(n->waiting == sched->fresh.count + sched->again.count + sched->parked.count
+          + sleepers(NULL), "%s: %lu wait", seen.label, (unsigned long)n->waiting);
     for (int i = 0; i < num_workers; i++)
         load += workers[i].load;
     CHECK(n->in_flight == sched->flying.count && load == n->in_flight, "%s: %lu in flight",
@@ -1973,11 +1973,11 @@ static void test_a_cancel_of_what_was_let_go_lets_the_next_one_go(void **state) 
     sparp_set_pace(&run, 1, 0);
     respond(0, 200, "");
     settle();
-    assert_int_equal(sched->let_go.count, 1);
+    assert_int_equal(sched->again.count, 1);
     sparp_cancel(&run, 1);
     settle();
     assert_outcome(1, SPARP_OUTCOME_NOT_STARTED, SPARP_E_NOT_STARTED);
-    assert_int_equal(sched->let_go.count, 1);
+    assert_int_equal(sched->again.count, 1);
     respond(3, 200, "");
     settle();
     assert_starts(2, "2");
