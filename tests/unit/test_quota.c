@@ -84,15 +84,15 @@ static const struct {
      "r=4950000;t=45\r\n", "4998/5000 ~45 s"},
     {"Cloudflare", "Ratelimit: \"default\";r=1199;t=300\r\n"
      "Ratelimit-Policy: \"burst\";q=1200;w=300\r\n", "1199/? ~300 s"},
-    {"IETF draft 7", "RateLimit-Policy: 100;w=60\r\nRateLimit: limit=100, remaining=50, reset=5\r\n",
-     "50/100 ~5 s"},
+    {"IETF draft 7", "RateLimit-Policy: 100;w=60\r\n"
+     "RateLimit: limit=100, remaining=50, reset=5\r\n", "50/100 ~5 s"},
     {"IETF draft 6", "RateLimit-Limit: 100, 100;w=60, 5000;w=86400\r\nRateLimit-Remaining: 50\r\n"
      "RateLimit-Reset: 50\r\nRateLimit-Policy: 100;w=60;comment=\"fixed, window\"\r\n",
      "50/100 ~50 s"},
     {"GitHub", "X-RateLimit-Limit: 5000\r\nX-RateLimit-Remaining: 4987\r\nX-RateLimit-Used: 13\r\n"
      DATE "X-RateLimit-Reset: 1700001223\r\nX-RateLimit-Resource: core\r\n", "4987/5000 ~1223 s"},
-    {"GitLab", DATE "RateLimit-Limit: 2000\r\nRateLimit-Observed: 1\r\nRateLimit-Remaining: 1999\r\n"
-     "RateLimit-Reset: 0\r\nRateLimit-Name: throttle_authenticated_web\r\n"
+    {"GitLab", DATE "RateLimit-Limit: 2000\r\nRateLimit-Observed: 1\r\n"
+     "RateLimit-Remaining: 1999\r\nRateLimit-Reset: 0\r\nRateLimit-Name: throttle_authenticated_web\r\n"
      "RateLimit-ResetTime: Tue, 14 Nov 2023 22:13:43 GMT\r\n", "1999/2000 ~23 s"},
     {"X, Okta", DATE "x-rate-limit-limit: 900\r\nx-rate-limit-remaining: 0\r\n"
      "x-rate-limit-reset: 1700000023\r\n", "0/900 ~23 s"},
@@ -115,7 +115,8 @@ static const struct {
      "anthropic-ratelimit-input-tokens-remaining: 0\r\n"
      "anthropic-ratelimit-input-tokens-reset: 2023-11-14T22:13:53Z\r\n",
      "49/50 ~2 s | 38000/80000 ~33 s c"},
-    {"Cerebras", "x-ratelimit-limit-requests-day: 14400\r\nx-ratelimit-limit-tokens-minute: 60000\r\n"
+    {"Cerebras", "x-ratelimit-limit-requests-day: 14400\r\n"
+     "x-ratelimit-limit-tokens-minute: 60000\r\n"
      "x-ratelimit-remaining-requests-day: 14399\r\nx-ratelimit-remaining-tokens-minute: 59000\r\n"
      "x-ratelimit-reset-requests-day: 33011.382867\r\n"
      "x-ratelimit-reset-tokens-minute: 11.382867\r\n",
@@ -131,7 +132,8 @@ static const struct {
      "X-RateLimit-Reset: 1700000001.470\r\nX-RateLimit-Reset-After: 1.25\r\n"
      "X-RateLimit-Bucket: abcd1234\r\n" DATE, "0/5 1.47 s"},
     {"Shopify", "X-Shopify-Shop-Api-Call-Limit: 32/40\r\n", "8/40 16 s b"},
-    {"HubSpot", "X-HubSpot-RateLimit-Daily: 250000\r\nX-HubSpot-RateLimit-Daily-Remaining: 249999\r\n"
+    {"HubSpot", "X-HubSpot-RateLimit-Daily: 250000\r\n"
+     "X-HubSpot-RateLimit-Daily-Remaining: 249999\r\n"
      "X-HubSpot-RateLimit-Interval-Milliseconds: 10000\r\nX-HubSpot-RateLimit-Max: 100\r\n"
      "X-HubSpot-RateLimit-Remaining: 99\r\nX-HubSpot-RateLimit-Secondly: 10\r\n"
      "X-HubSpot-RateLimit-Secondly-Remaining: 9\r\n", "249999/250000 ? | 99/100 10 s | 9/10 ?"},
@@ -145,8 +147,8 @@ static const struct {
      "x-ratelimit-reset: 51\r\n", "59/60 ~51 s"},
     {"Atlassian", DATE "X-RateLimit-Limit: 350\r\nX-RateLimit-Remaining: 0\r\n"
      "X-RateLimit-NearLimit: true\r\nX-RateLimit-Reset: 2023-11-14T22:14Z\r\n", "0/350 ~40 s"},
-    {"without a Date, by the clock", "X-RateLimit-Remaining: 2\r\nX-RateLimit-Reset: 1700007210\r\n",
-     "2/? ~10 s"},
+    {"without a Date, by the clock", "X-RateLimit-Remaining: 2\r\n"
+     "X-RateLimit-Reset: 1700007210\r\n", "2/? ~10 s"},
     {"both forms of one limit", "X-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: 9\r\n"
      "X-RateLimit-Reset: 20\r\nRateLimit-Limit: 60\r\nRateLimit-Remaining: 8\r\n"
      "RateLimit-Reset: 21\r\n", "8/60 ~21 s"},
@@ -163,7 +165,8 @@ static void test_real_services(void **state) {
 
 /* Nobody knows what these mean, or nobody can mean it. */
 static const char *const nothing[] = {
-    "", "Server: x\r\n", "X-Ratio: 5\r\n", "RateLimit:\r\n", "RateLimit: \r\nRateLimit-Policy: ,;,\r\n",
+    "", "Server: x\r\n", "X-Ratio: 5\r\n", "RateLimit:\r\n",
+    "RateLimit: \r\nRateLimit-Policy: ,;,\r\n",
     "RateLimit: 5\r\n",
     "X-RateLimit-Limit: 60\r\n",
     "X-RateLimit-Remaining: -1\r\nX-RateLimit-Limit: 60\r\nX-RateLimit-Reset: 5\r\n",
@@ -396,7 +399,7 @@ static struct client {
 } client;
 
 static int64_t client_wait(double cost, int64_t now) {
-    int64_t wait = sparp__gate_wait(&client.gate, client.max_at_once, now);
+    int64_t wait = sparp__gate_wait(&client.gate, client.max_at_once, cost, now);
     return sparp__max(wait, sparp__quotas_wait(&client.quotas, (double)client.gate.in_flight,
                                                client.cost, cost, now));
 }
@@ -412,7 +415,7 @@ static void client_send(uint64_t *dice, int64_t now) {
     a->lost = (double)(test_random(dice) % 1000) < client.lose * 1000;
     sparp__quotas_on_start(&client.quotas, (double)client.gate.in_flight, client.cost, a->cost,
                            now);
-    sparp__gate_enter(&client.gate, now);
+    sparp__gate_enter(&client.gate, a->cost, now);
     client.cost += a->cost;
     client.sent++;
 }
@@ -514,8 +517,8 @@ static int64_t earliest(int64_t begin) {
     return now;
 }
 
-/* Windows or buckets, one limit or both, whatever the latencies and the order of the answers: no 429
-   once an answer has been heard, and little more time than the limit takes. */
+/* Windows or buckets, one limit or both, whatever the latencies and the order of the answers: no
+   429, and little more time than the limit takes. */
 static void test_what_is_left_is_used_without_a_429(void **state) {
     (void)state;
     uint64_t dice = 1;
@@ -526,7 +529,8 @@ static void test_what_is_left_is_used_without_a_429(void **state) {
         double most = costs ? 3000 : 1;
         begin_play(buckets, how, 60, costs ? 90000 : 0, window);
         client.max_at_once = 1 + n % 50;
-        int64_t begin = server.since + (int64_t)(test_random(&dice) % (uint64_t)(server.window / 2));
+        int64_t begin = server.since
+            + (int64_t)(test_random(&dice) % (uint64_t)(server.window / 2));
         add_requests(&dice, 300 + (size_t)(n % 60), most);
         int64_t ideal = earliest(begin), took = play(&dice, begin) - begin;
         ideal -= begin;
@@ -541,8 +545,8 @@ static void test_what_is_left_is_used_without_a_429(void **state) {
     }
 }
 
-/* Whole seconds that are rounded down end too soon; but the latest that was said in a window counts,
-   and who comes too soon has come alone. */
+/* Whole seconds that are rounded down end too soon. Who comes too soon has come alone, and that is
+   not forgotten. */
 static void test_seconds_rounded_down(void **state) {
     (void)state;
     uint64_t dice = 2;
