@@ -511,8 +511,8 @@ typedef enum sparp_phase {
 /* Why a request was not in flight, or not yet. */
 #define SPARP_WAITS(X) \
     X(SLOT,    "slot")           /* max_at_once were in flight */ \
-    X(RATE,    "rate")           /* max_per_second, or permit() */ \
-    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(RATE,    "rate")           /* max_per_second, max_cost_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* what its origin is allowed: ..._per_origin, host_limits */ \
     X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
     X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
 
@@ -643,7 +643,7 @@ typedef struct sparp_stats {
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
-    double   cost;               /* booked for all requests together */
+    double   cost;               /* booked in all, by attempts that have ended */
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
     int64_t  waited_cost_us;     /* what of waited_us[RATE] was max_cost_per_second's */
     int64_t  elapsed_us;
@@ -13862,6 +13862,8 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 /* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
 /* ============================================================================================ */
 
+#define SPARP__COUNT_MOST INT64_C(1000000000000000)     /* of one turn */
+
 typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
     sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
     sparp__link  link;                  /* in `now` or `next`, while somebody waits */
@@ -14296,29 +14298,6 @@ static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_r
     sparp__sched_book(s, l, charged, charged);
     if (s->output.keep)
         s->output.items[result->index].cost += charged;
-}
-
-/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
-   back. */
-static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
-    if (!sparp__store_has_ready(&s->output))
-        return NULL;
-    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
-    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
-                     r->limits != NULL ? &r->limits->gate.write : NULL);
-    return r;
-}
-
-static void sparp__sched_take_in(sparp__sched *s) {
-    sparp__stored *r = s->output.shown;
-    if (r == NULL)
-        return;
-    double charged = sparp__pace_hide(s->pace, &s->output.hand);
-    sparp__sched_book(s, r->limits, charged, charged);
-    sparp__limits_put(&s->gates, r->limits, s->now);
-    sparp__store_free(s->env, &s->output, r);
-    s->output.shown = NULL;
-    s->input.memory_short = false;
 }
 
 /* Every pulled request comes here, once. The task is in no list. Its result goes to on_result, into
@@ -14898,7 +14877,8 @@ static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
         return;
     }
     double ns = t->cost * s->rate.admit.cost.ns;
-    sparp__fair_count(&s->fair, &t->wait.limits->lane, ns > 1 ? sparp__time_from_s(ns / 1e9) : 1);
+    sparp__fair_count(&s->fair, &t->wait.limits->lane,
+                      ns < 1 ? 1 : ns < SPARP__COUNT_MOST ? (int64_t)ns : SPARP__COUNT_MOST);
     if (s->options->cost_burst > 0 && t->cost > s->options->cost_burst && !s->rate.heavy_said) {
         s->rate.heavy_said = true;
         sparp__env_log(s->env, SPARP_LOG_WARN, "request %llu costs %.12g, more than cost_burst: "
@@ -15373,6 +15353,33 @@ static void sparp__sched_end_turn(sparp__sched *s) {
         sparp__sched_rate_blocks(s);
     s->over = s->input.done && !sparp__sched_work_left(s);
     sparp__sched_progress(s);
+}
+
+/* --- results that the user takes ------------------------------------------------------------- */
+
+/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
+   back. */
+static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
+    if (!sparp__store_has_ready(&s->output))
+        return NULL;
+    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
+    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
+                     r->limits != NULL ? &r->limits->gate.write : NULL);
+    return r;
+}
+
+static void sparp__sched_take_in(sparp__sched *s) {
+    sparp__stored *r = s->output.shown;
+    if (r == NULL)
+        return;
+    double charged = sparp__pace_hide(s->pace, &s->output.hand);
+    sparp__sched_book(s, r->limits, charged, charged);
+    if (r->limits != NULL)
+        sparp__sched_look_at_limits(s, r->limits);
+    sparp__limits_put(&s->gates, r->limits, s->now);
+    sparp__store_free(s->env, &s->output, r);
+    s->output.shown = NULL;
+    s->input.memory_short = false;
 }
 
 /* --- opening and closing --------------------------------------------------------------------- */
@@ -16297,6 +16304,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
 #undef SPARP__BUCKET_SLACK
+#undef SPARP__DEBT_MOST
+#undef SPARP__COUNT_MOST
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__LATE_READS
