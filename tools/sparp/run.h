@@ -265,16 +265,57 @@ static uint64_t hash_text(uint64_t hash, const char *s) {
     return s == NULL ? hash_byte(hash, '\1') : hash_byte(hash_bytes(hash, slice_of(s)), '\0');
 }
 
-/* A request as its line has it: what the command line adds to all of them may change between two
-   runs, as a token does. */
+/* The parts of a form, without the line between them, which is another one in each run. */
+static uint64_t hash_form(uint64_t hash, const config *c) {
+    for (size_t i = 0; i < c->num_parts; i++) {
+        const form_part *part = &c->parts[i];
+        slice value = { part->value, part->path == NULL ? (size_t)part->size : 0 };
+        hash = hash_text(hash, strstr(part->head, "Content-Disposition"));
+        hash = hash_bytes(hash_text(hash, part->path), value);
+    }
+    return hash;
+}
+
+/* What the command line adds to a request. A credential is none of it: the next run may have
+   another one, for tokens do not last. */
+static uint64_t hash_defaults(uint64_t hash, const parser *p, const item *it) {
+    const config *c = p->config;
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    size_t count = c->words_in_headers ? c->num_removed : c->num_headers;
+    for (size_t i = 0; i < count; i++) {
+        const sparp_field *f = &c->headers[i];
+        if (!is_secret(c, slice_of(f->name)) && !list_has(&p->headers, f->name))
+            hash = hash_text(hash_text(hash, f->name), f->value);
+    }
+    if (it->method == NULL && c->method != NULL)
+        hash = hash_text(hash, c->method);
+    if (it->json != NULL || it->body != NULL)
+        return hash;
+    if (c->data != NULL)
+        hash = hash_bytes(hash_byte(hash, 'd'), data);
+    return hash_form(c->json != NULL ? hash_bytes(hash_byte(hash, 'j'), body) : hash, c);
+}
+
+/* Is that line of a template the same for all rows, and a credential? */
+static bool is_fixed_secret(const parser *p, size_t i) {
+    const config *c = p->config;
+    const sparp_field *f = &p->headers.items[i];
+    return c->words_in_headers && is_secret(c, slice_of(f->name))
+        && strcmp(f->value, c->headers[c->num_removed + i].value) == 0;
+}
+
+/* A request as it is sent. */
 static uint64_t app_key(const app *a, const item *it, slice url) {
     const parser *p = &a->parser;
     uint64_t hash = hash_url(hash_text(HASH_START, it->method), url);
     slice body = { it->body, it->body_size };
     for (size_t i = 0; i < p->headers.count; i++)
-        hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
+        if (!is_fixed_secret(p, i))
+            hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
     hash = hash_text(hash_text(hash, it->json), it->body_file);
-    return it->body != NULL ? hash_bytes(hash, body) : hash;
+    if (it->body != NULL)
+        hash = hash_bytes(hash, body);
+    return hash_defaults(hash, p, it);
 }
 
 /* Has an earlier run ended it? */
