@@ -37,6 +37,26 @@ expect 'a soft limit is raised' 0 'length == 300 and all(.outcome == "success")'
 limited n 40 -q -c 24 -r 1000
 expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 
+# --- -c auto ------------------------------------------------------------------------------------
+
+most_at_once() {
+    curl -s "$base/stats" | jq .most_at_once
+}
+seq 1 30 | sed "s|.*|$base/hang?&|" >"$dir/in"
+forget
+try -q -c auto -t 100ms -R 0
+expect '-c auto: a server that hangs' 1 'length == 30 and all(.outcome == "timeout_exhausted")'
+check '-c auto: never more than 8 there' [ "$(most_at_once)" -le 8 ]
+seq 1 800 | sed "s|.*|$base/delay/5?&|" >"$dir/in"
+forget
+try -q -c auto
+expect '-c auto: a server that answers' 0 'length == 800 and all(.outcome == "success")'
+check '-c auto: more and more there' [ "$(most_at_once)" -gt 12 ]
+forget
+try -q -c auto --per-host 4
+check '-c auto --per-host 4: never more than 4' [ "$status" -eq 0 -a "$(most_at_once)" -le 4 ]
+refused '-c AUTO' 'a number or auto' -c AUTO
+
 # --- usage --------------------------------------------------------------------------------------
 
 given '%s/items/1\n' "$base"
