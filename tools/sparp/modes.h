@@ -149,6 +149,10 @@ static void saved_member(saved *v, slice key, slice raw) {
         s->attempts = (int)take_number(raw);
     if (slice_is(key, "redirects"))
         s->redirects = (int)take_number(raw);
+    if (slice_is(key, "cost")) {
+        s->cost = take_number(raw);
+        s->has_cost = true;
+    }
     if (slice_is(key, "t"))
         s->at_ms = (int64_t)(take_number(raw) * 1000 + 0.5);
     if (slice_is(key, "reused"))

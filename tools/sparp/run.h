@@ -37,6 +37,7 @@ typedef struct app {
     text record;                        /* whole, before it becomes what is wanted of it */
     bool viewed;                        /* --only, --fields, --output-format */
     bool bodies_failed;                 /* one could not be written: said so */
+    uint64_t costs_unknown;             /* answers that do not say it: --cost-from */
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
@@ -545,6 +546,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     if (k != NULL) {
         k->config = c;
         k->key = a->key;
+        k->cost = out->cost > 0 ? out->cost : out->cost < 0 ? 0 : 1;
     }
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
@@ -632,6 +634,15 @@ static void app_say_end(const app *a, const sparp_result *r) {
     text_free(&words);
 }
 
+/* An answer that does not say what it cost, where it could. */
+static void app_note_cost(app *a, const ticket *k, const sparp_result *r) {
+    if (!k->cost_unknown || r->outcome != SPARP_OUTCOME_SUCCESS)
+        return;
+    if (a->costs_unknown++ == 0 && !a->config->quiet)
+        say("request %llu: the answer has no number at %s, so what was booked stays",
+            (unsigned long long)r->index, a->config->cost_from);
+}
+
 static void app_deliver(app *a, const sparp_result *result) {
     ticket *k = (ticket *)result->user_data;
     sparp_result r = *result;
@@ -643,6 +654,8 @@ static void app_deliver(app *a, const sparp_result *result) {
     tried_complete(&k->tries, r.attempts);
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
+    s.has_cost = a->style.cost;
+    app_note_cost(a, k, &r);
     tally_add(&a->tally, &s);
     bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
     if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
@@ -809,6 +822,25 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
 }
 
+/* sparp_options.inspect with --cost-from, on the threads of the workers: what is beyond what each
+   hop of the attempt was booked with. */
+static sparp_verdict inspect_cost(const sparp_result *response, void *user_data) {
+    const app *a = (const app *)user_data;
+    const config *c = a->config;
+    ticket *k = (ticket *)response->user_data;
+    bool lists = c->given[OPTION_OK] || c->given[OPTION_RETRY_ON];
+    sparp_verdict verdict = lists ? inspect_by_lists(response, user_data)
+        : sparp_default_inspect(response, NULL);
+    slice body = { response->body, response->body_size };
+    double cost;
+    if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
+        return SPARP_NEED_BODY;
+    k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    if (!k->cost_unknown)
+        (void)sparp_charge(a->run, response->index, cost - k->cost * (1 + response->redirects));
+    return verdict;
+}
+
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
@@ -921,15 +953,24 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
+    o->max_cost_per_second = has_cost_limit(c) || c->cost_from == NULL ? c->max_cost
+        : COST_MAX;                     /* no limit, but it is booked */
+    o->cost_burst = c->cost_burst;
+    o->max_per_second_per_origin = c->per_host_rate;
+    o->host_limits = c->host_limits;
+    o->num_host_limits = c->num_host_limits;
     o->run_deadline_s = c->deadline;
     if (c->given[OPTION_OK] || c->given[OPTION_RETRY_ON])
         o->inspect = inspect_by_lists;
+    if (c->cost_from != NULL)
+        o->inspect = inspect_cost;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
     o->max_retries_by_timeout = retries_option(c, OPTION_TIMEOUT_RETRIES, c->timeout_retries);
     o->max_retries_by_transport = retries_option(c, OPTION_TRANSPORT_RETRIES, c->transport_retries);
     o->backoff_s = none_if_zero(c, OPTION_BACKOFF, c->backoff);
     o->backoff_max_s = c->backoff_max;
     o->retry_after_max_s = none_if_zero(c, OPTION_RETRY_AFTER_MAX, c->retry_after_max);
+    o->retry_ratio = c->retry_ratio;
     o->no_gate = c->no_gate;
     o->retry_safe_only = c->retry_safe_only;
     o->retry_unsafe = c->retry_unsafe;
@@ -942,7 +983,7 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body == 0 && c->body_dir != NULL ? SPARP_NONE : c->max_body;
-    o->discard_body = c->body == BODY_NONE;
+    o->discard_body = c->body == BODY_NONE && c->cost_from == NULL;
     if (c->body_dir != NULL) {
         o->on_body = on_body;
         o->parse = on_body_end;
@@ -1094,6 +1135,7 @@ static app *app_new(config *c) {
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.compressed = c->compressed;
+    a->style.cost = shows_cost(c);
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
@@ -1245,6 +1287,8 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.columns = a->progress.columns;
     y.live = true;
     y.connections = s->connects;
+    y.costs_unknown = a->costs_unknown;
+    y.waited_cost_us = s->waited_cost_us;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;

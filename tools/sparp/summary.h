@@ -13,7 +13,9 @@ typedef struct summary {
     bool histogram, utf8;
     /* of a run alone, not of saved records: */
     bool live;
-    uint64_t connections, done_before, not_read;     /* lines not read: at least that many ... */
+    uint64_t connections, costs_unknown;
+    int64_t waited_cost_us;             /* what of the wait for a rate was that of the cost */
+    uint64_t done_before, not_read;     /* lines not read: at least that many ... */
     bool rest_unknown;                  /* ... if so */
     const char *stopped;                /* why, as one word; NULL: the input has ended */
     int exit_code;

@@ -30,6 +30,8 @@ typedef struct sample {          /* what the tally wants to know about one reque
     int64_t waited_us[SPARP_WAIT_COUNT];
     int64_t at_ms;                      /* Unix time of its record; 0: not known */
     tried tried;
+    double cost;
+    bool has_cost;
     slice url;
 } sample;
 
@@ -48,6 +50,8 @@ typedef struct tally {
     uint64_t waiters;                   /* requests that were tried at all */
     int64_t waited_us[SPARP_WAIT_COUNT];        /* all requests together */
     int64_t from_us, to_us;             /* Unix time: first one pulled, last one recorded */
+    double cost;                        /* booked, all requests together */
+    bool has_cost;                      /* there was one that says what it cost */
     bool has_first;                     /* the first one with an error */
     uint64_t first_index;
     char first_url[200];
@@ -172,6 +176,8 @@ static void tally_attempts(tally *y, const sample *s) {
     for (int i = 0; i < SPARP_WAIT_COUNT; i++)
         y->waited_us[i] += s->waited_us[i];
     y->waiters += s->attempts > 0;
+    y->cost += s->cost;
+    y->has_cost = y->has_cost || s->has_cost;
     y->bytes_in += s->bytes_in;
     y->bytes_out += s->bytes_out;
     if (s->redirects > 0)
@@ -223,6 +229,7 @@ static void sample_result(sample *s, const sparp_result *r, uint64_t index, int6
     for (int i = 0; i < SPARP_WAIT_COUNT && r->attempts > 0; i++)
         s->waited_us[i] = r->wait_us[i];
     s->at_ms = at_ms;
+    s->cost = r->cost;
     s->url = slice_of(r->url);
 }
 
