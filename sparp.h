@@ -588,6 +588,8 @@ typedef struct sparp_request {
     int64_t          (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
     double             timeout_s;        /* default: sparp_options.timeout_s */
     double             deadline_s;       /* from its first start to its end (default: none) */
+    double             cost;             /* its weight for max_cost_per_second: tokens, credits,
+                                            bytes (default: 1; SPARP_NONE: 0, it is free) */
     bool               idempotent;       /* safe to send twice although the method is not */
     void              *user_data;        /* handed back in the result, never looked at */
 } sparp_request;
@@ -620,6 +622,8 @@ typedef struct sparp_result {
     int                soft_retries, timeout_retries, transport_retries;  /* tries made again */
     int                replays;          /* sent again at once after a stale connection */
     double             retry_at_s;       /* seconds from now the server asked for, beyond the cap */
+    double             cost;             /* booked for it so far: each time it was sent, and what
+                                            sparp_charge() added */
     uint64_t           bytes_out, bytes_in;           /* on the wire, all attempts */
     int64_t            phase_us[SPARP_PHASE_COUNT];   /* last attempt, microseconds */
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
@@ -637,7 +641,9 @@ typedef struct sparp_stats {
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
+    double   cost;               /* booked for all requests together */
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
+    int64_t  waited_cost_us;     /* what of waited_us[RATE] was max_cost_per_second's */
     int64_t  elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
@@ -676,8 +682,18 @@ typedef struct sparp_tls_options {
     int         min_version;             /* SPARP_TLS_1_2 (default) or SPARP_TLS_1_3 */
 } sparp_tls_options;
 
-/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests and
-   the run's headers must stay until the run is closed. */
+/* What one host is allowed, instead of the ..._per_origin of all. In each number 0 stands for that,
+   SPARP_NONE for no limit. The first entry that matches counts, for each origin by itself. */
+typedef struct sparp_host_limit {
+    const char *host;                    /* "api.example.com"; "*.example.com": what is below it;
+                                            "*"; with ":8080" behind it: at that port alone */
+    int         max_at_once;
+    double      max_per_second;
+    double      max_cost_per_second;
+} sparp_host_limit;
+
+/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests, the
+   run's headers and host_limits must stay until the run is closed. */
 typedef struct sparp_options {
     /* input: an array, or a function that is asked for one request at a time */
     const sparp_request *requests;
@@ -691,8 +707,16 @@ typedef struct sparp_options {
                                             SPARP_AUTO: found out, up to 1000 */
     double   max_per_second;             /* hops started per second (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
+    /* The same for sparp_request.cost. What is started in any W seconds costs (W + 10 ms) * rate
+       + cost_burst at most, or + the heaviest of them if that is more: a request that is heavier
+       than cost_burst starts when nothing is owed. */
+    double   max_cost_per_second;        /* (default: no limit) */
+    double   cost_burst;                 /* cost that may come at once (default: one request's) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
+    double   max_cost_per_second_per_origin;         /* with the same burst (default: no limit) */
+    const sparp_host_limit *host_limits; /* for some hosts other limits than these three */
+    size_t   num_host_limits;
     /* Threads for I/O and TLS; inspect(), on_body(), read_body() and resolve_host() run there
        too, and parse(), but for the last response of a request that ends as SOFT_EXHAUSTED. The
        allocator must then be thread-safe.
@@ -700,7 +724,7 @@ typedef struct sparp_options {
     int      workers;
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
        after which to ask again. SPARP_NONE: not before sparp_wake(). */
-    double (*permit)(const char *url, void *user_data);
+    double (*permit)(const char *url, double cost, void *user_data);
 
     /* patience: seconds */
     double   timeout_s;                  /* one attempt, redirects included (default: 30; NONE:
@@ -847,6 +871,12 @@ SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
                                          size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
+/* Books what a request turned out to cost beyond its .cost; negative: gives back, what was booked
+   for it at most. Counts from the next start on, for the run and for the origin. The request is the
+   one at hand: which inspect() (with workers, on their threads), parse(), on_retry() or on_result()
+   is shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
+   limits the cost, or `more` is no number from -1e12 to 1e12. */
+SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
@@ -1103,6 +1133,7 @@ SPARP_NO_TLS."
 /* ============================================================================================ */
 
 #define SPARP__NEVER INT64_MAX          /* a time that does not come */
+#define SPARP__COST_MOST 1e12           /* that one request may have */
 #define SPARP__NS_PER_S INT64_C(1000000000)
 #define SPARP__NS_PER_MS INT64_C(1000000)
 #define SPARP__OWNER(type, member, pointer) \
@@ -4286,6 +4317,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
+    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+        wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
             wrong = "query has a parameter without a name";
@@ -11374,6 +11407,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
+    double            cost;             /* of each time it is sent */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
     int64_t           waited[SPARP_WAIT_COUNT];
     sparp__flight     fly;
@@ -13476,18 +13510,100 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, request, origin, task.                                             */
+/*              bucket, gate, resolve, route, request, origin, task.                             */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
     sparp__origin origin;               /* first: see >>origin */
     sparp__gate   gate;
+    int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
     sparp__list   parked;               /* tasks that wait for it, by .wait.parked */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
 } sparp__limits;
+
+/* --- host_limits ------------------------------------------------------------------------------ */
+
+/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
+   of these. */
+static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
+                                  bool *below) {
+    sparp__str ignored;
+    sparp__address address;
+    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+        return false;
+    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
+    if (*below)
+        *name = sparp__str_skip(*name, 2);
+    return (sparp__str_same(*name, "*") && !*below)
+        || (sparp__route_address(*name, &address) && !*below)
+        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+}
+
+static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    size_t size = strlen(o->host);
+    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+        return false;
+    if (!below)
+        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
+    if (name.data[name.size - 1] == '.')
+        name.size--;
+    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
+        && sparp__str_same(name, o->host + size - name.size);
+}
+
+static double sparp__limits_else(double own, double all) {
+    return own == 0 ? all : own == SPARP_NONE ? 0 : own;
+}
+
+/* What that origin is allowed; 0: no limit. */
+static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__origin *origin) {
+    sparp_host_limit all;
+    all.host = "*";
+    all.max_at_once = o->max_at_once_per_origin;
+    all.max_per_second = o->max_per_second_per_origin;
+    all.max_cost_per_second = o->max_cost_per_second_per_origin;
+    for (size_t i = 0; i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        if (!sparp__limits_matches(h, origin))
+            continue;
+        all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
+        all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
+        all.max_cost_per_second = sparp__limits_else(h->max_cost_per_second,
+                                                     all.max_cost_per_second);
+        break;
+    }
+    return all;
+}
+
+/* NULL, or the sentence that says what is wrong. */
+static const char *sparp__limits_check(const sparp_options *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    if (o->host_limits == NULL && o->num_host_limits > 0)
+        return "host_limits is NULL, but num_host_limits is not 0";
+    for (size_t i = 0; i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        double rate = h->max_per_second, cost = h->max_cost_per_second;
+        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+            return "host_limits has a host that is not name, *.name or *, with or without :port";
+        if (h->max_at_once < SPARP_NONE)
+            return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
+        if (rate != 0 && rate != SPARP_NONE && !(rate >= 1e-6 && rate <= 1e9))
+            return "host_limits has a max_per_second that is not 0.000001 to 1000000000";
+        if (cost != 0 && cost != SPARP_NONE && !(cost >= 1e-6 && cost <= SPARP__COST_MOST))
+            return "host_limits has a max_cost_per_second that is not 0.000001 to 1000000000000";
+    }
+    return NULL;
+}
+
+/* --- limits of one origin --------------------------------------------------------------------- */
 
 /* Held until sparp__limits_put. NULL: out of memory. */
 static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, sparp__heap *timers,
@@ -13500,9 +13616,10 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
     if (l->parked.ring.next == NULL) {  /* it is new */
+        sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
-        if (o->max_per_second_per_origin > 0)
-            sparp__bucket_init(&l->gate.bucket, o->max_per_second_per_origin, o->burst);
+        l->max_at_once = h.max_at_once;
+        sparp__bucket_init(&l->gate.bucket, h.max_per_second, o->burst);
         l->gate.write = l->gate.bucket;
     }
     l->users++;
@@ -13930,7 +14047,7 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     }
     if (l->parked.count == 0 || l->letting)
         return;
-    int64_t wait = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now);
+    int64_t wait = sparp__gate_wait(&l->gate, l->max_at_once, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
             sparp__heap_set(&s->gates, &l->timer, sparp__time_after(s->now, wait));
@@ -14337,6 +14454,7 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->fly.timeout = timeout > 0 ? sparp__time_from_s(timeout) : SPARP__NEVER;
     t->patience = in->deadline_s > 0 ? sparp__time_from_s(in->deadline_s) : SPARP__NEVER;
     t->deadline = SPARP__NEVER;
+    t->cost = in->cost == 0 ? 1 : in->cost == SPARP_NONE ? 0 : in->cost;
     t->pulled_at = t->wait.since = s->now;
     t->wait.rate_mark = sparp__sched_rate_blocked(s);
     if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
@@ -14564,7 +14682,7 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
     const sparp_options *o = s->options;
     if (o->permit == NULL)
         return true;
-    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), o->user_data);
+    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), t->cost, o->user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !s->stop_pending && s->cancels.size == 0;
     s->rate.permit_at = wait > 0 ? sparp__time_after(s->now, sparp__time_from_s(wait))
@@ -14621,7 +14739,7 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
         sparp__sched_refuse(s, t);
         return true;
     }
-    bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
+    bool held = sparp__gate_wait(&l->gate, l->max_at_once, s->now) > 0
         || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
         return false;
@@ -15142,9 +15260,15 @@ static void sparp__workers_close(sparp *run) {
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
+    X(cost_burst,                0,   NONE, 0,    1e12, \
+      "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
     X(timeout_s,                 30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
@@ -15243,6 +15367,8 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
+    if (wrong == NULL)
+        wrong = sparp__limits_check(o);
     return wrong != NULL ? wrong : "";
 }
 
@@ -15428,6 +15554,13 @@ void sparp_cancel(sparp *run, uint64_t index) {
         sparp__env_log(&run->env, SPARP_LOG_ERROR, "no memory to cancel a request");
 }
 
+bool sparp_charge(sparp *run, uint64_t index, double more) {
+    (void)run;
+    (void)index;
+    (void)more;
+    return false;
+}
+
 void sparp_wake(sparp *run) {
     sparp__wake_send_news(&run->engine.wake);
 }
@@ -15546,7 +15679,7 @@ size_t sparp_sizeof(const char *type) {
 #define SPARP__X(type) {#type, sizeof(type)},
         SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
         SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
-        SPARP__X(sparp_allocator) SPARP__X(sparp_logger)
+        SPARP__X(sparp_allocator) SPARP__X(sparp_logger) SPARP__X(sparp_host_limit)
 #undef SPARP__X
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -15744,6 +15877,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__GETRANDOM
 #undef SPARP__TLS
 #undef SPARP__NEVER
+#undef SPARP__COST_MOST
 #undef SPARP__NS_PER_S
 #undef SPARP__NS_PER_MS
 #undef SPARP__OWNER

@@ -719,7 +719,8 @@ static void test_a_turn_that_is_not_taken_goes_to_the_next(void **state) {
 static double denied_from, denied_until;        /* by the permit */
 static size_t permits_asked;
 
-static double permit_by_time(const char *url, void *user_data) {
+static double permit_by_time(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     assert_non_null(strstr(url, "http://"));
     permits_asked++;
@@ -2074,8 +2075,9 @@ static void test_a_permit_defers_for_seconds(void **state) {
 
 static bool may_start;
 
-static double permit_after_wake(const char *url, void *user_data) {
+static double permit_after_wake(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     permits_asked++;
     return may_start ? 0 : SPARP_NONE;
@@ -2126,8 +2128,9 @@ static void test_a_permit_is_not_asked_in_vain(void **state) {
 
 static sparp *stopped_by_permit;
 
-static double permit_that_stops(const char *url, void *user_data) {
+static double permit_that_stops(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     if (++permits_asked == 4)
         sparp_stop(stopped_by_permit);
@@ -2345,7 +2348,8 @@ static const struct {
     const char *name;
     size_t offset;
 } real_fields[] = {
-    FIELD(max_per_second), FIELD(max_per_second_per_origin), FIELD(timeout_s),
+    FIELD(max_per_second), FIELD(max_per_second_per_origin), FIELD(max_cost_per_second),
+    FIELD(cost_burst), FIELD(max_cost_per_second_per_origin), FIELD(timeout_s),
     FIELD(connect_timeout_s), FIELD(idle_timeout_s), FIELD(run_deadline_s), FIELD(retry_ratio),
     FIELD(backoff_s), FIELD(backoff_max_s), FIELD(retry_after_max_s),
     FIELD(stop_after_failure_ratio), FIELD(progress_every_s),

@@ -191,7 +191,8 @@ static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
           cap);
 }
 
-static double any_permit(const char *url, void *user_data) {
+static double any_permit(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     const sparp__sched *s = &current->sched;
     const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;

@@ -948,7 +948,8 @@ static double permit_says;
 static size_t permit_asked;
 static char permit_url[40];
 
-static double permit(const char *url, void *user_data) {
+static double permit(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     permit_asked++;
     snprintf(permit_url, sizeof permit_url, "%s", url);
@@ -980,8 +981,9 @@ static void test_the_last_word_is_permits(void **state) {
     assert_waited(1, SPARP_WAIT_RATE, 60);
 }
 
-static double stopping_permit(const char *url, void *user_data) {
+static double stopping_permit(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     sparp_abort(&run);
     return 0;
@@ -2662,8 +2664,9 @@ static sparp_input any_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
-static double any_permit(const char *url, void *user_data) {
+static double any_permit(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     return one_in(8) ? SPARP_NONE : one_in(4) ? upto(1) : 0;
 }
