@@ -16,6 +16,7 @@
    /bytes/N  /chunked/N        N bytes "abc..z", with a Content-Length or chunked
    /close/N                    the same, ended by the end of the connection
    /echo                       any method: the request as JSON
+   /v1/...                     any method: the request's body, as it came
    /redirect/CODE/N            that status, N times, then as /echo
    /redirect-to/CODE?URL       that status, to just this URL
    /half/KEY/N/M               the first time with this KEY half of N bytes, then M bytes
@@ -721,6 +722,13 @@ static void echo_route(struct conn *c, const struct request *r) {
     free(body.data);
 }
 
+static void mirror_route(struct conn *c, const struct request *r) {
+    struct buf body = { NULL, 0, 0 };
+    buf_add(&body, r->body, r->body_size);
+    answer(c, 200, "", &body);
+    free(body.data);
+}
+
 /* To the address at hand, so that it works whatever name and port the client knows us by. */
 static void redirect_route(struct conn *c, const struct request *r) {
     char more[128];
@@ -870,6 +878,7 @@ static struct route {
     { "chunked",        chunked_route,        0 },
     { "close",          close_route,          0 },
     { "echo",           echo_route,           0 },
+    { "v1",             mirror_route,         0 },
     { "redirect",       redirect_route,       0 },
     { "redirect-to",    redirect_to_route,    0 },
     { "digest",         digest_route,         0 },

@@ -237,8 +237,8 @@ static bool json_end(json *j) {
 }
 
 /* What is there under a name, or in a place of an array, counted from 0. */
-static bool json_member(slice text, slice key, slice *value) {
-    json j = json_of(text);
+static bool json_member(slice whole, slice key, slice *value) {
+    json j = json_of(whole);
     bool first = true, object = json_peek(&j) == '{';
     int64_t place = -1;
     slice name, raw;
@@ -258,8 +258,8 @@ static bool json_member(slice text, slice key, slice *value) {
 }
 
 /* The value at "key", "key.inner", "key.0.inner" ..., as it is written. */
-static bool json_find(slice text, slice path, slice *value) {
-    slice key, found = text;
+static bool json_find(slice whole, slice path, slice *value) {
+    slice key, found = whole;
     while (path.at != NULL) {
         (void)slice_split(&path, '.', &key);
         if (!json_member(found, key, &found))

@@ -50,7 +50,7 @@ static bool parse_limit(slice s, double *out) {
 static const char *parse_host_limit(slice rest, slice *host, sparp_host_limit *out) {
     slice at_once, rate = { NULL, 0 }, cost = rate;
     (void)slice_split(&rest, '=', host);
-    if (host->size == 0 || rest.size == 0)
+    if (host->size == 0 || rest.at == NULL || rest.size == 0)
         return "HOST=N[,R[,COST]], as in api.example.com=10,5/s";
     if (find_any(*host, "/ @?#") < host->size)
         return "HOST=N[,R[,COST]] with a host alone: api.example.com, *.example.com or *";

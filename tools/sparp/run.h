@@ -732,6 +732,8 @@ static void app_show_progress(app *a) {
     v.done = v.ok + v.failed;
     v.retries = stats_retries(&s);
     v.live = s.in_flight;
+    v.waiting = s.waiting;
+    v.cost = s.cost;
     v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
@@ -1284,6 +1286,7 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     summary y;
     memset(&y, 0, sizeof y);
     y.tally = &a->tally;
+    y.config = a->config;
     y.columns = a->progress.columns;
     y.live = true;
     y.connections = s->connects;
@@ -1322,7 +1325,10 @@ static int run_requests(config *c) {
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {
         const char *why = sparp_check_options(&options);
-        say("cannot start: %s", why[0] != '\0' ? why : sparp_error_text(error));
+        text t = { NULL, 0, 0, false };
+        put_in_our_words(&t, slice_of(why[0] != '\0' ? why : sparp_error_text(error)));
+        say("cannot start: %.*s", (int)t.size, t.at);
+        text_free(&t);
         app_free(a);
         return EXIT_USAGE;
     }

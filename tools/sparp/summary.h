@@ -9,6 +9,7 @@ enum { ROW_INDENT = 11 };
 
 typedef struct summary {
     const tally *tally;
+    const config *config;               /* of the run; NULL: saved records do not tell */
     size_t columns;
     bool histogram, utf8;
     /* of a run alone, not of saved records: */
@@ -260,28 +261,93 @@ static void put_traffic_row(text *t, const summary *s) {
     row_end(&r);
 }
 
+static void put_cost_row(text *t, const summary *s) {
+    const tally *y = s->tally;
+    double seconds = (double)tally_elapsed_us(y) / 1e6;
+    row r = row_start(t, s->columns, "cost");
+    if (!y->has_cost)
+        return;
+    put_number(row_item(&r), y->cost);
+    PUT(&r.item, " booked");
+    if (seconds > 0) {
+        put_rate(row_item(&r), y->cost / seconds);
+        PUT(&r.item, "/s");
+    }
+    if (s->costs_unknown > 0) {
+        put_counted(row_item(&r), s->costs_unknown, " answer without ", " answers without ");
+        put_text(&r.item, s->config->cost_from);
+    }
+    row_end(&r);
+}
+
+/* What is waited for; the cost is a part of the rate. */
+enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS };
+
+static int64_t waited_us(const summary *s, int reason) {
+    const tally *y = s->tally;
+    int64_t rate = y->waited_us[SPARP_WAIT_RATE];
+    int64_t cost = s->waited_cost_us < rate ? s->waited_cost_us : rate;
+    return reason == WAIT_COST ? cost : reason == SPARP_WAIT_RATE ? rate - cost
+        : y->waited_us[reason];
+}
+
+/* " (-r)": those that were given; of saved records, which do not tell, the first `likely`. */
+static void put_flags(text *t, const summary *s, const option_id *ids, size_t count,
+                      size_t likely) {
+    const char *before = " (";
+    for (size_t i = 0; i < count; i++) {
+        const option_row *o = &option_rows[ids[i]];
+        if (s->config == NULL ? i >= likely : !s->config->given[ids[i]])
+            continue;
+        if (o->letter != 0)
+            put_format(t, "%s-%c", before, o->letter);
+        else
+            put_format(t, "%s--%s", before, o->name);
+        before = ", ";
+    }
+    put_text(t, before[0] == ',' ? ")" : "");
+}
+
+static void put_reason(text *t, const summary *s, int reason) {
+    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE };
+    static const option_id costs[] = { OPTION_MAX_PER_SECOND, OPTION_MAX_COST };
+    static const option_id hosts[] = { OPTION_PER_HOST, OPTION_PER_HOST_RATE, OPTION_LIMIT_HOST };
+    bool either = s->config == NULL && s->tally->has_cost;      /* a record does not say which */
+    switch (reason) {
+    case SPARP_WAIT_SLOT:   PUT(t, " for a free place (-c)"); break;
+    case SPARP_WAIT_GATE:   PUT(t, " for a host that had enough (429)"); break;
+    case SPARP_WAIT_RATE:
+        put_text(t, either ? " for the limit of rate or cost" : " for the rate limit");
+        put_flags(t, s, either ? costs : rates, 2, either ? 2 : 1);
+        break;
+    case WAIT_COST:         PUT(t, " for the limit of cost (--max-cost)"); break;
+    case SPARP_WAIT_ORIGIN:
+        PUT(t, " for the limits of its host");
+        put_flags(t, s, hosts, 3, 1);
+        break;
+    default:                PUT(t, " between tries"); break;
+    }
+}
+
 /* What a request waited for on average, if all of that is worth a row. */
 static void put_waiting_row(text *t, const summary *s) {
-    static const char *const reasons[SPARP_WAIT_COUNT] = {
-        " for a free place (-c)", " for the rate limit (-r)",
-        " for a place at its host (--per-host)", " for a host that had enough (429)",
-        " between tries"
-    };
+    static const int order[WAITS] = { SPARP_WAIT_SLOT, SPARP_WAIT_RATE, WAIT_COST,
+                                      SPARP_WAIT_ORIGIN, SPARP_WAIT_GATE, SPARP_WAIT_BACKOFF };
     const tally *y = s->tally;
     int64_t sum = 0;
-    for (int i = 0; i < SPARP_WAIT_COUNT; i++)
-        sum += y->waited_us[i];
+    for (int i = 0; i < WAITS; i++)
+        sum += waited_us(s, order[i]);
     if (sum < WAITING_WORTH_A_ROW || y->waiters == 0)
         return;
     row r = row_start(t, s->columns, "waiting");
     put_duration(row_item(&r), (int64_t)((double)sum / (double)y->waiters + 0.5));
     PUT(&r.item, " a request:");
-    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
-        int percent = (int)((double)y->waited_us[i] * 100 / (double)sum + 0.5);
-        if (percent > 0)
-            put_count(row_item(&r), "", (uint64_t)percent, " %");
-        if (percent > 0)
-            put_text(&r.item, reasons[i]);
+    for (int i = 0; i < WAITS; i++) {
+        int percent = (int)((double)waited_us(s, order[i]) * 100 / (double)sum + 0.5);
+        if (percent == 0)
+            continue;
+        put_count(row_item(&r), "", (uint64_t)percent, " %");
+        put_reason(&r.item, s, order[i]);
     }
     row_end(&r);
 }
@@ -339,6 +405,7 @@ static void put_summary_text(text *t, const summary *s) {
     put_traffic_row(t, s);
     put_latency_row(t, s, "last try", &y->last_try);
     put_latency_row(t, s, "overall", &y->overall);
+    put_cost_row(t, s);
     put_waiting_row(t, s);
     if (s->histogram && y->last_try.count > HISTOGRAM_MIN)
         put_histogram(t, &y->last_try, s->columns, s->utf8);
@@ -414,6 +481,25 @@ static void put_latency_json(text *t, const char *key, const latencies *l) {
     put_char(t, '}');
 }
 
+/* Of a run also what --cost-from has not found, and which of the two limits was waited for more. */
+static void put_cost_json(text *t, const summary *s) {
+    int64_t cost = waited_us(s, WAIT_COST), rate = waited_us(s, SPARP_WAIT_RATE);
+    if (!s->tally->has_cost) {
+        PUT(t, ",\"cost\":null");
+        return;
+    }
+    PUT(t, ",\"cost\":{\"booked\":");
+    put_number(t, s->tally->cost);
+    if (s->live) {
+        put_count(t, ",\"unknown\":", s->costs_unknown, ",\"waited_ms\":");
+        put_thousandths(t, cost);
+        PUT(t, ",\"held_by\":");
+        put_text(t, cost == 0 && rate == 0 ? "null" : cost > rate ? "\"max_cost\""
+                 : "\"max_per_second\"");
+    }
+    put_char(t, '}');
+}
+
 static void put_waits_json(text *t, const tally *y) {
     PUT(t, ",\"waited_ms\":{");
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
@@ -458,6 +544,7 @@ static void put_summary_json(text *t, const summary *s) {
     put_count(t, "},\"reused\":", y->reused, "");
     put_latency_json(t, "latency_ms", &y->last_try);
     put_latency_json(t, "overall_ms", &y->overall);
+    put_cost_json(t, s);
     put_waits_json(t, y);
     put_live_json(t, s);
     PUT(t, "}\n");
