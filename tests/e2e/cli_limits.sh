@@ -195,7 +195,8 @@ silent '-h: nothing on stderr'
 cp "$dir/out" "$dir/short"
 try --help
 check '--help: exit 0' ended 0
-for flag in shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
+for flag in max-cost cost-burst cost cost-from per-host per-host-rate limit-host retry-ratio \
+    shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
     only fields output-format resume journal retry-failed restart \
     method header data json url-query base-url template format on-bad-line skip limit \
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \

@@ -236,7 +236,8 @@
     X(COLOR, 0, "color", "auto|always|never", SCREEN, CHOICE, color, 0, 0, \
       "[auto: on a terminal, unless NO_COLOR is set]") \
     X(DRY_RUN, 'n', "dry-run", NULL, SCREEN, SWITCH, dry_run, 0, 0, \
-      "parse everything, print the requests as records, send nothing; secrets are ***") \
+      "parse everything, print the requests as records, send nothing; secret headers and the " \
+      "user of a URL are ***, queries and bodies as they are") \
     X(CURL, 0, "curl", NULL, SCREEN, SWITCH, curl, 0, 0, \
       "with -n: print the commands of curl that send them; put the secrets in for ***") \
     X(USAGE, 'h', "", NULL, SCREEN, SWITCH, show_usage, 0, 0, \
