@@ -207,8 +207,12 @@ printf '#!/bin/sh\nexec "%s" --connect-to "::127.0.0.1:%s" "$@"\n' "$SPARP_PLAIN
 chmod +x "$dir/hosts/bin/sparp"
 # waited HOST JQ: about the times that requests to it have waited for its limits, in ms, sorted
 waited() {
-    [ "$(jq -s "map(select(.url | contains(\"$1\")) | .ms.origin // 0) | sort | $2" \
-        "$dir/hosts/results.jsonl" 2>&1)" = true ] || { cut -c 1-300 "$dir/hosts/results.jsonl"; false; }
+    got=$(jq -sc "map(select(.url | contains(\"$1\")) | .ms.origin // 0) | sort | $2, ." \
+        "$dir/hosts/results.jsonl" 2>&1)
+    case $got in
+        true*) ;;
+        *) echo "    $got"; return 1 ;;
+    esac
 }
 check 'example: two hosts' ends hosts 0 results.jsonl 'length == 7 and all(.status == 200)'
 check '... five a second at one' waited api.example.com '.[1] > 150 and .[2] > 350'

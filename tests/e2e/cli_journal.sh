@@ -78,8 +78,11 @@ sends() {
     n=$1
     shift
     forget
-    "$SPARP" -q -j "$dir/key" -o "$dir/keyed" "$@" "$dir/two" 2>"$dir/err" && no_report &&
-        [ "$(arrived)" -eq "$n" ] || { echo "    sent: $(arrived)"; return 1; }
+    try -q -j "$dir/key" -o "$dir/keyed" "$@" "$dir/two"
+    sent=$(arrived)
+    [ "$status" -eq 0 ] && [ "$sent" -eq "$n" ] && return
+    echo "    exit status $status, $sent sent"
+    return 1
 }
 for flags in -dx -dy '--json {}' '--json [] -H A:1' '-d {}' '-X PUT' '-H A:1' '-H A:2' \
     '-H Accept:' '-A me' '-F a=b' '-F a=c' '-F b=c' "-F a=@$dir/two"; do

@@ -326,7 +326,8 @@ static void test_json_number_values(void **state) {
 
 /* A value inside a value, by names and places. */
 static void test_json_paths(void **state) {
-    static const char text_of_it[] = " {\"a\":1,\"b\":{\"c\":[10,{\"d\":\"x\"},[]],\"\":5},\"b\":2}";
+    static const char whole[] =
+        " {\"a\":1,\"b\":{\"c\":[10,{\"d\":\"x\"},[]],\"\":5},\"b\":2}";
     static const struct { const char *path, *value; } good[] = {
         { "a", "1" }, { "b.c.0", "10" }, { "b.c.1.d", "\"x\"" }, { "b.c.2", "[]" }, { "b.", "5" }
     };
@@ -338,11 +339,11 @@ static void test_json_paths(void **state) {
     slice found;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
-        CHECK(json_find(slice_of(text_of_it), slice_of(good[i].path), &found)
+        CHECK(json_find(slice_of(whole), slice_of(good[i].path), &found)
               && slice_is(found, good[i].value), "%s", good[i].path);
     }
     for (size_t i = 0; i < COUNT_OF(none); i++) {
-        CHECK(!json_find(slice_of(text_of_it), slice_of(none[i]), &found), "%s", none[i]);
+        CHECK(!json_find(slice_of(whole), slice_of(none[i]), &found), "%s", none[i]);
     }
     for (size_t i = 0; i < COUNT_OF(broken); i++) {
         slice s = exact(broken[i], &memory);
@@ -366,7 +367,8 @@ static void test_costs(void **state) {
         { "{\"n\":1e13}", "n", -1 }, { "{\"n\":1e999}", "n", -1 }, { "{\"n\":{}}", "n", -1 },
         { "", "n", -1 }, { "<html>", "n", -1 }, { "{\"n\":5", "m", -1 }
     };
-    static const char *const paths[] = { "", ".usage", "$.usage", "a..b", "a.", "a[0]", "a b", "a/b" };
+    static const char *const paths[] = { "", ".usage", "$.usage", "a..b", "a.", "a[0]", "a b",
+                                        "a/b" };
     double cost;
     (void)state;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
@@ -399,10 +401,13 @@ static void test_host_limits(void **state) {
         "h=1,0", "h=1,x", "h=1,2,0", "h=1,2,3,4", "h=1,2,3,", "http://h=1", "h/=1", "a@h=1", "h=all"
     };
     static const struct { const char *first, *second; bool covers; } pairs[] = {
-        { "*", "x", true }, { "a.b", "A.B", true }, { "*.b", "a.b", true }, { "*.b", "*.a.b", true },
+        { "*", "x", true }, { "a.b", "A.B", true }, { "*.b", "a.b", true },
+        { "*.b", "*.a.b", true },
         { "*.b", "*.b", true }, { "*.b", "b", false }, { "*.b", "ab", false }, { "a", "*", false },
-        { "a", "*.a", false }, { "a", "a:80", true }, { "a:80", "a", false }, { "*", "[::1]:80", true },
-        { "*.b", "a.b:80", true }, { "a:80", "a:8", false }, { "a", "b:80", false }, { "a", "80", false }
+        { "a", "*.a", false }, { "a", "a:80", true }, { "a:80", "a", false },
+        { "*", "[::1]:80", true },
+        { "*.b", "a.b:80", true }, { "a:80", "a:8", false }, { "a", "b:80", false },
+        { "a", "80", false }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
@@ -1189,7 +1194,8 @@ static void test_our_words(void **state) {
         { "local_address is not of ip_version", "--interface is not of ip_version" },
         { "pin_sha256: not the base64", "--pin: not the base64" }, { "", "" },
         { "xmax_body_bytes max_body_bytes2 _", "xmax_body_bytes max_body_bytes2 _" },
-        { "timeout_s", "--timeout" }, { "cost_burst must be", "--cost-burst must be" }, { "connection refused", "connection refused" }
+        { "timeout_s", "--timeout" }, { "connection refused", "connection refused" },
+        { "cost_burst must be", "--cost-burst must be" }
     };
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -2476,8 +2482,10 @@ static void test_progress_pauses(void **state) {
 static void test_progress_names_the_limit(void **state) {
     static const struct { const char *words, *name; } cases[] = {
         { "-c 5", NULL }, { "-r 5", "rate" }, { "--shard 0/1 --fleet-rate 5", "rate" },
-        { "--max-cost 5", "cost" }, { "-r 5 --max-cost 5", "limits" }, { "--per-host-rate 5", "host" },
-        { "--limit-host h=,5", "host" }, { "--limit-host h=,,5", "host" }, { "--limit-host h=5", NULL },
+        { "--max-cost 5", "cost" }, { "-r 5 --max-cost 5", "limits" },
+        { "--per-host-rate 5", "host" },
+        { "--limit-host h=,5", "host" }, { "--limit-host h=,,5", "host" },
+        { "--limit-host h=5", NULL },
         { "--limit-host h=none,none,none", NULL }, { "-r 5 --limit-host h=,5", "limits" }
     };
     progress_view v = view();
@@ -2563,7 +2571,8 @@ int main(void) {
         LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
-        TEST(test_record), TEST(test_record_of_a_cost), TEST(test_record_of_a_failure), TEST(test_record_bodies),
+        TEST(test_record), TEST(test_record_of_a_cost), TEST(test_record_of_a_failure),
+        TEST(test_record_bodies),
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),

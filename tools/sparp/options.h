@@ -65,8 +65,8 @@
     X(PER_HOST_RATE, 0, "per-host-rate", "RATE", PACE, RATE, per_host_rate, 1, 0, \
       "requests started to one host [no limit]") \
     X(LIMIT_HOST, 0, "limit-host", "HOST=N[,R[,COST]]", PACE, OTHER, given, 0, 0, \
-      "instead, for this host or for *.example.com: in flight, rate, cost; what is empty stays, " \
-      "none: no limit; the first that matches counts; repeatable") \
+      "limits of one host, or of *.example.com: in flight, rate, cost; what is empty is as for " \
+      "all hosts, none: no limit; the first that matches counts; repeatable") \
     X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
@@ -74,15 +74,14 @@
     X(FLEET_RATE, 0, "fleet-rate", "RATE", PACE, RATE, fleet_rate, 1, 0, \
       "of all N processes of --shard together: RATE / N for each") \
     X(MAX_COST, 0, "max-cost", "RATE", PACE, RATE, max_cost, 1, 0, \
-      "cost started, whole process: 90000/m; a line's key \"cost\" says what it costs, or --cost " \
-      "[no limit]") \
+      "cost of the requests started, whole process: 90000/m [no limit]") \
     X(COST_BURST, 0, "cost-burst", "N", PACE, NUMBER, cost_burst, 1, 0, \
       "cost that may come at once [that of one request]") \
     X(COST, 0, "cost", "N|'{COLUMN}'", PACE, TEXT, cost, 0, 0, \
-      "of lines that have none, 0: free; with -T out of a column [1]") \
+      "of a request whose line has no \"cost\"; 0: free; with -T out of a column [1]") \
     X(COST_FROM, 0, "cost-from", "KEY.KEY", PACE, OTHER, given, 0, 0, \
-      "where the JSON of an answer says what it really cost: usage.total_tokens; what is more " \
-      "than was booked is booked, too, what is less is given back") \
+      "where the JSON of an answer says what it really cost: usage.total_tokens; that is booked " \
+      "instead") \
     X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
       "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \

@@ -236,8 +236,8 @@ static void put_format(text *t, const char *format, ...) {     /* short things o
     put_bytes(t, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
 }
 
-/* A number that is no count: as short as it may be, with twelve digits at most, for sums of fractions
-   are not exact. */
+/* A number that is no count: as short as it may be, and with twelve digits at most, for sums of
+   fractions are not exact. */
 static void put_number(text *t, double n) {
     put_format(t, "%.12g", n);
 }
