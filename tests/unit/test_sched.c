@@ -152,7 +152,9 @@ static void check_limits(const sparp__limits *l) {
     CHECK(l->users > 0 || l->timer.place != 0, "%s: %s is never forgotten", seen.label,
           l->origin.host);
     if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
-        int64_t wait = sparp__gate_wait(&l->gate, run.options.max_at_once_per_origin, sched->now);
+        const sparp__task *first = OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, first, &run.options,
+                                          sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
               && l->timer.key <= sched->now + wait, "%s: %s: parked for ever", seen.label,
               l->origin.host);
