@@ -2173,6 +2173,56 @@ static void test_summary_of_limits(void **state) {
     text_free(&t);
 }
 
+/* What servers say is left: the least first, and not all of a thousand. */
+static void test_summary_of_what_is_left(void **state) {
+    sparp_left l = { "api.example.com", false, 60, 57, 12.4 };
+    static tally y;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    memset(&s, 0, sizeof s);
+    s.tally = &y;
+    s.columns = 60;
+    put_left_row(&t, &s);
+    expect_text(&t, "");
+    put_left_json(&t, &s);
+    expect_text(&t, ",\"left\":[]");
+    summary_add_left(&s, &l);
+    l.is_cost = true;
+    l.limit = 90000;
+    l.left = 1234;
+    l.reset_s = 0;
+    summary_add_left(&s, &l);
+    l.origin = "127.0.0.1:8080";
+    l.is_cost = false;
+    l.limit = 0;
+    l.left = 5;
+    summary_add_left(&s, &l);
+    put_left_row(&t, &s);
+    expect_text(&t, "left       api.example.com: 1234 of 90000 in cost left\n"
+                "           api.example.com: 57 of 60 left, 12 s\n"
+                "           127.0.0.1:8080: 5 left\n");
+    put_left_json(&t, &s);
+    expect_text(&t, ",\"left\":[{\"origin\":\"api.example.com\",\"of\":\"cost\",\"limit\":90000,"
+                "\"left\":1234,\"reset\":0},{\"origin\":\"api.example.com\",\"of\":\"requests\","
+                "\"limit\":60,\"left\":57,\"reset\":12.4},{\"origin\":\"127.0.0.1:8080\","
+                "\"of\":\"requests\",\"limit\":0,\"left\":5,\"reset\":0}]");
+    s.num_left = 0;
+    memset(s.left, 0, sizeof s.left);
+    for (int i = 0; i < 1000; i++) {
+        l.limit = 1000;
+        l.left = i * 7 % 1000;
+        summary_add_left(&s, &l);
+    }
+    assert_int_equal(s.num_left, LEFT_MAX);
+    for (int i = 0; i < LEFT_MAX; i++)
+        assert_true(s.left[i].left == i);
+    put_left_row(&t, &s);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, "127.0.0.1:8080: 4 of 1000 left   others have more\n"));
+    text_free(&t);
+}
+
 /* No row is wider than the terminal, if its items are not. */
 static void test_summary_wraps(void **state) {
     static tally y;
@@ -2268,7 +2318,7 @@ static void test_saved_records(void **state) {
 
 static progress_view view(void) {
     progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31, 22, 0, 0, -1, 0, 0,
-                        NULL, 0 };
+                        NULL, 0, 0 };
     return v;
 }
 
@@ -2508,6 +2558,13 @@ static void test_progress_names_the_limit(void **state) {
     put_char(&t, '\0');
     assert_non_null(strstr(t.at, ",\"wait\":null,\"wait_for\":\"limits\"}"));
     t.size = 0;
+    v.quota_s = 11.2;
+    progress_find_pause(&p, &v, 1000000);
+    expect_bar(&v, 80, " 41%  41230/100000  fail 301  retry 1204  1873/s  quota: 12 s  eta 0:31");
+    put_progress_json(&t, &v, 0);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"wait\":12,\"wait_for\":\"quota\"}"));
+    t.size = 0;
     v.waiting = 0;
     progress_find_pause(&p, &v, 1000000);
     assert_null(v.held_by);         /* it is the input that is waited for */
@@ -2576,7 +2633,7 @@ int main(void) {
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
-        LINES(test_summary_of_limits),
+        LINES(test_summary_of_limits), TEST(test_summary_of_what_is_left),
         TEST(test_template_words), TEST(test_body_names),
         LINES(test_equal_names), TEST(test_ranges),
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),

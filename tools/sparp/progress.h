@@ -30,6 +30,7 @@ typedef struct progress_view {   /* one moment of a run */
     uint64_t waiting;                   /* read, and not in flight */
     const char *held_by;                /* nothing is in flight for this limit; NULL: not so */
     double cost;                        /* booked so far */
+    double quota_s;                     /* servers say that nothing is left until then; 0: no */
 } progress_view;
 
 typedef struct progress_mark {   /* how far it had come at one time */
@@ -75,8 +76,8 @@ enum {
 };
 
 static void put_wait(text *t, const progress_view *v) {
-    if (v->wait_s < 0)
-        put_format(t, "  waits: %s", v->held_by);
+    if (v->held_by != NULL)
+        put_format(t, v->wait_s < 0 ? "  waits: %s" : "  %s: ", v->held_by);
     else if (v->wait_for != 0)
         put_count(t, "  ", (uint64_t)v->wait_for, ": ");
     else
@@ -434,7 +435,9 @@ static void progress_find_pause(const progress *p, progress_view *v, int64_t now
     }
     bool held = v->live == 0 && v->wait_s < 0 && v->waiting > 0
         && now_us - p->last_done_us >= WAIT_NAMED_US;
-    v->held_by = held ? p->slow_limit : NULL;
+    v->held_by = !held ? NULL : v->quota_s > 0 ? "quota" : p->slow_limit;
+    if (held && v->quota_s > 0)
+        v->wait_s = (int64_t)(v->quota_s + 0.999);
 }
 
 static void progress_show(progress *p, progress_view *v) {

@@ -2,6 +2,7 @@
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { COUNT_REST_US = 1000000 };  /* that long unread lines are counted */
+enum { LEFT_ASKED = 1000 };      /* origins whose limits are looked at, of those that tell */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
@@ -722,6 +723,16 @@ static size_t bodies_came(app *a) {
 #endif
 }
 
+/* Nothing is in flight: is it because servers say that nothing is left? The first end of that. */
+static void app_find_quota(const app *a, progress_view *v) {
+    double first = 0;
+    sparp_left left;
+    for (size_t i = 0; v->live == 0 && i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        if (left.left < 1 && left.reset_s > 0 && (first <= 0 || left.reset_s < first))
+            first = left.reset_s;
+    v->quota_s = first < 1e9 ? first : 1e9;
+}
+
 static void app_show_progress(app *a) {
     sparp_stats s = sparp_get_stats(a->run);
     progress_view v;
@@ -734,6 +745,7 @@ static void app_show_progress(app *a) {
     v.live = s.in_flight;
     v.waiting = s.waiting;
     v.cost = s.cost;
+    app_find_quota(a, &v);
     v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
@@ -1284,7 +1296,10 @@ static const char *app_stopped(const app *a, const sparp_stats *s) {
 
 static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     summary y;
+    sparp_left left;
     memset(&y, 0, sizeof y);
+    for (size_t i = 0; i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        summary_add_left(&y, &left);
     y.tally = &a->tally;
     y.config = a->config;
     y.columns = a->progress.columns;

@@ -1,11 +1,13 @@
 /* sparp/summary.h - what is said at the end.
-   Uses text, say, values, terminal, options, config, sink, tally. */
+   Uses text, say, values, terminal, json, options, config, sink, tally. */
 
 enum { HISTOGRAM_ROWS = 12, HISTOGRAM_FIGURES = 33, HISTOGRAM_WIDTH = 46, HISTOGRAM_MIN = 100 };
 
 enum { WAITING_WORTH_A_ROW = 1000000 };  /* microseconds, all requests together */
 
 enum { ROW_INDENT = 11 };
+
+enum { LEFT_MAX = 20, LEFT_SHOWN = 5 };  /* origins that tell what is left, and those in the text */
 
 typedef struct summary {
     const tally *tally;
@@ -23,6 +25,8 @@ typedef struct summary {
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
+    sparp_left left[LEFT_MAX];          /* the least first */
+    size_t num_left;
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -352,6 +356,37 @@ static void put_waiting_row(text *t, const summary *s) {
     row_end(&r);
 }
 
+static double left_share(const sparp_left *l) {
+    return l->limit > 0 ? l->left / l->limit : l->left < 1 ? 0 : 1;
+}
+
+/* Keeps its place among those that have less, if there is one. */
+static void summary_add_left(summary *s, const sparp_left *l) {
+    size_t i = s->num_left < LEFT_MAX ? s->num_left++ : LEFT_MAX - 1;
+    if (i + 1 == LEFT_MAX && s->left[i].origin != NULL && left_share(&s->left[i]) <= left_share(l))
+        return;
+    for (; i > 0 && left_share(&s->left[i - 1]) > left_share(l); i--)
+        s->left[i] = s->left[i - 1];
+    s->left[i] = *l;
+}
+
+/* "api.example.com: 57 of 60 left, 12 s": what the servers said at last. */
+static void put_left_row(text *t, const summary *s) {
+    row r = row_start(t, s->columns, "left");
+    for (size_t i = 0; i < s->num_left && i < LEFT_SHOWN; i++) {
+        const sparp_left *l = &s->left[i];
+        put_format(row_item(&r), "%.300s: %.0f", l->origin, l->left);
+        if (l->limit > 0)
+            put_format(&r.item, " of %.0f", l->limit);
+        put_format(&r.item, "%s left", l->is_cost ? " in cost" : "");
+        if (l->reset_s > 0)
+            put_format(&r.item, ", %.0f s", l->reset_s);
+    }
+    if (s->num_left > LEFT_SHOWN)
+        PUT(row_item(&r), "others have more");
+    row_end(&r);
+}
+
 typedef struct mark {            /* of a distribution */
     const char *name;
     uint64_t thousandths;
@@ -407,6 +442,7 @@ static void put_summary_text(text *t, const summary *s) {
     put_latency_row(t, s, "overall", &y->overall);
     put_cost_row(t, s);
     put_waiting_row(t, s);
+    put_left_row(t, s);
     if (s->histogram && y->last_try.count > HISTOGRAM_MIN)
         put_histogram(t, &y->last_try, s->columns, s->utf8);
     put_output_row(t, s);
@@ -509,6 +545,23 @@ static void put_waits_json(text *t, const tally *y) {
     put_char(t, '}');
 }
 
+static void put_left_json(text *t, const summary *s) {
+    PUT(t, ",\"left\":[");
+    for (size_t i = 0; i < s->num_left; i++) {
+        const sparp_left *l = &s->left[i];
+        PUT(t, "{\"origin\":");
+        put_string(t, slice_of(l->origin), true);
+        put_format(t, ",\"of\":\"%s\",\"limit\":", l->is_cost ? "cost" : "requests");
+        put_number(t, l->limit);
+        PUT(t, ",\"left\":");
+        put_number(t, l->left);
+        PUT(t, ",\"reset\":");
+        put_thousandths(t, (int64_t)(l->reset_s * 1000));
+        put_text(t, i + 1 < s->num_left ? "}," : "}");
+    }
+    put_char(t, ']');
+}
+
 /* What a run alone knows; saved records do not. */
 static void put_live_json(text *t, const summary *s) {
     if (!s->live)
@@ -516,6 +569,7 @@ static void put_live_json(text *t, const summary *s) {
     put_count(t, ",\"connections\":", s->connections, ",\"done_before\":");
     put_count(t, "", s->done_before, ",\"not_read\":");
     put_u64(t, s->not_read);
+    put_left_json(t, s);
     put_format(t, ",\"all_read\":%s,\"stopped\":", s->not_read > 0 || s->rest_unknown ? "false"
                : "true");
     if (s->stopped == NULL)
