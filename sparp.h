@@ -1909,11 +1909,9 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
                                            that; 0: not known */
 } sparp__gate;
 
-/* So many may be there at once. The one behind those that the last window let through goes alone,
-   because it may be told 429; each answer after that lets one more try. */
+/* Once it is known how many the last window let through, so many may be there at once: the one behind
+   those goes alone, because it may be told 429; each answer after that lets one more try. */
 static uint64_t sparp__gate_room(const sparp__gate *g) {
-    if (g->known == 0)
-        return UINT64_MAX;
     return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
 }
 
@@ -1922,7 +1920,7 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t n
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || g->in_flight >= sparp__gate_room(g)
+        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
     return sparp__bucket_wait(&g->bucket, now);
@@ -1947,13 +1945,13 @@ static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
     g->width = 1;
 }
 
-/* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
     if (g->closed_until > now) {        /* what was under way then belongs to that window */
         g->known += g->known > 0;
+        g->through--;
         return;
     }
-    if (++g->through >= g->known + SPARP__GATE_OPEN)
+    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
         g->known = 0;                   /* no window any more */
     if (g->width == 0)
         return;
@@ -1961,6 +1959,13 @@ static void sparp__gate_widen(sparp__gate *g, int64_t now) {
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
     if (g->width == 0 && !g->held)
         g->shut += now - g->shut_at;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    g->through++;
+    if (g->width > 0 || g->known > 0)
+        sparp__gate_reopen(g, now);
 }
 
 /* For another reason than its own nobody may start now, or may again. */
@@ -2733,6 +2738,15 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
     }
 }
 
+/* ratelimit..., x-rate..., x-hubspot..., x-shopify..., anthropic...: all that >>quota reads begins
+   like this, and little else. */
+static bool sparp__http_may_limit(const char *name) {
+    if (name[0] == 'x')
+        return name[1] == '-' && ((name[2] == 'r' && name[3] == 'a')
+            || (name[2] == 'h' && name[3] == 'u') || (name[2] == 's' && name[3] == 'h'));
+    return (name[0] == 'r' && name[1] == 'a') || (name[0] == 'a' && name[1] == 'n');
+}
+
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
@@ -2749,8 +2763,8 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
         else if (length == 10 && memcmp(name, "keep-alive", 10) == 0)
             sparp__http_on_keep_alive(h, sparp__str_of(value), &close);
-        else
-            h->may_limit = h->may_limit || name[0] == 'x' || name[0] == 'r' || name[0] == 'a';
+        else if (length >= 9 && sparp__http_may_limit(name))
+            h->may_limit = true;
     }
     h->keep_alive = !close && (keep || !h->http10);
     return event;
@@ -14292,15 +14306,23 @@ static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list 
 
 /* --- what is left ----------------------------------------------------------------------------- */
 
-/* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
-static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
-                                  int64_t now) {
+/* Where something is known of it. */
+SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp__task *t,
+                                                   const sparp_options *o, int64_t now) {
     sparp__gate *g = &l->gate;
     int64_t wait = sparp__gate_wait(g, l->max_at_once, now), left = 0;
     if (l->quotas != NULL && !o->no_gate && l->quotas->longest > 0)
         left = sparp__quotas_wait(l->quotas, (double)g->in_flight, l->cost, t->cost, now);
-    sparp__gate_hold(g, left > wait || g->in_flight >= sparp__gate_room(g), now);
+    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
     return sparp__max(wait, left);
+}
+
+/* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
+static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
+                                  int64_t now) {
+    if (l->quotas != NULL || l->gate.known > 0 || l->gate.held)
+        return sparp__limits_wait_more(l, t, o, now);
+    return sparp__gate_wait(&l->gate, l->max_at_once, now);
 }
 
 static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
@@ -14345,6 +14367,11 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
     }
 }
 
+/* Has it anything to learn from? */
+static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t) {
+    return l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit);
+}
+
 static void sparp__limits_on_429(sparp__limits *l, bool retry_after, int64_t now) {
     if (l->quotas != NULL)
         sparp__quotas_on_429(l->quotas, retry_after, now);
@@ -14370,12 +14397,12 @@ static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, s
 }
 
 /* An attempt, or a hop of it, has ended: what its answer says is left there. */
-static void sparp__limits_learn(sparp__env *env, sparp__list *list, sparp__limits *l,
+SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, sparp__limits *l,
                                 const sparp__task *t, const sparp_options *o, int64_t now) {
     const sparp__http *h = sparp__task_has_head(t) ? &t->fly.answer->http : NULL;
     sparp__telling told;
     told.count = 0;
-    if (h != NULL && h->may_limit)
+    if (h != NULL)
         sparp__quota_read(&told, h, (int64_t)SPARP__SYS_TIME(NULL));
     sparp__quotas *qs = told.count > 0 ? sparp__limits_get_quotas(env, list, l, o) : l->quotas;
     if (qs == NULL)
@@ -15103,7 +15130,8 @@ static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     sparp__flight *f = &t->fly;
     sparp__sched_leave(s, t);
-    sparp__limits_learn(s->env, &s->told, t->wait.limits, t, s->options, s->now);
+    if (sparp__limits_may_learn(t->wait.limits, t))
+        sparp__limits_learn(s->env, &s->told, t->wait.limits, t, s->options, s->now);
     if (f->cut_wanted && (f->end != SPARP__END_RESPONSE || f->verdict == SPARP_SOFT_FAIL)) {
         f->end = SPARP__END_CUT;        /* it would have been tried again */
         f->body_complete = false;
