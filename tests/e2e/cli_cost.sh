@@ -189,6 +189,18 @@ seq 20 | sed "s|.*|$base/flaky/free&/1|" >"$dir/in"
 try -q --backoff 1ms --retry-ratio 2
 expect '... with enough of them at once' 0 'all(.attempts == 2 and .ms.backoff < 500)'
 
+# --- what servers say is left -----------------------------------------------------------------------
+
+given '%s/left/60/57/100\n' "$base"
+try
+said 'what is left' "^left       ${base#http://}: 57 of 60 left, (100|99) s\$"
+try --summary json
+check '... as JSON' holds "$dir/err" '.left == [{origin: "'"${base#http://}"'", of: "requests",
+    limit: 60, left: 57, reset: .left[0].reset}] and .left[0].reset > 90 and .left[0].reset <= 100'
+given '%s/items/1\n' "$base"
+try
+check 'nobody says: no row' sh -c "! grep -q '^left' '$dir/err'"
+
 # --- what is refused ------------------------------------------------------------------------------
 
 watched=no

@@ -319,7 +319,7 @@ static void put_reason(text *t, const summary *s, int reason) {
     bool either = s->config == NULL && s->tally->has_cost;      /* a record does not say which */
     switch (reason) {
     case SPARP_WAIT_SLOT:   PUT(t, " for a free place (-c)"); break;
-    case SPARP_WAIT_GATE:   PUT(t, " for a host that had enough (429)"); break;
+    case SPARP_WAIT_GATE:   PUT(t, " for a host that had enough"); break;
     case SPARP_WAIT_RATE:
         put_text(t, either ? " for the limit of rate or cost" : " for the rate limit");
         put_flags(t, s, either ? costs : rates, 2, either ? 2 : 1);
