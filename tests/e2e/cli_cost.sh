@@ -53,16 +53,17 @@ check '... the records say what was booked' records_are 'all(.cost == 200)'
 check '... and waited for the rate' records_are 'map(.ms.rate // 0) | max > 900'
 check '... the summary, too' holds "$dir/err" '.cost.booked == 1200 and .cost.held_by == "max_cost"
     and .cost.unknown == 0 and .cost.waited_ms > 2900 and .waited_ms.rate >= .cost.waited_ms'
-try --summarize "$dir/out"
+cp "$dir/out" "$dir/records"
+try --summarize "$dir/records"
 said '--summarize: what was booked' '^cost       1200 booked   [0-9]+/s$'
-said '... what was waited for' '100 % for the limit of rate or cost \(-r, --max-cost\)$'
+said '... what was waited for' '[0-9]+ % for the limit of rate or cost \(-r, --max-cost\)$'
 costs 200 200 200 200 200 200
 paced '... with a burst of 1000' 0.18 0.3 --max-cost 1000 --cost-burst 1000
 paced '... with -r, which is tighter' 1.64 1.8 --max-cost 1000 -r 3 --summary json
 check '... as the summary says' holds "$dir/err" '.cost.held_by == "max_per_second"'
 try --max-cost 1000
 said '... in text' '^cost       1200 booked   [0-9.]+/s$'
-said '... with the flag' '^waiting .*100 % for the limit of cost \(--max-cost\)$'
+said '... with the flag' '^waiting .*[0-9]+ % for the limit of cost \(--max-cost\)$'
 costs 0.25 0.5 0.25 1
 paced 'fractions: 4 a second' 0.24 0.4 --max-cost 4
 check '... as they are' records_are 'map(.cost) | sort == [0.25, 0.25, 0.5, 1]'
@@ -71,7 +72,7 @@ paced 'what is free does not wait' 0 0.5 --max-cost 1/h
 check '... and is booked as 0' records_are 'map(.cost) | add == 1'
 costs 500 1 1
 paced 'heavier than the burst: it gets through' 0.48 0.8 --max-cost 1000 --cost-burst 10
-said '... which is said' 'request 0.*500'
+said '... which is said' '^sparp: request 0 costs 500, more than --cost-burst: '
 
 given '%s/items/1\n%s/items/2\n' "$base" "$base"
 try -q --max-cost 1000 --cost-burst 100
@@ -166,7 +167,7 @@ check '... 20 a second' took "$one" 0.48 2
 check '... 40 a second' took "$two" 0.48 2
 check '... at 5 at once' [ "$(stat "$two" most_at_once)" -le 5 ]
 said '... which the summary names' \
-    '100 % for the limits of its host \(--per-host-rate, --limit-host\)$'
+    '[0-9]+ % for the limits of its host \(--per-host-rate, --limit-host\)$'
 seq 11 | sed "s|.*|http://a.example.test/items/&|" >"$dir/in"
 seq 11 | sed "s|.*|http://example.test/items/&|" >>"$dir/in"
 forget_both

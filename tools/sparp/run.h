@@ -967,9 +967,10 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
-    o->max_cost_per_second = has_cost_limit(c) || c->cost_from == NULL ? c->max_cost
-        : COST_MAX;                     /* no limit, but it is booked */
+    o->max_cost_per_second = c->max_cost;
     o->cost_burst = c->cost_burst;
+    if (c->cost_from != NULL && !has_cost_limit(c))     /* no limit, but it is booked */
+        o->max_cost_per_second = o->cost_burst = COST_MAX;
     o->max_per_second_per_origin = c->per_host_rate;
     o->host_limits = c->host_limits;
     o->num_host_limits = c->num_host_limits;
@@ -1306,7 +1307,7 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.live = true;
     y.connections = s->connects;
     y.costs_unknown = a->costs_unknown;
-    y.waited_cost_us = s->waited_cost_us;
+    y.waited_cost_us = a->config->max_cost > 0 ? s->waited_cost_us : 0;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;

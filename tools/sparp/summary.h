@@ -517,9 +517,15 @@ static void put_latency_json(text *t, const char *key, const latencies *l) {
     put_char(t, '}');
 }
 
-/* Of a run also what --cost-from has not found, and which of the two limits was waited for more. */
-static void put_cost_json(text *t, const summary *s) {
+/* Which of the two limits was waited for more; NULL: neither. */
+static const char *held_by(const summary *s) {
     int64_t cost = waited_us(s, WAIT_COST), rate = waited_us(s, SPARP_WAIT_RATE);
+    return cost > rate ? "max_cost" : rate > 0 && s->config->max_per_second > 0 ? "max_per_second"
+        : NULL;
+}
+
+/* What was booked; of a run also what --cost-from has not found, and what was waited for. */
+static void put_cost_json(text *t, const summary *s) {
     if (!s->tally->has_cost) {
         PUT(t, ",\"cost\":null");
         return;
@@ -527,11 +533,14 @@ static void put_cost_json(text *t, const summary *s) {
     PUT(t, ",\"cost\":{\"booked\":");
     put_number(t, s->tally->cost);
     if (s->live) {
+        const char *held = held_by(s);
         put_count(t, ",\"unknown\":", s->costs_unknown, ",\"waited_ms\":");
-        put_thousandths(t, cost);
+        put_thousandths(t, waited_us(s, WAIT_COST));
         PUT(t, ",\"held_by\":");
-        put_text(t, cost == 0 && rate == 0 ? "null" : cost > rate ? "\"max_cost\""
-                 : "\"max_per_second\"");
+        if (held != NULL)
+            put_format(t, "\"%s\"", held);
+        else
+            PUT(t, "null");
     }
     put_char(t, '}');
 }
