@@ -84,6 +84,7 @@
        >>engine      one attempt after another
        >>store       results that nobody has seen yet
        >>crew        the engines as the scheduler sees them
+       >>fair        whose turn it is, of all origins
        >>limits      what each origin allows, and who waits there
        >>sched       who starts, what an end means, who gets the result
        >>run         one run: scheduler, engines, memory; one turn
@@ -1782,11 +1783,14 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 
 /* ============================================================================================ */
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
-/*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
+/*              and 2^-32 parts of one, so that 3 per second stay 3; the same for what they      */
+/*              cost, by weight. Pure. Uses base.                                                */
 /*                                                                                               */
 /* With T = 1 s / rate, a start that comes late does not push the next ones back: they catch up, */
 /* but for no more than the last 10 ms, so a stall is lost but for that. In any window W there    */
 /* are at most floor((W + 10 ms) / T) + burst starts, in any second at most 1.01 * rate + burst.  */
+/* By weight: what starts in W costs at most (W + 10 ms) * rate + the burst, or + the heaviest   */
+/* of them, if that is more: who is heavier than the burst starts when nothing is owed.          */
 /* ============================================================================================ */
 
 #define SPARP__BUCKET_SLACK (10 * SPARP__NS_PER_MS)     /* a timer, or a turn, may be so late */
@@ -1819,28 +1823,112 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
     return sparp__max(0, b->next - b->ahead - now);
 }
 
+/* Where *next stands when something is taken at `now`. */
+static int64_t sparp__bucket_caught_up(int64_t next, int64_t now) {
+    return next == SPARP__BUCKET_NEW ? now : sparp__max(next, now - SPARP__BUCKET_SLACK);
+}
+
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     if (b->period == 0 && b->period_part == 0)
         return;
-    if (now - b->next > SPARP__BUCKET_SLACK) {
-        b->next = b->next == SPARP__BUCKET_NEW ? now : now - SPARP__BUCKET_SLACK;
-        b->next_part = 0;
-    }
-    uint64_t part = (uint64_t)b->next_part + b->period_part;
-    b->next += b->period + (int64_t)(part >> 32);
+    int64_t next = sparp__bucket_caught_up(b->next, now);
+    uint64_t part = (uint64_t)(next == b->next ? b->next_part : 0) + b->period_part;
+    b->next = next + b->period + (int64_t)(part >> 32);
     b->next_part = (uint32_t)part;
 }
 
+#define SPARP__DEBT_MOST 1e18           /* nanoseconds: 30 years are enough */
+
+typedef struct sparp__debt {            /* zeroed: no limit */
+    double  ns;                         /* in which a cost of 1 is paid off */
+    double  ahead;                      /* the burst: so many of them may be owed at a start */
+    int64_t paid_at;                    /* when all is paid off that was booked */
+    double  part;                       /* of a nanosecond, by which that is later */
+} sparp__debt;
+
+static void sparp__debt_init(sparp__debt *d, double rate, double burst) {
+    memset(d, 0, sizeof *d);
+    if (!(rate > 0))
+        return;
+    d->ns = (double)SPARP__NS_PER_S / rate;
+    d->ahead = d->ns * burst;
+    d->paid_at = SPARP__BUCKET_NEW;
+}
+
+/* Nanoseconds until something of that cost may start; 0: now. What is free waits for nothing. */
+static int64_t sparp__debt_wait(const sparp__debt *d, double cost, int64_t now) {
+    if (d->ns == 0 || cost == 0)
+        return 0;
+    double early = d->ahead - cost * d->ns;
+    early = early < 0 ? 0 : early < SPARP__DEBT_MOST ? early : SPARP__DEBT_MOST;
+    return sparp__max(0, d->paid_at - (int64_t)early - now);
+}
+
+/* A negative cost is given back; what is beyond that which is owed is lost. */
+static void sparp__debt_book(sparp__debt *d, double cost, int64_t now) {
+    if (d->ns == 0)
+        return;
+    int64_t from = sparp__bucket_caught_up(d->paid_at, now);
+    double ns = cost * d->ns + (from == d->paid_at ? d->part : 0);
+    ns = ns < -SPARP__DEBT_MOST ? -SPARP__DEBT_MOST
+        : ns < SPARP__DEBT_MOST ? ns : SPARP__DEBT_MOST;
+    d->paid_at = sparp__min(from + (int64_t)ns, 4 * (int64_t)SPARP__DEBT_MOST);
+    d->part = ns - (double)(int64_t)ns;
+}
+
+/* Both together. */
+typedef struct sparp__meter {           /* zeroed: no limit */
+    sparp__bucket starts;
+    sparp__debt   cost;
+    bool          limits;               /* either of them does */
+} sparp__meter;
+
+static void sparp__meter_init(sparp__meter *m, double rate, int burst, double cost_rate,
+                              double cost_burst) {
+    sparp__bucket_init(&m->starts, rate, burst);
+    sparp__debt_init(&m->cost, cost_rate, cost_burst);
+    m->limits = rate > 0 || cost_rate > 0;
+}
+
+static int64_t sparp__meter_wait(const sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return 0;
+    return sparp__max(sparp__bucket_wait(&m->starts, now), sparp__debt_wait(&m->cost, cost, now));
+}
+
+static void sparp__meter_take(sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return;
+    sparp__bucket_take(&m->starts, now);
+    sparp__debt_book(&m->cost, cost, now);
+}
+
+/* Until when it has to be remembered. */
+static int64_t sparp__meter_memory(const sparp__meter *m) {
+    return sparp__max(m->starts.next, m->cost.paid_at);
+}
+
 /* ============================================================================================ */
-/* >>pace       the token that a write takes, whichever engine it is written by. Uses env,       */
-/*              bucket.                                                                          */
+/* >>pace       the token that a write takes, and its cost, whichever engine it is written by;   */
+/*              and what is charged afterwards. Uses env, bucket.                                */
 /* ============================================================================================ */
 
-typedef struct sparp__pace {            /* zeroed: one engine, no limit */
-    sparp__bucket   all;                /* of every write; each origin has one more */
+/* A request at hand: the user is shown it and may charge it. */
+typedef struct sparp__hand {
+    sparp__link   link;
+    uint64_t      index;
+    double        booked;               /* for it so far */
+    double        charged;              /* while it was at hand */
+    sparp__meter *own;                  /* of its origin's writes; NULL: it has none */
+} sparp__hand;
+
+typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one engine, no limit */
+    sparp__meter    all;                /* of every write; each origin has one more */
+    bool            weighs;             /* some meter limits the cost */
+    sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
     bool            shared;             /* by several threads */
 #if SPARP__THREADS
-    pthread_mutex_t lock;               /* of `all`, and of those of the origins */
+    pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
 #endif
 } sparp__pace;
 
@@ -1862,29 +1950,84 @@ static void sparp__pace_unlock(sparp__pace *p) {
 #endif
 }
 
-/* Nanoseconds until the next one may be written; `own`, if not NULL, is its origin's. */
-static int64_t sparp__pace_wait(sparp__pace *p, const sparp__bucket *own, int64_t now) {
+/* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
+static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
+                                int64_t now) {
     sparp__pace_lock(p);
-    int64_t wait = sparp__bucket_wait(&p->all, now);
+    int64_t wait = sparp__meter_wait(&p->all, cost, now);
     if (own != NULL)
-        wait = sparp__max(wait, sparp__bucket_wait(own, now));
+        wait = sparp__max(wait, sparp__meter_wait(own, cost, now));
     sparp__pace_unlock(p);
     return wait;
 }
 
-/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
-static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
+/* Whether it waits for its cost, rather than for its token. */
+static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
     sparp__pace_lock(p);
-    bool limited = p->all.period != 0 || own->period != 0;
-    bool may = sparp__bucket_wait(&p->all, now) == 0 && sparp__bucket_wait(own, now) == 0;
-    if (limited && may)
+    int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
+                                  sparp__debt_wait(&own->cost, cost, now));
+    int64_t for_token = sparp__max(sparp__bucket_wait(&p->all.starts, now),
+                                   sparp__bucket_wait(&own->starts, now));
+    sparp__pace_unlock(p);
+    return for_cost > for_token;
+}
+
+/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
+static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int64_t now) {
+    sparp__pace_lock(p);
+    bool may = sparp__meter_wait(&p->all, cost, now) == 0 && sparp__meter_wait(own, cost, now) == 0;
+    if (may && (p->all.limits || own->limits)) {
         now = sparp__env_now();
-    if (may) {
-        sparp__bucket_take(&p->all, now);
-        sparp__bucket_take(own, now);
+        sparp__meter_take(&p->all, cost, now);
+        sparp__meter_take(own, cost, now);
     }
     sparp__pace_unlock(p);
     return may;
+}
+
+/* --- what is charged afterwards --------------------------------------------------------------- */
+
+/* From here to sparp__pace_hide() it may be charged. */
+static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, double booked,
+                             sparp__meter *own) {
+    hand->charged = 0;
+    if (!p->weighs)
+        return;
+    hand->index = index;
+    hand->booked = booked;
+    hand->own = own;
+    sparp__pace_lock(p);
+    sparp__list_push_back(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+}
+
+/* Returns what it was charged. */
+static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
+    if (!p->weighs)
+        return 0;
+    sparp__pace_lock(p);
+    sparp__list_remove(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+    return hand->charged;
+}
+
+/* No more is given back than was booked. False: it is not at hand. */
+static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int64_t now) {
+    sparp__hand *hand = NULL;
+    sparp__pace_lock(p);
+    for (sparp__link *at = p->hands.ring.next; hand == NULL && at != &p->hands.ring; at = at->next)
+        if (SPARP__OWNER(sparp__hand, link, at)->index == index)
+            hand = SPARP__OWNER(sparp__hand, link, at);
+    if (hand != NULL) {
+        more = more < -hand->booked ? -hand->booked : more;
+        hand->booked += more;
+        hand->charged += more;
+        sparp__debt_book(&p->all.cost, more, now);
+        if (hand->own != NULL)
+            sparp__debt_book(&hand->own->cost, more, now);
+    }
+    sparp__pace_unlock(p);
+    return hand != NULL;
 }
 
 /* ============================================================================================ */
@@ -1895,8 +2038,8 @@ static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
-    sparp__bucket bucket;               /* of starts */
-    sparp__bucket write;                /* of writes, see sparp.write: guarded */
+    sparp__meter admit;                 /* of who gets a slot */
+    sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
@@ -1909,26 +2052,27 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
                                            that; 0: not known */
 } sparp__gate;
 
-/* Once it is known how many the last window let through, so many may be there at once: the one behind
-   those goes alone, because it may be told 429; each answer after that lets one more try. */
+/* Once it is known how many the last window let through, so many may be there at once: the one
+   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
 static uint64_t sparp__gate_room(const sparp__gate *g) {
     return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
 }
 
-/* Nanoseconds until one may start there; NEVER: not before another one has ended. */
-static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
+/* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
+static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double cost,
+                                int64_t now) {
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
         || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
-    return sparp__bucket_wait(&g->bucket, now);
+    return sparp__meter_wait(&g->admit, cost, now);
 }
 
-static void sparp__gate_enter(sparp__gate *g, int64_t now) {
+static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
     g->in_flight++;
-    sparp__bucket_take(&g->bucket, now);
+    sparp__meter_take(&g->admit, cost, now);
 }
 
 /* The latest of all ends counts. It reopens with one probe. */
@@ -1990,7 +2134,7 @@ static int64_t sparp__gate_memory(const sparp__gate *g) {
     int64_t reopening = g->width == 0 ? 0
         : sparp__time_after(g->closed_until, g->closed_until - g->closed_at);
     return sparp__max(sparp__max(reopening, g->closed_until),
-                      sparp__max(g->bucket.next, g->write.next));
+                      sparp__max(sparp__meter_memory(&g->admit), sparp__meter_memory(&g->write)));
 }
 
 /* ============================================================================================ */
@@ -11022,6 +11166,19 @@ static uint64_t *sparp__judge_counter(sparp_stats *stats, size_t where) {
     return (uint64_t *)(void *)((char *)stats + where);
 }
 
+static void sparp__judge_count_outcome(sparp_stats *s, sparp_outcome outcome) {
+    switch (outcome) {
+    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
+    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
+    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
+    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
+    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
+    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
+    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
+    default:                              s->not_started++; break;
+    }
+}
+
 static sparp__cause sparp__judge_cause(sparp_error error) {
     switch (error) {
     case SPARP_E_OK:
@@ -11467,12 +11624,14 @@ static bool sparp__quota_reset(sparp__told *t, sparp__str s, bool in_ms, int64_t
     bool coarse = false;
     if (sparp__quota_number(s, &seconds)) {
         coarse = memchr(s.data, '.', s.size) == NULL && !in_ms;
-        if (seconds >= 1e12)            /* milliseconds since then, which nobody says in seconds */
+        if (seconds >= 1e12) {          /* milliseconds since then, whatever it is called */
             seconds = seconds / 1000 - (double)now;
-        else if (seconds / epoch >= 1e9)
+            coarse = false;
+        } else if (seconds / epoch >= 1e9) {
             seconds = seconds / epoch - (double)now;
-        else
+        } else {
             seconds /= epoch;
+        }
     } else if (!sparp__quota_duration(s, &seconds)) {
         if (!sparp__judge_date(s, &at))
             return false;
@@ -11749,7 +11908,8 @@ static void sparp__quota_read(sparp__telling *all, const sparp__http *h, int64_t
     if (date != NULL)
         sparp__judge_date(sparp__str_of(date), &all->date);
     for (size_t i = 0; i < h->num_fields; i++)
-        sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
+        if (sparp__http_may_limit(h->fields[i].name))
+            sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
     for (size_t i = 0; i < all->count; i++) {
         sparp__told t = all->items[i];
         if (!sparp__told_is_clear(&t, all))
@@ -11767,7 +11927,12 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     bool     is_cost;
     bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
     bool     no_leak;                   /* it was taken to, and a 429 came */
+    bool     too_early;                 /* its whole seconds are rounded down */
     double   limit, left;               /* limit 0: not told */
+    double   unseen;                    /* taken of that, perhaps, by who brought no answer */
+    int64_t  unseen_at;                 /* the last of them */
+    double   leak_ns;                   /* in which one comes back, if it leaks */
+    double   most_used, most_used_ns;   /* the same by the answer that knew of most use */
     int64_t  as_of, until;              /* when that was said; when all of it is back */
     int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
     int64_t  said_until;                /* the log has said so */
@@ -11776,12 +11941,11 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
 
 /* What there is by now. */
 static double sparp__quota_now(const sparp__quota *q, int64_t now) {
-    if (!q->leaks || q->until <= q->as_of || now <= q->as_of)
-        return q->left;
-    if (now >= q->until)
-        return q->limit;
-    return q->left + (q->limit - q->left)
-        * ((double)(now - q->as_of) / (double)(q->until - q->as_of));
+    double left = q->left - q->unseen;
+    if (!q->leaks || now <= q->as_of)
+        return left;
+    left += (double)(now - q->as_of) / q->leak_ns;
+    return left < q->limit ? left : q->limit;
 }
 
 /* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
@@ -11799,17 +11963,35 @@ static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool sam
     q->mark_reset_s = t->reset_s;
 }
 
+/* How fast it leaks. What is left is rounded down, so the more was used the better it is known, and
+   faster than this answer says it is never. */
+static void sparp__quota_measure(sparp__quota *q, const sparp__told *t) {
+    double used = q->limit - t->left;
+    double ns = used > 0 ? t->reset_s * (double)SPARP__NS_PER_S / used : 0;
+    if (used >= q->most_used) {
+        q->most_used = used;
+        q->most_used_ns = ns;
+    }
+    q->leak_ns = ns > q->most_used_ns ? ns : q->most_used_ns;
+    q->leaks = q->leak_ns > 0;
+}
+
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
                                int64_t now) {
     bool same_window = q->until > now;
+    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
     int64_t until = sparp__max(q->until, now);
-    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now))
+    if (started_at >= q->unseen_at)
+        q->unseen = 0;
+    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
         return;
     q->limit = t->limit > 0 ? t->limit : 0;
     if (t->reset_s >= 0) {
-        until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
+        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
+                                        && q->limit > 1);
+        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
         if (t->leaks)
             q->leaks = !q->no_leak;
         else if (q->limit > 0)
@@ -11818,7 +12000,8 @@ static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t st
             && q->until - until < sparp__time_from_s(SPARP__QUOTA_COARSE))
             until = q->until;           /* never early */
     }
-    q->leaks = q->leaks && q->limit > 0;
+    if (q->leaks)
+        sparp__quota_measure(q, t);
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
@@ -11839,12 +12022,13 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     double missing = busy + need - sparp__quota_now(q, now);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
-    if (now >= until)
-        return q->probed_at != 0 ? SPARP__NEVER : 0;
+    if (now >= until) {
+        bool alone = !(busy > 0) || busy + need <= q->limit;
+        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
+    }
     if (!q->leaks)
         return until - now;
-    double rate = (q->limit - q->left) / (double)(q->until - q->as_of);
-    double wait = rate > 0 ? missing / rate + (double)SPARP__NS_PER_MS : 9e18;
+    double wait = missing * q->leak_ns + (double)SPARP__NS_PER_MS;
     return wait < (double)(until - now) ? (int64_t)wait : until - now;
 }
 
@@ -11906,8 +12090,8 @@ static bool sparp__telling_has(const sparp__telling *all, uint32_t key) {
 }
 
 /* One that had started then has ended, after so many requests (0: it was never sent) with that
-   cost. What its answer does not tell is taken to be spent. Who is asked whether all is back and
-   answers without a word about it has given it up. */
+   cost. Without an answer it is taken to be spent; an answer that says nothing about one of them is
+   about others. Who is asked whether all is back and does not say a word has given it up. */
 static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, bool answered,
                                  double sent, double cost, int64_t started_at, int64_t now) {
     for (size_t i = qs->count; i-- > 0;) {
@@ -11915,8 +12099,10 @@ static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, 
         bool probe = q->probed_at != 0 && started_at >= q->probed_at;
         if (sparp__telling_has(told, q->key))
             continue;
-        double left = q->left - (q->is_cost ? cost : sent);
-        q->left = left > 0 ? left : 0;
+        if (!answered) {
+            q->unseen += q->is_cost ? cost : sent;
+            q->unseen_at = now;
+        }
         q->probed_at = probe ? 0 : q->probed_at;
         if (probe && answered && now >= q->until)
             sparp__quotas_remove(qs, q);
@@ -11937,7 +12123,7 @@ static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t no
         q->leaks = false;
         if (!retry_after)
             continue;
-        q->left = 0;
+        q->left = q->unseen = 0;
         q->as_of = now - 1;
         q->until = now;
     }
@@ -11954,8 +12140,8 @@ static int64_t sparp__quotas_memory(const sparp__quotas *qs) {
 /* ============================================================================================ */
 /* >>task       one request, from the moment it is pulled to its result: what goes out, what     */
 /*              came in, and the counters. Decides nothing.                                      */
-/*              Uses base, env, buf, heap, bucket, http, inflate, request, dial, conn, pool,     */
-/*              judge.                                                                           */
+/*              Uses base, env, buf, heap, bucket, http, inflate, request, tls, dial, conn,      */
+/*              pool, judge.                                                                     */
 /*                                                                                               */
 /* A task has one owner at a time. The scheduler hands it to an engine when it starts, and the   */
 /* engine hands it back when the attempt, or one hop of it, has ended. Whoever has it may look   */
@@ -12012,39 +12198,42 @@ typedef struct sparp__flight {
     sparp__pool    *pool;               /* where its connections are: its origin's, or a proxy's */
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
     sparp__upload  *upload;             /* NULL: never needed */
-    sparp__bucket  *write;              /* of its origin: see >>pace */
+    sparp__meter   *write;              /* of its origin: see >>pace */
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
+    double          booked;             /* cost, of this hop: what was written, and charged */
     sparp__end      end;
     sparp_verdict   verdict;
     bool            posted;             /* its engine has not seen it; guarded by the crew */
     bool            cut_wanted;         /* guarded by the crew */
     bool            redirecting;        /* the response at hand says where to go on */
     bool            muting;             /* on_body has said so */
+    bool            held_for_cost;      /* while held_at: its cost holds it longest */
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
     int             late;               /* reads when the time was up */
 } sparp__flight;
 
-/* Three clocks that run together, or how far each went: nanoseconds. */
+/* Clocks that run together, or how far each went: nanoseconds. */
 typedef struct sparp__clocks {
     int64_t time;
     int64_t rate;                       /* ... while the rate held everybody back */
+    int64_t cost;                       /* ... and it was what they cost */
     int64_t shut;                       /* ... while this origin's gate was not all open */
 } sparp__clocks;
 
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     parked;             /* in its origin's list, while PARKED */
+    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
     int64_t         since;              /* since when it waits */
     int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark;          /* see sparp__sched_rate_blocked */
+    int64_t         rate_mark, cost_mark;       /* see sparp__sched_blocked */
     sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
     bool            let_go;             /* by its origin; not started yet */
 } sparp__queueing;
@@ -12063,7 +12252,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
-    double            cost;             /* of each time it is sent */
+    double            cost, booked;     /* of each time it is sent; of all hops before this one */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
     int64_t           waited[SPARP_WAIT_COUNT];
     sparp__flight     fly;
@@ -12075,8 +12264,20 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
-    int64_t  held_us;                   /* what flights waited for their token */
+    int64_t  held_us, held_cost_us;     /* what flights waited for their token, or their cost */
 } sparp__tally;
+
+static void sparp__tally_connect(sparp__tally *tally, const sparp__conn *c) {
+    tally->connects++;
+#if SPARP__TLS
+    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
+        tally->tls_resumed++;
+    else if (c->stream.tls != NULL)
+        tally->tls_full++;
+#else
+    (void)c;
+#endif
+}
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -12342,6 +12543,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->timeout_retries = t->retries[SPARP__CAUSE_TIMEOUT];
     r->transport_retries = t->retries[SPARP__CAUSE_TRANSPORT];
     r->replays = t->replays;
+    r->cost = t->booked + t->fly.booked;
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
@@ -12468,8 +12670,7 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
-/*              patience.                                                                        */
+/*              route, request, reactor, trust, stream, dial, conn, pool, judge, task, patience. */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
@@ -12655,6 +12856,7 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
+    e->tally.held_cost_us += f->held_for_cost ? (e->now - f->held_at) / 1000 : 0;
     f->held_at = 0;
 }
 
@@ -12747,8 +12949,11 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
     sparp_result response;
     if (e->options->inspect == sparp_default_inspect)   /* which needs no result to be made */
         return sparp__judge_status(t->status);
+    sparp__hand hand;
     sparp__task_result(t, e->now, &response);
+    sparp__pace_show(e->pace, &hand, t->index, response.cost, t->fly.write);
     sparp_verdict verdict = e->options->inspect(&response, e->options->user_data);
+    t->fly.booked += sparp__pace_hide(e->pace, &hand);
     if (verdict == SPARP_NEED_BODY && !t->fly.body_complete)
         return verdict;
     t->fly.odd_verdict = verdict != SPARP_SUCCESS && verdict != SPARP_SOFT_FAIL
@@ -13093,28 +13298,18 @@ static bool sparp__engine_on_piece(sparp__engine *e, sparp__task *t, sparp__str 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__engine_write(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
-    if (!sparp__pace_take(e->pace, t->fly.write, e->now)) {
+    if (!sparp__pace_take(e->pace, t->fly.write, t->cost, e->now)) {
         if (!sparp__conn_want_write(&e->net, c, false))
             return sparp__conn_fail_watching(&e->net);
         t->fly.held_at = e->now;
+        t->fly.held_for_cost = sparp__pace_owes(e->pace, t->fly.write, t->cost, e->now);
         sparp__list_push_back(&e->held, &t->fly.link);
         return SPARP__CONN_BUSY;
     }
+    t->fly.booked += t->cost;
     if (t->fly.upload != NULL)
         t->fly.upload->at = 0;
     return sparp__conn_send(&e->net, c, sparp__task_wire(t), e->now);
-}
-
-static void sparp__engine_count_connect(sparp__engine *e, const sparp__conn *c) {
-    e->tally.connects++;
-#if SPARP__TLS
-    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
-        e->tally.tls_resumed++;
-    else if (c->stream.tls != NULL)
-        e->tally.tls_full++;
-#else
-    (void)c;
-#endif
 }
 
 /* Its dial has done something. */
@@ -13128,7 +13323,7 @@ static sparp__conn_event sparp__engine_on_dial(sparp__engine *e, sparp__conn *c,
     }
     sparp__conn_on_dialled(c, e->now);
     sparp__engine_drop_dial(e, c);
-    sparp__engine_count_connect(e, c);
+    sparp__tally_connect(&e->tally, c);
     return SPARP__CONN_CONNECTED;
 }
 
@@ -13447,7 +13642,7 @@ static void sparp__engine_cut(sparp__engine *e, sparp__task *t) {
 
 /* Those of an origin that are connected and wait for their token have not been sent: nor will
    they. The last one comes back first. */
-static void sparp__engine_recall(sparp__engine *e, const sparp__bucket *write) {
+static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
     for (sparp__link *at = e->held.ring.prev; at != &e->held.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
         at = at->prev;
@@ -13464,7 +13659,7 @@ static int64_t sparp__engine_held_wait(const sparp__engine *e, sparp__task **fir
     int64_t wait = SPARP__NEVER;
     for (sparp__link *at = e->held.ring.next; at != &e->held.ring && wait > 0; at = at->next) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
-        int64_t own = sparp__pace_wait(e->pace, t->fly.write, e->now);
+        int64_t own = sparp__pace_wait(e->pace, t->fly.write, t->cost, e->now);
         if (own < wait)
             *first = t;
         wait = sparp__min(wait, own);
@@ -13866,7 +14061,7 @@ static void sparp__engine_close(sparp__engine *e) {
 
 /* ============================================================================================ */
 /* >>store      a result that nobody has seen yet: only what it is, in one block.                */
-/*              Uses base, env, heap.                                                            */
+/*              Uses base, env, heap, pace.                                                      */
 /* ============================================================================================ */
 
 #define SPARP__STORE_ROUND 256         /* sizes go by so many bytes: a block fits the next one */
@@ -13876,6 +14071,7 @@ typedef struct sparp__stored {
     sparp__link  link;                  /* in the order of the ends */
     sparp__timer timer;                 /* or of the indexes */
     size_t       size;                  /* of the block */
+    struct sparp__limits *limits;       /* where it may be charged; NULL: nowhere */
     sparp_result result;                /* what it points at stands behind it */
 } sparp__stored;
 
@@ -13972,6 +14168,108 @@ static void sparp__store_forget(sparp_result *r) {
     r->num_headers = r->body_size = 0;
     r->body_bytes = 0;
     r->body_complete = false;
+}
+
+typedef struct sparp__output {          /* where results go: see sparp__sched_settle */
+    bool          discard, keep;
+    sparp__list   ready;                /* records, in the order of the ends */
+    sparp__heap   in_order;             /* records, by index */
+    uint64_t      next_in_order;
+    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
+    sparp__hand   hand;                 /* of the one that is shown */
+    sparp_result *items;                /* kept, by index */
+    size_t        items_capacity;
+    sparp__slabs  slabs;                /* and what they point at */
+    uint64_t      progress_results;     /* ended since on_progress was called */
+    bool          progress_asked;       /* by sparp_wake() */
+    int64_t       progress_at;
+} sparp__output;
+
+/* A block for a record of that size. NULL: out of memory. */
+static sparp__stored *sparp__store_new(sparp__env *env, sparp__output *out, size_t size) {
+    sparp__stored *r = out->spare;
+    if (r != NULL)
+        out->spare = (sparp__stored *)(void *)r->link.next;
+    if (r != NULL && r->size >= size)
+        return r;
+    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
+    void *block = sparp__env_realloc(env, r, r != NULL ? r->size : 0, size);
+    if (block == NULL) {
+        sparp__env_free(env, r, r != NULL ? r->size : 0);
+        return NULL;
+    }
+    r = (sparp__stored *)block;
+    r->size = size;
+    return r;
+}
+
+static void sparp__store_free(sparp__env *env, sparp__output *out, sparp__stored *r) {
+    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
+        sparp__env_free(env, r, r->size);
+        return;
+    }
+    r->link.next = (sparp__link *)(void *)out->spare;
+    out->spare = r;
+}
+
+static bool sparp__store_has_ready(const sparp__output *out) {
+    return out->ready.count > 0
+        || sparp__heap_next(&out->in_order) == (int64_t)out->next_in_order;
+}
+
+/* The next one that the user may have. */
+static sparp__stored *sparp__store_take(sparp__output *out) {
+    if (out->ready.count > 0)
+        return SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
+    int64_t index = (int64_t)out->next_in_order++;
+    return SPARP__OWNER(sparp__stored, timer, sparp__heap_expire(&out->in_order, index));
+}
+
+/* sparp_run_all() keeps a result for each: room for that many, or at first for `guess`. */
+static bool sparp__store_reserve(sparp__env *env, sparp__output *out, uint64_t wanted,
+                                 size_t guess) {
+    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
+    if (!out->keep || wanted <= out->items_capacity)
+        return true;
+    if (out->items_capacity == 0 && guess > 0)
+        to = guess;
+    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
+        return false;
+    void *items = sparp__env_realloc(env, out->items, out->items_capacity * sizeof *out->items,
+                                     to * sizeof *out->items);
+    if (items == NULL)
+        return false;
+    out->items = (sparp_result *)items;
+    out->items_capacity = to;
+    return true;
+}
+
+/* There is room for the result, but maybe not for what that points at. */
+static void sparp__store_keep(sparp__env *env, sparp__output *out, sparp_result *result) {
+    char *bytes = sparp__slabs_get(env, &out->slabs, sparp__store_size(result));
+    if (bytes != NULL)
+        sparp__store_pack(result, bytes);
+    else
+        sparp__store_forget(result);
+    out->items[result->index] = *result;
+}
+
+static void sparp__store_close(sparp__env *env, sparp__output *out) {
+    sparp__link *link;
+    sparp__timer *timer;
+    if (out->shown != NULL)
+        sparp__store_free(env, out, out->shown);
+    while ((link = sparp__list_pop_front(&out->ready)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, link, link));
+    while ((timer = sparp__heap_expire(&out->in_order, SPARP__NEVER)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, timer, timer));
+    while (out->spare != NULL) {
+        sparp__stored *r = out->spare;
+        out->spare = (sparp__stored *)(void *)r->link.next;
+        sparp__env_free(env, r, r->size);
+    }
+    sparp__env_free(env, out->items, out->items_capacity * sizeof *out->items);
+    sparp__slabs_free(env, &out->slabs);
 }
 
 /* ============================================================================================ */
@@ -14079,7 +14377,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
 }
 
 /* What is on its way to a worker may still be sent. */
-static void sparp__crew_recall(sparp__crew *crew, const sparp__bucket *write) {
+static void sparp__crew_recall(sparp__crew *crew, const sparp__meter *write) {
     if (crew->size == 0)
         sparp__engine_recall(crew->own, write);
 }
@@ -14153,6 +14451,7 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
     sum->bytes_in += t->bytes_in;
     sum->replays += t->replays;
     sum->waited_us[SPARP_WAIT_RATE] += t->held_us;
+    sum->waited_cost_us += t->held_cost_us;
 }
 
 /* Adds what the engines have counted. */
@@ -14165,8 +14464,103 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 }
 
 /* ============================================================================================ */
+/* >>fair       whose turn it is: origins go round by what their requests cost, so that nobody    */
+/*              waits for the many of another. Pure. Uses base, heap.                            */
+/*                                                                                               */
+/* Who starts something that counts n is in turn again n rounds later: deficit round robin       */
+/* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
+/* ============================================================================================ */
+
+typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
+    sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
+    sparp__link  link;                  /* in `now` or `next`, while somebody waits */
+    sparp__timer timer;                 /* or in `later` */
+    int64_t      round;                 /* when it is its turn */
+} sparp__lane;
+
+typedef struct sparp__fair {            /* zeroed, then its lists initialized */
+    sparp__list now, next;              /* lanes whose turn is in this round, or in the next */
+    sparp__heap later;                  /* the others, by round; has room for every lane */
+    int64_t     round;
+} sparp__fair;
+
+static void sparp__fair_enter(sparp__fair *f, sparp__lane *lane) {
+    lane->round = sparp__max(lane->round, f->round);
+    if (lane->round - f->round > 1)
+        sparp__heap_set(&f->later, &lane->timer, lane->round);
+    else
+        sparp__list_push_back(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+static void sparp__fair_leave(sparp__fair *f, sparp__lane *lane) {
+    if (lane->timer.place != 0)
+        sparp__heap_remove(&f->later, &lane->timer);
+    else
+        sparp__list_remove(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+/* Unless nobody waits, somebody's turn is now. */
+static void sparp__fair_go_round(sparp__fair *f) {
+    sparp__timer *timer;
+    if (f->now.count > 0 || f->next.count + f->later.count == 0)
+        return;
+    f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
+    sparp__list_append(&f->now, &f->next);
+    while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
+        sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+}
+
+static bool sparp__fair_waits(const sparp__lane *lane) {
+    return lane->begun.count + lane->fresh.count > 0;
+}
+
+/* One more waits, in that queue of the lane. */
+static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                            sparp__link *link) {
+    if (!sparp__fair_waits(lane))
+        sparp__fair_enter(f, lane);
+    sparp__list_push_back(queue, link);
+    sparp__fair_go_round(f);
+}
+
+/* One that goes on with what it has begun, before all others, whatever lane they are in. */
+static void sparp__fair_add_first(sparp__fair *f, sparp__lane *lane, sparp__link *link) {
+    if (sparp__fair_waits(lane))
+        sparp__fair_leave(f, lane);
+    lane->round = f->round;
+    sparp__list_push_front(&f->now, &lane->link);
+    sparp__list_push_front(&lane->begun, link);
+}
+
+static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                               sparp__link *link) {
+    sparp__list_remove(queue, link);
+    if (sparp__fair_waits(lane))
+        return;
+    sparp__fair_leave(f, lane);
+    sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    bool waits = sparp__fair_waits(lane);
+    if (waits)
+        sparp__fair_leave(f, lane);
+    lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
+    if (waits)
+        sparp__fair_enter(f, lane);
+    sparp__fair_go_round(f);
+}
+
+/* The first in the lane whose turn it is. Somebody waits. */
+static sparp__link *sparp__fair_first(const sparp__fair *f) {
+    const sparp__lane *lane = SPARP__OWNER(sparp__lane, link, f->now.ring.next);
+    return lane->begun.count > 0 ? lane->begun.ring.next : lane->fresh.ring.next;
+}
+
+/* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, resolve, route, request, origin, http, quota, task.                */
+/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -14174,7 +14568,8 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__gate   gate;
     int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__list   parked;               /* tasks that wait for it, by .wait.parked */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__list   parked;               /* tasks that wait for it itself, likewise */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
@@ -14239,6 +14634,14 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
     return all;
 }
 
+/* Some limit is one of cost. */
+static bool sparp__limits_weigh(const sparp_options *o) {
+    bool weigh = o->max_cost_per_second > 0 || o->max_cost_per_second_per_origin > 0;
+    for (size_t i = 0; i < o->num_host_limits; i++)
+        weigh = weigh || o->host_limits[i].max_cost_per_second > 0;
+    return weigh;
+}
+
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__limits_check(const sparp_options *o) {
     sparp__str name;
@@ -14265,8 +14668,10 @@ static const char *sparp__limits_check(const sparp_options *o) {
 
 /* Held until sparp__limits_put. NULL: out of memory. */
 static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, sparp__heap *timers,
-                                        const sparp__request *r, const sparp_options *o) {
-    if (!sparp__heap_reserve(env, timers, os->count + 1))
+                                        sparp__heap *lanes, const sparp__request *r,
+                                        const sparp_options *o) {
+    if (!sparp__heap_reserve(env, timers, os->count + 1)
+        || !sparp__heap_reserve(env, lanes, os->count + 1))
         return NULL;
     sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
                                                r->https);
@@ -14276,9 +14681,12 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
     if (l->parked.ring.next == NULL) {  /* it is new */
         sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
+        sparp__list_init(&l->lane.begun);
+        sparp__list_init(&l->lane.fresh);
         l->max_at_once = h.max_at_once;
-        sparp__bucket_init(&l->gate.bucket, h.max_per_second, o->burst);
-        l->gate.write = l->gate.bucket;
+        sparp__meter_init(&l->gate.admit, h.max_per_second, o->burst, h.max_cost_per_second,
+                          o->cost_burst);
+        l->gate.write = l->gate.admit;
     }
     l->users++;
     return l;
@@ -14310,7 +14718,7 @@ static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list 
 SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp__task *t,
                                                    const sparp_options *o, int64_t now) {
     sparp__gate *g = &l->gate;
-    int64_t wait = sparp__gate_wait(g, l->max_at_once, now), left = 0;
+    int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
     if (l->quotas != NULL && !o->no_gate && l->quotas->longest > 0)
         left = sparp__quotas_wait(l->quotas, (double)g->in_flight, l->cost, t->cost, now);
     sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
@@ -14322,14 +14730,14 @@ static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const 
                                   int64_t now) {
     if (l->quotas != NULL || l->gate.known > 0 || l->gate.held)
         return sparp__limits_wait_more(l, t, o, now);
-    return sparp__gate_wait(&l->gate, l->max_at_once, now);
+    return sparp__gate_wait(&l->gate, l->max_at_once, t->cost, now);
 }
 
 static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
     if (l->quotas != NULL)
         sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
     l->cost += t->cost;
-    sparp__gate_enter(&l->gate, now);
+    sparp__gate_enter(&l->gate, t->cost, now);
 }
 
 static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
@@ -14389,7 +14797,8 @@ static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, s
         out->origin = qs->origin;
         out->is_cost = q->is_cost;
         out->limit = q->limit;
-        out->left = sparp__quota_now(q, now);
+        double left = sparp__quota_now(q, now);
+        out->left = left > 0 ? left : 0;
         out->reset_s = (double)sparp__max(0, q->until - now) / (double)SPARP__NS_PER_S;
         return true;
     }
@@ -14417,7 +14826,7 @@ SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, 
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
 /*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
-/*              judge, task, store, crew, limits.                                               */
+/*              judge, task, store, crew, fair, limits.                                          */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
@@ -14441,8 +14850,11 @@ typedef struct sparp__slots {           /* how many at once */
 } sparp__slots;
 
 typedef struct sparp__rate {            /* how many per second, and what that costs in time */
-    sparp__bucket admit;                /* of who gets a slot; sparp__pace: of who is written */
+    sparp__meter  admit;                /* of who gets a slot; sparp__pace: of who is written */
     int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
+    int64_t       blocked_by_cost;      /* what of it was because of the cost */
+    bool          for_cost;             /* and whether that is what holds us back now */
+    bool          heavy_said;           /* that something is heavier than cost_burst */
     int64_t       permit_at;            /* when permit() is to be asked again */
     double        retry_credit;         /* retries that the budget allows now */
     int64_t       retry_credit_at;
@@ -14452,20 +14864,6 @@ typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
     sparp__request_memo memo;           /* of the one before */
 } sparp__input;
-
-typedef struct sparp__output {          /* where results go: see sparp__sched_deliver */
-    bool          discard, keep;
-    sparp__list   ready;                /* records, in the order of the ends */
-    sparp__heap   in_order;             /* records, by index */
-    uint64_t      next_in_order;
-    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
-    sparp_result *items;                /* kept, by index */
-    size_t        items_capacity;
-    sparp__slabs  slabs;                /* and what they point at */
-    uint64_t      progress_results;     /* ended since on_progress was called */
-    bool          progress_asked;       /* by sparp_wake() */
-    int64_t       progress_at;
-} sparp__output;
 
 typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp         *run;                 /* for callbacks alone */
@@ -14489,6 +14887,7 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__heap    gates;               /* their timers */
     sparp__list    told;                /* what they say is left: quotas */
     sparp__list    fresh, again, parked, flying, unused;        /* tasks, by state */
+    sparp__fair    fair;                /* whose turn it is, of fresh and again */
     sparp__heap    sleeping;
     bool           draining, stop_pending, over;
     sparp__buf     cancels;             /* indexes given to sparp_cancel */
@@ -14505,8 +14904,11 @@ static uint64_t sparp__sched_ended(const sparp_stats *s) {
         + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
 }
 
-static int64_t sparp__sched_rate_blocked(const sparp__sched *s) {
-    return s->rate.blocked + (s->rate.blocked_at != 0 ? s->now - s->rate.blocked_at : 0);
+/* For how long the rate alone has held everybody back, the cost's part if it `is_cost`. */
+static int64_t sparp__sched_blocked(const sparp__sched *s, bool is_cost) {
+    int64_t now = s->rate.blocked_at != 0 ? s->now - s->rate.blocked_at : 0;
+    return is_cost ? s->rate.blocked_by_cost + (s->rate.for_cost ? now : 0)
+                   : s->rate.blocked + now;
 }
 
 static bool sparp__sched_work_left(const sparp__sched *s) {
@@ -14519,11 +14921,6 @@ static size_t sparp__sched_backlog(const sparp__sched *s) {
     if (s->options->ordered)
         return (size_t)(s->stats.pulled - s->output.next_in_order);
     return s->output.ready.count;
-}
-
-static bool sparp__sched_has_ready(const sparp__sched *s) {
-    return s->output.ready.count > 0
-        || sparp__heap_next(&s->output.in_order) == (int64_t)s->output.next_in_order;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -14578,46 +14975,6 @@ static void sparp__sched_recycle(sparp__sched *s, sparp__task *t) {
     sparp__list_push_front(&s->unused, &t->link);
 }
 
-static void sparp__sched_count_outcome(sparp_stats *s, sparp_outcome outcome) {
-    switch (outcome) {
-    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
-    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
-    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
-    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
-    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
-    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
-    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
-    default:                              s->not_started++; break;
-    }
-}
-
-/* A block for a record of that size. NULL: out of memory. */
-static sparp__stored *sparp__sched_new_record(sparp__sched *s, size_t size) {
-    sparp__stored *r = s->output.spare;
-    if (r != NULL)
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-    if (r != NULL && r->size >= size)
-        return r;
-    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
-    void *block = sparp__env_realloc(s->env, r, r != NULL ? r->size : 0, size);
-    if (block == NULL) {
-        sparp__env_free(s->env, r, r != NULL ? r->size : 0);
-        return NULL;
-    }
-    r = (sparp__stored *)block;
-    r->size = size;
-    return r;
-}
-
-static void sparp__sched_free_record(sparp__sched *s, sparp__stored *r) {
-    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
-        sparp__env_free(s->env, r, r->size);
-        return;
-    }
-    r->link.next = (sparp__link *)(void *)s->output.spare;
-    s->output.spare = r;
-}
-
 /* A task that has ended is large enough for a record without a response. */
 typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__stored) ? 1 : -1];
 
@@ -14625,7 +14982,7 @@ typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__store
    all but the response; then *t is NULL. */
 static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
                                           sparp_result *result) {
-    sparp__stored *r = sparp__sched_new_record(s, sizeof *r + sparp__store_size(result));
+    sparp__stored *r = sparp__store_new(s->env, &s->output, sizeof *r + sparp__store_size(result));
     if (r != NULL) {
         sparp__store_pack(result, (char *)(r + 1));
     } else {
@@ -14641,18 +14998,11 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
     return r;
 }
 
-/* For sparp_run_all(), which has made room for its result, but not for what that points at. */
-static void sparp__sched_keep(sparp__sched *s, sparp_result *result) {
-    char *bytes = sparp__slabs_get(s->env, &s->output.slabs, sparp__store_size(result));
-    if (bytes != NULL)
-        sparp__store_pack(result, bytes);
-    else
-        sparp__store_forget(result);
-    s->output.items[result->index] = *result;
-}
-
 /* Where a result goes that the user takes when he likes. */
-static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r) {
+static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r, sparp__limits *l) {
+    r->limits = s->pace->weighs ? l : NULL;
+    if (r->limits != NULL)
+        l->users++;
     if (s->options->ordered)
         sparp__heap_set(&s->output.in_order, &r->timer, (int64_t)r->result.index);
     else
@@ -14669,6 +15019,51 @@ static void sparp__sched_apply_outcome(sparp__sched *s, sparp_outcome outcome) {
     sparp__sched_apply_counts(s);
 }
 
+/* What a request cost, and by how much that differs from what was admitted at that origin. */
+static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, double more) {
+    s->stats.cost += cost;
+    if (more == 0 || !s->pace->weighs)
+        return;
+    sparp__debt_book(&s->rate.admit.cost, more, s->now);
+    if (l != NULL)
+        sparp__debt_book(&l->gate.admit.cost, more, s->now);
+}
+
+/* on_result() may charge it. */
+static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_result *result) {
+    sparp__hand hand;
+    sparp__pace_show(s->pace, &hand, result->index, result->cost,
+                     l != NULL ? &l->gate.write : NULL);
+    s->options->on_result(s->run, result, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    if (s->output.keep)
+        s->output.items[result->index].cost += charged;
+}
+
+/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
+   back. */
+static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
+    if (!sparp__store_has_ready(&s->output))
+        return NULL;
+    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
+    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
+                     r->limits != NULL ? &r->limits->gate.write : NULL);
+    return r;
+}
+
+static void sparp__sched_take_in(sparp__sched *s) {
+    sparp__stored *r = s->output.shown;
+    if (r == NULL)
+        return;
+    double charged = sparp__pace_hide(s->pace, &s->output.hand);
+    sparp__sched_book(s, r->limits, charged, charged);
+    sparp__limits_put(&s->gates, r->limits, s->now);
+    sparp__store_free(s->env, &s->output, r);
+    s->output.shown = NULL;
+    s->input.memory_short = false;
+}
+
 /* Every pulled request comes here, once. The task is in no list. Its result goes to on_result, into
    the hands of sparp_next(), or nowhere. */
 static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome outcome) {
@@ -14677,24 +15072,24 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
     sparp_result result;
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
-    sparp__limits_put(&s->gates, t->wait.limits, s->now);
-    sparp__limits_put(&s->gates, t->wait.first_limits, s->now);
-    t->wait.limits = t->wait.first_limits = NULL;
+    sparp__limits *limits = t->wait.limits, *first_limits = t->wait.first_limits;
     sparp__task_parse(t, o, s->now);
     sparp__task_result(t, s->now, &result);
     result.retry_at_s = s->retry_at_s;
     s->retry_at_s = 0;
     if (s->output.keep)
-        sparp__sched_keep(s, &result);
+        sparp__store_keep(s->env, &s->output, &result);
     else if (!s->output.discard && o->on_result == NULL)
         record = sparp__sched_record(s, &t, &result);
-    sparp__sched_count_outcome(&s->stats, result.outcome);
+    sparp__judge_count_outcome(&s->stats, result.outcome);
     s->output.progress_results++;
     s->input.memory_short = false;
     if (o->on_result != NULL)
-        o->on_result(s->run, &result, o->user_data);
+        sparp__sched_report(s, limits, &result);
     if (record != NULL)
-        sparp__sched_push_record(s, record);
+        sparp__sched_push_record(s, record, limits);
+    sparp__limits_put(&s->gates, limits, s->now);
+    sparp__limits_put(&s->gates, first_limits, s->now);
     if (t != NULL)
         sparp__sched_recycle(s, t);
     sparp__sched_apply_outcome(s, result.outcome);
@@ -14703,6 +15098,11 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
 static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait why, int64_t ns) {
     t->waited[why] += ns;
     s->stats.waited_us[why] += ns / 1000;
+}
+
+static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
+    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
+    s->stats.waited_cost_us += sparp__min(ns, by_cost) / 1000;
 }
 
 /* Its pause is over, or cut short. */
@@ -14716,7 +15116,8 @@ static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
 static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__limits *l) {
     sparp__clocks c;
     c.time = s->now;
-    c.rate = sparp__sched_rate_blocked(s);
+    c.rate = sparp__sched_blocked(s, false);
+    c.cost = sparp__sched_blocked(s, true);
     c.shut = sparp__gate_shut(&l->gate, s->now);
     return c;
 }
@@ -14726,6 +15127,7 @@ static sparp__clocks sparp__sched_passed(const sparp__sched *s, const sparp__lim
     sparp__clocks c = sparp__sched_clocks(s, l);
     c.time -= since.time;
     c.rate -= since.rate;
+    c.cost -= since.cost;
     c.shut -= since.shut;
     return c;
 }
@@ -14737,6 +15139,7 @@ static sparp__clocks sparp__sched_let(const sparp__sched *s, const sparp__limits
         sparp__clocks now = sparp__sched_passed(s, l, l->let_at);
         let.time += now.time;
         let.rate += now.rate;
+        let.cost += now.cost;
         let.shut += now.shut;
     }
     return let;
@@ -14749,14 +15152,15 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
     sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
     sparp__clocks let = sparp__sched_let(s, q->limits);
     sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->parked);
+    sparp__list_remove(&q->limits->parked, &q->here);
     int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
     int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
     int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
     q->parked_ns += parked.time;
     q->rate_mark += parked.rate;
+    q->cost_mark += parked.cost;
     sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_rate(s, t, by_rate, let.cost - q->let_mark.cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
     sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
 }
@@ -14765,10 +15169,17 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
    as much was the rate's as it alone held everybody back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
     int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(s) - t->wait.rate_mark);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    int64_t by_rate = sparp__min(waited, sparp__sched_blocked(s, false) - t->wait.rate_mark);
+    sparp__sched_count_rate(s, t, by_rate, sparp__sched_blocked(s, true) - t->wait.cost_mark);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
     t->wait.parked_ns = 0;
+}
+
+/* It begins to wait. */
+static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
+    t->wait.since = s->now;
+    t->wait.rate_mark = sparp__sched_blocked(s, false);
+    t->wait.cost_mark = sparp__sched_blocked(s, true);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -14785,17 +15196,39 @@ static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
     sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
 }
 
+/* Of the origin that a request goes to; held. NULL: out of memory. */
+static sparp__limits *sparp__sched_limits(sparp__sched *s, const sparp__request *r) {
+    return sparp__limits_get(s->env, &s->origins, &s->gates, &s->fair.later, r, s->options);
+}
+
 /* --- what waits ------------------------------------------------------------------------------ */
+
+/* It waits for its origin's turn; but with .ordered there are no turns. */
+static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__task_state state,
+                               bool first) {
+    bool fresh = state == SPARP__TASK_FRESH;
+    sparp__list *all = fresh ? &s->fresh : &s->again;
+    sparp__lane *lane = &t->wait.limits->lane;
+    t->state = state;
+    sparp__list_insert(all, first ? all->ring.next : &all->ring, &t->link);
+    if (first && !s->options->ordered)
+        sparp__fair_add_first(&s->fair, lane, &t->wait.here);
+    else if (!s->options->ordered)
+        sparp__fair_add(&s->fair, lane, fresh ? &lane->fresh : &lane->begun, &t->wait.here);
+}
+
+/* Who starts next, of those that are queued. */
+static sparp__task *sparp__sched_first(const sparp__sched *s) {
+    if (!s->options->ordered)
+        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+    const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
+    return SPARP__OWNER(sparp__task, link, all->ring.next);
+}
 
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
 static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first) {
-    t->state = SPARP__TASK_AGAIN;
-    t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
-    if (first)
-        sparp__list_push_front(&s->again, &t->link);
-    else
-        sparp__list_push_back(&s->again, &t->link);
+    sparp__sched_mark(s, t);
+    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, first);
     if (t->deadline != SPARP__NEVER)
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
@@ -14823,13 +15256,13 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
     if (l->parked.count == 0 || l->letting)
         return;
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
     int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
@@ -14837,17 +15270,19 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
         return;
     }
     sparp__sched_unlink_parked(s, t);
-    t->state = SPARP__TASK_AGAIN;
     t->wait.let_go = l->letting = true;
     l->let_at = sparp__sched_clocks(s, l);
-    sparp__list_push_back(&s->again, &t->link);
+    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, false);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
-static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    bool let_go = t->wait.let_go;
-    sparp__list_remove(queue, &t->link);
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
+                           &t->wait.here);
     t->wait.let_go = false;
     if (let_go) {
         l->let = sparp__sched_let(s, l);
@@ -14864,9 +15299,9 @@ static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     t->wait.let_mark = sparp__sched_let(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.parked);
+        sparp__list_push_front(&l->parked, &t->wait.here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.parked);
+        sparp__list_push_back(&l->parked, &t->wait.here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -14905,11 +15340,15 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     return sparp__max(sparp__time_from_s(pause), until);
 }
 
-/* Its next attempt begins with the url it was given, and nothing is left of this one. */
-static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+/* Nothing is left of this attempt. */
+static void sparp__sched_clear(sparp__sched *s, sparp__task *t) {
     t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
+}
+
+/* Its next attempt begins with the url it was given. */
+static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     if (t->wait.first_limits == NULL)
         return;
     sparp__limits_put(&s->gates, t->wait.limits, s->now);
@@ -14918,10 +15357,25 @@ static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     t->on_hop = false;
 }
 
+/* on_retry() may charge it, for what it did at `l`, and change what goes out next. */
+static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, sparp__limits *l,
+                                    const sparp_result *attempt, double pause_s) {
+    sparp__hand hand;
+    s->retrying = t;
+    sparp__pace_show(s->pace, &hand, t->index, t->booked, &l->gate.write);
+    s->options->on_retry(s->run, attempt, pause_s, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    t->booked += charged;
+    s->retrying = NULL;
+    sparp__buf_free(s->env, &s->replaced);
+}
+
 /* Puts it to sleep before its next attempt. False: this was the last one. A pause that would
    end after a deadline is not begun. */
 static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cause, double asked) {
     const sparp_options *o = s->options;
+    sparp__limits *l = t->wait.limits;
     sparp_result attempt;
     if (sparp__sched_stopped(s) || !sparp__task_retries_left(t, o, cause))
         return false;
@@ -14936,13 +15390,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: %s%.0d%s; again in %.3f s",
                    (unsigned long long)t->index, attempt.error == SPARP_E_OK ? "status " : "",
                    attempt.error == SPARP_E_OK ? attempt.status : 0, attempt.detail, pause_s);
-    sparp__sched_sleep(s, t, pause);
-    s->retrying = t;
-    if (o->on_retry != NULL)
-        o->on_retry(s->run, &attempt, pause_s, o->user_data);
-    s->retrying = NULL;
-    sparp__buf_free(s->env, &s->replaced);
     sparp__sched_rewind(s, t);
+    sparp__sched_sleep(s, t, pause);
+    if (o->on_retry != NULL)
+        sparp__sched_tell_retry(s, t, l, &attempt, pause_s);
+    sparp__sched_clear(s, t);
     return true;
 }
 
@@ -15023,6 +15475,7 @@ static void sparp__sched_on_soft_fail(sparp__sched *s, sparp__task *t) {
         t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         s->stats.waiting++;
+        sparp__sched_clear(s, t);
         sparp__sched_rewind(s, t);
         sparp__sched_queue_again(s, t, false);
         sparp__sched_apply_rule(s, SPARP_STOP_ON_SOFT_FAIL);
@@ -15092,7 +15545,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
    before all others. The clock of the attempt stands still meanwhile. */
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
-    sparp__limits *l = sparp__limits_get(s->env, &s->origins, &s->gates, t->hop, s->options);
+    sparp__limits *l = sparp__sched_limits(s, t->hop);
     sparp__gate_widen(&q->limits->gate, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
@@ -15122,6 +15575,9 @@ static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
     sparp__limits_leave(t->wait.limits, t);
+    sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
+    t->booked += t->fly.booked;
+    t->fly.booked = 0;
     if (s->slots.starved_until == SPARP__NEVER)
         s->slots.starved_until = 0;
 }
@@ -15165,12 +15621,25 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     }
 }
 
+/* Its origin has had its turn: one start, or as many nanoseconds as its cost takes of the run's. */
+static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
+    double ns = t->cost * s->rate.admit.cost.ns;
+    sparp__fair_count(&s->fair, &t->wait.limits->lane, ns > 1 ? sparp__time_from_s(ns / 1e9) : 1);
+    if (s->options->cost_burst > 0 && t->cost > s->options->cost_burst && !s->rate.heavy_said) {
+        s->rate.heavy_said = true;
+        sparp__env_log(s->env, SPARP_LOG_WARN, "request %llu costs %.12g, more than cost_burst: "
+                       "such a one starts when nothing is owed", (unsigned long long)t->index,
+                       t->cost);
+    }
+}
+
 static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    sparp__bucket_take(&s->rate.admit, s->now);
+    sparp__meter_take(&s->rate.admit, t->cost, s->now);
     sparp__limits_enter(l, t, s->now);
+    sparp__sched_count_turn(s, t);
     if (t->on_hop) {
         t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
         sparp__task_begin_hop(t);
@@ -15194,30 +15663,11 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
     return (sparp__task *)sparp__env_zalloc(s->env, sizeof(sparp__task));
 }
 
-/* sparp_run_all() keeps a result for each. */
-static bool sparp__sched_reserve_item(sparp__sched *s) {
-    sparp__output *out = &s->output;
-    uint64_t wanted = s->stats.pulled + 1;
-    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
-    if (!out->keep || wanted <= out->items_capacity)
-        return true;
-    if (out->items_capacity == 0 && s->options->num_requests > 0)
-        to = s->options->num_requests;
-    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
-        return false;
-    void *items = sparp__env_realloc(s->env, out->items, out->items_capacity * sizeof *out->items,
-                                     to * sizeof *out->items);
-    if (items == NULL)
-        return false;
-    out->items = (sparp_result *)items;
-    out->items_capacity = to;
-    return true;
-}
-
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
     size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
-    return sparp__heap_reserve(s->env, &s->sleeping, live) && sparp__sched_reserve_item(s)
+    return sparp__heap_reserve(s->env, &s->sleeping, live)
+        && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
             || sparp__heap_reserve(s->env, &s->output.in_order, sparp__sched_backlog(s) + 1));
 }
@@ -15240,23 +15690,22 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->patience = in->deadline_s > 0 ? sparp__time_from_s(in->deadline_s) : SPARP__NEVER;
     t->deadline = SPARP__NEVER;
     t->cost = in->cost == 0 ? 1 : in->cost == SPARP_NONE ? 0 : in->cost;
-    t->pulled_at = t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
+    t->pulled_at = s->now;
+    sparp__sched_mark(s, t);
     if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
                               &s->refusal)) {
         t->fault = &s->refusal;
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->wait.limits = sparp__limits_get(s->env, &s->origins, &s->gates, &t->request, s->options);
+    t->wait.limits = sparp__sched_limits(s, &t->request);
     if (t->wait.limits == NULL) {
         sparp__task_blame_memory(t);
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->state = SPARP__TASK_FRESH;
     s->stats.waiting++;
-    sparp__list_push_back(&s->fresh, &t->link);
+    sparp__sched_queue(s, t, SPARP__TASK_FRESH, false);
 }
 
 /* Without memory for one more request, those that are under way come first; if there are none,
@@ -15318,9 +15767,9 @@ static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
 }
 
 /* A waiting one is given up. The turn that it had at its origin is another's. */
-static void sparp__sched_give_up_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static void sparp__sched_give_up_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__sched_unlink_queued(s, queue, t);
+    sparp__sched_unlink_queued(s, t);
     sparp__sched_give_up(s, t);
     sparp__sched_look_at_limits(s, l);
 }
@@ -15337,12 +15786,9 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         sparp__sched_give_up(s, t);
         return;
     }
-    if ((t = sparp__sched_find(&s->fresh, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->fresh, t);
-        return;
-    }
-    if ((t = sparp__sched_find(&s->again, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->again, t);
+    if ((t = sparp__sched_find(&s->fresh, index)) != NULL
+        || (t = sparp__sched_find(&s->again, index)) != NULL) {
+        sparp__sched_give_up_queued(s, t);
         return;
     }
     for (size_t i = 0; i < s->sleeping.count; i++) {
@@ -15369,9 +15815,18 @@ static void sparp__sched_give_up_sleepers(sparp__sched *s) {
     }
 }
 
-/* Those that wait, but for what is in flight between two hops if that may end by itself. */
+/* Those in a queue, but for what is in flight between two hops if that may end by itself. */
+static void sparp__sched_give_up_queue(sparp__sched *s, sparp__list *queue) {
+    for (sparp__link *at = queue->ring.next; at != &queue->ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+        at = at->next;
+        if (!s->draining || !t->on_hop)
+            sparp__sched_give_up_queued(s, t);
+    }
+}
+
+/* All that wait. */
 static void sparp__sched_give_up_waiting(sparp__sched *s) {
-    sparp__link *link;
     for (sparp__link *at = s->parked.ring.next; at != &s->parked.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, link, at);
         at = at->next;
@@ -15380,15 +15835,9 @@ static void sparp__sched_give_up_waiting(sparp__sched *s) {
         sparp__sched_unlink_parked(s, t);
         sparp__sched_give_up(s, t);
     }
-    for (sparp__link *at = s->again.ring.next; at != &s->again.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-        at = at->next;
-        if (!s->draining || !t->on_hop)
-            sparp__sched_give_up_queued(s, &s->again, t);
-    }
+    sparp__sched_give_up_queue(s, &s->again);
     sparp__sched_give_up_sleepers(s);
-    while ((link = sparp__list_pop_front(&s->fresh)) != NULL)
-        sparp__sched_give_up(s, SPARP__OWNER(sparp__task, link, link));
+    sparp__sched_give_up_queue(s, &s->fresh);
 }
 
 /* What is in flight. */
@@ -15443,10 +15892,9 @@ static void sparp__sched_catch_up(sparp__sched *s) {
     }
 }
 
-/* Nanoseconds until the rate lets the next one start. */
+/* Nanoseconds until the rate lets the first one start. */
 static int64_t sparp__sched_rate_wait(const sparp__sched *s) {
-    return sparp__max(sparp__bucket_wait(&s->rate.admit, s->now),
-                      sparp__pace_wait(s->pace, NULL, s->now));
+    return sparp__pace_wait(s->pace, &s->rate.admit, sparp__sched_first(s)->cost, s->now);
 }
 
 /* How many at once: what the user said, less if the system says less, or what was found out. */
@@ -15473,6 +15921,7 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
     s->rate.permit_at = wait > 0 ? sparp__time_after(s->now, sparp__time_from_s(wait))
                                  : SPARP__NEVER;
     s->rate.blocked_at = s->now;
+    s->rate.for_cost = false;
     return false;
 }
 
@@ -15480,8 +15929,11 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
 static bool sparp__sched_rate_blocks(sparp__sched *s) {
     if (sparp__sched_rate_wait(s) <= 0 && s->rate.permit_at <= s->now)
         return false;
-    if (s->rate.blocked_at == 0)
-        s->rate.blocked_at = s->now;
+    if (s->rate.blocked_at != 0)
+        return true;
+    s->rate.blocked_at = s->now;
+    s->rate.for_cost = sparp__pace_owes(s->pace, &s->rate.admit, sparp__sched_first(s)->cost,
+                                        s->now);
     return true;
 }
 
@@ -15494,7 +15946,7 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(s, t);
     else
-        sparp__sched_unlink_queued(s, &s->again, t);
+        sparp__sched_unlink_queued(s, t);
     sparp__sched_count_queue(s, t);
     s->stats.waiting--;
     if (t->on_hop)
@@ -15512,23 +15964,22 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
 static bool sparp__sched_admit_next(sparp__sched *s) {
     if (!sparp__sched_may_start(s) || sparp__sched_rate_blocks(s))
         return false;
-    sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
+    sparp__task *t = sparp__sched_first(s);
     sparp__limits *l = t->wait.limits;
     if (t->deadline <= s->now) {        /* its timer goes off at the end of the turn: too late */
         sparp__sched_expire(s, t);
         return true;
     }
     if (sparp__sched_is_barred(s, l)) {
-        sparp__sched_unlink_queued(s, queue, t);
+        sparp__sched_unlink_queued(s, t);
         sparp__sched_refuse(s, t);
         return true;
     }
     bool held = sparp__limits_wait(l, t, s->options, s->now) > 0
-        || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
+        || (t->state == SPARP__TASK_FRESH && l->parked.count > 0);      /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
         return false;
-    bool let_go = sparp__sched_unlink_queued(s, queue, t);
+    bool let_go = sparp__sched_unlink_queued(s, t);
     if (held)
         sparp__sched_park(s, t, let_go);
     else
@@ -15539,8 +15990,8 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
 
 /* Starts what can be started. */
 static void sparp__sched_admit(sparp__sched *s) {
-    if (s->rate.blocked_at != 0)
-        s->rate.blocked += s->now - s->rate.blocked_at;
+    s->rate.blocked_by_cost = sparp__sched_blocked(s, true);
+    s->rate.blocked = sparp__sched_blocked(s, false);
     s->rate.blocked_at = 0;
     for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
@@ -15676,15 +16127,18 @@ static void sparp__sched_end_turn(sparp__sched *s) {
 static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
                               sparp_options *options, sparp__crew *crew,
                               sparp__pace *pace) {
-    sparp__list *lists[7];
+    sparp__list *lists[10];
     lists[0] = &s->fresh;
     lists[1] = &s->again;
     lists[2] = &s->parked;
     lists[3] = &s->flying;
     lists[4] = &s->unused;
     lists[5] = &s->output.ready;
-    lists[6] = &s->told;
-    for (size_t i = 0; i < 7; i++)
+    lists[6] = &s->fair.now;
+    lists[7] = &s->fair.next;
+    lists[8] = &pace->hands;
+    lists[9] = &s->told;
+    for (size_t i = 0; i < 10; i++)
         sparp__list_init(lists[i]);
     s->run = run;
     s->env = env;
@@ -15700,8 +16154,10 @@ static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
     s->slots.limit = options->max_at_once;
     s->stats.input_size = options->requests != NULL ? options->num_requests
                                                     : options->estimated_input_size;
-    sparp__bucket_init(&s->rate.admit, options->max_per_second, options->burst);
+    sparp__meter_init(&s->rate.admit, options->max_per_second, options->burst,
+                      options->max_cost_per_second, options->cost_burst);
     s->pace->all = s->rate.admit;
+    s->pace->weighs = sparp__limits_weigh(options);
     return sparp__origins_open(env, &s->origins, sizeof(sparp__limits));
 }
 
@@ -15709,24 +16165,6 @@ static void sparp__sched_free_tasks(sparp__sched *s, sparp__list *list) {
     sparp__link *link;
     while ((link = sparp__list_pop_front(list)) != NULL)
         sparp__task_free(s->env, SPARP__OWNER(sparp__task, link, link));
-}
-
-static void sparp__sched_free_records(sparp__sched *s) {
-    sparp__link *link;
-    sparp__timer *timer;
-    if (s->output.shown != NULL)
-        sparp__sched_free_record(s, s->output.shown);
-    while ((link = sparp__list_pop_front(&s->output.ready)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, link, link));
-    while ((timer = sparp__heap_expire(&s->output.in_order, SPARP__NEVER)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, timer, timer));
-    while (s->output.spare != NULL) {
-        sparp__stored *r = s->output.spare;
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-        sparp__env_free(s->env, r, r->size);
-    }
-    sparp__env_free(s->env, s->output.items, s->output.items_capacity * sizeof *s->output.items);
-    sparp__slabs_free(s->env, &s->output.slabs);
 }
 
 /* Whatever state it is in: nobody is told anything any more. Its engines are closed. */
@@ -15742,20 +16180,21 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__sched_free_tasks(s, &s->parked);
     sparp__sched_free_tasks(s, &s->flying);
     sparp__sched_free_tasks(s, &s->unused);
-    sparp__sched_free_records(s);
+    sparp__store_close(s->env, &s->output);
     while ((o = sparp__origins_next(&s->origins, &bucket)) != NULL)
         sparp__limits_free(s->env, &s->origins, &s->told, SPARP__OWNER(sparp__limits, origin, o));
     sparp__origins_close(s->env, &s->origins);
     sparp__heap_free(s->env, &s->sleeping);
     sparp__heap_free(s->env, &s->output.in_order);
     sparp__heap_free(s->env, &s->gates);
+    sparp__heap_free(s->env, &s->fair.later);
     sparp__buf_free(s->env, &s->cancels);
     sparp__buf_free(s->env, &s->input.memo.lines);
 }
 
 /* ============================================================================================ */
 /* >>run        one run: its scheduler, its engines, its memory; and one turn of them all.       */
-/*              Uses env, pace, reactor, engine, crew, sched.                                    */
+/*              Uses env, pace, reactor, engine, store, crew, sched.                             */
 /* ============================================================================================ */
 
 struct sparp {
@@ -15771,7 +16210,7 @@ struct sparp {
 static int sparp__run_wait_ms(const sparp *run, int64_t now) {
     const sparp__sched *s = &run->sched;
     if (s->over || s->stop_pending || s->cancels.size > 0 || run->engine.turn == 0
-        || sparp__sched_has_ready(s) || sparp__sched_may_pull(s))
+        || sparp__store_has_ready(&s->output) || sparp__sched_may_pull(s))
         return 0;                       /* may pull: a result was taken, and made room */
     return sparp__time_wait_ms(sparp__min(sparp__engine_next_due(&run->engine),
                                             sparp__sched_next_due(s)), now);
@@ -16253,20 +16692,11 @@ void sparp_close(sparp *run) {
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static void sparp__public_take_back(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    if (out->shown == NULL)
-        return;
-    sparp__sched_free_record(&run->sched, out->shown);
-    out->shown = NULL;
-    run->sched.input.memory_short = false;
-}
-
 bool sparp_step(sparp *run, int wait_ms) {
     sparp__sched *s = &run->sched;
-    sparp__public_take_back(run);
+    sparp__sched_take_in(s);
     if (s->over)
-        return sparp__sched_has_ready(s);
+        return sparp__store_has_ready(&s->output);
     if (wait_ms != 0) {
         int64_t now = sparp__env_now();
         int ours = sparp__run_wait_ms(run, now);
@@ -16281,20 +16711,13 @@ bool sparp_step(sparp *run, int wait_ms) {
         run->engine.deadline = s->deadline;
     }
     sparp__run_turn(run, wait_ms);
-    return !s->over || sparp__sched_has_ready(s);
+    return !s->over || sparp__store_has_ready(&s->output);
 }
 
 const sparp_result *sparp_ready(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    sparp__public_take_back(run);
-    if (out->ready.count > 0) {
-        out->shown = SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
-    } else if (sparp__sched_has_ready(&run->sched)) {
-        int64_t index = (int64_t)out->next_in_order++;
-        out->shown = SPARP__OWNER(sparp__stored, timer,
-                                  sparp__heap_expire(&out->in_order, index));
-    }
-    return out->shown != NULL ? &out->shown->result : NULL;
+    sparp__sched_take_in(&run->sched);
+    sparp__stored *r = sparp__sched_hand_out(&run->sched);
+    return r != NULL ? &r->result : NULL;
 }
 
 const sparp_result *sparp_next(sparp *run) {
@@ -16341,10 +16764,8 @@ void sparp_cancel(sparp *run, uint64_t index) {
 }
 
 bool sparp_charge(sparp *run, uint64_t index, double more) {
-    (void)run;
-    (void)index;
-    (void)more;
-    return false;
+    return more >= -SPARP__COST_MOST && more <= SPARP__COST_MOST && run->pace.weighs
+        && sparp__pace_charge(&run->pace, index, more, sparp__env_now());
 }
 
 void sparp_wake(sparp *run) {
@@ -16360,9 +16781,9 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     }
     if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
-    sparp__bucket *admit = &s->rate.admit;
+    sparp__bucket *admit = &s->rate.admit.starts;
     sparp__pace_lock(s->pace);
-    sparp__bucket before = s->pace->all;
+    sparp__bucket before = s->pace->all.starts;
     run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0 && before.next > s->now) {   /* what was ahead still is, in starts */
@@ -16370,7 +16791,9 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
         double ns = ahead * (double)admit->period;
         admit->next = sparp__time_after(s->now, ns < 9e18 ? (int64_t)ns : SPARP__NEVER);
     }
-    s->pace->all = *admit;
+    s->pace->all.starts = *admit;
+    s->pace->all.limits = s->rate.admit.limits = run->options.max_per_second > 0
+        || run->options.max_cost_per_second > 0;
     sparp__pace_unlock(s->pace);
     sparp__crew_wake(&run->crew);
 }

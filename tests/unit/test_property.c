@@ -195,8 +195,7 @@ static double any_permit(const char *url, double cost, void *user_data) {
     (void)cost;
     (void)user_data;
     const sparp__sched *s = &current->sched;
-    const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    const sparp__task *t = task_of(queue->ring.next);
+    const sparp__task *t = sparp__sched_first(s);
     CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
           net.label);
     check_may_start(&current->sched, t->wait.limits);
