@@ -190,7 +190,7 @@ seq 20 | sed "s|.*|$base/flaky/free&/1|" >"$dir/in"
 try -q --backoff 1ms --retry-ratio 2
 expect '... with enough of them at once' 0 'all(.attempts == 2 and .ms.backoff < 500)'
 
-# --- what servers say is left -----------------------------------------------------------------------
+# --- what servers say is left  -----------------------------------------------------------------
 
 given '%s/left/60/57/100\n' "$base"
 try
