@@ -258,13 +258,14 @@ static void put_traffic_row(text *t, const summary *s) {
     row_end(&r);
 }
 
+static const char *const wait_reasons[SPARP_WAIT_COUNT] = {
+    " for a free place (-c)", " for the rate limit (-r)",
+    " for a place at its host (--per-host)", " for a host that had enough (429)",
+    " between tries"
+};
+
 /* What a request waited for on average, if all of that is worth a row. */
 static void put_waiting_row(text *t, const summary *s) {
-    static const char *const reasons[SPARP_WAIT_COUNT] = {
-        " for a free place (-c)", " for the rate limit (-r)",
-        " for a place at its host (--per-host)", " for a host that had enough (429)",
-        " between tries"
-    };
     const tally *y = s->tally;
     int64_t sum = 0;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++)
@@ -279,7 +280,7 @@ static void put_waiting_row(text *t, const summary *s) {
         if (percent > 0)
             put_count(row_item(&r), "", (uint64_t)percent, " %");
         if (percent > 0)
-            put_text(&r.item, reasons[i]);
+            put_text(&r.item, wait_reasons[i]);
     }
     row_end(&r);
 }
