@@ -115,6 +115,16 @@ static void put_time_axis(text *t, const report *r, int64_t from_ms) {
     PUT(t, "</div>\n");
 }
 
+/* "60.1 s", "24.3 h": three digits, in the largest unit that there are two of. */
+static void put_length(text *t, int64_t us) {
+    double ms = (double)us / 1000;
+    int unit = 0;
+    while (unit < 4 && ms >= 2 * (double)time_units[unit + 1].ms)
+        unit++;
+    put_three_digits(t, ms / (double)time_units[unit].ms);
+    put_text(t, time_units[unit].name);
+}
+
 /* The least of 1, 2, 3, 4, 5, 6, 8 times a power of ten that is not below. */
 static double scale_top(double most) {
     static const int steps[] = { 1, 2, 3, 4, 5, 6, 8 };
@@ -172,9 +182,9 @@ static int latency_ticks(tick *ticks, double first, double end) {
 
 /* "500 us" without the figures that are none. */
 static void put_latency_tick(text *t, int64_t us) {
-    int unit = us < 1000 ? 0 : us < 1000000 ? 1 : us < 60000000 ? 2 : 3;
-    static const int64_t sizes[] = { 1, 1000, 1000000, 60000000 };
-    static const char *const names[] = { " us", " ms", " s", " min" };
+    static const int64_t sizes[] = { 1, 1000, 1000000 };
+    static const char *const names[] = { " us", " ms", " s" };
+    int unit = us < 1000 ? 0 : us < 1000000 ? 1 : 2;
     put_tick(t, (double)us / (double)sizes[unit]);
     put_text(t, names[unit]);
 }

@@ -37,8 +37,9 @@ static const char page_style[] =
     ".x .end{transform:translateX(-100%)}"
     ".y,.x,span.mark{font-size:.8rem;color:var(--soft);font-variant-numeric:tabular-nums;"
     "line-height:1.2}\n"
-    "span.mark{position:absolute;padding:0 .35rem;white-space:nowrap}"
-    "span.flip{transform:translateX(-100%)}\n"
+    "span.mark{position:absolute;margin-left:.15rem;padding:0 .2rem;white-space:nowrap;"
+    "background:var(--paper)}"
+    "span.flip{margin-left:-.15rem;transform:translateX(-100%)}\n"
     ".key{font-size:.85rem}.key span{white-space:nowrap;margin-left:.5rem}.key i{"
     "display:inline-block;width:.9rem;height:.9rem;vertical-align:-.1rem;margin-right:.25rem}\n"
     ".map path[class^=h]{vector-effect:none;stroke-width:1}"
@@ -112,8 +113,7 @@ static void put_title(text *t, const tally *y) {
     put_text(t, tally_finished(y) == 1 ? " request" : " requests");
     if (us > 0) {
         PUT(t, " in ");
-        put_three_digits(t, (double)us / 1e6);
-        PUT(t, " s");
+        put_length(t, us);
     }
     PUT(t, "</h1>\n");
 }
@@ -456,10 +456,9 @@ static void put_error_row(text *t, const page *p, int error, int phase, uint64_t
         put_error_label(t, error, phase);
     else
         put_tried_code(t, TRIED_ERROR + error);
-    PUT(t, "<br/><small>");
-    if (error != SPARP_E_OK)
-        put_html(t, slice_of(sparp_error_text((sparp_error)error)));
-    PUT(t, "</small></td>");
+    if (error != SPARP_E_OK)            /* else it is not known */
+        put_format(t, "<br/><small>%s</small>", sparp_error_text((sparp_error)error));
+    PUT(t, "</td>");
     put_count_cell(t, ended);
     put_count_cell(t, again);
     put_example_cell(t, p->report, TRIED_ERROR + error, phase);
@@ -522,7 +521,8 @@ static void put_slowest(text *t, const page *p) {
 static report_host *host_next(report *r, bool *done) {
     report_host *most = NULL;
     for (int i = 0; i < r->num_hosts; i++)
-        if (!done[i] && (most == NULL || r->hosts[i].requests > most->requests))
+        if (!done[i] && report_host_is_known(&r->hosts[i])
+            && (most == NULL || r->hosts[i].requests > most->requests))
             most = &r->hosts[i];
     if (most != NULL)
         done[most - r->hosts] = true;
@@ -562,10 +562,9 @@ static void put_hosts(text *t, const page *p) {
         PUT(t, "<td></td><td></td><td></td></tr>\n");
     }
     PUT(t, "</tbody>\n</table>\n");
-    if (r->more_hosts)
-        PUT(t, "<p class=\"soft\">There were more than ten. Each with more than a tenth of the "
-               "requests is here; of the rest, some. What a host had before it came into this "
-               "table for the last time is among the others.</p>\n");
+    if (all > sum + r->no_url)
+        PUT(t, "<p class=\"soft\">The first ten hosts are here, and of later ones those that came "
+               "most often since.</p>\n");
     PUT(t, "</section>\n");
 }
 

@@ -6,7 +6,7 @@
 enum {
     REPORT_COLUMNS = 240, REPORT_ROWS = 28,
     REPORT_CLASSES = CLASS_CUT + 1,     /* those that have a time: lines that are none do not */
-    REPORT_HOSTS = 10, REPORT_SLOWEST = 10, REPORT_EXAMPLES = 16,
+    REPORT_HOSTS = 16, REPORT_FIRST_HOSTS = 10, REPORT_SLOWEST = 10, REPORT_EXAMPLES = 16,
     COLUMN_MS = 10,                     /* at first: then 20, 40, ... */
     LOG_STEPS = 16,                     /* of an octave */
     ROW_STEPS = LOG_STEPS / 4           /* likewise: 28 rows are seven octaves */
@@ -27,11 +27,12 @@ typedef struct report_column {
 } report_column;
 
 typedef struct report_host {
-    uint64_t hash, rank;                /* of its name; requests, or what the one before it had */
-    uint64_t requests, ok, answers;
+    uint64_t hash;                      /* of its name */
     double sum_us;                      /* of the latencies of `answers` */
     int64_t most_us;
-    char name[48];
+    uint32_t rank;                      /* requests, and those of who had its place before */
+    uint32_t requests, ok, answers;
+    char name[40];
 } report_host;
 
 typedef struct report_slow {
@@ -56,7 +57,6 @@ typedef struct report {
     report_slow slowest[REPORT_SLOWEST];
     report_example examples[REPORT_EXAMPLES];
     int num_hosts, num_slowest, num_examples;
-    bool more_hosts;                    /* than there is room for */
     uint64_t closings, no_time, no_url, no_times, last_index, records;
     double longest_pause_s;             /* that one of the closings has asked for */
 } report;
@@ -265,29 +265,33 @@ static void keep_url(char *to, size_t room, slice url) {
     keep_text(to, room, s);
 }
 
-/* Its place in the table. A host that is new there takes that of the one which comes least often,
-   and its rank: whoever has more than a tenth of the requests is there in the end (Metwally et al.,
-   Efficient computation of frequent and top-k elements in data streams, 2005). */
+/* Its place in the table. The first ten hosts keep theirs. A later one takes that of the later one
+   which comes least often, and its rank: so whoever comes often is there in the end (Metwally et
+   al., Efficient computation of frequent and top-k elements in data streams, 2005). */
 static report_host *report_host_of(report *r, slice name) {
     uint64_t hash = HASH_START;
-    report_host *least = r->hosts;
+    report_host *least = &r->hosts[REPORT_FIRST_HOSTS];
     for (size_t i = 0; i < name.size; i++)
         hash = hash_byte(hash, lower(name.at[i]));
     for (int i = 0; i < r->num_hosts; i++) {
         if (r->hosts[i].hash == hash)
             return &r->hosts[i];
-        if (r->hosts[i].rank < least->rank)
+        if (i > REPORT_FIRST_HOSTS && r->hosts[i].rank < least->rank)
             least = &r->hosts[i];
     }
-    r->more_hosts = r->more_hosts || r->num_hosts == REPORT_HOSTS;
     if (r->num_hosts < REPORT_HOSTS)
         least = &r->hosts[r->num_hosts++];
-    uint64_t rank = least->rank;
+    uint32_t rank = least->rank;
     memset(least, 0, sizeof *least);
     least->hash = hash;
     least->rank = rank;
     keep_text(least->name, sizeof least->name, name);
     return least;
+}
+
+/* Has it been there for long enough to have its figures? */
+static bool report_host_is_known(const report_host *h) {
+    return h->requests >= h->rank / 2;
 }
 
 static void report_add_host(report *r, const sample *s) {
@@ -297,12 +301,12 @@ static void report_add_host(report *r, const sample *s) {
         return;
     }
     report_host *h = report_host_of(r, name);
-    h->rank++;
-    h->requests++;
-    h->ok += s->outcome == SPARP_OUTCOME_SUCCESS;
+    count_up(&h->rank, 1);
+    count_up(&h->requests, 1);
+    count_up(&h->ok, s->outcome == SPARP_OUTCOME_SUCCESS);
     if (!sample_has_latency(s))
         return;
-    h->answers++;
+    count_up(&h->answers, 1);
     h->sum_us += (double)s->elapsed_us;
     if (s->elapsed_us > h->most_us)
         h->most_us = s->elapsed_us;
