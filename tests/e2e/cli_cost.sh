@@ -56,7 +56,7 @@ check '... the summary, too' holds "$dir/err" '.cost.booked == 1200 and .cost.he
 cp "$dir/out" "$dir/records"
 try --summarize "$dir/records"
 said '--summarize: what was booked' '^cost       1200 booked   [0-9]+/s$'
-said '... what was waited for' '[0-9]+ % for the limit of rate or cost \(-r, --max-cost\)$'
+said '... what was waited for' '[0-9]+ % for the limit of rate or cost$'
 costs 200 200 200 200 200 200
 paced '... with a burst of 1000' 0.18 0.3 --max-cost 1000 --cost-burst 1000
 paced '... with -r, which is tighter' 1.64 1.8 --max-cost 1000 -r 3 --summary json

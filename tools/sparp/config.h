@@ -860,6 +860,8 @@ static bool is_whole_name(const char *word) {
 static bool config_parse(config *c, int argc, char **argv) {
     getopt_tables g;
     getopt_fill(&g);
+    c->argc = argc;
+    c->argv = argv;
     c->sources = (const char **)calloc((size_t)argc + 1, sizeof *c->sources);
     if (c->sources == NULL) {
         say("out of memory");
@@ -1170,6 +1172,15 @@ static bool check_fleet(config *c) {
     return true;
 }
 
+/* A report is about what was sent. */
+static bool check_report(const config *c) {
+    if (c->report == NULL || (!c->merge && !c->dry_run))
+        return true;
+    say("--report does not go with --%s", c->merge ? "merge: give the files to --summarize"
+        : "dry-run: nothing is sent");
+    return false;
+}
+
 static bool check_view(config *c) {
     bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
     if (c->journal == NULL && (c->retry_failed || c->restart)) {
@@ -1288,7 +1299,8 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (!check_records(c) || !check_fleet(c) || !check_contents(c) || !check_view(c))
+    if (!check_records(c) || !check_fleet(c) || !check_contents(c) || !check_view(c)
+        || !check_report(c))
         return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;

@@ -221,6 +221,9 @@
       "said on stderr at the end [text]") \
     X(SUMMARY_FILE, 0, "summary-file", "FILE", SCREEN, TEXT, summary_file, 0, 0, \
       "the summary goes there instead") \
+    X(REPORT, 0, "report", "FILE.html", SCREEN, TEXT, report, 0, 0, \
+      "a page for a browser: requests and latencies over time, waits, errors, the slowest, the " \
+      "hosts; with --summarize of saved records") \
     X(SUMMARIZE, 0, "summarize", NULL, SCREEN, SWITCH, summarize, 0, 0, \
       "send nothing: the arguments are files of records, sum them up") \
     X(MERGE, 0, "merge", NULL, SCREEN, SWITCH, merge, 0, 0, \
@@ -327,7 +330,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
-    const char *body_dir, *body_name;
+    const char *body_dir, *body_name, *report;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;   /* all that were given, ',' between */
@@ -376,6 +379,8 @@ typedef struct config {
     unsigned stop_on;
     int64_t max_fail, max_fail_after;   /* N failed; or a ratio, once so many have ended */
     double max_fail_ratio;
+    int argc;                           /* the command line itself */
+    char **argv;
     const char **sources;               /* files and URLs, in the order given */
     size_t num_sources;
     kept *kept;

@@ -206,14 +206,7 @@ static void put_progress_bar(text *t, const progress_view *v, size_t columns, bo
 
 /* "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 ..." */
 static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    char stamp[96];
-    if (gmtime_r(&seconds, &utc) == NULL)
-        memset(&utc, 0, sizeof utc);
-    snprintf(stamp, sizeof stamp, "%d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900,
-             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
-    put_bytes(t, stamp, strlen(stamp));
+    put_utc(t, now_ms);
     put_count(t, " sparp ", v->done, "");
     if (v->total > 0)
         put_count(t, v->estimated ? "/~" : "/", v->total, "");

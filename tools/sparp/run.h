@@ -19,6 +19,7 @@ typedef struct app {
     reader reader;
     record_style style;
     sink out, rejects, summary;
+    report_file report;
     tally tally;
     progress progress;
     sparp *run;
@@ -408,6 +409,13 @@ static read_state app_next_item(app *a, item *it) {
     return READ_LATER;
 }
 
+/* Does the host of that answer ask to be left alone, and is it? */
+static bool app_closes_gate(const app *a, const sparp_result *r) {
+    return !a->config->no_gate
+        && (r->status == 429
+            || (r->status == 503 && sparp_find_header(r, "retry-after") != NULL));
+}
+
 static uint64_t stats_failed(const sparp_stats *s) {
     return s->hard_fail + s->soft_exhausted + s->timeout_exhausted + s->transport_failed
          + s->local_failed;
@@ -644,6 +652,15 @@ static void app_note_cost(app *a, const ticket *k, const sparp_result *r) {
             (unsigned long long)r->index, a->config->cost_from);
 }
 
+/* The last try's answer may have closed a gate, too. */
+static void app_report(app *a, const sample *s, const sparp_result *r) {
+    if (a->report.report == NULL)
+        return;
+    report_add(a->report.report, s);
+    if (r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED && app_closes_gate(a, r))
+        report_add_closing(a->report.report, a->now_ms, 0);
+}
+
 static void app_deliver(app *a, const sparp_result *result) {
     ticket *k = (ticket *)result->user_data;
     sparp_result r = *result;
@@ -658,6 +675,7 @@ static void app_deliver(app *a, const sparp_result *result) {
     s.has_cost = a->style.cost;
     app_note_cost(a, k, &r);
     tally_add(&a->tally, &s);
+    app_report(a, &s, &r);
     bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
     if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
         if (k->line_size > 0)
@@ -884,6 +902,8 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
     if (a->config->very_verbose && !a->config->quiet)
         say_answer_head(a->config, attempt->index, attempt);
     progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
+    if (a->report.report != NULL && app_closes_gate(a, attempt))
+        report_add_closing(a->report.report, wall_ms(), wait_s);
     part_forget(k);
     if (a->body_dir >= 0)
         app_go_on(a, k);
@@ -1056,6 +1076,7 @@ static void app_free(app *a) {
     sink_close(&a->out);
     sink_close(&a->rejects);
     sink_close(&a->summary);
+    report_free(&a->report);
     sink_close(&a->journal.lines);
     hash_free(&a->journal.done);
     hash_free(&a->journal.pulled);
@@ -1087,6 +1108,25 @@ static bool app_open_journal(app *a) {
     return !file || journal_cut_output(&a->journal, &a->out);
 }
 
+/* False after a message. */
+static bool app_open_report(app *a) {
+    config *c = a->config;
+    const sink *others[] = { &a->out, &a->rejects, &a->summary };
+    struct stat part, whole;
+    if (c->report == NULL)
+        return true;
+    if (!report_open(&a->report, c, &a->reader) || fstat(a->report.sink.fd, &part) != 0)
+        return false;
+    bool exists = stat(c->report, &whole) == 0;
+    for (int i = 0; i < 3; i++) {
+        if (!is_output_of(others[i], &part) && !(exists && is_output_of(others[i], &whole)))
+            continue;
+        say("%s would be two outputs in one", c->report);
+        return false;
+    }
+    return true;
+}
+
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
@@ -1109,6 +1149,8 @@ static bool app_open_outputs(app *a) {
             }
         }
     }
+    if (!app_open_report(a))
+        return false;
     sink_begin(&a->rejects);
     if (c->resume != NULL && !resume_read(&a->done, c->resume))
         return false;
@@ -1146,7 +1188,7 @@ static app *app_new(config *c) {
     a->config = c;
     a->parser.config = c;
     a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
-    a->journal.lines.fd = -1;
+    a->journal.lines.fd = a->report.sink.fd = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.compressed = c->compressed;
@@ -1319,7 +1361,8 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.rejects = &a->rejects;
     y.body_dir = a->config->body_dir;
     y.body_files = a->body_files;
-    return summary_show(a->config, &y, &a->summary);
+    bool shown = summary_show(a->config, &y, &a->summary);
+    return report_publish(&a->report, a->config, &y) && shown;
 }
 
 static int run_requests(config *c) {

@@ -284,8 +284,9 @@ static void put_cost_row(text *t, const summary *s) {
     row_end(&r);
 }
 
-/* What is waited for; the cost is a part of the rate. */
-enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS };
+/* What is waited for. The cost is a part of the rate; where nobody knows how much of it, it is one
+   or the other. */
+enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS, WAIT_RATE_OR_COST = WAITS };
 
 static int64_t waited_us(const summary *s, int reason) {
     const tally *y = s->tally;
@@ -295,13 +296,12 @@ static int64_t waited_us(const summary *s, int reason) {
         : y->waited_us[reason];
 }
 
-/* " (-r)": those that were given; of saved records, which do not tell, the first `likely`. */
-static void put_flags(text *t, const summary *s, const option_id *ids, size_t count,
-                      size_t likely) {
+/* " (-r, --max-cost)": those that were given. Saved records do not tell. */
+static void put_flags(text *t, const summary *s, const option_id *ids, size_t count) {
     const char *before = " (";
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && s->config != NULL; i++) {
         const option_row *o = &option_rows[ids[i]];
-        if (s->config == NULL ? i >= likely : !s->config->given[ids[i]])
+        if (!s->config->given[ids[i]])
             continue;
         if (o->letter != 0)
             put_format(t, "%s-%c", before, o->letter);
@@ -312,22 +312,25 @@ static void put_flags(text *t, const summary *s, const option_id *ids, size_t co
     put_text(t, before[0] == ',' ? ")" : "");
 }
 
+/* " for the rate limit (-r)" */
 static void put_reason(text *t, const summary *s, int reason) {
-    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE };
-    static const option_id costs[] = { OPTION_MAX_PER_SECOND, OPTION_MAX_COST };
+    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE, OPTION_MAX_COST };
     static const option_id hosts[] = { OPTION_PER_HOST, OPTION_PER_HOST_RATE, OPTION_LIMIT_HOST };
-    bool either = s->config == NULL && s->tally->has_cost;      /* a record does not say which */
     switch (reason) {
     case SPARP_WAIT_SLOT:   PUT(t, " for a free place (-c)"); break;
     case SPARP_WAIT_GATE:   PUT(t, " for a host that had enough"); break;
     case SPARP_WAIT_RATE:
-        put_text(t, either ? " for the limit of rate or cost" : " for the rate limit");
-        put_flags(t, s, either ? costs : rates, 2, either ? 2 : 1);
+        PUT(t, " for the rate limit");
+        put_flags(t, s, rates, 2);
         break;
     case WAIT_COST:         PUT(t, " for the limit of cost (--max-cost)"); break;
+    case WAIT_RATE_OR_COST:
+        PUT(t, " for the limit of rate or cost");
+        put_flags(t, s, rates, 3);
+        break;
     case SPARP_WAIT_ORIGIN:
         PUT(t, " for the limits of its host");
-        put_flags(t, s, hosts, 3, 1);
+        put_flags(t, s, hosts, 3);
         break;
     default:                PUT(t, " between tries"); break;
     }
@@ -351,7 +354,8 @@ static void put_waiting_row(text *t, const summary *s) {
         if (percent == 0)
             continue;
         put_count(row_item(&r), "", (uint64_t)percent, " %");
-        put_reason(&r.item, s, order[i]);
+        bool either = order[i] == SPARP_WAIT_RATE && s->config == NULL && y->has_cost;
+        put_reason(&r.item, s, either ? WAIT_RATE_OR_COST : order[i]);
     }
     row_end(&r);
 }
@@ -370,18 +374,21 @@ static void summary_add_left(summary *s, const sparp_left *l) {
     s->left[i] = *l;
 }
 
-/* "api.example.com: 57 of 60 left, 12 s": what the servers said at last. */
+/* "api.example.com: 57 of 60 left, 12 s" */
+static void put_left(text *t, const sparp_left *l) {
+    put_format(t, "%.300s: %.0f", l->origin, l->left);
+    if (l->limit > 0)
+        put_format(t, " of %.0f", l->limit);
+    put_format(t, "%s left", l->is_cost ? " in cost" : "");
+    if (l->reset_s > 0)
+        put_format(t, ", %.0f s", l->reset_s);
+}
+
+/* What the servers said at last. */
 static void put_left_row(text *t, const summary *s) {
     row r = row_start(t, s->columns, "left");
-    for (size_t i = 0; i < s->num_left && i < LEFT_SHOWN; i++) {
-        const sparp_left *l = &s->left[i];
-        put_format(row_item(&r), "%.300s: %.0f", l->origin, l->left);
-        if (l->limit > 0)
-            put_format(&r.item, " of %.0f", l->limit);
-        put_format(&r.item, "%s left", l->is_cost ? " in cost" : "");
-        if (l->reset_s > 0)
-            put_format(&r.item, ", %.0f s", l->reset_s);
-    }
+    for (size_t i = 0; i < s->num_left && i < LEFT_SHOWN; i++)
+        put_left(row_item(&r), &s->left[i]);
     if (s->num_left > LEFT_SHOWN)
         PUT(row_item(&r), "others have more");
     row_end(&r);
