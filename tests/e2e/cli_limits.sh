@@ -202,7 +202,7 @@ for flag in max-cost cost-burst cost cost-from per-host per-host-rate limit-host
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \
     soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \
     retry-safe-only retry-unsafe no-gate stop-on max-fail first stop-mode drain-input output order \
-    body \
+    body report \
     headers echo ascii rejects max-body progress summary summary-file summarize no-fail quiet \
     verbose color dry-run curl help version concurrency rate max-redirs compressed user-agent \
     ipv4 ipv6 \

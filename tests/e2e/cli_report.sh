@@ -1,6 +1,6 @@
 #!/bin/sh
-# --report: the page agrees with the summary, is valid, small, without secrets, and can be looked at.
-# shellcheck disable=SC2154
+# --report: a page that agrees with the summary, is valid, small, without secrets, and can be seen.
+# shellcheck disable=SC2016,SC2154
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/lib.sh
@@ -130,19 +130,19 @@ first_pictures() {
 check 'three files, mixed: the same pictures' [ "$(first_pictures "$dir/pictures")" = \
     "$(jq .pictures "$dir/figures" | first_pictures /dev/stdin)" ]
 
-ask records 2 100000 86400 worst >"$dir/worst"
+ask records 2 30000 86400 worst >"$dir/worst"
 sum_up "$dir/worst"
 check 'the worst: exit 0' ended 0
 shows 'the worst: many statuses are one row' '[$f.tables.statuses[] | select(.[0] | tostring
     | test("others"))] | length == 1 and .[0][1] > 1000'
 shows 'the worst: many hosts, too' '($f.tables.hosts[-1][0] == "others")
-    and ([$f.tables.hosts[][1]] | add) == 100000'
+    and ([$f.tables.hosts[][1]] | add) == 30000'
 shows 'the worst: over time, none is lost' \
     '$f.sums["cut off"] == $f.tiles["cut off"] and $f.sums.ok == $f.tiles.ok'
 valid 'the worst' "$page"
 
 # A run of any length: from a tenth of a second to years.
-for seconds in 0.1 3 600 9e4 4e6 1e9; do
+for seconds in 0.1 3 9e4 1e9; do
     ask records 3 2000 $seconds >"$dir/length"
     sum_up "$dir/length"
     shows "$seconds s: none is lost" '$f.sums.ok == $f.tiles.ok and $f.sums.ok > 1900'
@@ -150,16 +150,15 @@ for seconds in 0.1 3 600 9e4 4e6 1e9; do
 done
 
 # What others have written may be anything.
+good='"outcome":"success","status":200,"attempts":1,"t":1795176142,"ms":{"total":5,"all":5}'
 bad=$(printf '\001\033[31m\177\302\205\377\300\200\355\240\200\342\200\256')
 {
-    echo '{"index":0,"outcome":"success","status":200,"attempts":1,"t":1795176142,'"$(:
-        )"'"url":"http://<script>alert(1)</script>/\"><img src=x onerror=alert(1)>","ms":{"total":5,"all":5}}'
-    echo "{\"index\":1,\"outcome\":\"success\",\"status\":200,\"attempts\":1,\"t\":1795176142,$(:
-        )\"url\":\"http://$bad/'\\\"&amp;</pre></td>\",\"ms\":{\"total\":6,\"all\":6}}"
-    echo '{"index":2,"outcome":"hard_fail","status":404,"attempts":1,"t":1795176143,'"$(:
-        )"'"url":"http://h/\u0000\u001b\u202e\ud800\u003cscript\u003e","ms":{"total":7,"all":7}}'
-    echo '{"index":1e400,"outcome":"hard_fail","status":-1e99,"attempts":1e99,"t":1e300,"url":"",'"$(:
-        )"'"ms":{"total":-1e300,"all":1e300,"gate":1e300},"bytes":{"in":1e300},"retried":{"x":-5}}'
+    echo "{$good,\"url\":\"http://<script>alert(1)</script>/\\\"><img src=x onerror=alert(1)>\"}"
+    echo "{$good,\"url\":\"http://$bad/'\\\"&amp;</pre></td>\"}"
+    echo "{$good,\"url\":\"http://h/\\u0000\\u001b\\u202e\\ud800\\u003cscript\\u003e\"}"
+    printf '%s' '{"index":1e400,"outcome":"hard_fail","status":-1e99,"attempts":1e99,"t":1e300,'
+    printf '%s' '"url":"","ms":{"total":-1e300,"all":1e300,"gate":1e300},"bytes":{"in":1e300},'
+    echo '"retried":{"x":-5}}'
     echo '{"index":4,"outcome":"timeout_exhausted","error":{"kind":"<b>","phase":"<i>"},"t":-5}'
     echo '{"index":5,"outcome":"success","url":"javascript:alert(1)","t":1,"ms":{"total":1e-9}}'
     echo '{"index":6,"outcome":"invalid","line":"<script>"}'
@@ -194,7 +193,7 @@ valid 'no records' "$page"
 # --- a run --------------------------------------------------------------------------------------
 
 forget
-seq 1 60 | sed "s|.*|$base/throttle/20/1/5?&|" >"$dir/in"
+seq 1 30 | sed "s|.*|$base/throttle/20/1/5?&|" >"$dir/in"
 printf '%s\n' "$base/status/404" 'http://127.0.0.1:1/x' "$base/hang" 'no request' >>"$dir/in"
 live() {
     try --summary json --summary-file "$dir/summary" --report "$page" "$@"
@@ -204,7 +203,8 @@ check 'a run: exit 1' ended 1
 agree 'a run'
 valid 'a run' "$page"
 shows 'a run: how it ended' '$f.verdict == "The run came to its end. Exit status 1."'
-shows 'a run: its gate' '[$f.captions[] | select(test("^gate closed: [0-9,]+ times")) ] | length == 1'
+shows 'a run: its gate' \
+    '[$f.captions[] | select(test("^gate closed: [0-9,]+ times")) ] | length == 1'
 shows 'a run: a mark for each' '[$f.pictures[] | select(test("gates of hosts"))
     | [scan("M[0-9]+.5 0v1000")] | length] | .[0] >= 1'
 shows 'a run: what it is made of' '$f.sections[-1] == "Made by" and ($f.command
@@ -318,36 +318,38 @@ check "100,000 requests: $grown KB more at the most" [ $grown -le 700 ]
 
 # --- to look at ---------------------------------------------------------------------------------
 
-# photo NAME WIDTH light|dark: $dir/NAME.png, and in $dir/dom what the page knows of itself.
+# browse WIDTH light|dark FLAG FILE
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
 browse() {
     timeout -k 5 60 "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars \
-        --user-data-dir="$dir/profile" --window-size="$2,1400" \
-        --blink-settings=preferredColorScheme="$([ "$3" = dark ] && echo 0 || echo 1)" \
-        "$4" "file://$5" 2>"$dir/log"
+        --user-data-dir="$dir/profile" --window-size="$1,1400" \
+        --blink-settings=preferredColorScheme="$([ "$2" = dark ] && echo 0 || echo 1)" \
+        "$3" "file://$4" 2>"$dir/log"
 }
-photo() {
-    browse "$1" "$2" "$3" --screenshot="$dir/$1.png" "$dir/sorted.html"
-    ask probe "$dir/sorted.html" "$2" >"$dir/probe.html"
-    browse "$1" "$2" "$3" --dump-dom "$dir/probe.html" |
-        sed -n 's|.*<title>\(wide .*\)</title>.*|\1|p' | head -n 1 >"$dir/dom"
+
+# What the page finds out about itself, at 400 and at 1,200 px.
+probe() {
+    ask probe "$dir/sorted.html" 400 1200 >"$dir/probe.html"
+    browse 1300 "$1" --dump-dom "$dir/probe.html" | sed -n 's|.*<title>\(.*\)</title>.*|\1|p' |
+        head -n 1 | tr ';' '\n' >"$dir/dom"
 }
 fits() {
     grep -q "^wide $1 of $1 paper $2 out \$" "$dir/dom" || { cat "$dir/dom"; return 1; }
 }
 if [ -z "$browser" ]; then
     skip 'no chromium'
-else
-    for width in 400 1200; do
-        for scheme in light dark; do
-            photo $width-$scheme $width $scheme
-            check "$width px, $scheme: something is seen" \
-                ask picture "$dir/$width-$scheme.png" $width 1400
-            paper='rgb(255, 255, 255)'
-            [ $scheme = light ] || paper='rgb(13, 17, 23)'
-            check "$width px, $scheme: it fits, and has its colours" fits $width "$paper"
-        done
-    done
-    check 'light and dark differ' sh -c "! cmp -s '$dir/400-light.png' '$dir/400-dark.png'"
+    finish
 fi
+for scheme in light dark; do
+    probe $scheme
+    paper='rgb(255, 255, 255)'
+    [ $scheme = light ] || paper='rgb(13, 17, 23)'
+    for width in 400 1200; do
+        photo=$dir/$width-$scheme.png
+        browse $width $scheme --screenshot="$photo" "$dir/sorted.html"
+        check "$width px, $scheme: something is seen" ask picture "$photo" $width 1400
+        check "$width px, $scheme: it fits, and has its colours" fits $width "$paper"
+    done
+done
+check 'light and dark differ' sh -c "! cmp -s '$dir/400-light.png' '$dir/400-dark.png'"
 finish

@@ -4,7 +4,7 @@
     report.py figures PAGE        its figures as JSON
     report.py check PAGE          strict: every element closed, nothing from elsewhere, no script
     report.py html5 PAGE          no parse error, by html5lib (77: it is not here)
-    report.py probe PAGE WIDTH    the page in a frame, with a script that says how wide it is
+    report.py probe PAGE WIDTH... the page in frames, with a script that says how wide it is
     report.py picture PNG W H     it is that large, and not blank
 """
 import html
@@ -173,9 +173,9 @@ def html5(page):
     return ["line %d: %s" % (where[0], what) for where, what, _ in parser.errors]
 
 
-def probe(page, width):
-    """In a frame, for a browser's window has a least width; without the rule against scripts. The
-    answer is in the title, for --dump-dom."""
+def probe(page, *widths):
+    """In frames, for a browser's window has a least width; without the rule against scripts. The
+    answers are in the title, for --dump-dom."""
     text = open(page, encoding="utf-8").read()
     text = re.sub(r"<meta http-equiv[^>]*/>", "", text, count=1)
     script = ("<script>var wide = document.documentElement.scrollWidth, out = [];"
@@ -183,12 +183,14 @@ def probe(page, width):
               "var b = e.getBoundingClientRect();"
               "if (b.right > innerWidth + 0.5 || b.left < -0.5) out.push(e.tagName); });"
               "parent.postMessage('wide ' + wide + ' of ' + innerWidth + ' paper ' +"
-              "getComputedStyle(document.body).backgroundColor + ' out ' + out.join(), '*');"
+              "getComputedStyle(document.body).backgroundColor + ' out ' + out.join() + ';', '*');"
               "</script>")
-    text = text.replace("</body>", script + "</body>")
-    print("<!DOCTYPE html><title>none</title><script>onmessage = function (e) {"
-          "document.title = e.data; };</script><iframe width=\"%s\" height=\"900\" "
-          "style=\"border:0\" srcdoc=\"%s\"></iframe>" % (width, html.escape(text)))
+    text = html.escape(text.replace("</body>", script + "</body>"))
+    print("<!DOCTYPE html><title></title><script>onmessage = function (e) {"
+          "document.title += e.data; };</script>")
+    for width in widths:
+        print('<iframe width="%s" height="900" style="border:0" srcdoc="%s"></iframe>'
+              % (width, text))
 
 
 def picture(path, width, height):

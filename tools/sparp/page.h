@@ -426,6 +426,23 @@ static void put_latency_section(text *t, const tally *y) {
 
 enum { TABLE_ROWS_MAX = 40 };    /* a server may have hundreds of statuses for us */
 
+/* A section of its own, and its table as far as the first row: `names` with '|' between; the last
+   column, if it is one of URLs, goes below the others where there is little room. */
+static void put_table(text *t, const char *title, const char *id, const char *names,
+                      const char *urls_or_null) {
+    slice rest = slice_of(names), name;
+    put_format(t, "<section>\n<h2>%s</h2>\n<table id=\"%s\"%s>\n<tbody>\n<tr>", title, id,
+               urls_or_null != NULL ? " class=\"split\"" : "");
+    while (slice_split(&rest, '|', &name)) {
+        PUT(t, "<th>");
+        put_slice(t, name);
+        PUT(t, "</th>");
+    }
+    if (urls_or_null != NULL)
+        put_format(t, "<th class=\"l\">%s</th>", urls_or_null);
+    PUT(t, "</tr>\n");
+}
+
 static void put_count_cell(text *t, uint64_t count) {
     PUT(t, "<td>");
     if (count > 0)
@@ -451,8 +468,7 @@ static void put_statuses(text *t, const page *p) {
     const tally *y = p->summary->tally;
     uint64_t ended = 0, again = 0;
     int rows = 0;
-    PUT(t, "<section>\n<h2>Statuses</h2>\n<table id=\"statuses\" class=\"split\">\n<tbody>\n<tr><th>status</th>"
-           "<th>requests</th><th>tried again</th><th class=\"l\">the first: index, URL</th></tr>\n");
+    put_table(t, "Statuses", "statuses", "status|requests|tried again", "the first: index, URL");
     for (int i = 0; i < STATUS_END; i++) {
         if (y->status[i] == 0 && y->tried[i] == 0)
             continue;
@@ -510,28 +526,24 @@ static void put_error_rows(text *t, const page *p, int error) {
 }
 
 static void put_errors(text *t, const page *p) {
-    PUT(t, "<section>\n<h2>Errors</h2>\n");
     size_t start = t->size;
-    PUT(t, "<table id=\"errors\" class=\"split\">\n<tbody>\n<tr><th>error</th><th>requests</th>"
-           "<th>tried again</th><th class=\"l\">the first: index, URL</th></tr>\n");
+    put_table(t, "Errors", "errors", "error|requests|tried again", "the first: index, URL");
     size_t empty = t->size;
     for (int i = 0; i < SPARP_E_COUNT; i++)
         put_error_rows(t, p, i);
     if (t->size > empty) {
-        PUT(t, "</tbody>\n</table>\n");
-    } else if (!t->failed) {
-        t->size = start;
-        PUT(t, "<p>None: every try had an answer.</p>\n");
+        PUT(t, "</tbody>\n</table>\n</section>\n");
+        return;
     }
-    PUT(t, "</section>\n");
+    t->size = t->failed ? t->size : start;
+    PUT(t, "<section>\n<h2>Errors</h2>\n<p>None: every try had an answer.</p>\n</section>\n");
 }
 
 static void put_slowest(text *t, const page *p) {
     const report *r = p->report;
     if (r->num_slowest == 0)
         return;
-    PUT(t, "<section>\n<h2>The slowest</h2>\n<table id=\"slowest\" class=\"split\">\n<tbody>\n<tr><th>last try</th>"
-           "<th>overall</th><th>ended</th><th class=\"l\">index, URL</th></tr>\n");
+    put_table(t, "The slowest", "slowest", "last try|overall|ended", "index, URL");
     for (int i = 0; i < r->num_slowest; i++) {
         const report_slow *slow = &r->slowest[i];
         PUT(t, "<tr>");
@@ -582,8 +594,7 @@ static void put_hosts(text *t, const page *p) {
     uint64_t sum = 0, all = 0;
     if (r->num_hosts == 0)
         return;
-    PUT(t, "<section>\n<h2>Hosts</h2>\n<table id=\"hosts\">\n<tbody>\n<tr><th>host</th><th>requests</th>"
-           "<th>not ok</th><th>mean</th><th>max</th></tr>\n");
+    put_table(t, "Hosts", "hosts", "host|requests|not ok|mean|max", NULL);
     for (report_host *h; (h = host_next(r, done)) != NULL; sum += h->requests)
         put_host_row(t, h);
     for (int i = 0; i < CLASS_INVALID; i++)
