@@ -53,6 +53,7 @@
        >>heap        timers
        >>bucket      starts per second (GCRA)
        >>pace        the token that every write takes
+       >>rate        how fast the run may go, and the time that takes
        >>gate        what one origin allows (a circuit breaker for 429)
        >>aimd        how many at once is right
        >>url         "http://host:port/path?query"
@@ -511,8 +512,8 @@ typedef enum sparp_phase {
 /* Why a request was not in flight, or not yet. */
 #define SPARP_WAITS(X) \
     X(SLOT,    "slot")           /* max_at_once were in flight */ \
-    X(RATE,    "rate")           /* max_per_second, or permit() */ \
-    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(RATE,    "rate")           /* max_per_second, max_cost_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* what its origin is allowed: ..._per_origin, host_limits */ \
     X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
     X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
 
@@ -643,7 +644,7 @@ typedef struct sparp_stats {
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
-    double   cost;               /* booked for all requests together */
+    double   cost;               /* booked in all, by attempts that have ended */
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
     int64_t  waited_cost_us;     /* what of waited_us[RATE] was max_cost_per_second's */
     int64_t  elapsed_us;
@@ -2028,6 +2029,58 @@ static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int6
     }
     sparp__pace_unlock(p);
     return hand != NULL;
+}
+
+/* ============================================================================================ */
+/* >>rate       how fast a run may go, as its scheduler sees it: starts, what they cost, retries; */
+/*              and the time that takes. Pure. Uses bucket.                                      */
+/* ============================================================================================ */
+
+typedef struct sparp__rate {            /* how many per second, and what that costs in time */
+    sparp__meter  admit;                /* of who gets a slot; sparp__pace: of who is written */
+    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
+    int64_t       blocked_by_cost;      /* what of it was because of the cost */
+    bool          for_cost;             /* that is what holds us back now */
+    bool          heavy_said;           /* that something is heavier than cost_burst */
+    int64_t       permit_at;            /* when permit() is to be asked again */
+    double        retry_credit;         /* retries that the budget allows now */
+    int64_t       retry_credit_at;
+} sparp__rate;
+
+/* For how long the rate alone has held everybody back; and what of that was for their cost. */
+static int64_t sparp__rate_blocked(const sparp__rate *r, int64_t now) {
+    return r->blocked + (r->blocked_at != 0 ? now - r->blocked_at : 0);
+}
+
+static int64_t sparp__rate_blocked_by_cost(const sparp__rate *r, int64_t now) {
+    return r->blocked_by_cost + (r->for_cost ? now - r->blocked_at : 0);
+}
+
+static void sparp__rate_block(sparp__rate *r, bool for_cost, int64_t now) {
+    r->blocked_at = now;
+    r->for_cost = for_cost;
+}
+
+static void sparp__rate_unblock(sparp__rate *r, int64_t now) {
+    r->blocked_by_cost = sparp__rate_blocked_by_cost(r, now);
+    r->blocked = sparp__rate_blocked(r, now);
+    r->blocked_at = 0;
+    r->for_cost = false;
+}
+
+/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
+   off; else nanoseconds after which to look again. It is put off, never dropped. */
+static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now) {
+    if (!(ratio > 0))
+        return 0;
+    double passed = (double)(now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
+    r->retry_credit_at = now;
+    r->retry_credit += passed;
+    if (r->retry_credit >= 1) {
+        r->retry_credit -= 1;
+        return 0;
+    }
+    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
 }
 
 /* ============================================================================================ */
@@ -12233,7 +12286,7 @@ typedef struct sparp__queueing {
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
     int64_t         since;              /* since when it waits */
     int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark, cost_mark;       /* see sparp__sched_blocked */
+    int64_t         rate_mark, cost_mark;       /* see sparp__rate_blocked */
     sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
     bool            let_go;             /* by its origin; not started yet */
 } sparp__queueing;
@@ -12509,7 +12562,8 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
     r->body_bytes = a->taken;
     r->phase = a->phase;
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
-        r->phase_us[i] = a->phase_ns[i] / 1000;
+        if (a->phase_ns[i] > 0)         /* on a connection that was open few are */
+            r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
 }
 
@@ -12547,6 +12601,8 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        if (t->waited[i] == 0)
+            continue;
         r->wait_us[i] = t->waited[i] / 1000;
         r->waited_us += r->wait_us[i];
     }
@@ -14116,7 +14172,13 @@ static char *sparp__slabs_get(sparp__env *env, sparp__slabs *s, size_t size) {
     return (char *)s->all + s->all->size - s->left - size;
 }
 
-/* Bytes that a result needs for all that it points at: as much as sparp__store_pack takes. */
+/* What was got last and is not needed, from `end` on. */
+static void sparp__slabs_give_back(sparp__slabs *s, const char *end) {
+    s->left = (size_t)((char *)s->all + s->all->size - end) & ~(size_t)7;
+}
+
+/* Bytes that a result needs for all that it points at: as much as sparp__store_pack takes, if
+   nothing is shared. */
 static size_t sparp__store_size(const sparp_result *r) {
     size_t size = r->num_headers * sizeof *r->headers + r->body_size + 1 + strlen(r->url) + 1
         + strlen(r->method) + 1 + strlen(r->detail) + 1;
@@ -14135,26 +14197,39 @@ static const char *sparp__store_copy(char **at, const char *data, size_t size) {
     return to;
 }
 
-static const char *sparp__store_text(char **at, const char *text) {
-    return sparp__store_copy(at, text, strlen(text));
+/* `like` may be the same text, which lives as long; or NULL. */
+static const char *sparp__store_text(char **at, const char *text, const char *like) {
+    return like != NULL && strcmp(text, like) == 0 ? like
+                                                   : sparp__store_copy(at, text, strlen(text));
 }
 
-/* Moves what *r points at to `at`, which is aligned and has the room. */
-static void sparp__store_pack(sparp_result *r, char *at) {
-    sparp_field *fields = (sparp_field *)(void *)at;
-    bool moved = strcmp(r->final_url, r->url) != 0;
-    at += r->num_headers * sizeof *fields;
+/* Answers of one server are alike: what is the same in `like`, at the same place, is not kept
+   twice (a fifth of a small answer's memory). */
+static void sparp__store_fields(sparp_result *r, char **at, const sparp_result *like) {
+    sparp_field *fields = (sparp_field *)(void *)*at;
+    size_t shared = like == NULL ? 0 : like->num_headers;
+    *at += r->num_headers * sizeof *fields;
     for (size_t i = 0; i < r->num_headers; i++) {
-        fields[i].name = sparp__store_text(&at, r->headers[i].name);
-        fields[i].value = sparp__store_text(&at, r->headers[i].value);
+        const sparp_field *same = i < shared ? &like->headers[i] : NULL;
+        const sparp_field *field = &r->headers[i];
+        fields[i].name = sparp__store_text(at, field->name, same != NULL ? same->name : NULL);
+        fields[i].value = sparp__store_text(at, field->value, same != NULL ? same->value : NULL);
     }
     r->headers = fields;
+}
+
+/* Moves what *r points at to `at`, which is aligned and has the room. Returns its end there.
+   `like` lives as long, or is NULL. */
+static char *sparp__store_pack(sparp_result *r, char *at, const sparp_result *like) {
+    bool moved = strcmp(r->final_url, r->url) != 0;
+    sparp__store_fields(r, &at, like);
     r->body = sparp__store_copy(&at, r->body, r->body_size);
     const char *final_url = r->final_url;
-    r->url = sparp__store_text(&at, r->url);
-    r->final_url = moved ? sparp__store_text(&at, final_url) : r->url;
-    r->method = sparp__store_text(&at, r->method);
-    r->detail = sparp__store_text(&at, r->detail);
+    r->url = sparp__store_text(&at, r->url, NULL);
+    r->final_url = moved ? sparp__store_text(&at, final_url, NULL) : r->url;
+    r->method = sparp__store_text(&at, r->method, like != NULL ? like->method : NULL);
+    r->detail = sparp__store_text(&at, r->detail, like != NULL ? like->detail : NULL);
+    return at;
 }
 
 /* Without the memory for it: what is known of it needs none. */
@@ -14180,6 +14255,7 @@ typedef struct sparp__output {          /* where results go: see sparp__sched_se
     sparp_result *items;                /* kept, by index */
     size_t        items_capacity;
     sparp__slabs  slabs;                /* and what they point at */
+    sparp_result  last;                 /* the one that was kept last */
     uint64_t      progress_results;     /* ended since on_progress was called */
     bool          progress_asked;       /* by sparp_wake() */
     int64_t       progress_at;
@@ -14248,10 +14324,10 @@ static bool sparp__store_reserve(sparp__env *env, sparp__output *out, uint64_t w
 static void sparp__store_keep(sparp__env *env, sparp__output *out, sparp_result *result) {
     char *bytes = sparp__slabs_get(env, &out->slabs, sparp__store_size(result));
     if (bytes != NULL)
-        sparp__store_pack(result, bytes);
+        sparp__slabs_give_back(&out->slabs, sparp__store_pack(result, bytes, &out->last));
     else
         sparp__store_forget(result);
-    out->items[result->index] = *result;
+    out->items[result->index] = out->last = *result;
 }
 
 static void sparp__store_close(sparp__env *env, sparp__output *out) {
@@ -14471,6 +14547,8 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 /* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
 /* ============================================================================================ */
 
+#define SPARP__COUNT_MOST INT64_C(1000000000000000)     /* of one turn */
+
 typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
     sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
     sparp__link  link;                  /* in `now` or `next`, while somebody waits */
@@ -14499,10 +14577,10 @@ static void sparp__fair_leave(sparp__fair *f, sparp__lane *lane) {
         sparp__list_remove(lane->round == f->round ? &f->now : &f->next, &lane->link);
 }
 
-/* Unless nobody waits, somebody's turn is now. */
+/* A round is over. Unless nobody waits, somebody's turn is now. */
 static void sparp__fair_go_round(sparp__fair *f) {
     sparp__timer *timer;
-    if (f->now.count > 0 || f->next.count + f->later.count == 0)
+    if (f->next.count + f->later.count == 0)
         return;
     f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
     sparp__list_append(&f->now, &f->next);
@@ -14520,7 +14598,8 @@ static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__list *queu
     if (!sparp__fair_waits(lane))
         sparp__fair_enter(f, lane);
     sparp__list_push_back(queue, link);
-    sparp__fair_go_round(f);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
 }
 
 /* One that goes on with what it has begun, before all others, whatever lane they are in. */
@@ -14538,18 +14617,22 @@ static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *q
     if (sparp__fair_waits(lane))
         return;
     sparp__fair_leave(f, lane);
-    sparp__fair_go_round(f);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
 }
 
 /* It has had its turn, with something that counts `n`. */
 static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
     bool waits = sparp__fair_waits(lane);
+    if (waits && f->now.count + f->next.count + f->later.count == 1)
+        return;                         /* nobody else waits */
     if (waits)
         sparp__fair_leave(f, lane);
     lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
     if (waits)
         sparp__fair_enter(f, lane);
-    sparp__fair_go_round(f);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
 }
 
 /* The first in the lane whose turn it is. Somebody waits. */
@@ -14670,15 +14753,17 @@ static const char *sparp__limits_check(const sparp_options *o) {
 static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, sparp__heap *timers,
                                         sparp__heap *lanes, const sparp__request *r,
                                         const sparp_options *o) {
-    if (!sparp__heap_reserve(env, timers, os->count + 1)
-        || !sparp__heap_reserve(env, lanes, os->count + 1))
-        return NULL;
     sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
                                                r->https);
     if (origin == NULL)
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
     if (l->parked.ring.next == NULL) {  /* it is new */
+        if (!sparp__heap_reserve(env, timers, os->count)
+            || !sparp__heap_reserve(env, lanes, os->count)) {
+            sparp__origins_remove(env, os, origin);
+            return NULL;
+        }
         sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
         sparp__list_init(&l->lane.begun);
@@ -14825,8 +14910,8 @@ SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, 
 /* ============================================================================================ */
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
-/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
-/*              judge, task, store, crew, fair, limits.                                          */
+/*              Uses base, texts, env, buf, heap, bucket, pace, rate, gate, aimd, origin,        */
+/*              request, judge, task, store, crew, fair, limits.                                 */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
@@ -14848,17 +14933,6 @@ typedef struct sparp__slots {           /* how many at once */
     int64_t      starved_until;         /* no start before; NEVER: before something has ended */
     sparp__aimd  found;                 /* with SPARP_AUTO */
 } sparp__slots;
-
-typedef struct sparp__rate {            /* how many per second, and what that costs in time */
-    sparp__meter  admit;                /* of who gets a slot; sparp__pace: of who is written */
-    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
-    int64_t       blocked_by_cost;      /* what of it was because of the cost */
-    bool          for_cost;             /* and whether that is what holds us back now */
-    bool          heavy_said;           /* that something is heavier than cost_burst */
-    int64_t       permit_at;            /* when permit() is to be asked again */
-    double        retry_credit;         /* retries that the budget allows now */
-    int64_t       retry_credit_at;
-} sparp__rate;
 
 typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
@@ -14902,13 +14976,6 @@ static bool sparp__sched_stopped(const sparp__sched *s) {
 static uint64_t sparp__sched_ended(const sparp_stats *s) {
     return s->success + s->hard_fail + s->soft_exhausted + s->timeout_exhausted
         + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
-}
-
-/* For how long the rate alone has held everybody back, the cost's part if it `is_cost`. */
-static int64_t sparp__sched_blocked(const sparp__sched *s, bool is_cost) {
-    int64_t now = s->rate.blocked_at != 0 ? s->now - s->rate.blocked_at : 0;
-    return is_cost ? s->rate.blocked_by_cost + (s->rate.for_cost ? now : 0)
-                   : s->rate.blocked + now;
 }
 
 static bool sparp__sched_work_left(const sparp__sched *s) {
@@ -14984,7 +15051,7 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
                                           sparp_result *result) {
     sparp__stored *r = sparp__store_new(s->env, &s->output, sizeof *r + sparp__store_size(result));
     if (r != NULL) {
-        sparp__store_pack(result, (char *)(r + 1));
+        sparp__store_pack(result, (char *)(r + 1), NULL);
     } else {
         sparp__store_forget(result);
         sparp__crew_give_back(s->crew, *t);
@@ -15032,6 +15099,10 @@ static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, do
 /* on_result() may charge it. */
 static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_result *result) {
     sparp__hand hand;
+    if (!s->pace->weighs) {
+        s->options->on_result(s->run, result, s->options->user_data);
+        return;
+    }
     sparp__pace_show(s->pace, &hand, result->index, result->cost,
                      l != NULL ? &l->gate.write : NULL);
     s->options->on_result(s->run, result, s->options->user_data);
@@ -15039,29 +15110,6 @@ static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_r
     sparp__sched_book(s, l, charged, charged);
     if (s->output.keep)
         s->output.items[result->index].cost += charged;
-}
-
-/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
-   back. */
-static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
-    if (!sparp__store_has_ready(&s->output))
-        return NULL;
-    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
-    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
-                     r->limits != NULL ? &r->limits->gate.write : NULL);
-    return r;
-}
-
-static void sparp__sched_take_in(sparp__sched *s) {
-    sparp__stored *r = s->output.shown;
-    if (r == NULL)
-        return;
-    double charged = sparp__pace_hide(s->pace, &s->output.hand);
-    sparp__sched_book(s, r->limits, charged, charged);
-    sparp__limits_put(&s->gates, r->limits, s->now);
-    sparp__store_free(s->env, &s->output, r);
-    s->output.shown = NULL;
-    s->input.memory_short = false;
 }
 
 /* Every pulled request comes here, once. The task is in no list. Its result goes to on_result, into
@@ -15096,13 +15144,16 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
 }
 
 static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait why, int64_t ns) {
+    if (ns == 0)
+        return;
     t->waited[why] += ns;
     s->stats.waited_us[why] += ns / 1000;
 }
 
 static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
     sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
-    s->stats.waited_cost_us += sparp__min(ns, by_cost) / 1000;
+    if (by_cost > 0)
+        s->stats.waited_cost_us += sparp__min(ns, by_cost) / 1000;
 }
 
 /* Its pause is over, or cut short. */
@@ -15116,8 +15167,8 @@ static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
 static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__limits *l) {
     sparp__clocks c;
     c.time = s->now;
-    c.rate = sparp__sched_blocked(s, false);
-    c.cost = sparp__sched_blocked(s, true);
+    c.rate = sparp__rate_blocked(&s->rate, s->now);
+    c.cost = sparp__rate_blocked_by_cost(&s->rate, s->now);
     c.shut = sparp__gate_shut(&l->gate, s->now);
     return c;
 }
@@ -15169,8 +15220,10 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
    as much was the rate's as it alone held everybody back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
     int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t by_rate = sparp__min(waited, sparp__sched_blocked(s, false) - t->wait.rate_mark);
-    sparp__sched_count_rate(s, t, by_rate, sparp__sched_blocked(s, true) - t->wait.cost_mark);
+    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.rate_mark;
+    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.cost_mark;
+    int64_t by_rate = sparp__min(waited, rate);
+    sparp__sched_count_rate(s, t, by_rate, cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
     t->wait.parked_ns = 0;
 }
@@ -15178,8 +15231,8 @@ static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
 /* It begins to wait. */
 static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
     t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_blocked(s, false);
-    t->wait.cost_mark = sparp__sched_blocked(s, true);
+    t->wait.rate_mark = sparp__rate_blocked(&s->rate, s->now);
+    t->wait.cost_mark = sparp__rate_blocked_by_cost(&s->rate, s->now);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -15204,17 +15257,23 @@ static sparp__limits *sparp__sched_limits(sparp__sched *s, const sparp__request 
 /* --- what waits ------------------------------------------------------------------------------ */
 
 /* It waits for its origin's turn; but with .ordered there are no turns. */
-static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__task_state state,
-                               bool first) {
-    bool fresh = state == SPARP__TASK_FRESH;
-    sparp__list *all = fresh ? &s->fresh : &s->again;
-    sparp__lane *lane = &t->wait.limits->lane;
-    t->state = state;
-    sparp__list_insert(all, first ? all->ring.next : &all->ring, &t->link);
-    if (first && !s->options->ordered)
-        sparp__fair_add_first(&s->fair, lane, &t->wait.here);
-    else if (!s->options->ordered)
-        sparp__fair_add(&s->fair, lane, fresh ? &lane->fresh : &lane->begun, &t->wait.here);
+static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__list *queue,
+                               sparp__list *in_lane) {
+    sparp__list_push_back(queue, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->wait.here);
+}
+
+/* It goes on with what it has begun, before all others. */
+static void sparp__sched_queue_first(sparp__sched *s, sparp__task *t) {
+    sparp__list_push_front(&s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->wait.here);
+}
+
+static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
+    t->state = SPARP__TASK_FRESH;
+    sparp__sched_queue(s, t, &s->fresh, &t->wait.limits->lane.fresh);
 }
 
 /* Who starts next, of those that are queued. */
@@ -15228,7 +15287,11 @@ static sparp__task *sparp__sched_first(const sparp__sched *s) {
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
 static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first) {
     sparp__sched_mark(s, t);
-    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, first);
+    t->state = SPARP__TASK_AGAIN;
+    if (first)
+        sparp__sched_queue_first(s, t);
+    else
+        sparp__sched_queue(s, t, &s->again, &t->wait.limits->lane.begun);
     if (t->deadline != SPARP__NEVER)
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
@@ -15272,7 +15335,8 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     sparp__sched_unlink_parked(s, t);
     t->wait.let_go = l->letting = true;
     l->let_at = sparp__sched_clocks(s, l);
-    sparp__sched_queue(s, t, SPARP__TASK_AGAIN, false);
+    t->state = SPARP__TASK_AGAIN;
+    sparp__sched_queue(s, t, &s->again, &l->lane.begun);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
@@ -15623,8 +15687,13 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
 
 /* Its origin has had its turn: one start, or as many nanoseconds as its cost takes of the run's. */
 static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
+    if (!s->pace->weighs) {
+        sparp__fair_count(&s->fair, &t->wait.limits->lane, 1);
+        return;
+    }
     double ns = t->cost * s->rate.admit.cost.ns;
-    sparp__fair_count(&s->fair, &t->wait.limits->lane, ns > 1 ? sparp__time_from_s(ns / 1e9) : 1);
+    sparp__fair_count(&s->fair, &t->wait.limits->lane,
+                      ns < 1 ? 1 : ns < SPARP__COUNT_MOST ? (int64_t)ns : SPARP__COUNT_MOST);
     if (s->options->cost_burst > 0 && t->cost > s->options->cost_burst && !s->rate.heavy_said) {
         s->rate.heavy_said = true;
         sparp__env_log(s->env, SPARP_LOG_WARN, "request %llu costs %.12g, more than cost_burst: "
@@ -15705,7 +15774,7 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
         return;
     }
     s->stats.waiting++;
-    sparp__sched_queue(s, t, SPARP__TASK_FRESH, false);
+    sparp__sched_queue_fresh(s, t);
 }
 
 /* Without memory for one more request, those that are under way come first; if there are none,
@@ -15894,7 +15963,8 @@ static void sparp__sched_catch_up(sparp__sched *s) {
 
 /* Nanoseconds until the rate lets the first one start. */
 static int64_t sparp__sched_rate_wait(const sparp__sched *s) {
-    return sparp__pace_wait(s->pace, &s->rate.admit, sparp__sched_first(s)->cost, s->now);
+    return !s->rate.admit.limits ? 0
+        : sparp__pace_wait(s->pace, &s->rate.admit, sparp__sched_first(s)->cost, s->now);
 }
 
 /* How many at once: what the user said, less if the system says less, or what was found out. */
@@ -15920,8 +15990,7 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
         return !s->stop_pending && s->cancels.size == 0;
     s->rate.permit_at = wait > 0 ? sparp__time_after(s->now, sparp__time_from_s(wait))
                                  : SPARP__NEVER;
-    s->rate.blocked_at = s->now;
-    s->rate.for_cost = false;
+    sparp__rate_block(&s->rate, false, s->now);
     return false;
 }
 
@@ -15929,11 +15998,9 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
 static bool sparp__sched_rate_blocks(sparp__sched *s) {
     if (sparp__sched_rate_wait(s) <= 0 && s->rate.permit_at <= s->now)
         return false;
-    if (s->rate.blocked_at != 0)
-        return true;
-    s->rate.blocked_at = s->now;
-    s->rate.for_cost = sparp__pace_owes(s->pace, &s->rate.admit, sparp__sched_first(s)->cost,
-                                        s->now);
+    if (s->rate.blocked_at == 0)
+        sparp__rate_block(&s->rate, sparp__pace_owes(s->pace, &s->rate.admit,
+                                                     sparp__sched_first(s)->cost, s->now), s->now);
     return true;
 }
 
@@ -15990,9 +16057,7 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
 
 /* Starts what can be started. */
 static void sparp__sched_admit(sparp__sched *s) {
-    s->rate.blocked_by_cost = sparp__sched_blocked(s, true);
-    s->rate.blocked = sparp__sched_blocked(s, false);
-    s->rate.blocked_at = 0;
+    sparp__rate_unblock(&s->rate, s->now);
     for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
         while (sparp__sched_may_pull(s) && sparp__sched_pull(s))
@@ -16005,29 +16070,13 @@ static void sparp__sched_admit(sparp__sched *s) {
     sparp__sched_check_stop(s);
 }
 
-/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
-   off; else nanoseconds after which to look again. It is put off, never dropped. */
-static int64_t sparp__sched_budget_wait(sparp__sched *s) {
-    sparp__rate *r = &s->rate;
-    if (!(s->options->retry_ratio > 0))
-        return 0;
-    double passed = (double)(s->now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
-    r->retry_credit_at = s->now;
-    r->retry_credit += passed;
-    if (r->retry_credit >= 1) {
-        r->retry_credit -= 1;
-        return 0;
-    }
-    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
-}
-
 /* Its pause is over; or its deadline came while it waited for a slot. */
 static void sparp__sched_on_sleeper(sparp__sched *s, sparp__task *t) {
     if (t->state != SPARP__TASK_SLEEPING || t->deadline <= s->now) {
         sparp__sched_expire(s, t);
         return;
     }
-    int64_t defer = sparp__sched_budget_wait(s);
+    int64_t defer = sparp__rate_retry_wait(&s->rate, s->options->retry_ratio, s->now);
     sparp__sched_count_pause(s, t);
     if (defer > 0)
         sparp__heap_set(&s->sleeping, &t->wait.timer,
@@ -16119,6 +16168,33 @@ static void sparp__sched_end_turn(sparp__sched *s) {
         sparp__sched_rate_blocks(s);
     s->over = s->input.done && !sparp__sched_work_left(s);
     sparp__sched_progress(s);
+}
+
+/* --- results that the user takes ------------------------------------------------------------- */
+
+/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
+   back. */
+static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
+    if (!sparp__store_has_ready(&s->output))
+        return NULL;
+    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
+    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
+                     r->limits != NULL ? &r->limits->gate.write : NULL);
+    return r;
+}
+
+static void sparp__sched_take_in(sparp__sched *s) {
+    sparp__stored *r = s->output.shown;
+    if (r == NULL)
+        return;
+    double charged = sparp__pace_hide(s->pace, &s->output.hand);
+    sparp__sched_book(s, r->limits, charged, charged);
+    if (r->limits != NULL)
+        sparp__sched_look_at_limits(s, r->limits);
+    sparp__limits_put(&s->gates, r->limits, s->now);
+    sparp__store_free(s->env, &s->output, r);
+    s->output.shown = NULL;
+    s->input.memory_short = false;
 }
 
 /* --- opening and closing --------------------------------------------------------------------- */
@@ -16297,8 +16373,8 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
-/* New tasks are started; those that are to be cut are. True: it is time to go. */
-static bool sparp__worker_take_messages(sparp__worker *w) {
+/* New tasks are started; *cut: some are to be cut. True: it is time to go. */
+static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
     sparp__list to_do;
     sparp__link *link;
@@ -16309,7 +16385,8 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         sparp__list_push_back(&to_do, link);
     }
     sparp__answer *spent = w->spent;
-    bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
+    bool quit = w->crew->quit, drop = w->drop_idle;
+    *cut = w->cut_any;
     w->spent = NULL;
     w->called = w->cut_any = w->drop_idle = false;
     sparp__crew_unlock(w->crew);
@@ -16323,8 +16400,6 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
         sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
-    if (cut && !quit)
-        sparp__worker_cut(w);
     return quit;
 }
 
@@ -16344,14 +16419,18 @@ static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp__engine *e = &w->engine;
     for (;;) {
+        bool cut;
         sparp__engine_forgive(e, sparp__env_now());
         sparp__engine_look(e, sparp__time_wait_ms(sparp__engine_next_due(e), e->now));
-        if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
+        if (sparp__worker_take_messages(w, &cut))       /* the pipe is empty: one more wakes us */
             return NULL;
+        e->deadline = cut ? e->now : SPARP__NEVER;      /* what has arrived is read before */
         while (sparp__engine_release(e))
             continue;
         while (sparp__engine_step(e))
             continue;
+        if (cut)
+            sparp__worker_cut(w);
         sparp__worker_send_ended(w);
     }
 }
@@ -17050,6 +17129,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__QUOTA_LONGEST
 #undef SPARP__QUOTA_COARSE
 #undef SPARP__BUCKET_SLACK
+#undef SPARP__DEBT_MOST
+#undef SPARP__COUNT_MOST
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__LATE_READS
