@@ -14851,9 +14851,9 @@ static sparp__quotas *sparp__limits_get_quotas(sparp__env *env, sparp__list *tol
 static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
-        if (now < q->said_until || (q->said_until != 0 && q->left >= 1))
+        if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
             continue;
-        q->said_until = sparp__max(q->until, now + 1);
+        q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
         sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
                        q->limit, q->is_cost ? " in cost" : "",
                        (double)(q->until - now) / (double)SPARP__NS_PER_S);

@@ -92,7 +92,7 @@ static const struct {
     {"GitHub", "X-RateLimit-Limit: 5000\r\nX-RateLimit-Remaining: 4987\r\nX-RateLimit-Used: 13\r\n"
      DATE "X-RateLimit-Reset: 1700001223\r\nX-RateLimit-Resource: core\r\n", "4987/5000 ~1223 s"},
     {"GitLab", DATE "RateLimit-Limit: 2000\r\nRateLimit-Observed: 1\r\n"
-     "RateLimit-Remaining: 1999\r\nRateLimit-Reset: 0\r\nRateLimit-Name: throttle_authenticated_web\r\n"
+     "RateLimit-Remaining: 1999\r\nRateLimit-Reset: 0\r\nRateLimit-Name: throttle_web\r\n"
      "RateLimit-ResetTime: Tue, 14 Nov 2023 22:13:43 GMT\r\n", "1999/2000 ~23 s"},
     {"X, Okta", DATE "x-rate-limit-limit: 900\r\nx-rate-limit-remaining: 0\r\n"
      "x-rate-limit-reset: 1700000023\r\n", "0/900 ~23 s"},
@@ -614,6 +614,284 @@ static void test_the_gate_alone_is_told_429_once_a_window(void **state) {
     }
 }
 
+/* --- whole runs, over the network of fakenet.h ------------------------------------------------ */
+
+#define SITE "http://10.0.0.1/"
+#define OTHER "http://10.0.0.2/"
+
+/* A server at each address that is the one of above, and what it says in fields. */
+static void (*site_fields)(char *out, size_t size);
+
+static void fields_of_ietf(char *out, size_t size) {
+    snprintf(out, size, "RateLimit-Policy: \"requests\";q=%.0f;w=60, \"tokens\";q=%.0f;w=60\r\n"
+             "RateLimit: \"requests\";r=%.0f;t=%.3f, \"tokens\";r=%.0f;t=%.3f\r\n",
+             server.limit[0], server.limit[1], (double)(long)server.left[0],
+             server_reset_s(0, test_now_ns), (double)(long)server.left[1],
+             server_reset_s(1, test_now_ns));
+}
+
+static void fields_of_pairs(char *out, size_t size) {
+    snprintf(out, size, "x-ratelimit-limit-requests: %.0f\r\nx-ratelimit-limit-tokens: %.0f\r\n"
+             "x-ratelimit-remaining-requests: %d\r\nx-ratelimit-remaining-tokens: %ld\r\n"
+             "x-ratelimit-reset-requests: %.6fs\r\nx-ratelimit-reset-tokens: %.3fms\r\n",
+             server.limit[0], server.limit[1], (int)server.left[0], (long)server.left[1],
+             server_reset_s(0, test_now_ns), server_reset_s(1, test_now_ns) * 1000);
+}
+
+static void fields_of_three(char *out, size_t size) {
+    snprintf(out, size, "X-RateLimit-Limit: %.0f\r\nX-RateLimit-Remaining: %.0f\r\n"
+             "X-RateLimit-Reset: %.0f\r\n", server.limit[0], (double)(long)server.left[0],
+             server_reset_s(0, test_now_ns) + 0.4999999);
+}
+
+static void fields_of_none(char *out, size_t size) {
+    (void)size;
+    *out = '\0';
+}
+
+static void site(const net_request *request, net_rule *answer) {
+    static char bytes[SEEN_MAX][700];
+    char fields[500] = "", after[60] = "";
+    char *out = bytes[net.num_requests % SEEN_MAX];
+    double cost = atof(request->path + 1);
+    bool other = strcmp(request->host, "10.0.0.2") == 0, ok = other;
+    if (!other) {
+        ok = server_take(cost, test_now_ns > NET_BEGIN, test_now_ns);
+        site_fields(fields, sizeof fields);
+        if (!ok)
+            snprintf(after, sizeof after, "Retry-After: %.3f\r\n",
+                     (double)(server_next(cost, test_now_ns) - test_now_ns) / 1e9 + 0.001);
+    }
+    snprintf(out, sizeof bytes[0], "HTTP/1.1 %s\r\n%s%sContent-Length: 0\r\n\r\n",
+             ok ? "200 OK" : "429 Slower", fields, after);
+    answer->bytes = out;
+    answer->size = strlen(out);
+    answer->delay_s = 0.05;
+}
+
+/* `count` requests of that cost, from the beginning of a window on. */
+static void ask_site(void (*fields)(char *out, size_t size), size_t count, double cost) {
+    static char urls[SEEN_MAX][40];
+    net.server = site;
+    site_fields = fields;
+    server.since = NET_BEGIN;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(urls[num_requests], sizeof urls[0], SITE "%.0f", cost);
+        get(urls[num_requests])->cost = cost;
+    }
+}
+
+static double waited_s(const sparp_stats *stats, sparp_wait why) {
+    return (double)stats->waited_us[why] / 1e6;
+}
+
+/* Each style, windows and buckets: 60 a minute are used without a 429, and at once. */
+static void test_a_run_uses_what_is_left(void **state) {
+    (void)state;
+    void (*const styles[])(char *, size_t) = {fields_of_ietf, fields_of_pairs, fields_of_three};
+    for (size_t i = 0; i < 6; i++) {
+        again();
+        begin_play(i % 2 == 1, EXACT, 60, 0, 60);
+        options.max_at_once = 20;
+        ask_site(styles[i / 2], 250, 1);
+        sparp_stats stats = run();
+        CHECK(server.refused == 0 && stats.success == 250, "style %lu: %lu refused",
+              (unsigned long)i, (unsigned long)server.refused);
+        double took = (double)(test_now_ns - NET_BEGIN) / 1e9;
+        double least_s = i % 2 == 1 ? 190 : 240;
+        CHECK(took >= least_s && took < least_s * 1.03, "style %lu: %f s", (unsigned long)i, took);
+        CHECK(waited_s(&stats, SPARP_WAIT_GATE) > 100, "style %lu: %f s", (unsigned long)i,
+              waited_s(&stats, SPARP_WAIT_GATE));
+    }
+}
+
+/* What is left in tokens counts with what requests cost. */
+static void test_a_run_uses_what_is_left_in_cost(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        again();
+        begin_play(i % 2 == 1, EXACT, 60, 90000, 60);
+        options.max_at_once = 20;
+        ask_site(i < 2 ? fields_of_ietf : fields_of_pairs, 150, 3000);
+        sparp_stats stats = run();
+        CHECK(server.refused == 0 && stats.success == 150, "style %lu: %lu refused",
+              (unsigned long)i, (unsigned long)server.refused);
+        double took = (double)(test_now_ns - NET_BEGIN) / 1e9;
+        CHECK(took >= 239 && took < 247.5, "style %lu: %f s", (unsigned long)i, took);
+    }
+}
+
+static void test_no_gate_uses_it_and_more(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 60, 0, 60);
+    options.max_at_once = 20;
+    options.no_gate = true;
+    ask_site(fields_of_three, 100, 1);
+    sparp_stats stats = run();
+    assert_int_equal(stats.success, 100);
+    CHECK(server.refused >= 20, "%lu refused", (unsigned long)server.refused);
+}
+
+/* The user's own limits hold as before. */
+static void test_the_pace_is_never_faster_than_the_user_s(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 60, 0, 60);
+    options.max_at_once = 2;
+    options.max_per_second = 4;
+    ask_site(fields_of_ietf, 100, 1);
+    run();
+    assert_int_equal(server.refused, 0);
+    CHECK(net_most_within(1.0) <= 5 && net.most_at_once <= 2, "%d a second",
+          (int)net_most_within(1.0));
+}
+
+/* Nothing starts there, and others go on. */
+static void test_other_origins_go_on(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 5, 0, 60);
+    options.max_at_once = 5;
+    ask_site(fields_of_ietf, 10, 1);
+    get_many(30, OTHER "1");
+    sparp_stats stats = run();
+    assert_int_equal(stats.success, 40);
+    assert_int_equal(server.refused, 0);
+    for (size_t i = 10; i < 40; i++)
+        CHECK(seen.at[i] < 2, "request %lu ended at %f s", (unsigned long)i, seen.at[i]);
+    for (size_t i = 5; i < 10; i++)
+        CHECK(seen.at[i] > 60 && seen.results[i].wait_us[SPARP_WAIT_GATE] > 59000000,
+              "request %lu ended at %f s", (unsigned long)i, seen.at[i]);
+}
+
+/* A reset that is further away than retry_after_max_s is not waited for: one tries. */
+static void test_a_far_reset_is_not_waited_for(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 5, 0, 1000);
+    server.limit[0] = 5;
+    server.left[0] = 500;               /* it says 5, and means much more */
+    options.max_at_once = 1;
+    options.retry_after_max_s = 7;
+    net.server = site;
+    ask_site(fields_of_none, 8, 1);
+    net_answer("/1", 0.05, "HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 5\r\nX-RateLimit-Remaining: 0\r\n"
+               "X-RateLimit-Reset: 1000\r\nContent-Length: 0\r\n\r\n");
+    net.server = NULL;
+    sparp_stats stats = run();
+    assert_int_equal(stats.success, 8);
+    for (size_t i = 1; i < 8; i++)
+        CHECK(seen.at[i] - seen.at[i - 1] > 7 && seen.at[i] - seen.at[i - 1] < 7.1, "%f s",
+              seen.at[i] - seen.at[i - 1]);
+}
+
+/* Who says no more how much is left is not waited for any more. */
+static void test_a_server_that_stops_telling(void **state) {
+    (void)state;
+    options.max_at_once = 10;
+    net_answer("/1", 0.05, "HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 5\r\nX-RateLimit-Remaining: 0\r\n"
+               "X-RateLimit-Reset: 3\r\nContent-Length: 0\r\n\r\n");
+    net_answer("/1", 0.05, NET_200);
+    get_many(100, SITE "1");
+    options.max_at_once = 1;
+    run();
+    CHECK(seen.at[1] > 3 && seen.at[99] < 10, "%f and %f s", seen.at[1], seen.at[99]);
+}
+
+static sparp_left lefts[4];
+static char left_at[60];
+static size_t num_lefts;
+
+static void note_left(sparp *ours, const sparp_result *result) {
+    if (result->index == 9)
+        for (num_lefts = 0; num_lefts < 4 && sparp_get_left(ours, num_lefts, &lefts[num_lefts]);)
+            snprintf(left_at, sizeof left_at, "%s", lefts[num_lefts++].origin);
+}
+
+static void test_what_is_left_can_be_asked(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 60, 90000, 60);
+    options.max_at_once = 1;
+    ask_site(fields_of_ietf, 10, 100);
+    seen.on_result = note_left;
+    run();
+    assert_int_equal(num_lefts, 2);
+    assert_string_equal(left_at, "10.0.0.1");
+    assert_true(!lefts[0].is_cost && lefts[1].is_cost);
+    CHECK(lefts[0].left == 50 && lefts[0].limit == 60, "%f of %f", lefts[0].left, lefts[0].limit);
+    CHECK(lefts[1].left == 89000 && lefts[1].limit == 90000, "%f", lefts[1].left);
+    CHECK(lefts[0].reset_s > 59 && lefts[0].reset_s < 60, "%f s", lefts[0].reset_s);
+}
+
+static char last_log[200];
+static size_t num_logs;
+
+static void note_log(sparp_log_level level, const char *message, void *user_data) {
+    (void)user_data;
+    if (level == SPARP_LOG_INFO && strstr(message, " left, ") != NULL) {
+        snprintf(last_log, sizeof last_log, "%s", message);
+        num_logs++;
+    }
+}
+
+static void test_the_log_says_what_is_left(void **state) {
+    (void)state;
+    num_logs = 0;
+    begin_play(false, EXACT, 5, 0, 60);
+    options.max_at_once = 1;
+    options.logger.func = note_log;
+    options.logger.max_level = SPARP_LOG_INFO;
+    ask_site(fields_of_three, 12, 1);
+    run();
+    assert_int_equal(num_logs, 3);      /* heard of; and each time that nothing was left */
+    assert_string_equal(last_log, "10.0.0.1: 0 of 5 left, 60 s");
+}
+
+/* A hop of a redirect is told, too. */
+static void test_a_hop_is_told_what_is_left(void **state) {
+    (void)state;
+    net_answer("/a", 0.05, "HTTP/1.1 302 There\r\nLocation: " OTHER "b\r\nRateLimit: \"a\";r=0;t=9"
+               "\r\nContent-Length: 0\r\n\r\n");
+    net_answer("/b", 0.05, NET_200);
+    options.max_at_once = 1;
+    get_many(2, SITE "a");
+    run();
+    CHECK(seen.at[0] < 1 && seen.at[1] > 9 && seen.at[1] < 9.5, "%f and %f s", seen.at[0],
+          seen.at[1]);
+}
+
+/* Without memory for what is left the run goes on without. */
+static void test_what_is_left_without_memory(void **state) {
+    (void)state;
+    for (size_t n = 1, done = 0; done == 0; n++) {
+        again();
+        begin_play(false, EXACT, 4, 0, 60);
+        options.max_at_once = 2;
+        ask_site(fields_of_pairs, 6, 1);
+        seen.memory.fail_at = n;
+        seen_fill();
+        seen.error = sparp_run_each(&options, NULL);
+        done = seen.memory.calls < n;
+        CHECK(seen.error == SPARP_E_OK || seen.error == SPARP_E_OUT_OF_MEMORY
+              || seen.error == SPARP_E_SYSTEM, "%lu: %s", (unsigned long)n,
+              sparp_error_name(seen.error));
+        seen_check_clean();
+    }
+}
+
+/* No word of what is left: 429s until the gate knows how many get through, then one a window. */
+static void test_a_run_with_the_gate_alone(void **state) {
+    (void)state;
+    begin_play(false, EXACT, 60, 0, 60);
+    options.max_at_once = 30;
+    ask_site(fields_of_none, 600, 1);
+    sparp_stats stats = run();
+    assert_int_equal(stats.success, 600);
+    CHECK(server.most_refused <= 1, "%lu refused in one window",
+          (unsigned long)server.most_refused);
+    CHECK(server.refused <= 30 + server.windows, "%lu refused in %lu windows",
+          (unsigned long)server.refused, (unsigned long)server.windows);
+    double took = (double)(test_now_ns - NET_BEGIN) / 1e9;
+    CHECK(took > 540 && took < 556, "%f s", took);
+}
+
 /* --- main ------------------------------------------------------------------------------------- */
 
 int main(void) {
@@ -628,6 +906,18 @@ int main(void) {
         TEST(test_lost_answers),
         TEST(test_as_heavy_as_the_limit),
         TEST(test_the_gate_alone_is_told_429_once_a_window),
+        SEEN_TEST(test_a_run_uses_what_is_left),
+        SEEN_TEST(test_a_run_uses_what_is_left_in_cost),
+        SEEN_TEST(test_no_gate_uses_it_and_more),
+        SEEN_TEST(test_the_pace_is_never_faster_than_the_user_s),
+        SEEN_TEST(test_other_origins_go_on),
+        SEEN_TEST(test_a_far_reset_is_not_waited_for),
+        SEEN_TEST(test_a_server_that_stops_telling),
+        SEEN_TEST(test_what_is_left_can_be_asked),
+        SEEN_TEST(test_the_log_says_what_is_left),
+        SEEN_TEST(test_a_hop_is_told_what_is_left),
+        SEEN_TEST(test_what_is_left_without_memory),
+        SEEN_TEST(test_a_run_with_the_gate_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
