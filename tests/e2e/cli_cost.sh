@@ -198,6 +198,10 @@ said 'what is left' "^left       ${base#http://}: 57 of 60 left, (100|99) s\$"
 try --summary json
 check '... as JSON' holds "$dir/err" '.left == [{origin: "'"${base#http://}"'", of: "requests",
     limit: 60, left: 57, reset: .left[0].reset}] and .left[0].reset > 90 and .left[0].reset <= 100'
+try -q --report "$dir/page.html" --max-cost 1000
+page_left="<li>${base#http://}: 57 of 60 left, [0-9]* s</li>"
+check '... in the report' grep -q "$page_left" "$dir/page.html"
+check '... and the cost' grep -q 'cost booked' "$dir/page.html"
 given '%s/items/1\n' "$base"
 try
 check 'nobody says: no row' sh -c "! grep -q '^left' '$dir/err'"
