@@ -191,7 +191,6 @@ static void put_traffic_tiles(text *t, const summary *s) {
     value.size = 0;
     put_size(&value, y->bytes_out);
     put_tile(t, "sent", &value);
-    value.size = 0;
     if (s->live && s->connections > 0)
         put_count_tile(t, "connections", s->connections);
     value.size = 0;
