@@ -54,9 +54,11 @@ check '... and waited for the rate' records_are 'map(.ms.rate // 0) | max > 900'
 check '... the summary, too' holds "$dir/err" '.cost.booked == 1200 and .cost.held_by == "max_cost"
     and .cost.unknown == 0 and .cost.waited_ms > 2900 and .waited_ms.rate >= .cost.waited_ms'
 cp "$dir/out" "$dir/records"
+try --summarize --summary json "$dir/records"
+check '... and --summarize' holds "$dir/err" '.cost.booked == 1200 and .cost.held_by == "max_cost"'
 try --summarize "$dir/records"
 said '--summarize: what was booked' '^cost       1200 booked   [0-9]+/s$'
-said '... what was waited for' '[0-9]+ % for the limit of rate or cost$'
+said '... what was waited for' '[0-9]+ % for the limit of cost \(--max-cost\)$'
 costs 200 200 200 200 200 200
 paced '... with a burst of 1000' 0.18 0.3 --max-cost 1000 --cost-burst 1000
 paced '... with -r, which is tighter' 1.64 1.8 --max-cost 1000 -r 3 --summary json
