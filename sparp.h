@@ -11587,7 +11587,7 @@ static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
 #define SPARP__QUOTAS 6                 /* of one origin that are looked at */
 #define SPARP__QUOTA_MOST 1e15          /* more is absurd */
 #define SPARP__QUOTA_LONGEST (32 * 86400.0)     /* seconds until a reset: likewise */
-#define SPARP__QUOTA_COARSE 1.5         /* what a reset in whole seconds may be wrong by */
+#define SPARP__QUOTA_COARSE 1.5         /* seconds that two resets in whole ones may be wrong by */
 
 /* --- what one response says ------------------------------------------------------------------- */
 
@@ -11986,7 +11986,6 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     double   unseen;                    /* taken of that, perhaps, by who brought no answer */
     int64_t  unseen_at;                 /* the last of them */
     double   leak_ns;                   /* in which one comes back, if it leaks */
-    double   most_used, most_used_ns;   /* the same by the answer that knew of most use */
     int64_t  as_of, until;              /* when that was said; when all of it is back */
     int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
     int64_t  said_until;                /* the log has said so */
@@ -12017,19 +12016,6 @@ static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool sam
     q->mark_reset_s = t->reset_s;
 }
 
-/* How fast it leaks. What is left is rounded down, so the more was used the better it is known, and
-   faster than this answer says it is never. */
-static void sparp__quota_measure(sparp__quota *q, const sparp__told *t) {
-    double used = q->limit - t->left;
-    double ns = used > 0 ? t->reset_s * (double)SPARP__NS_PER_S / used : 0;
-    if (used >= q->most_used) {
-        q->most_used = used;
-        q->most_used_ns = ns;
-    }
-    q->leak_ns = ns > q->most_used_ns ? ns : q->most_used_ns;
-    q->leaks = q->leak_ns > 0;
-}
-
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
@@ -12050,12 +12036,10 @@ static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t st
             q->leaks = !q->no_leak;
         else if (q->limit > 0)
             sparp__quota_compare(q, t, same_window);
-        if (t->coarse && same_window && !q->leaks && q->until > until
-            && q->until - until < sparp__time_from_s(SPARP__QUOTA_COARSE))
-            until = q->until;           /* never early */
     }
+    q->leaks = q->leaks && t->reset_s > 0 && t->left < q->limit;
     if (q->leaks)
-        sparp__quota_measure(q, t);
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
@@ -12082,7 +12066,7 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     }
     if (!q->leaks)
         return until - now;
-    double wait = missing * q->leak_ns + (double)SPARP__NS_PER_MS;
+    double wait = missing * q->leak_ns;
     return wait < (double)(until - now) ? (int64_t)wait : until - now;
 }
 
