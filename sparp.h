@@ -14728,9 +14728,9 @@ static void sparp__fair_go_round(sparp__fair *f) {
     if (f->next.count + f->later.count == 0)
         return;
     f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
-    sparp__list_append(&f->now, &f->next);
     while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
         sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+    sparp__list_append(&f->now, &f->next);
 }
 
 static bool sparp__fair_waits(const sparp__lane *lane) {
