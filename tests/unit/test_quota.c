@@ -429,7 +429,7 @@ static void client_hear(asked *a, int64_t now) {
                          now);
     client.known = client.known || !a->lost;
     if (a->refused && !a->lost) {
-        sparp__quotas_on_429(&client.quotas, true, now);
+        sparp__quotas_on_429(&client.quotas, true, a->at, now);
         sparp__gate_close(&client.gate, now, server_next(a->cost, now));
     } else if (!a->lost) {
         sparp__gate_widen(&client.gate, now);
@@ -518,11 +518,13 @@ static int64_t earliest(int64_t begin) {
 }
 
 /* Windows or buckets, one limit or both, whatever the latencies and the order of the answers: no
-   429, and little more time than the limit takes. */
+   429, and little more time than the limit takes. SEEDS=10000 in the environment: so many plays. */
 static void test_what_is_left_is_used_without_a_429(void **state) {
     (void)state;
-    uint64_t dice = 1;
-    for (int n = 0; n < 2000; n++) {
+    const char *seeds = getenv("SEEDS");
+    int plays = seeds != NULL ? atoi(seeds) : 1000;
+    for (int n = 0; n < plays; n++) {
+        uint64_t dice = (uint64_t)n + 1;
         bool buckets = n % 2 == 1, costs = n / 2 % 2 == 1;
         style how = (style)(n / 4 % 2 == 0 ? EXACT : n / 8 % 2 == 0 ? WHOLE_SECONDS : EPOCH);
         double window = how == EXACT ? 2 + (double)(n % 7) : 60;
@@ -561,9 +563,11 @@ static void test_a_429_takes_the_leak_back(void **state) {
         sparp__quotas_on_end(&qs, &told, true, 1, 1, used, used);
     }
     assert_true(qs.items[0].leaks && sparp__quotas_wait(&qs, 0, 0, 1, 64) <= S);
-    sparp__quotas_on_429(&qs, false, 65);
+    sparp__quotas_on_429(&qs, false, 1, 65);       /* of one that went before anybody knew */
+    assert_true(qs.items[0].leaks);
+    sparp__quotas_on_429(&qs, false, 64, 65);
     assert_true(!qs.items[0].leaks && sparp__quotas_wait(&qs, 0, 0, 1, 64) == 64 * S);
-    sparp__quotas_on_429(&qs, true, 66);
+    sparp__quotas_on_429(&qs, true, 65, 66);
     assert_true(sparp__quotas_wait(&qs, 0, 0, 1, 66) == 0);
 }
 
