@@ -632,6 +632,7 @@ typedef struct sparp_result {
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
     int64_t            waited_us;        /* all of wait_us */
     int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
+    int64_t            wait_cost_us;     /* what of wait_us[RATE] was max_cost_per_second's */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -12301,7 +12302,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               status;           /* of the last response */
     double            cost, booked;     /* of each time it is sent; of all hops before this one */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
-    int64_t           waited[SPARP_WAIT_COUNT];
+    int64_t           waited[SPARP_WAIT_COUNT], waited_for_cost;
     sparp__flight     fly;
     sparp__queueing   wait;
     /* From here on it was large to clear, or has buffers: sparp__task_reset() does it. */
@@ -12600,6 +12601,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
         r->wait_us[i] = t->waited[i] / 1000;
         r->waited_us += r->wait_us[i];
     }
+    r->wait_cost_us = t->waited_for_cost / 1000;
     r->total_us = (now - t->pulled_at) / 1000;
 }
 
@@ -12906,7 +12908,10 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
-    e->tally.held_cost_us += f->held_for_cost ? (e->now - f->held_at) / 1000 : 0;
+    if (f->held_for_cost) {
+        t->waited_for_cost += e->now - f->held_at;
+        e->tally.held_cost_us += (e->now - f->held_at) / 1000;
+    }
     f->held_at = 0;
 }
 
@@ -14577,9 +14582,9 @@ static void sparp__fair_go_round(sparp__fair *f) {
     if (f->next.count + f->later.count == 0)
         return;
     f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
-    sparp__list_append(&f->now, &f->next);
     while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
         sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+    sparp__list_append(&f->now, &f->next);
 }
 
 static bool sparp__fair_waits(const sparp__lane *lane) {
@@ -15147,8 +15152,9 @@ static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait 
 
 static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
     sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
-    if (by_cost > 0)
-        s->stats.waited_cost_us += sparp__min(ns, by_cost) / 1000;
+    by_cost = sparp__max(0, sparp__min(ns, by_cost));
+    t->waited_for_cost += by_cost;
+    s->stats.waited_cost_us += by_cost / 1000;
 }
 
 /* Its pause is over, or cut short. */

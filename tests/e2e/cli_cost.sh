@@ -54,9 +54,11 @@ check '... and waited for the rate' records_are 'map(.ms.rate // 0) | max > 900'
 check '... the summary, too' holds "$dir/err" '.cost.booked == 1200 and .cost.held_by == "max_cost"
     and .cost.unknown == 0 and .cost.waited_ms > 2900 and .waited_ms.rate >= .cost.waited_ms'
 cp "$dir/out" "$dir/records"
+try --summarize --summary json "$dir/records"
+check '... and --summarize' holds "$dir/err" '.cost.booked == 1200 and .cost.held_by == "max_cost"'
 try --summarize "$dir/records"
 said '--summarize: what was booked' '^cost       1200 booked   [0-9]+/s$'
-said '... what was waited for' '[0-9]+ % for the limit of rate or cost$'
+said '... what was waited for' '[0-9]+ % for the limit of cost \(--max-cost\)$'
 costs 200 200 200 200 200 200
 paced '... with a burst of 1000' 0.18 0.3 --max-cost 1000 --cost-burst 1000
 paced '... with -r, which is tighter' 1.64 1.8 --max-cost 1000 -r 3 --summary json
@@ -198,6 +200,10 @@ said 'what is left' "^left       ${base#http://}: 57 of 60 left, (100|99) s\$"
 try --summary json
 check '... as JSON' holds "$dir/err" '.left == [{origin: "'"${base#http://}"'", of: "requests",
     limit: 60, left: 57, reset: .left[0].reset}] and .left[0].reset > 90 and .left[0].reset <= 100'
+try -q --report "$dir/page.html" --max-cost 1000
+page_left="<li>${base#http://}: 57 of 60 left, [0-9]* s</li>"
+check '... in the report' grep -q "$page_left" "$dir/page.html"
+check '... and the cost' grep -q 'cost booked' "$dir/page.html"
 given '%s/items/1\n' "$base"
 try
 check 'nobody says: no row' sh -c "! grep -q '^left' '$dir/err'"
