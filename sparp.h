@@ -12022,35 +12022,40 @@ static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, int64_t 
     q->mark_until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
 }
 
+/* When all of it is back, and how. `probed`: the answer is to who went to see whether it is. */
+static void sparp__quota_learn_reset(sparp__quota *q, const sparp__told *t, bool probed,
+                                     int64_t now) {
+    bool early = probed && t->coarse && t->left < 1 && q->limit > 1 && t->reset_s < 2;
+    q->too_early = q->too_early || early;
+    q->until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+    if (t->leaks)
+        q->leaks = !q->no_leak;
+    else if (q->limit > 0)
+        sparp__quota_compare(q, t, now);
+    if (q->leaks && t->left < q->limit)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+}
+
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
                                int64_t now) {
-    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
-    int64_t until = sparp__max(q->until, now);
     if (started_at >= q->unseen_at)
         q->unseen = 0;
     if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
         return;
-    q->limit = t->limit > 0 ? t->limit : 0;
-    if (t->reset_s >= 0) {
-        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
-                                        && q->limit > 1);
-        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
-        if (t->leaks)
-            q->leaks = !q->no_leak;
-        else if (q->limit > 0)
-            sparp__quota_compare(q, t, now);
-    }
+    if (t->limit > 0 || t->left > q->limit)
+        q->limit = t->limit > 0 ? t->limit : 0;     /* it need not be said each time */
+    if (t->reset_s >= 0)
+        sparp__quota_learn_reset(q, t, q->probed_at != 0 && started_at >= q->probed_at, now);
+    else
+        q->until = sparp__max(q->until, now);
     if (!q->leaks)
         q->leaks_since = now;
-    if (q->leaks && t->left < q->limit)
-        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
-    q->leaks = q->leaks && q->leak_ns > 0;
+    q->leaks = q->leaks && q->leak_ns > 0 && q->limit > 0;
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
-    q->until = until;
     q->probed_at = 0;
 }
 
@@ -12067,10 +12072,8 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     double missing = busy + need - sparp__quota_now(q, now);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
-    if (now >= until) {
-        bool alone = !(busy > 0) || busy + need <= q->limit;
-        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
-    }
+    if (now >= until)
+        return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
     if (!q->leaks)
         return until - now;
     double wait = missing * q->leak_ns;
