@@ -79,6 +79,7 @@
        >>origin      scheme, host and port, and what is found by them
        >>pool        connections by origin
        >>judge       verdicts, pauses, redirects, Retry-After
+       >>quota       what a server says is left
        >>task        one request from input to result
        >>patience    when an attempt is given up
        >>engine      one attempt after another
@@ -631,6 +632,7 @@ typedef struct sparp_result {
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
     int64_t            waited_us;        /* all of wait_us */
     int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
+    int64_t            wait_cost_us;     /* what of wait_us[RATE] was max_cost_per_second's */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -694,6 +696,16 @@ typedef struct sparp_host_limit {
     double      max_cost_per_second;
 } sparp_host_limit;
 
+/* What an origin says is left of one of its limits, as RateLimit and its like do. */
+typedef struct sparp_left {
+    const char *origin;                  /* "api.example.com", "127.0.0.1:8080" */
+    bool        is_cost;                 /* counted in sparp_request.cost (tokens), not requests */
+    double      limit;                   /* 0: it does not say */
+    double      left;                    /* of that, as its last answer knew it */
+    double      reset_s;                 /* seconds from now until all is back; 0: it is, or it
+                                            does not say */
+} sparp_left;
+
 /* Zeroed, every field has its default. sparp_open copies the struct; the array of requests, the
    run's headers and host_limits must stay until the run is closed. */
 typedef struct sparp_options {
@@ -751,7 +763,8 @@ typedef struct sparp_options {
     double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
     double   retry_ratio;                /* retries per first try; one a second is always free;
                                             what is beyond waits (default: no budget) */
-    bool     no_gate;                    /* do not hold back an origin that says 429 */
+    bool     no_gate;                    /* do not hold back an origin that says 429, or that
+                                            nothing is left */
     bool     retry_safe_only;            /* soft fails and timeouts: only what is safe twice */
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
@@ -881,6 +894,9 @@ SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_p
 SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
+/* What origins say is left: i = 0, 1, ... false: there are no more. One is forgotten at its reset
+   when no request is left for it. Strings live until the next sparp_next, _ready, _step, _close. */
+SPARP_API bool          sparp_get_left(const sparp *run, size_t i, sparp_left *out);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
 
 /* --- helpers: pure, no run needed ---------------------------------------------------------- */
@@ -2085,7 +2101,16 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
+    bool     held;                      /* as good as closed: see sparp__gate_hold */
+    uint64_t through, known;            /* answers since it reopened, and until it closed before
+                                           that; 0: not known */
 } sparp__gate;
+
+/* Once it is known how many the last window let through, so many may be there at once: the one
+   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
+static uint64_t sparp__gate_room(const sparp__gate *g) {
+    return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
+}
 
 /* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
 static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double cost,
@@ -2093,6 +2118,7 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double co
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
+        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
     return sparp__meter_wait(&g->admit, cost, now);
@@ -2105,29 +2131,55 @@ static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
 
 /* The latest of all ends counts. It reopens with one probe. */
 static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
+        g->known = g->through > 0 ? g->through : g->known;
+        g->through = 0;
     }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
 }
 
-/* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
-    if (g->width == 0 || g->closed_until > now)
+SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
+    if (g->closed_until > now) {        /* what was under way then belongs to that window */
+        g->known += g->known > 0;
+        g->through--;
+        return;
+    }
+    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
+        g->known = 0;                   /* no window any more */
+    if (g->width == 0)
         return;
     g->strikes = 0;
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut += now - g->shut_at;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    g->through++;
+    if (g->width > 0 || g->known > 0)
+        sparp__gate_reopen(g, now);
+}
+
+/* For another reason than its own nobody may start now, or may again. */
+static void sparp__gate_hold(sparp__gate *g, bool held, int64_t now) {
+    if (held == g->held)
+        return;
+    if (g->width == 0 && held)
+        g->shut_at = now;
+    else if (g->width == 0)
+        g->shut += now - g->shut_at;
+    g->held = held;
 }
 
 /* For how long it was not all open, in sum. */
 static int64_t sparp__gate_shut(const sparp__gate *g, int64_t now) {
-    return g->shut + (g->width > 0 ? now - g->shut_at : 0);
+    return g->shut + (g->width > 0 || g->held ? now - g->shut_at : 0);
 }
 
 /* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
@@ -2595,6 +2647,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         may_limit;             /* a name begins like one that >>quota reads */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
 } sparp__http;
@@ -2619,7 +2672,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->is_head_request = is_head_request;
     h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = h->dropped = false;
+    h->told_continue = h->dropped = h->may_limit = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -2883,6 +2936,15 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
     }
 }
 
+/* ratelimit..., x-rate..., x-hubspot..., x-shopify..., anthropic...: all that >>quota reads begins
+   like this, and little else. */
+static bool sparp__http_may_limit(const char *name) {
+    if (name[0] == 'x')
+        return name[1] == '-' && ((name[2] == 'r' && name[3] == 'a')
+            || (name[2] == 'h' && name[3] == 'u') || (name[2] == 's' && name[3] == 'h'));
+    return (name[0] == 'r' && name[1] == 'a') || (name[0] == 'a' && name[1] == 'n');
+}
+
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
@@ -2899,6 +2961,8 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
         else if (length == 10 && memcmp(name, "keep-alive", 10) == 0)
             sparp__http_on_keep_alive(h, sparp__str_of(value), &close);
+        else if (length >= 9 && sparp__http_may_limit(name))
+            h->may_limit = true;
     }
     h->keep_alive = !close && (keep || !h->http10);
     return event;
@@ -11421,17 +11485,23 @@ static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     return true;
 }
 
-/* "2", "2.0", "0.5"; what is absurdly long is still "not soon". */
-static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+/* Takes "2", "2.0" or "0.5" off *s. */
+static bool sparp__judge_decimal(sparp__str *s, double *out) {
     int64_t digit;
     double unit = 1;
-    bool number = s.size > 0 && sparp__ascii_digit(s.data[0]);
-    *seconds = 0;
-    while (sparp__judge_digits(&s, 1, 9, &digit))
-        *seconds = *seconds * 10 + (double)digit;
-    if (sparp__judge_mark(&s, '.'))
-        while (sparp__judge_digits(&s, 1, 9, &digit))
-            *seconds += (double)digit * (unit /= 10);
+    bool number = s->size > 0 && sparp__ascii_digit(s->data[0]);
+    *out = 0;
+    while (sparp__judge_digits(s, 1, 9, &digit))
+        *out = *out * 10 + (double)digit;
+    if (sparp__judge_mark(s, '.'))
+        while (sparp__judge_digits(s, 1, 9, &digit))
+            *out += (double)digit * (unit /= 10);
+    return number;
+}
+
+/* What is absurdly long is still "not soon". */
+static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+    bool number = sparp__judge_decimal(&s, seconds);
     if (*seconds > (double)UINT32_MAX)
         *seconds = (double)UINT32_MAX;
     return number && s.size == 0;
@@ -11503,6 +11573,606 @@ static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
         latest = asked > latest ? asked : latest;
     }
     return latest;
+}
+
+/* ============================================================================================ */
+/* >>quota      what a server says is left, in fields of many names, and when the next request   */
+/*              fits into that. Pure. Uses url, http, judge.                                     */
+/*                                                                                               */
+/* The structured RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11), those */
+/* of its older drafts, and what services had before it: [Vendor-]RateLimit-[what-]Limit,         */
+/* -Remaining, -Reset, whatever the order of the words. What is not clear says nothing.           */
+/* ============================================================================================ */
+
+#define SPARP__QUOTAS 6                 /* of one origin that are looked at */
+#define SPARP__QUOTA_MOST 1e15          /* more is absurd */
+#define SPARP__QUOTA_LONGEST (32 * 86400.0)     /* seconds until a reset: likewise */
+#define SPARP__QUOTA_COARSE 1.5         /* seconds that two resets in whole ones may be wrong by */
+
+/* --- what one response says ------------------------------------------------------------------- */
+
+typedef struct sparp__told {            /* about one quota; each number negative: nothing */
+    uint32_t key, part;                 /* which one, and whose share of it; 0: all have one */
+    bool     is_cost;                   /* it counts no requests but what they cost */
+    bool     ignored;                   /* it is not about a time: concurrent requests */
+    bool     leaks;                     /* it comes back bit by bit */
+    bool     coarse;                    /* reset is in whole seconds, rounded who knows how */
+    double   limit, left, used, reset_s, window_s;
+} sparp__told;
+
+typedef struct sparp__telling {
+    sparp__told items[SPARP__QUOTAS];
+    size_t      count;
+    uint32_t    bucket;                 /* the name of what the fields without one are about */
+    int64_t     date;                   /* when it was said, as the server sees it */
+} sparp__telling;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__told *sparp__telling_about(sparp__telling *all, uint32_t key, uint32_t part) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key && all->items[i].part == part)
+            return &all->items[i];
+    if (all->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__told *t = &all->items[all->count++];
+    memset(t, 0, sizeof *t);
+    t->key = key;
+    t->part = part;
+    t->limit = t->left = t->used = t->reset_s = t->window_s = -1;
+    return t;
+}
+
+/* Of two words about the same the stricter counts. */
+static void sparp__told_least(double *field, double value) {
+    *field = *field < 0 || (value >= 0 && value < *field) ? value : *field;
+}
+
+static void sparp__told_most(double *field, double value) {
+    *field = value > *field ? value : *field;
+}
+
+/* Two words about the same. */
+static void sparp__told_merge(sparp__told *t, const sparp__told *other) {
+    sparp__told_least(&t->limit, other->limit);
+    sparp__told_least(&t->left, other->left);
+    sparp__told_most(&t->used, other->used);
+    sparp__told_most(&t->reset_s, other->reset_s);
+    sparp__told_most(&t->window_s, other->window_s);
+    t->is_cost = t->is_cost || other->is_cost;
+    t->ignored = t->ignored || other->ignored;
+    t->coarse = t->coarse || other->coarse;
+}
+
+static bool sparp__quota_number(sparp__str s, double *out) {
+    return sparp__judge_decimal(&s, out) && s.size == 0 && *out <= SPARP__QUOTA_MOST;
+}
+
+/* "6m0s", "120ms", "1h2m3.5s". */
+static bool sparp__quota_duration(sparp__str s, double *seconds) {
+    static const struct { const char *name; double seconds; } units[] = {
+        {"ms", 1e-3}, {"us", 1e-6}, {"\xC2\xB5s", 1e-6}, {"ns", 1e-9},
+        {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}
+    };
+    const size_t num_units = sizeof units / sizeof *units;
+    double n;
+    *seconds = 0;
+    do {
+        size_t i = 0;
+        if (!sparp__judge_decimal(&s, &n))
+            return false;
+        while (i < num_units && !sparp__str_starts(s, sparp__str_of(units[i].name)))
+            i++;
+        if (i == num_units)
+            return false;
+        *seconds += n * units[i].seconds;
+        s = sparp__str_skip(s, strlen(units[i].name));
+    } while (s.size > 0);
+    return true;
+}
+
+/* Seconds, or milliseconds; since 1970 if that many; a duration; a date. False: none of these, or
+   absurd. */
+static bool sparp__quota_reset(sparp__told *t, sparp__str s, bool in_ms, int64_t now) {
+    double seconds, epoch = in_ms ? 1000 : 1;
+    int64_t at;
+    bool coarse = false;
+    if (sparp__quota_number(s, &seconds)) {
+        coarse = memchr(s.data, '.', s.size) == NULL && !in_ms;
+        if (seconds >= 1e12) {          /* milliseconds since then, whatever it is called */
+            seconds = seconds / 1000 - (double)now;
+            coarse = false;
+        } else if (seconds / epoch >= 1e9) {
+            seconds = seconds / epoch - (double)now;
+        } else {
+            seconds /= epoch;
+        }
+    } else if (!sparp__quota_duration(s, &seconds)) {
+        if (!sparp__judge_date(s, &at))
+            return false;
+        seconds = (double)(at - now);
+        coarse = true;
+    }
+    if (seconds < -86400 || seconds > SPARP__QUOTA_LONGEST)
+        return false;
+    sparp__told_most(&t->reset_s, seconds > 0 ? seconds : 0);
+    t->coarse = t->coarse || coarse;
+    return true;
+}
+
+/* --- fields of words: X-RateLimit-Remaining-Tokens -------------------------------------------- */
+
+/* L limit, R what remains, U used, T time of the reset, W its window, M in milliseconds, C counts
+   a cost, Q counts requests, K which of several, B what they are about, - nothing. */
+static const struct { const char *word; char means; } sparp__quota_words[] = {
+    {"limit", 'L'}, {"max", 'L'}, {"remaining", 'R'}, {"remain", 'R'}, {"left", 'R'},
+    {"used", 'U'}, {"observed", 'U'}, {"reset", 'T'}, {"resettime", 'T'}, {"interval", 'T'},
+    {"ms", 'M'}, {"milliseconds", 'M'}, {"tokens", 'C'}, {"token", 'C'}, {"cost", 'C'},
+    {"points", 'C'}, {"credits", 'C'}, {"requests", 'Q'}, {"request", 'Q'}, {"req", 'Q'},
+    {"second", 'K'}, {"secondly", 'K'}, {"minute", 'K'}, {"hour", 'K'}, {"hourly", 'K'},
+    {"day", 'K'}, {"daily", 'K'}, {"month", 'K'}, {"monthly", 'K'}, {"project", 'K'},
+    {"bucket", 'B'}, {"resource", 'B'}, {"after", '-'}, {"in", '-'}, {"at", '-'}
+};
+
+typedef struct sparp__quota_name {      /* what the words of a field's name say */
+    char     role;                      /* L, R, U, T or B */
+    bool     in_ms, is_cost;
+    uint32_t key;
+} sparp__quota_name;
+
+static sparp__str sparp__quota_word(sparp__str *name) {
+    const char *dash = (const char *)memchr(name->data, '-', name->size);
+    size_t n = dash != NULL ? (size_t)(dash - name->data) : name->size;
+    sparp__str word = sparp__str_make(name->data, n);
+    *name = sparp__str_skip(*name, dash != NULL ? n + 1 : n);
+    return word;
+}
+
+/* Takes "ratelimit-" or "rate-limit-", and a vendor's name before it, off *name. */
+static bool sparp__quota_prefix(sparp__str *name) {
+    for (int i = 0; i < 3 && name->size > 0; i++) {
+        sparp__str word = sparp__quota_word(name);
+        if (sparp__str_same(word, "ratelimit"))
+            return true;
+        if (sparp__str_same(word, "rate"))
+            return sparp__str_same(sparp__quota_word(name), "limit");
+    }
+    return false;
+}
+
+/* False: it has a word that is not known, and may mean anything. */
+static bool sparp__quota_read_name(sparp__str rest, sparp__quota_name *out) {
+    const size_t num_words = sizeof sparp__quota_words / sizeof *sparp__quota_words;
+    memset(out, 0, sizeof *out);
+    while (rest.size > 0) {
+        sparp__str word = sparp__quota_word(&rest);
+        size_t i = 0;
+        while (i < num_words && !sparp__str_same(word, sparp__quota_words[i].word))
+            i++;
+        char means = i < num_words ? sparp__quota_words[i].means : '\0';
+        if (means == '\0' || (strchr("LRUTB", means) != NULL && out->role != 0))
+            return false;
+        if (strchr("LRUTB", means) != NULL)
+            out->role = means;
+        if (strchr("CQK", means) != NULL)       /* in whatever order */
+            out->key += sparp__hash(sparp__quota_words[i].word, 0);
+        out->in_ms = out->in_ms || means == 'M';
+        out->is_cost = out->is_cost || means == 'C';
+    }
+    out->role = out->role != 0 ? out->role : 'L';       /* "X-Rate-Limit: 700" */
+    return true;
+}
+
+/* One of the elements of its value, without the parameters behind it. */
+static bool sparp__quota_read_part(sparp__told *t, const sparp__quota_name *name, sparp__str part,
+                                   int64_t now) {
+    const char *semicolon = (const char *)memchr(part.data, ';', part.size);
+    double n;
+    if (semicolon != NULL)
+        part = sparp__str_trim(sparp__str_make(part.data, (size_t)(semicolon - part.data)));
+    if (name->role == 'T')
+        return sparp__quota_reset(t, part, name->in_ms, now);
+    if (!sparp__quota_number(part, &n))
+        return false;
+    if (name->role == 'L')
+        sparp__told_least(&t->limit, n);
+    else if (name->role == 'R')
+        sparp__told_least(&t->left, n);
+    else
+        sparp__told_most(&t->used, n);
+    return name->role != 'L';           /* "100, 100;w=60, 5000;w=86400": the first is the one */
+}
+
+static void sparp__quota_read_words(sparp__telling *all, sparp__str rest, const char *value) {
+    sparp__quota_name name;
+    sparp__str list = sparp__str_of(value), part;
+    if (!sparp__quota_read_name(rest, &name))
+        return;
+    if (name.role == 'B') {
+        all->bucket = sparp__hash(value, 1);
+        return;
+    }
+    sparp__told *t = sparp__telling_about(all, name.key, 0);
+    if (t == NULL)
+        return;
+    t->is_cost = name.is_cost;
+    if (name.role == 'T' && sparp__quota_reset(t, list, name.in_ms, all->date))
+        return;                         /* a date has a comma */
+    while (sparp__str_element(&list, &part))
+        if (!sparp__quota_read_part(t, &name, part, all->date))
+            return;
+}
+
+/* "32/40" of a bucket that leaks, all of it in 20 s. */
+static void sparp__quota_read_bucket(sparp__telling *all, const char *value) {
+    const char *slash = strchr(value, '/');
+    double used, limit;
+    if (slash == NULL || !sparp__quota_number(sparp__str_of(slash + 1), &limit) || !(limit > 0)
+        || !sparp__quota_number(sparp__str_make(value, (size_t)(slash - value)), &used))
+        return;
+    sparp__told *t = sparp__telling_about(all, 0, 0);
+    if (t == NULL || used > limit)
+        return;
+    t->limit = limit;
+    t->left = limit - used;
+    t->reset_s = 20 * used / limit;
+    t->leaks = true;
+}
+
+/* --- structured fields (RFC 9651) ------------------------------------------------------------- */
+
+/* Up to the next ';' or ',' that is in no string; *end is it, or 0. */
+static sparp__str sparp__quota_cut(sparp__str *s, char *end) {
+    bool quoted = false;
+    size_t n = 0;
+    while (n < s->size && (quoted || (s->data[n] != ';' && s->data[n] != ','))) {
+        if (s->data[n] == '"')
+            quoted = !quoted;
+        else if (quoted && s->data[n] == '\\' && n + 1 < s->size)
+            n++;
+        n++;
+    }
+    *end = n < s->size ? s->data[n] : '\0';
+    sparp__str part = sparp__str_trim(sparp__str_make(s->data, n));
+    *s = sparp__str_skip(*s, n < s->size ? n + 1 : n);
+    return part;
+}
+
+static uint32_t sparp__quota_hash(sparp__str s, uint32_t seed) {
+    uint32_t h = UINT32_C(2166136261) ^ seed;
+    for (size_t i = 0; i < s.size; i++)
+        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
+    return h ^ h >> 15;
+}
+
+/* A unit that is no request is a cost, unless it is one that nobody here counts. */
+static void sparp__quota_read_unit(sparp__told *t, sparp__str unit) {
+    if (unit.size >= 2 && unit.data[0] == '"')
+        unit = sparp__str_make(unit.data + 1, unit.size - 2);
+    t->ignored = sparp__str_same(unit, "concurrent-requests")
+        || sparp__str_same(unit, "content-bytes");
+    t->is_cost = !sparp__str_same(unit, "requests");
+}
+
+/* ";r=50": one of those behind a policy's name. Of `said` only what it says is set. */
+static void sparp__quota_read_parameter(sparp__told *said, sparp__str p) {
+    const char *equal = (const char *)memchr(p.data, '=', p.size);
+    double n;
+    if (equal == NULL)
+        return;
+    sparp__str name = sparp__str_trim(sparp__str_make(p.data, (size_t)(equal - p.data)));
+    sparp__str value = sparp__str_trim(sparp__str_skip(p, (size_t)(equal - p.data) + 1));
+    if (sparp__str_same(name, "pk"))
+        said->part = sparp__quota_hash(value, 3) | 1;
+    else if (sparp__str_same(name, "qu"))
+        sparp__quota_read_unit(said, value);
+    else if (sparp__str_same(name, "t"))
+        sparp__quota_reset(said, value, false, 0);
+    else if (!sparp__quota_number(value, &n))
+        return;
+    else if (sparp__str_same(name, "q"))
+        said->limit = n;
+    else if (sparp__str_same(name, "r"))
+        said->left = n;
+    else if (sparp__str_same(name, "w") && n <= SPARP__QUOTA_LONGEST)
+        said->window_s = n;
+}
+
+/* "limit=100, remaining=50, reset=5" of draft 7: the same as three fields. */
+static void sparp__quota_read_member(sparp__telling *all, sparp__str member) {
+    const char *equal = (const char *)memchr(member.data, '=', member.size);
+    sparp__quota_name name;
+    sparp__told *t;
+    size_t n = (size_t)(equal - member.data);
+    if (sparp__quota_read_name(sparp__str_make(member.data, n), &name) && name.role != 'B'
+        && (t = sparp__telling_about(all, name.key, 0)) != NULL)
+        sparp__quota_read_part(t, &name, sparp__str_skip(member, n + 1), all->date);
+}
+
+/* '"default";r=50;t=30, "day";r=900', and the same with q and w: what each policy's name has behind
+   it in either field belongs together. */
+static void sparp__quota_read_structured(sparp__telling *all, const char *value) {
+    sparp__str in = sparp__str_of(value);
+    while (in.size > 0) {
+        char end;
+        sparp__str name = sparp__quota_cut(&in, &end);
+        sparp__telling one;
+        one.count = 0;
+        sparp__told *said = sparp__telling_about(&one, 0, 0);
+        for (size_t i = 0; i + 5 <= name.size; i++)
+            said->is_cost = said->is_cost
+                || sparp__str_same(sparp__str_make(name.data + i, 5), "token");
+        while (end == ';')
+            sparp__quota_read_parameter(said, sparp__quota_cut(&in, &end));
+        if (name.size == 0 || sparp__ascii_digit(name.data[0]))
+            continue;                   /* "100;w=60": a policy of an older draft */
+        if (name.data[0] != '"' && memchr(name.data, '=', name.size) != NULL) {
+            sparp__quota_read_member(all, name);
+            continue;
+        }
+        sparp__told *t = sparp__telling_about(all, sparp__quota_hash(name, 2), said->part);
+        if (t != NULL)
+            sparp__told_merge(t, said);
+    }
+}
+
+/* --- a response ------------------------------------------------------------------------------- */
+
+static void sparp__quota_read_field(sparp__telling *all, const char *name, const char *value) {
+    sparp__str rest = sparp__str_of(name);
+    double n;
+    if (strcmp(name, "x-shopify-shop-api-call-limit") == 0) {
+        sparp__quota_read_bucket(all, value);
+        return;
+    }
+    if (!sparp__quota_prefix(&rest))
+        return;
+    bool structured = rest.size == 0 && !sparp__quota_number(sparp__str_of(value), &n);
+    if (structured || sparp__str_same(rest, "policy"))
+        sparp__quota_read_structured(all, value);
+    else
+        sparp__quota_read_words(all, rest, value);
+}
+
+/* What is said in two halves is put together; what contradicts itself is said by nobody. */
+static bool sparp__told_is_clear(sparp__told *t, const sparp__telling *all) {
+    for (size_t i = 0; t->part != 0 && i < all->count; i++)
+        if (all->items[i].key == t->key && all->items[i].part == 0)
+            sparp__told_merge(t, &all->items[i]);
+    if (t->left < 0 && t->used >= 0 && t->limit >= t->used)
+        t->left = t->limit - t->used;
+    if (t->limit < 0 && t->used >= 0 && t->left >= 0)
+        t->limit = t->used + t->left;
+    if (t->reset_s < 0 && t->window_s >= 0) {
+        t->reset_s = t->window_s;       /* all of it is back after that in any case */
+        t->coarse = true;
+    }
+    return !t->ignored && t->left >= 0 && (t->limit < 0 || (t->limit > 0 && t->left <= t->limit));
+}
+
+/* All that the fields of this response say, and nothing that is not clear. What comes out of a
+   cache was said to somebody else. */
+static void sparp__quota_read(sparp__telling *all, const sparp__http *h, int64_t wall_s) {
+    const char *date = sparp__judge_header(h, "date"), *age = sparp__judge_header(h, "age");
+    double old;
+    size_t clear = 0;
+    memset(all, 0, sizeof *all);
+    all->date = wall_s;
+    if (age != NULL && sparp__quota_number(sparp__str_of(age), &old) && old > 0)
+        return;
+    if (date != NULL)
+        sparp__judge_date(sparp__str_of(date), &all->date);
+    for (size_t i = 0; i < h->num_fields; i++)
+        if (sparp__http_may_limit(h->fields[i].name))
+            sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
+    for (size_t i = 0; i < all->count; i++) {
+        sparp__told t = all->items[i];
+        if (!sparp__told_is_clear(&t, all))
+            continue;
+        t.key += t.part + all->bucket;
+        all->items[clear++] = t;        /* never one that is still to be looked at, or merged */
+    }
+    all->count = clear;
+}
+
+/* --- what is left of one quota ---------------------------------------------------------------- */
+
+typedef struct sparp__quota {           /* zeroed: never heard of */
+    uint32_t key;
+    bool     is_cost;
+    bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
+    bool     no_leak;                   /* it was taken to, and a 429 came */
+    bool     too_early;                 /* its whole seconds are rounded down */
+    double   limit, left;               /* limit 0: not told */
+    double   unseen;                    /* taken of that, perhaps, by who brought no answer */
+    int64_t  unseen_at;                 /* the last of them */
+    double   leak_ns;                   /* in which one comes back, if it leaks */
+    int64_t  as_of, until;              /* when that was said; when all of it is back */
+    int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
+    int64_t  said_until;                /* the log has said so */
+    double   mark_used, mark_reset_s;   /* of an answer before: see sparp__quota_compare */
+} sparp__quota;
+
+/* What there is by now. */
+static double sparp__quota_now(const sparp__quota *q, int64_t now) {
+    double left = q->left - q->unseen;
+    if (!q->leaks || now <= q->as_of)
+        return left;
+    left += (double)(now - q->as_of) / q->leak_ns;
+    return left < q->limit ? left : q->limit;
+}
+
+/* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
+   back at its end? The time until all of it is back grows with what is used of a bucket. */
+static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool same_window) {
+    double used = q->limit - t->left;
+    double expected = q->mark_reset_s * used / (q->mark_used > 0 ? q->mark_used : 1);
+    double fuzz = 0.2 * expected + (t->coarse ? SPARP__QUOTA_COARSE : 0);
+    if (same_window && q->mark_used > 0 && used >= q->mark_used
+        && (used < 2 * q->mark_used || expected - q->mark_reset_s < 2 * fuzz))
+        return;                         /* too early to tell */
+    if (same_window && q->mark_used > 0 && used > q->mark_used)
+        q->leaks = !q->no_leak && t->reset_s > expected - fuzz && t->reset_s < expected + fuzz;
+    q->mark_used = used;
+    q->mark_reset_s = t->reset_s;
+}
+
+/* What the answer says to a request that started then. Answers overtake each other: what was said
+   before is taken back only by who started afterwards. */
+static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
+                               int64_t now) {
+    bool same_window = q->until > now;
+    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
+    int64_t until = sparp__max(q->until, now);
+    if (started_at >= q->unseen_at)
+        q->unseen = 0;
+    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
+        return;
+    q->limit = t->limit > 0 ? t->limit : 0;
+    if (t->reset_s >= 0) {
+        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
+                                        && q->limit > 1);
+        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+        if (t->leaks)
+            q->leaks = !q->no_leak;
+        else if (q->limit > 0)
+            sparp__quota_compare(q, t, same_window);
+    }
+    q->leaks = q->leaks && t->reset_s > 0 && t->left < q->limit;
+    if (q->leaks)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+    q->is_cost = t->is_cost;
+    q->left = t->left;
+    q->as_of = now;
+    q->until = until;
+    q->probed_at = 0;
+}
+
+/* When a reset is waited for no more, and one may try. */
+static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
+    return sparp__min(q->until, sparp__time_after(q->as_of, longest));
+}
+
+/* Nanoseconds until `need` more fit in, `busy` being in flight; NEVER: not before one of these has
+   ended. A reset that is further away than `longest` is not waited for. */
+static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
+                                 int64_t now) {
+    int64_t until = sparp__quota_patience(q, longest);
+    double missing = busy + need - sparp__quota_now(q, now);
+    if (q->until <= q->as_of || missing <= 0)
+        return 0;
+    if (now >= until) {
+        bool alone = !(busy > 0) || busy + need <= q->limit;
+        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
+    }
+    if (!q->leaks)
+        return until - now;
+    double wait = missing * q->leak_ns;
+    return wait < (double)(until - now) ? (int64_t)wait : until - now;
+}
+
+/* --- all those of one origin ------------------------------------------------------------------ */
+
+typedef struct sparp__quotas {          /* zeroed, then linked */
+    sparp__link  link;                  /* in the list of all of them */
+    sparp__quota items[SPARP__QUOTAS];
+    size_t       count;
+    int64_t      longest;               /* nanoseconds that a reset is waited for */
+    char         origin[SPARP__HOST_MAX + 8];       /* "api.example.com", "127.0.0.1:8080" */
+} sparp__quotas;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__quota *sparp__quotas_find(sparp__quotas *qs, uint32_t key) {
+    for (size_t i = 0; i < qs->count; i++)
+        if (qs->items[i].key == key)
+            return &qs->items[i];
+    if (qs->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__quota *q = &qs->items[qs->count++];
+    memset(q, 0, sizeof *q);
+    q->key = key;
+    return q;
+}
+
+static void sparp__quotas_remove(sparp__quotas *qs, sparp__quota *q) {
+    *q = qs->items[--qs->count];
+}
+
+/* `busy` and `cost` are in flight, `need` is what the next one costs. */
+static int64_t sparp__quotas_wait(const sparp__quotas *qs, double busy, double cost, double need,
+                                  int64_t now) {
+    int64_t wait = 0;
+    for (size_t i = 0; i < qs->count; i++) {
+        const sparp__quota *q = &qs->items[i];
+        wait = sparp__max(wait, sparp__quota_wait(q, q->is_cost ? cost : busy,
+                                                  q->is_cost ? need : 1, qs->longest, now));
+    }
+    return wait;
+}
+
+/* One starts. `busy` and `cost` are those before it. */
+static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, double need,
+                                   int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
+        if (missing > 0 && q->until > q->as_of)
+            q->probed_at = now;
+    }
+}
+
+static bool sparp__telling_has(const sparp__telling *all, uint32_t key) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key)
+            return true;
+    return false;
+}
+
+/* One that had started then has ended, after so many requests (0: it was never sent) with that
+   cost. Without an answer it is taken to be spent; an answer that says nothing about one of them is
+   about others. Who is asked whether all is back and does not say a word has given it up. */
+static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, bool answered,
+                                 double sent, double cost, int64_t started_at, int64_t now) {
+    for (size_t i = qs->count; i-- > 0;) {
+        sparp__quota *q = &qs->items[i];
+        bool probe = q->probed_at != 0 && started_at >= q->probed_at;
+        if (sparp__telling_has(told, q->key))
+            continue;
+        if (!answered) {
+            q->unseen += q->is_cost ? cost : sent;
+            q->unseen_at = now;
+        }
+        q->probed_at = probe ? 0 : q->probed_at;
+        if (probe && answered && now >= q->until)
+            sparp__quotas_remove(qs, q);
+    }
+    for (size_t i = 0; i < told->count; i++) {
+        sparp__quota *q = sparp__quotas_find(qs, told->items[i].key);
+        if (q != NULL)
+            sparp__quota_learn(q, &told->items[i], started_at, now);
+    }
+}
+
+/* It has said 429, which was not to be expected. With Retry-After that counts, and the gate sees to
+   it; then one looks what is left. */
+static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        q->no_leak = true;
+        q->leaks = false;
+        if (!retry_after)
+            continue;
+        q->left = q->unseen = 0;
+        q->as_of = now - 1;
+        q->until = now;
+    }
+}
+
+/* Until when they have to be remembered. */
+static int64_t sparp__quotas_memory(const sparp__quotas *qs) {
+    int64_t memory = 0;
+    for (size_t i = 0; i < qs->count; i++)
+        memory = sparp__max(memory, sparp__quota_patience(&qs->items[i], qs->longest));
+    return memory;
 }
 
 /* ============================================================================================ */
@@ -11622,7 +12292,7 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               status;           /* of the last response */
     double            cost, booked;     /* of each time it is sent; of all hops before this one */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
-    int64_t           waited[SPARP_WAIT_COUNT];
+    int64_t           waited[SPARP_WAIT_COUNT], waited_for_cost;
     sparp__flight     fly;
     sparp__queueing   wait;
     /* From here on it was large to clear, or has buffers: sparp__task_reset() does it. */
@@ -11921,6 +12591,7 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
         r->wait_us[i] = t->waited[i] / 1000;
         r->waited_us += r->wait_us[i];
     }
+    r->wait_cost_us = t->waited_for_cost / 1000;
     r->total_us = (now - t->pulled_at) / 1000;
 }
 
@@ -12227,7 +12898,10 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
-    e->tally.held_cost_us += f->held_for_cost ? (e->now - f->held_at) / 1000 : 0;
+    if (f->held_for_cost) {
+        t->waited_for_cost += e->now - f->held_at;
+        e->tally.held_cost_us += (e->now - f->held_at) / 1000;
+    }
     f->held_at = 0;
 }
 
@@ -13958,7 +14632,7 @@ static sparp__link *sparp__fair_first(const sparp__fair *f) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, resolve, route, request, origin, task, fair.                       */
+/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -13971,6 +14645,8 @@ typedef struct sparp__limits {          /* of one origin */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
+    double        cost;                 /* of what is in flight */
+    sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
 
 /* --- host_limits ------------------------------------------------------------------------------ */
@@ -14090,10 +14766,134 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
     return l;
 }
 
+/* Until when it has to be remembered although nobody uses it. */
+static int64_t sparp__limits_memory(const sparp__limits *l) {
+    int64_t memory = sparp__gate_memory(&l->gate);
+    return l->quotas == NULL ? memory : sparp__max(memory, sparp__quotas_memory(l->quotas));
+}
+
 /* When nobody uses it, it is forgotten at the end of the turn, or when it is all open again. */
 static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now) {
     if (l != NULL && --l->users == 0)
-        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__gate_memory(&l->gate)));
+        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__limits_memory(l)));
+}
+
+static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list *told,
+                               sparp__limits *l) {
+    if (l->quotas != NULL)
+        sparp__list_remove(told, &l->quotas->link);
+    sparp__env_free(env, l->quotas, sizeof *l->quotas);
+    sparp__origins_remove(env, os, &l->origin);
+}
+
+/* --- what is left ----------------------------------------------------------------------------- */
+
+/* Where something is known of it. */
+SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp__task *t,
+                                                   const sparp_options *o, int64_t now) {
+    sparp__gate *g = &l->gate;
+    int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
+    if (l->quotas != NULL && !o->no_gate && l->quotas->longest > 0)
+        left = sparp__quotas_wait(l->quotas, (double)g->in_flight, l->cost, t->cost, now);
+    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
+    return sparp__max(wait, left);
+}
+
+/* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
+static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
+                                  int64_t now) {
+    if (l->quotas != NULL || l->gate.known > 0 || l->gate.held)
+        return sparp__limits_wait_more(l, t, o, now);
+    return sparp__gate_wait(&l->gate, l->max_at_once, t->cost, now);
+}
+
+static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
+    if (l->quotas != NULL)
+        sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
+    l->cost += t->cost;
+    sparp__gate_enter(&l->gate, t->cost, now);
+}
+
+static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
+    l->cost = --l->gate.in_flight > 0 ? l->cost - t->cost : 0;
+}
+
+/* Without memory for it nothing is remembered: it is only a hint. */
+static sparp__quotas *sparp__limits_get_quotas(sparp__env *env, sparp__list *told,
+                                               sparp__limits *l, const sparp_options *o) {
+    const sparp__origin *origin = &l->origin;
+    if (l->quotas != NULL)
+        return l->quotas;
+    sparp__quotas *qs = (sparp__quotas *)sparp__env_zalloc(env, sizeof *qs);
+    if (qs == NULL)
+        return NULL;
+    if (origin->port == (origin->https ? 443 : 80))
+        snprintf(qs->origin, sizeof qs->origin, "%s", origin->host);
+    else
+        snprintf(qs->origin, sizeof qs->origin, "%s:%u", origin->host, (unsigned)origin->port);
+    qs->longest = sparp__time_from_s(o->retry_after_max_s);
+    sparp__list_push_back(told, &qs->link);
+    return l->quotas = qs;
+}
+
+/* When one is heard of, and when nothing is left of it, at most once until the reset. */
+static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
+            continue;
+        q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
+                       q->limit, q->is_cost ? " in cost" : "",
+                       (double)(q->until - now) / (double)SPARP__NS_PER_S);
+    }
+}
+
+/* Has it anything to learn from? */
+static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t) {
+    return l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit);
+}
+
+static void sparp__limits_on_429(sparp__limits *l, bool retry_after, int64_t now) {
+    if (l->quotas != NULL)
+        sparp__quotas_on_429(l->quotas, retry_after, now);
+}
+
+/* The i-th of those in the list. */
+static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, sparp_left *out) {
+    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next) {
+        const sparp__quotas *qs = SPARP__OWNER(sparp__quotas, link, at);
+        if (i >= qs->count) {
+            i -= qs->count;
+            continue;
+        }
+        const sparp__quota *q = &qs->items[i];
+        out->origin = qs->origin;
+        out->is_cost = q->is_cost;
+        out->limit = q->limit;
+        double left = sparp__quota_now(q, now);
+        out->left = left > 0 ? left : 0;
+        out->reset_s = (double)sparp__max(0, q->until - now) / (double)SPARP__NS_PER_S;
+        return true;
+    }
+    return false;
+}
+
+/* An attempt, or a hop of it, has ended: what its answer says is left there. */
+SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, sparp__limits *l,
+                                const sparp__task *t, const sparp_options *o, int64_t now) {
+    const sparp__http *h = sparp__task_has_head(t) ? &t->fly.answer->http : NULL;
+    sparp__telling told;
+    told.count = 0;
+    if (h != NULL)
+        sparp__quota_read(&told, h, (int64_t)SPARP__SYS_TIME(NULL));
+    sparp__quotas *qs = told.count > 0 ? sparp__limits_get_quotas(env, list, l, o) : l->quotas;
+    if (qs == NULL)
+        return;
+    bool sent = h != NULL || (t->fly.sent && t->fly.end != SPARP__END_RECALLED);
+    sparp__quotas_on_end(qs, &told, h != NULL, sent ? 1 : 0, sent ? t->cost : 0,
+                         t->fly.started_at, now);
+    sparp__limits_log(env, qs, now);
 }
 
 /* ============================================================================================ */
@@ -14148,6 +14948,7 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__output  output;
     sparp__origins origins;             /* of limits */
     sparp__heap    gates;               /* their timers */
+    sparp__list    told;                /* what they say is left: quotas */
     sparp__list    fresh, again, parked, flying, unused;        /* tasks, by state */
     sparp__fair    fair;                /* whose turn it is, of fresh and again */
     sparp__heap    sleeping;
@@ -14340,8 +15141,9 @@ static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait 
 
 static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
     sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
-    if (by_cost > 0)
-        s->stats.waited_cost_us += sparp__min(ns, by_cost) / 1000;
+    by_cost = sparp__max(0, sparp__min(ns, by_cost));
+    t->waited_for_cost += by_cost;
+    s->stats.waited_cost_us += by_cost / 1000;
 }
 
 /* Its pause is over, or cut short. */
@@ -14514,7 +15316,7 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     if (l->parked.count == 0 || l->letting)
         return;
     sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
-    int64_t wait = sparp__gate_wait(&l->gate, l->max_at_once, t->cost, s->now);
+    int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
             sparp__heap_set(&s->gates, &l->timer, sparp__time_after(s->now, wait));
@@ -14686,6 +15488,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     sparp__gate *g = &t->wait.limits->gate;
     if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
+    sparp__limits_on_429(t->wait.limits, asked > 0, s->now);
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
     if (!(asked > 0))
@@ -14825,7 +15628,7 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    t->wait.limits->gate.in_flight--;
+    sparp__limits_leave(t->wait.limits, t);
     sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
     t->booked += t->fly.booked;
     t->fly.booked = 0;
@@ -14837,6 +15640,8 @@ static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     sparp__flight *f = &t->fly;
     sparp__sched_leave(s, t);
+    if (sparp__limits_may_learn(t->wait.limits, t))
+        sparp__limits_learn(s->env, &s->told, t->wait.limits, t, s->options, s->now);
     if (f->cut_wanted && (f->end != SPARP__END_RESPONSE || f->verdict == SPARP_SOFT_FAIL)) {
         f->end = SPARP__END_CUT;        /* it would have been tried again */
         f->body_complete = false;
@@ -14892,7 +15697,7 @@ static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
     sparp__meter_take(&s->rate.admit, t->cost, s->now);
-    sparp__gate_enter(&l->gate, t->cost, s->now);
+    sparp__limits_enter(l, t, s->now);
     sparp__sched_count_turn(s, t);
     if (t->on_hop) {
         t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
@@ -15227,7 +16032,7 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
         sparp__sched_refuse(s, t);
         return true;
     }
-    bool held = sparp__gate_wait(&l->gate, l->max_at_once, t->cost, s->now) > 0
+    bool held = sparp__limits_wait(l, t, s->options, s->now) > 0
         || (t->state == SPARP__TASK_FRESH && l->parked.count > 0);      /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
         return false;
@@ -15276,11 +16081,11 @@ static void sparp__sched_on_gate(sparp__sched *s, sparp__limits *l) {
         sparp__sched_look_at_limits(s, l);
         return;
     }
-    int64_t memory = sparp__gate_memory(&l->gate);      /* no engine writes there now */
+    int64_t memory = sparp__limits_memory(l);   /* no engine writes there now */
     if (memory > s->now)
         sparp__heap_set(&s->gates, &l->timer, memory);
     else
-        sparp__origins_remove(s->env, &s->origins, &l->origin);
+        sparp__limits_free(s->env, &s->origins, &s->told, l);
 }
 
 static void sparp__sched_run_timers(sparp__sched *s) {
@@ -15388,7 +16193,7 @@ static void sparp__sched_take_in(sparp__sched *s) {
 static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
                               sparp_options *options, sparp__crew *crew,
                               sparp__pace *pace) {
-    sparp__list *lists[9];
+    sparp__list *lists[10];
     lists[0] = &s->fresh;
     lists[1] = &s->again;
     lists[2] = &s->parked;
@@ -15398,7 +16203,8 @@ static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
     lists[6] = &s->fair.now;
     lists[7] = &s->fair.next;
     lists[8] = &pace->hands;
-    for (size_t i = 0; i < 9; i++)
+    lists[9] = &s->told;
+    for (size_t i = 0; i < 10; i++)
         sparp__list_init(lists[i]);
     s->run = run;
     s->env = env;
@@ -15442,7 +16248,7 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__sched_free_tasks(s, &s->unused);
     sparp__store_close(s->env, &s->output);
     while ((o = sparp__origins_next(&s->origins, &bucket)) != NULL)
-        sparp__origins_remove(s->env, &s->origins, o);
+        sparp__limits_free(s->env, &s->origins, &s->told, SPARP__OWNER(sparp__limits, origin, o));
     sparp__origins_close(s->env, &s->origins);
     sparp__heap_free(s->env, &s->sleeping);
     sparp__heap_free(s->env, &s->output.in_order);
@@ -16065,6 +16871,10 @@ sparp_stats sparp_get_stats(const sparp *run) {
     return sparp__sched_stats(&run->sched);
 }
 
+bool sparp_get_left(const sparp *run, size_t i, sparp_left *out) {
+    return sparp__limits_show(&run->sched.told, i, run->sched.now, out);
+}
+
 const char *sparp_error_detail(const sparp *run) {
     return run->sched.fault.detail;
 }
@@ -16152,6 +16962,7 @@ size_t sparp_sizeof(const char *type) {
         SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
         SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
         SPARP__X(sparp_allocator) SPARP__X(sparp_logger) SPARP__X(sparp_host_limit)
+        SPARP__X(sparp_left)
 #undef SPARP__X
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -16303,6 +17114,10 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__QUOTAS
+#undef SPARP__QUOTA_MOST
+#undef SPARP__QUOTA_LONGEST
+#undef SPARP__QUOTA_COARSE
 #undef SPARP__BUCKET_SLACK
 #undef SPARP__DEBT_MOST
 #undef SPARP__COUNT_MOST

@@ -542,6 +542,16 @@ static void check_costs(const sparp_options *o, const sparp_stats *s, bool with_
           net.label, s->cost, sum);
     CHECK(s->waited_cost_us <= s->waited_us[SPARP_WAIT_RATE] + 1000, "%s: waited for its cost",
           net.label);
+    int64_t waited = 0;
+    for (size_t i = 0; i < seen.count; i++) {
+        const sparp_result *r = &seen.results[i];
+        CHECK(r->wait_cost_us >= 0 && r->wait_cost_us <= r->wait_us[SPARP_WAIT_RATE],
+              "%s: %lu: waited for its cost", net.label, (unsigned long)i);
+        waited += r->wait_cost_us;
+    }
+    CHECK(llabs(s->waited_cost_us - waited) <= 1000 || with_failures,
+          "%s: %ld us for costs, the results say %ld", net.label, (long)s->waited_cost_us,
+          (long)waited);
 }
 
 static void run_once(sparp_options *o, sparp_stats *stats) {

@@ -153,7 +153,8 @@ static void check_limits(const sparp__limits *l) {
           l->origin.host);
     if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
         const sparp__task *t = OWNER(sparp__task, wait.here, l->parked.ring.next);
-        int64_t wait = sparp__gate_wait(&l->gate, l->max_at_once, t->cost, sched->now);
+        int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, t, &run.options,
+                                          sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
               && l->timer.key <= sched->now + wait, "%s: %s: parked for ever", seen.label,
               l->origin.host);
