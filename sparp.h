@@ -12219,15 +12219,16 @@ static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
 static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
                                  int64_t now) {
     int64_t until = sparp__quota_patience(q, longest);
-    double missing = busy + need - sparp__quota_now(q, now);
+    double missing = busy + need - (q->left - q->unseen);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
+    if (q->leaks && missing * q->leak_ns < (double)(until - q->as_of)) {
+        int64_t there = q->as_of + (int64_t)(missing * q->leak_ns) + 1;
+        return sparp__max(0, there - now);
+    }
     if (now >= until)
         return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
-    if (!q->leaks)
-        return until - now;
-    double wait = missing * q->leak_ns;
-    return wait < (double)(until - now) ? (int64_t)wait : until - now;
+    return until - now;
 }
 
 /* --- all those of one origin ------------------------------------------------------------------ */
@@ -12275,7 +12276,7 @@ static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, 
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
         double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
-        if (missing > 0 && q->until > q->as_of)
+        if (missing > 0 && now >= sparp__quota_patience(q, qs->longest))
             q->probed_at = now;
     }
 }
