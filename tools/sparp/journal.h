@@ -56,8 +56,8 @@ static bool journal_read(journal *j, const char *path, bool retry_failed) {
     slice all = { t.at, t.size };
     if (good && !ours)
         say(starts_with(all, "sparp-journal ")
-            ? "--journal: %s is of another version, which knew requests otherwise: --restart begins "
-              "anew" : "--journal: %s is a file of another kind", path);
+            ? "--journal: %s is of another version, which knew requests otherwise: --restart "
+              "begins anew" : "--journal: %s is a file of another kind", path);
     size_t whole = t.size < head ? 0 : head;
     slice rest = { t.at + whole, whole == 0 ? 0 : t.size - whole }, line;
     while (good && ours && rest.size > 0 && memchr(rest.at, '\n', rest.size) != NULL
