@@ -20,6 +20,7 @@ typedef struct summary {
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
+    const char *report;                 /* likewise */
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -326,6 +327,8 @@ static void put_output_row(text *t, const summary *s) {
         PUT(&r.item, " (");
         put_counted(&r.item, s->body_files, " file)", " files)");
     }
+    if (s->report != NULL)
+        put_text(row_item(&r), s->report);
     row_end(&r);
 }
 
