@@ -781,7 +781,8 @@ typedef struct sparp_options {
     int      max_retries_by_timeout;     /* (default: 20) */
     int      max_retries_by_transport;   /* (default: 5) */
     double   backoff_s, backoff_max_s;   /* first pause, doubling (default: 0.5 and 30) */
-    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
+    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120); and how long
+                                            an origin that has nothing left is left alone */
     double   retry_ratio;                /* retries per first try; one a second is always free;
                                             what is beyond waits (default: no budget) */
     bool     no_gate;                    /* do not hold back an origin that says 429, or that
@@ -12154,6 +12155,7 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     bool     is_cost;
     bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
     bool     no_leak;                   /* it was taken to, and a 429 came */
+    int64_t  leaks_since;
     bool     too_early;                 /* its whole seconds are rounded down */
     double   limit, left;               /* limit 0: not told */
     double   unseen;                    /* taken of that, perhaps, by who brought no answer */
@@ -12163,6 +12165,7 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
     int64_t  said_until;                /* the log has said so */
     double   mark_used, mark_reset_s;   /* of an answer before: see sparp__quota_compare */
+    int64_t  mark_until;
 } sparp__quota;
 
 /* What there is by now. */
@@ -12175,48 +12178,57 @@ static double sparp__quota_now(const sparp__quota *q, int64_t now) {
 }
 
 /* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
-   back at its end? The time until all of it is back grows with what is used of a bucket. */
-static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool same_window) {
-    double used = q->limit - t->left;
-    double expected = q->mark_reset_s * used / (q->mark_used > 0 ? q->mark_used : 1);
-    double fuzz = 0.2 * expected + (t->coarse ? SPARP__QUOTA_COARSE : 0);
-    if (same_window && q->mark_used > 0 && used >= q->mark_used
-        && (used < 2 * q->mark_used || expected - q->mark_reset_s < 2 * fuzz))
-        return;                         /* too early to tell */
-    if (same_window && q->mark_used > 0 && used > q->mark_used)
-        q->leaks = !q->no_leak && t->reset_s > expected - fuzz && t->reset_s < expected + fuzz;
+   back at its end? The time until all is back grows with what is used of a bucket. It is compared
+   with what an answer said before, while that holds. */
+static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, int64_t now) {
+    double used = q->limit - t->left, before = q->mark_used;
+    double fuzz = t->coarse ? SPARP__QUOTA_COARSE : 0.01 * t->reset_s;
+    if (before > 0 && used >= before && now < q->mark_until - sparp__time_from_s(fuzz)) {
+        double growth = q->mark_reset_s * (used / before - 1);
+        if (growth > 2 * fuzz)
+            q->leaks = !q->no_leak && t->reset_s - q->mark_reset_s > growth / 2;
+        else if (used < 2 * before)
+            return;                     /* too early to tell */
+    }
     q->mark_used = used;
     q->mark_reset_s = t->reset_s;
+    q->mark_until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
+}
+
+/* When all of it is back, and how. `probed`: the answer is to who went to see whether it is. */
+static void sparp__quota_learn_reset(sparp__quota *q, const sparp__told *t, bool probed,
+                                     int64_t now) {
+    bool early = probed && t->coarse && t->left < 1 && q->limit > 1 && t->reset_s < 2;
+    q->too_early = q->too_early || early;
+    q->until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+    if (t->leaks)
+        q->leaks = !q->no_leak;
+    else if (q->limit > 0)
+        sparp__quota_compare(q, t, now);
+    if (q->leaks && t->left < q->limit)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
 }
 
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
                                int64_t now) {
-    bool same_window = q->until > now;
-    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
-    int64_t until = sparp__max(q->until, now);
     if (started_at >= q->unseen_at)
         q->unseen = 0;
     if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
         return;
-    q->limit = t->limit > 0 ? t->limit : 0;
-    if (t->reset_s >= 0) {
-        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
-                                        && q->limit > 1);
-        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
-        if (t->leaks)
-            q->leaks = !q->no_leak;
-        else if (q->limit > 0)
-            sparp__quota_compare(q, t, same_window);
-    }
-    q->leaks = q->leaks && t->reset_s > 0 && t->left < q->limit;
-    if (q->leaks)
-        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+    if (t->limit > 0 || t->left > q->limit)
+        q->limit = t->limit > 0 ? t->limit : 0;     /* it need not be said each time */
+    if (t->reset_s >= 0)
+        sparp__quota_learn_reset(q, t, q->probed_at != 0 && started_at >= q->probed_at, now);
+    else
+        q->until = sparp__max(q->until, now);
+    if (!q->leaks)
+        q->leaks_since = now;
+    q->leaks = q->leaks && q->leak_ns > 0 && q->limit > 0;
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
-    q->until = until;
     q->probed_at = 0;
 }
 
@@ -12233,10 +12245,8 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     double missing = busy + need - sparp__quota_now(q, now);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
-    if (now >= until) {
-        bool alone = !(busy > 0) || busy + need <= q->limit;
-        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
-    }
+    if (now >= until)
+        return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
     if (!q->leaks)
         return until - now;
     double wait = missing * q->leak_ns;
@@ -12327,11 +12337,14 @@ static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, 
 
 /* It has said 429, which was not to be expected. With Retry-After that counts, and the gate sees to
    it; then one looks what is left. */
-static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t now) {
+static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t started_at,
+                                 int64_t now) {
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
-        q->no_leak = true;
-        q->leaks = false;
+        if (q->leaks && started_at > q->leaks_since) {
+            q->no_leak = true;
+            q->leaks = false;
+        }
         if (!retry_after)
             continue;
         q->left = q->unseen = 0;
@@ -14751,9 +14764,9 @@ static void sparp__fair_go_round(sparp__fair *f) {
     if (f->next.count + f->later.count == 0)
         return;
     f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
-    sparp__list_append(&f->now, &f->next);
     while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
         sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+    sparp__list_append(&f->now, &f->next);
 }
 
 static bool sparp__fair_waits(const sparp__lane *lane) {
@@ -15045,9 +15058,10 @@ static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t
         && (l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit));
 }
 
-static void sparp__limits_on_429(sparp__limits *l, bool retry_after, int64_t now) {
+static void sparp__limits_on_429(sparp__limits *l, const sparp__task *t, bool retry_after,
+                                 int64_t now) {
     if (sparp__limits_quotas(l) != NULL)
-        sparp__quotas_on_429(l->quotas, retry_after, now);
+        sparp__quotas_on_429(l->quotas, retry_after, t->fly.started_at, now);
 }
 
 /* The i-th of those in the list. */
@@ -15679,7 +15693,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     sparp__gate *g = &t->wait.limits->gate;
     if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
-    sparp__limits_on_429(t->wait.limits, asked > 0, s->now);
+    sparp__limits_on_429(t->wait.limits, t, asked > 0, s->now);
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
     if (!(asked > 0))
