@@ -444,7 +444,7 @@ static bool asks_for_range(const parser *p) {
     return list_has(&p->headers, "range");
 }
 
-/* Where the body goes. A file that is there is kept, and nothing is sent, unless it is that of a run
+/* Where the body goes. A file that is there is kept, and nothing is sent, unless it is of a run
    that was killed before it had the record; the beginning of one is gone on with. False: out of
    memory. */
 static bool app_place_body(app *a, ticket *k, sparp_request *out) {
