@@ -144,6 +144,32 @@ try -q --merge "$dir/far"
 expect 'an index far away' 1 'length == 1'
 said 'its gap' '999999999999999999 indices without a record: 0-999999999999999998'
 
+# By id, where each process has counted lines of its own.
+named() {
+    printf '{"index":%s,"id":%s,"outcome":"%s","url":"%s","n":%s}\n' "$@"
+}
+{ named 0 '"x"' success u 1; named 1 2 timeout u 2; named 2 '"z"' hard_fail u 3; } >"$dir/ids1"
+{ named 0 '"y"' success u 4; named 1 2 success u 5; named 2 '"z"' timeout u 6; } >"$dir/ids2"
+try --by-id --merge "$dir/ids1" "$dir/ids2"
+expect '--by-id: a success, else the later one, as they stand in the files' 1 \
+    'map(.n) == [1, 4, 5, 6]'
+said '--by-id: duplicates' '2 ids with several records \(a success'
+said '--by-id: records of how many' '4 records of 6'
+{ named 0 '"x"' success u 1; named 0 '"y"' success u 2; } >"$dir/ids1"
+try --by-id --merge "$dir/ids1"
+expect '--by-id: an index of its own each time' 0 'map(.n) == [1, 2]'
+try -q --by-id --merge "$dir/ids1" --total 3
+expect '--by-id, --total: one is missing' 1 'length == 2'
+said '--by-id, --total: said' '1 id without a record \(of those of --total'
+{ cat "$dir/ids1"; named 5 '"x"' success other 7; } >"$dir/ids2"
+try -q --by-id --merge "$dir/ids2"
+said '--by-id: another request' '1 id with records of different requests'
+{ cat "$dir/ids1"; record 1 invalid u 1; record 2 invalid u 2; } >"$dir/ids2"
+try -q --by-id --merge "$dir/ids2"
+expect '--by-id: those without an id are kept' 1 'length == 4'
+said '--by-id: those without an id are named' '2 records without an id'
+refused '--by-id alone' 'about --merge' --by-id "$dir/in"
+
 # What kill -9 leaves behind.
 { cat "$dir/a"; printf '{"index":3,"outc'; } >"$dir/torn"
 try --merge "$dir/torn" -o "$dir/all.jsonl"
