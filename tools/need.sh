@@ -65,6 +65,9 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:haproxy      haproxy            haproxy        haproxy            haproxy         haproxy
 ?cmd:python3      python3            python3        python3            -               python3
 ?cmd:node         nodejs             nodejs         nodejs             node            node
+?cmd:parallel     parallel           parallel       parallel           parallel       parallel
+?cmd:slurmctld    slurm-wlm          -              -                  -              -
+?py:yaml          python3-yaml       py3-yaml       python3-pyyaml     -              -
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
