@@ -85,8 +85,11 @@ check '--pipe: each line once' whole --by-id "$dir/pipe/out.jsonl"
 begin keep
 run --pipe -N $block -j 4 -k "$dir/worker 0 -q --no-fail --order input" <"$dir/in.jsonl" \
     >"$dir/keep/out.jsonl"
-check '--pipe -k: the order of the input' \
-    sh -c "jq .id '$dir/keep/out.jsonl' | awk '\$1 != NR - 1 { exit 1 } END { exit NR != $requests }'"
+in_order() {
+    jq .id "$dir/keep/out.jsonl" |
+        awk -v n="$requests" '$1 != NR - 1 { exit 1 } END { exit NR != n }'
+}
+check '--pipe -k: the order of the input' in_order
 check '--pipe -k: each is sent once' [ "$(arrived)" -eq "$requests" ]
 
 # With its records in a file the journal knows how far the killed one came. Blocks of one size give

@@ -92,7 +92,7 @@ has_ended() {
         # Slurm lets two minutes pass before it runs a task again.
         scontrol update JobId="${job}_1" StartTime=now >/dev/null 2>&1
         seconds=$((seconds + 1))
-        [ $seconds -lt "$1" ] || { squeue; return 1; }
+        [ "$seconds" -lt "$1" ] || { squeue; return 1; }
         sleep 1
     done
 }
