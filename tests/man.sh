@@ -260,6 +260,9 @@ check 'example: a batch' ends batch 0 answers.jsonl \
     'map(.custom_id) == ["b", "a"] and map(.response.status_code) == [200, 200]'
 check '... the same command again' ends batch 0 answers.jsonl 'length == 2'
 
+urls shards items/1 items/2 items/3
+check 'example: two processes' ends shards 0 all.jsonl 'map(.index) == [0, 1, 2]'
+
 urls nightly items/1 items/2
 check 'example: every night' ends nightly 0 summary.json 'length == 1'
 check '... says nothing' says_nothing cat "$dir/nightly/out" "$dir/nightly/err"
