@@ -184,7 +184,7 @@ typedef struct findings {        /* of what is to be said */
 
 /* Leaves the best record of each index or id. */
 static void merge_choose(merge *m, findings *f) {
-    size_t kept = 0;
+    size_t count = 0;
     bool by_id = m->config->by_id;
     for (size_t i = 0, end; i < m->count; i = end) {
         const place *p = &m->places[i];
@@ -196,9 +196,9 @@ static void merge_choose(merge *m, findings *f) {
             r->count++;
         else if (end - i > 1)
             ranges_add(r, p->index, p->index);
-        m->places[kept++] = m->places[end - 1];
+        m->places[count++] = m->places[end - 1];
     }
-    m->count = kept;
+    m->count = count;
 }
 
 static void merge_find_gaps(const merge *m, findings *f) {
