@@ -24,7 +24,7 @@ find_tools() {
         i386)  triple=i686-linux-gnu emulated=i386 ;;
         *)     triple=$1-linux-gnu emulated=$1 ;;
     esac
-    cc=$(command -v $triple-gcc) || { skip "$1: no $triple-gcc"; return 1; }
+    cc=$(command -v "$triple-gcc") || { skip "$1: no $triple-gcc"; return 1; }
     echo 'int main(void) { return 0; }' >"$dir/probe.c"
     "$cc" -static -include stdio.h -o "$dir/probe" "$dir/probe.c" 2>"$dir/err" ||
         { skip "$1: no C library for $triple-gcc"; return 1; }
@@ -93,8 +93,9 @@ records() {
 }
 
 start_tls() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=one.test \
-        -addext subjectAltName=DNS:one.test -keyout "$dir/key" -out "$dir/cert" 2>"$dir/err" || return 1
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+        -subj /CN=one.test -addext subjectAltName=DNS:one.test -keyout "$dir/key" \
+        -out "$dir/cert" 2>"$dir/err" || return 1
     for version in 1_2 1_3; do
         timeout 3000 openssl s_server -accept 127.0.0.1:0 -www -tls$version -key "$dir/key" \
             -cert "$dir/cert" >"$dir/tls.$version" 2>&1 </dev/null &
@@ -117,7 +118,8 @@ not_trusted() {
 
 find_bearssl || { echo 'skipped: no sources of BearSSL'; exit 77; }
 [ $# -gt 0 ] || set -- aarch64 armhf i386 mips riscv64 s390x
-command -v openssl >/dev/null && start_tls || { echo 'skipped: no openssl'; exit 77; }
+command -v openssl >/dev/null || { echo 'skipped: no openssl'; exit 77; }
+start_tls || { cat "$dir/err"; exit 1; }
 for arch; do
     find_tools "$arch" || continue
     begun=$(date +%s)

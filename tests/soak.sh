@@ -12,10 +12,13 @@ rm -rf build/log
 mkdir -p build/log
 : >build/log/results
 
-trap 'for file in build/log/running.*; do
-          [ -e "$file" ] && kill "$(cat "$file")"
-      done
-      exit 130' INT TERM HUP
+interrupted() {
+    for file in build/log/running.*; do
+        [ -e "$file" ] && kill "$(cat "$file")"
+    done
+    exit 130
+}
+trap interrupted INT TERM HUP
 
 steps() {
     cat <<'STEPS'
