@@ -40,6 +40,9 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:g++          g++                g++            gcc-c++            -               -
 ?cmd:clang        clang              clang          clang              -               -
 ?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
+?cmd:clang-16     clang-16           -              -                  -               -
+?hdr:uv.h         libuv1-dev         libuv-dev      libuv-devel        libuv           libuv
+?hdr:ev.h         libev-dev          libev-dev      libev-devel        libev           libev
 ?cmd:tcc          tcc                tcc            tcc                -               tinycc
 ?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
 ?cmd:git          git                git            git                git             git
@@ -70,6 +73,10 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:parallel     parallel           parallel       parallel           parallel       parallel
 ?cmd:slurmctld    slurm-wlm          -              -                  -              -
 ?py:yaml          python3-yaml       py3-yaml       python3-pyyaml     -              -
+?cmd:xmllint      libxml2-utils      libxml2-utils  libxml2            -               libxml2
+?cmd:tidy         tidy               tidyhtml       tidy               tidy-html5      tidy-html5
+?py:html5lib      python3-html5lib   py3-html5lib   python3-html5lib   -               -
+?cmd:chromium     chromium           chromium       chromium           -               chromium
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
