@@ -42,8 +42,9 @@ expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 given '%s/items/1\n' "$base"
 watched=no
 forget
-refused '--report is not built: refused' 'unknown option --report' --report
-refused '--report=1: refused' 'unknown option --report' --report=1
+refused '--report without a name: refused' '--report needs an argument' --report
+refused '--unheard-of: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of
+refused '--unheard-of=1: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of=1
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"

@@ -115,8 +115,8 @@ shows 'what waits cost' '[$f.captions[] | select(test("free place|had enough"))]
     and all(test("(ms|s) a request, [0-9.]+ % of all waiting"))'
 shows 'how many succeeded' '$f.verdict
     | test("^Summed up from saved records. 1,[0-9]{3} of 100,000 did not succeed.$")'
-shows 'what records do not say' 'true
-    and ($f.gaps | length == 1 and (.[0] | test("gate of a host")))'
+shows 'what records do not say' \
+    '$f.gaps | length == 1 and (.[0] | test("gate of a host"))'
 valid '100,000 records' "$page"
 cp "$page" "$dir/sorted.html"
 jq .pictures "$dir/figures" >"$dir/pictures"
