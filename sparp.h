@@ -18,9 +18,29 @@
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
        SPARP_RANDOM(p, n)  your source of n random bytes for TLS, written to p; true: it could.
                            Default: getrandom(), or /dev/urandom where that is missing
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds from anywhere, which never goes
+                           back. Default: clock_gettime(CLOCK_MONOTONIC)
+       SPARP_TIME()        your calendar: an int64_t of seconds since 1970, for the dates of
+                           certificates and of Retry-After. Default: time()
        SPARP_API           what stands before each declaration (default: extern); for a shared
                            library that hides the rest:
                            extern __attribute__((visibility("default")))
+   and for a small device (what each is worth: the README's table of sizes)
+       SPARP_BUFFER_SIZE   bytes received at a time, from 4096 on. One such buffer a run, and one
+                           for each read_body() in flight (of 32 KB at most). Default: 262144
+       SPARP_EVENTS        events taken at one look, from 4 on: 12 bytes of stack and 12 of heap
+                           each. Default: 1024
+       SPARP_READ_AHEAD    default of sparp_options.input_buffer_size: 0.5 KB each. Default: 100
+       SPARP_NO_WORKERS    no workers; names are still looked up on helper threads
+       SPARP_NO_PROXIES    no proxy, https_proxy, resolve and connect_to
+       SPARP_NO_REDIRECTS  a redirect is a response like any other, and so is 417
+       SPARP_NO_LIMITS     no costs, no host_limits; of what a server says of its limits only 429,
+                           and 503 with Retry-After, counts
+       SPARP_NO_LOOKUPS    no getaddrinfo(): hosts are addresses, or resolve_host() knows them
+       SPARP_NO_DATES      a Retry-After that is a date counts for nothing; seconds still do
+       SPARP_NO_SENTENCES  errors have codes but no sentences, and nothing is logged: .detail is
+                           sparp_error_text(), and sparp_check_options() names no field
+   An option that needs what was left out is BAD_OPTIONS.
 
    EXAMPLE
        static void print(sparp *run, const sparp_result *r, void *user_data) {
@@ -53,6 +73,7 @@
        >>heap        timers
        >>bucket      starts per second (GCRA)
        >>pace        the token that every write takes
+       >>rate        how fast the run may go, and the time that takes
        >>gate        what one origin allows (a circuit breaker for 429)
        >>aimd        how many at once is right
        >>url         "http://host:port/path?query"
@@ -78,11 +99,13 @@
        >>origin      scheme, host and port, and what is found by them
        >>pool        connections by origin
        >>judge       verdicts, pauses, redirects, Retry-After
+       >>quota       what a server says is left
        >>task        one request from input to result
        >>patience    when an attempt is given up
        >>engine      one attempt after another
        >>store       results that nobody has seen yet
        >>crew        the engines as the scheduler sees them
+       >>fair        whose turn it is, of all origins
        >>limits      what each origin allows, and who waits there
        >>sched       who starts, what an end means, who gets the result
        >>run         one run: scheduler, engines, memory; one turn
@@ -509,8 +532,8 @@ typedef enum sparp_phase {
 /* Why a request was not in flight, or not yet. */
 #define SPARP_WAITS(X) \
     X(SLOT,    "slot")           /* max_at_once were in flight */ \
-    X(RATE,    "rate")           /* max_per_second, or permit() */ \
-    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(RATE,    "rate")           /* max_per_second, max_cost_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* what its origin is allowed: ..._per_origin, host_limits */ \
     X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
     X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
 
@@ -562,6 +585,7 @@ typedef enum sparp_stopped {     /* why a run ended before its input did */
 } sparp_stopped;
 
 typedef struct sparp sparp;      /* one run */
+struct pollfd;                   /* of <poll.h> */
 
 typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
@@ -588,6 +612,8 @@ typedef struct sparp_request {
     int64_t          (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
     double             timeout_s;        /* default: sparp_options.timeout_s */
     double             deadline_s;       /* from its first start to its end (default: none) */
+    double             cost;             /* its weight for max_cost_per_second: tokens, credits,
+                                            bytes (default: 1; SPARP_NONE: 0, it is free) */
     bool               idempotent;       /* safe to send twice although the method is not */
     void              *user_data;        /* handed back in the result, never looked at */
 } sparp_request;
@@ -620,11 +646,14 @@ typedef struct sparp_result {
     int                soft_retries, timeout_retries, transport_retries;  /* tries made again */
     int                replays;          /* sent again at once after a stale connection */
     double             retry_at_s;       /* seconds from now the server asked for, beyond the cap */
+    double             cost;             /* booked for it so far: each time it was sent, and what
+                                            sparp_charge() added */
     uint64_t           bytes_out, bytes_in;           /* on the wire, all attempts */
     int64_t            phase_us[SPARP_PHASE_COUNT];   /* last attempt, microseconds */
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
     int64_t            waited_us;        /* all of wait_us */
     int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
+    int64_t            wait_cost_us;     /* what of wait_us[RATE] was max_cost_per_second's */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -637,7 +666,9 @@ typedef struct sparp_stats {
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
+    double   cost;               /* booked in all, by attempts that have ended */
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
+    int64_t  waited_cost_us;     /* what of waited_us[RATE] was max_cost_per_second's */
     int64_t  elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
@@ -676,8 +707,28 @@ typedef struct sparp_tls_options {
     int         min_version;             /* SPARP_TLS_1_2 (default) or SPARP_TLS_1_3 */
 } sparp_tls_options;
 
-/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests and
-   the run's headers must stay until the run is closed. */
+/* What one host is allowed, instead of the ..._per_origin of all. In each number 0 stands for that,
+   SPARP_NONE for no limit. The first entry that matches counts, for each origin by itself. */
+typedef struct sparp_host_limit {
+    const char *host;                    /* "api.example.com"; "*.example.com": what is below it;
+                                            "*"; with ":8080" behind it: at that port alone */
+    int         max_at_once;
+    double      max_per_second;
+    double      max_cost_per_second;
+} sparp_host_limit;
+
+/* What an origin says is left of one of its limits, as RateLimit and its like do. */
+typedef struct sparp_left {
+    const char *origin;                  /* "api.example.com", "127.0.0.1:8080" */
+    bool        is_cost;                 /* counted in sparp_request.cost (tokens), not requests */
+    double      limit;                   /* 0: it does not say */
+    double      left;                    /* of that, as its last answer knew it */
+    double      reset_s;                 /* seconds from now until all is back; 0: it is, or it
+                                            does not say */
+} sparp_left;
+
+/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests, the
+   run's headers and host_limits must stay until the run is closed. */
 typedef struct sparp_options {
     /* input: an array, or a function that is asked for one request at a time */
     const sparp_request *requests;
@@ -691,8 +742,16 @@ typedef struct sparp_options {
                                             SPARP_AUTO: found out, up to 1000 */
     double   max_per_second;             /* hops started per second (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
+    /* The same for sparp_request.cost. What is started in any W seconds costs (W + 10 ms) * rate
+       + cost_burst at most, or + the heaviest of them if that is more: a request that is heavier
+       than cost_burst starts when nothing is owed. */
+    double   max_cost_per_second;        /* (default: no limit) */
+    double   cost_burst;                 /* cost that may come at once (default: one request's) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
+    double   max_cost_per_second_per_origin;         /* with the same burst (default: no limit) */
+    const sparp_host_limit *host_limits; /* for some hosts other limits than these three */
+    size_t   num_host_limits;
     /* Threads for I/O and TLS; inspect(), on_body(), read_body() and resolve_host() run there
        too, and parse(), but for the last response of a request that ends as SOFT_EXHAUSTED. The
        allocator must then be thread-safe.
@@ -700,7 +759,7 @@ typedef struct sparp_options {
     int      workers;
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
        after which to ask again. SPARP_NONE: not before sparp_wake(). */
-    double (*permit)(const char *url, void *user_data);
+    double (*permit)(const char *url, double cost, void *user_data);
 
     /* patience: seconds */
     double   timeout_s;                  /* one attempt, redirects included (default: 30; NONE:
@@ -722,10 +781,12 @@ typedef struct sparp_options {
     int      max_retries_by_timeout;     /* (default: 20) */
     int      max_retries_by_transport;   /* (default: 5) */
     double   backoff_s, backoff_max_s;   /* first pause, doubling (default: 0.5 and 30) */
-    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
+    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120); and how long
+                                            an origin that has nothing left is left alone */
     double   retry_ratio;                /* retries per first try; one a second is always free;
                                             what is beyond waits (default: no budget) */
-    bool     no_gate;                    /* do not hold back an origin that says 429 */
+    bool     no_gate;                    /* do not hold back an origin that says 429, or that
+                                            nothing is left */
     bool     retry_safe_only;            /* soft fails and timeouts: only what is safe twice */
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
@@ -824,9 +885,13 @@ SPARP_API void                sparp_close(sparp *run);
 /* --- inside your own event loop; not in callbacks ------------------------------------------ */
 
 /* Readable: call sparp_step(). -1 with the poll backend, which has no such descriptor: then
-   call sparp_step() as often as sparp_wait_ms() says. */
+   watch those of sparp_poll_fds(), or call sparp_step() as often as sparp_wait_ms() says. */
 SPARP_API int                 sparp_poll_fd(const sparp *run);
-/* ... or after this many milliseconds; -1: no limit; 0: now. */
+/* What to watch, for poll(2), with any backend: writes up to `room` of them to `fds`, which may
+   be NULL without, and returns how many there are. They change with every step. */
+SPARP_API size_t              sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room);
+/* ... or after this many milliseconds; -1: no limit; 0: now. With the poll backend no more than
+   10, until sparp_poll_fds() is called for the first time. */
 SPARP_API int                 sparp_wait_ms(const sparp *run);
 /* One turn: waits up to wait_ms (-1: as long as it takes; 0: not at all), does what is due.
    false: the run is over and every result delivered. */
@@ -847,8 +912,17 @@ SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
                                          size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
+/* Books what a request turned out to cost beyond its .cost; negative: gives back, what was booked
+   for it at most. Counts from the next start on, for the run and for the origin. The request is the
+   one at hand: which inspect() (with workers, on their threads), parse(), on_retry() or on_result()
+   is shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
+   limits the cost, or `more` is no number from -1e12 to 1e12. */
+SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
+/* What origins say is left: i = 0, 1, ... false: there are no more. One is forgotten at its reset
+   when no request is left for it. Strings live until the next sparp_next, _ready, _step, _close. */
+SPARP_API bool          sparp_get_left(const sparp *run, size_t i, sparp_left *out);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
 
 /* --- helpers: pure, no run needed ---------------------------------------------------------- */
@@ -990,6 +1064,64 @@ SPARP_NO_TLS."
 #include <pthread.h>
 #endif
 
+/* How much a small device can spare: see the list of macros at the top. */
+#ifndef SPARP_BUFFER_SIZE
+#define SPARP_BUFFER_SIZE (256 * 1024)
+#endif
+#ifndef SPARP_EVENTS
+#define SPARP_EVENTS 1024
+#endif
+#ifndef SPARP_READ_AHEAD
+#define SPARP_READ_AHEAD 100
+#endif
+#if SPARP_BUFFER_SIZE < 4096 || SPARP_BUFFER_SIZE > 16777216
+#error "sparp.h: SPARP_BUFFER_SIZE must be 4096 to 16777216 bytes."
+#endif
+#if SPARP_EVENTS < 4 || SPARP_EVENTS > 4096
+#error "sparp.h: SPARP_EVENTS must be 4 to 4096."
+#endif
+#if SPARP_READ_AHEAD < 1 || SPARP_READ_AHEAD > 1000000
+#error "sparp.h: SPARP_READ_AHEAD must be 1 to 1000000."
+#endif
+
+/* What is left out is compiled all the same, behind an `if` that is never true: no byte of it is
+   in the object, and no `#if` stands where it would have been. */
+#if defined(SPARP_NO_WORKERS) || defined(SPARP_NO_THREADS)
+#define SPARP__WORKERS 0
+#else
+#define SPARP__WORKERS 1
+#endif
+#ifdef SPARP_NO_DATES
+#define SPARP__DATES 0
+#else
+#define SPARP__DATES 1
+#endif
+#ifdef SPARP_NO_SENTENCES
+#define SPARP__SENTENCES 0
+#else
+#define SPARP__SENTENCES 1
+#endif
+#ifdef SPARP_NO_LOOKUPS
+#define SPARP__LOOKUPS 0
+#else
+#define SPARP__LOOKUPS 1
+#endif
+#ifdef SPARP_NO_LIMITS
+#define SPARP__LIMITS 0
+#else
+#define SPARP__LIMITS 1
+#endif
+#ifdef SPARP_NO_PROXIES
+#define SPARP__PROXIES 0
+#else
+#define SPARP__PROXIES 1
+#endif
+#ifdef SPARP_NO_REDIRECTS
+#define SPARP__REDIRECTS 0
+#else
+#define SPARP__REDIRECTS 1
+#endif
+
 #ifdef MSG_NOSIGNAL
 #define SPARP__NOSIGNAL MSG_NOSIGNAL
 #else
@@ -1090,9 +1222,11 @@ SPARP_NO_TLS."
 #if defined(__GNUC__)
 #define SPARP__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define SPARP__RARE __attribute__((noinline, cold))     /* its callers do without its registers */
+#define SPARP__APART __attribute__((noinline))          /* and without its many variables */
 #else
 #define SPARP__PRINTF(text, first)
 #define SPARP__RARE
+#define SPARP__APART
 #endif
 
 /* ============================================================================================ */
@@ -1103,6 +1237,7 @@ SPARP_NO_TLS."
 /* ============================================================================================ */
 
 #define SPARP__NEVER INT64_MAX          /* a time that does not come */
+#define SPARP__COST_MOST 1e12           /* that one request may have */
 #define SPARP__NS_PER_S INT64_C(1000000000)
 #define SPARP__NS_PER_MS INT64_C(1000000)
 #define SPARP__OWNER(type, member, pointer) \
@@ -1428,10 +1563,23 @@ static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
 }
 
 static int64_t sparp__env_now(void) {
+#ifdef SPARP_CLOCK
+    return SPARP_CLOCK();
+#else
     struct timespec t;
     if (SPARP__SYS_CLOCK(CLOCK_MONOTONIC, &t) != 0)
         return 0;                       /* cannot fail where CLOCK_MONOTONIC exists */
     return (int64_t)t.tv_sec * SPARP__NS_PER_S + (int64_t)t.tv_nsec;
+#endif
+}
+
+/* Seconds since 1970, for the dates of certificates and of Retry-After. */
+static int64_t sparp__env_wall_s(void) {
+#ifdef SPARP_TIME
+    return SPARP_TIME();
+#else
+    return (int64_t)SPARP__SYS_TIME(NULL);
+#endif
 }
 
 /* splitmix64: one 64-bit word of state, good enough to spread retries. */
@@ -1517,6 +1665,24 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
             *at = '?';
     return false;
 }
+
+#if !SPARP__SENTENCES
+
+static bool sparp__fault_code(sparp__fault *fault, sparp_error error, int sys_error, bool said) {
+    fault->error = error;
+    fault->sys_error = sys_error;
+    strcpy(fault->detail, sparp_error_text(error));
+    return said;
+}
+
+/* From here on: the compiler sees that no sentence is ever used, and leaves it out. */
+#define sparp__fault_set(fault, error, sys_error, ...) \
+    sparp__fault_code(fault, error, sys_error, \
+                      0 && sparp__fault_set(fault, error, sys_error, __VA_ARGS__))
+#define sparp__env_log(env, level, ...) \
+    ((void)(0 && (sparp__env_log(env, level, __VA_ARGS__), 0)))
+
+#endif
 
 static bool sparp__fault_memory(sparp__fault *fault) {
     return sparp__fault_set(fault, SPARP_E_OUT_OF_MEMORY, ENOMEM, "out of memory");
@@ -1736,11 +1902,14 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 
 /* ============================================================================================ */
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
-/*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
+/*              and 2^-32 parts of one, so that 3 per second stay 3; the same for what they      */
+/*              cost, by weight. Pure. Uses base.                                                */
 /*                                                                                               */
 /* With T = 1 s / rate, a start that comes late does not push the next ones back: they catch up, */
 /* but for no more than the last 10 ms, so a stall is lost but for that. In any window W there    */
 /* are at most floor((W + 10 ms) / T) + burst starts, in any second at most 1.01 * rate + burst.  */
+/* By weight: what starts in W costs at most (W + 10 ms) * rate + the burst, or + the heaviest   */
+/* of them, if that is more: who is heavier than the burst starts when nothing is owed.          */
 /* ============================================================================================ */
 
 #define SPARP__BUCKET_SLACK (10 * SPARP__NS_PER_MS)     /* a timer, or a turn, may be so late */
@@ -1773,33 +1942,117 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
     return sparp__max(0, b->next - b->ahead - now);
 }
 
+/* Where *next stands when something is taken at `now`. */
+static int64_t sparp__bucket_caught_up(int64_t next, int64_t now) {
+    return next == SPARP__BUCKET_NEW ? now : sparp__max(next, now - SPARP__BUCKET_SLACK);
+}
+
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     if (b->period == 0 && b->period_part == 0)
         return;
-    if (now - b->next > SPARP__BUCKET_SLACK) {
-        b->next = b->next == SPARP__BUCKET_NEW ? now : now - SPARP__BUCKET_SLACK;
-        b->next_part = 0;
-    }
-    uint64_t part = (uint64_t)b->next_part + b->period_part;
-    b->next += b->period + (int64_t)(part >> 32);
+    int64_t next = sparp__bucket_caught_up(b->next, now);
+    uint64_t part = (uint64_t)(next == b->next ? b->next_part : 0) + b->period_part;
+    b->next = next + b->period + (int64_t)(part >> 32);
     b->next_part = (uint32_t)part;
 }
 
+#define SPARP__DEBT_MOST 1e18           /* nanoseconds: 30 years are enough */
+
+typedef struct sparp__debt {            /* zeroed: no limit */
+    double  ns;                         /* in which a cost of 1 is paid off */
+    double  ahead;                      /* the burst: so many of them may be owed at a start */
+    int64_t paid_at;                    /* when all is paid off that was booked */
+    double  part;                       /* of a nanosecond, by which that is later */
+} sparp__debt;
+
+static void sparp__debt_init(sparp__debt *d, double rate, double burst) {
+    memset(d, 0, sizeof *d);
+    if (!(rate > 0))
+        return;
+    d->ns = (double)SPARP__NS_PER_S / rate;
+    d->ahead = d->ns * burst;
+    d->paid_at = SPARP__BUCKET_NEW;
+}
+
+/* Nanoseconds until something of that cost may start; 0: now. What is free waits for nothing. */
+static int64_t sparp__debt_wait(const sparp__debt *d, double cost, int64_t now) {
+    if (!SPARP__LIMITS || d->ns == 0 || cost == 0)
+        return 0;
+    double early = d->ahead - cost * d->ns;
+    early = early < 0 ? 0 : early < SPARP__DEBT_MOST ? early : SPARP__DEBT_MOST;
+    return sparp__max(0, d->paid_at - (int64_t)early - now);
+}
+
+/* A negative cost is given back; what is beyond that which is owed is lost. */
+static void sparp__debt_book(sparp__debt *d, double cost, int64_t now) {
+    if (!SPARP__LIMITS || d->ns == 0)
+        return;
+    int64_t from = sparp__bucket_caught_up(d->paid_at, now);
+    double ns = cost * d->ns + (from == d->paid_at ? d->part : 0);
+    ns = ns < -SPARP__DEBT_MOST ? -SPARP__DEBT_MOST
+        : ns < SPARP__DEBT_MOST ? ns : SPARP__DEBT_MOST;
+    d->paid_at = sparp__min(from + (int64_t)ns, 4 * (int64_t)SPARP__DEBT_MOST);
+    d->part = ns - (double)(int64_t)ns;
+}
+
+/* Both together. */
+typedef struct sparp__meter {           /* zeroed: no limit */
+    sparp__bucket starts;
+    sparp__debt   cost;
+    bool          limits;               /* either of them does */
+} sparp__meter;
+
+static void sparp__meter_init(sparp__meter *m, double rate, int burst, double cost_rate,
+                              double cost_burst) {
+    sparp__bucket_init(&m->starts, rate, burst);
+    sparp__debt_init(&m->cost, cost_rate, cost_burst);
+    m->limits = rate > 0 || cost_rate > 0;
+}
+
+static int64_t sparp__meter_wait(const sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return 0;
+    return sparp__max(sparp__bucket_wait(&m->starts, now), sparp__debt_wait(&m->cost, cost, now));
+}
+
+static void sparp__meter_take(sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return;
+    sparp__bucket_take(&m->starts, now);
+    sparp__debt_book(&m->cost, cost, now);
+}
+
+/* Until when it has to be remembered. */
+static int64_t sparp__meter_memory(const sparp__meter *m) {
+    return sparp__max(m->starts.next, m->cost.paid_at);
+}
+
 /* ============================================================================================ */
-/* >>pace       the token that a write takes, whichever engine it is written by. Uses env,       */
-/*              bucket.                                                                          */
+/* >>pace       the token that a write takes, and its cost, whichever engine it is written by;   */
+/*              and what is charged afterwards. Uses env, bucket.                                */
 /* ============================================================================================ */
 
-typedef struct sparp__pace {            /* zeroed: one engine, no limit */
-    sparp__bucket   all;                /* of every write; each origin has one more */
+/* A request at hand: the user is shown it and may charge it. */
+typedef struct sparp__hand {
+    sparp__link   link;
+    uint64_t      index;
+    double        booked;               /* for it so far */
+    double        charged;              /* while it was at hand */
+    sparp__meter *own;                  /* of its origin's writes; NULL: it has none */
+} sparp__hand;
+
+typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one engine, no limit */
+    sparp__meter    all;                /* of every write; each origin has one more */
+    bool            weighs;             /* some meter limits the cost */
+    sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
     bool            shared;             /* by several threads */
-#if SPARP__THREADS
-    pthread_mutex_t lock;               /* of `all`, and of those of the origins */
+#if SPARP__WORKERS
+    pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
 #endif
 } sparp__pace;
 
 static void sparp__pace_lock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_lock(&p->lock);
 #else
@@ -1808,7 +2061,7 @@ static void sparp__pace_lock(sparp__pace *p) {
 }
 
 static void sparp__pace_unlock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_unlock(&p->lock);
 #else
@@ -1816,29 +2069,142 @@ static void sparp__pace_unlock(sparp__pace *p) {
 #endif
 }
 
-/* Nanoseconds until the next one may be written; `own`, if not NULL, is its origin's. */
-static int64_t sparp__pace_wait(sparp__pace *p, const sparp__bucket *own, int64_t now) {
+static bool sparp__pace_weighs(const sparp__pace *p) {
+    return SPARP__LIMITS && p->weighs;
+}
+
+/* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
+static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
+                                int64_t now) {
     sparp__pace_lock(p);
-    int64_t wait = sparp__bucket_wait(&p->all, now);
+    int64_t wait = sparp__meter_wait(&p->all, cost, now);
     if (own != NULL)
-        wait = sparp__max(wait, sparp__bucket_wait(own, now));
+        wait = sparp__max(wait, sparp__meter_wait(own, cost, now));
     sparp__pace_unlock(p);
     return wait;
 }
 
-/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
-static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
+/* Whether it waits for its cost, rather than for its token. */
+static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
+    if (!sparp__pace_weighs(p))
+        return false;
     sparp__pace_lock(p);
-    bool limited = p->all.period != 0 || own->period != 0;
-    bool may = sparp__bucket_wait(&p->all, now) == 0 && sparp__bucket_wait(own, now) == 0;
-    if (limited && may)
+    int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
+                                  sparp__debt_wait(&own->cost, cost, now));
+    int64_t for_token = sparp__max(sparp__bucket_wait(&p->all.starts, now),
+                                   sparp__bucket_wait(&own->starts, now));
+    sparp__pace_unlock(p);
+    return for_cost > for_token;
+}
+
+/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
+static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int64_t now) {
+    sparp__pace_lock(p);
+    bool may = sparp__meter_wait(&p->all, cost, now) == 0 && sparp__meter_wait(own, cost, now) == 0;
+    if (may && (p->all.limits || own->limits)) {
         now = sparp__env_now();
-    if (may) {
-        sparp__bucket_take(&p->all, now);
-        sparp__bucket_take(own, now);
+        sparp__meter_take(&p->all, cost, now);
+        sparp__meter_take(own, cost, now);
     }
     sparp__pace_unlock(p);
     return may;
+}
+
+/* --- what is charged afterwards --------------------------------------------------------------- */
+
+/* From here to sparp__pace_hide() it may be charged. */
+static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, double booked,
+                             sparp__meter *own) {
+    hand->charged = 0;
+    if (!sparp__pace_weighs(p))
+        return;
+    hand->index = index;
+    hand->booked = booked;
+    hand->own = own;
+    sparp__pace_lock(p);
+    sparp__list_push_back(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+}
+
+/* Returns what it was charged. */
+static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
+    if (!sparp__pace_weighs(p))
+        return 0;
+    sparp__pace_lock(p);
+    sparp__list_remove(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+    return hand->charged;
+}
+
+/* No more is given back than was booked. False: it is not at hand. */
+static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int64_t now) {
+    sparp__hand *hand = NULL;
+    sparp__pace_lock(p);
+    for (sparp__link *at = p->hands.ring.next; hand == NULL && at != &p->hands.ring; at = at->next)
+        if (SPARP__OWNER(sparp__hand, link, at)->index == index)
+            hand = SPARP__OWNER(sparp__hand, link, at);
+    if (hand != NULL) {
+        more = more < -hand->booked ? -hand->booked : more;
+        hand->booked += more;
+        hand->charged += more;
+        sparp__debt_book(&p->all.cost, more, now);
+        if (hand->own != NULL)
+            sparp__debt_book(&hand->own->cost, more, now);
+    }
+    sparp__pace_unlock(p);
+    return hand != NULL;
+}
+
+/* ============================================================================================ */
+/* >>rate       how fast a run may go, as its scheduler sees it: starts, what they cost, retries; */
+/*              and the time that takes. Pure. Uses bucket.                                      */
+/* ============================================================================================ */
+
+typedef struct sparp__rate {            /* how many per second, and what that costs in time */
+    sparp__meter  admit;                /* of who gets a slot; sparp__pace: of who is written */
+    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
+    int64_t       blocked_by_cost;      /* what of it was because of the cost */
+    bool          for_cost;             /* that is what holds us back now */
+    bool          heavy_said;           /* that something is heavier than cost_burst */
+    int64_t       permit_at;            /* when permit() is to be asked again */
+    double        retry_credit;         /* retries that the budget allows now */
+    int64_t       retry_credit_at;
+} sparp__rate;
+
+/* For how long the rate alone has held everybody back; and what of that was for their cost. */
+static int64_t sparp__rate_blocked(const sparp__rate *r, int64_t now) {
+    return r->blocked + (r->blocked_at != 0 ? now - r->blocked_at : 0);
+}
+
+static int64_t sparp__rate_blocked_by_cost(const sparp__rate *r, int64_t now) {
+    return r->blocked_by_cost + (r->for_cost ? now - r->blocked_at : 0);
+}
+
+static void sparp__rate_block(sparp__rate *r, bool for_cost, int64_t now) {
+    r->blocked_at = now;
+    r->for_cost = for_cost;
+}
+
+static void sparp__rate_unblock(sparp__rate *r, int64_t now) {
+    r->blocked_by_cost = sparp__rate_blocked_by_cost(r, now);
+    r->blocked = sparp__rate_blocked(r, now);
+    r->blocked_at = 0;
+    r->for_cost = false;
+}
+
+/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
+   off; else nanoseconds after which to look again. It is put off, never dropped. */
+static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now) {
+    if (!(ratio > 0))
+        return 0;
+    double passed = (double)(now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
+    r->retry_credit_at = now;
+    r->retry_credit += passed;
+    if (r->retry_credit >= 1) {
+        r->retry_credit -= 1;
+        return 0;
+    }
+    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
 }
 
 /* ============================================================================================ */
@@ -1849,8 +2215,8 @@ static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
-    sparp__bucket bucket;               /* of starts */
-    sparp__bucket write;                /* of writes, see sparp.write: guarded */
+    sparp__meter admit;                 /* of who gets a slot */
+    sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
@@ -1858,48 +2224,85 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
+    bool     held;                      /* as good as closed: see sparp__gate_hold */
+    uint64_t through, known;            /* answers since it reopened, and until it closed before
+                                           that; 0: not known */
 } sparp__gate;
 
-/* Nanoseconds until one may start there; NEVER: not before another one has ended. */
-static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
+/* Once it is known how many the last window let through, so many may be there at once: the one
+   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
+static uint64_t sparp__gate_room(const sparp__gate *g) {
+    return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
+}
+
+/* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
+static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double cost,
+                                int64_t now) {
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
+        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
-    return sparp__bucket_wait(&g->bucket, now);
+    return sparp__meter_wait(&g->admit, cost, now);
 }
 
-static void sparp__gate_enter(sparp__gate *g, int64_t now) {
+static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
     g->in_flight++;
-    sparp__bucket_take(&g->bucket, now);
+    sparp__meter_take(&g->admit, cost, now);
 }
 
 /* The latest of all ends counts. It reopens with one probe. */
 static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
+        g->known = g->through > 0 ? g->through : g->known;
+        g->through = 0;
     }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
 }
 
-/* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
-    if (g->width == 0 || g->closed_until > now)
+SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
+    if (g->closed_until > now) {        /* what was under way then belongs to that window */
+        g->known += g->known > 0;
+        g->through--;
+        return;
+    }
+    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
+        g->known = 0;                   /* no window any more */
+    if (g->width == 0)
         return;
     g->strikes = 0;
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut += now - g->shut_at;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    g->through++;
+    if (g->width > 0 || g->known > 0)
+        sparp__gate_reopen(g, now);
+}
+
+/* For another reason than its own nobody may start now, or may again. */
+static void sparp__gate_hold(sparp__gate *g, bool held, int64_t now) {
+    if (held == g->held)
+        return;
+    if (g->width == 0 && held)
+        g->shut_at = now;
+    else if (g->width == 0)
+        g->shut += now - g->shut_at;
+    g->held = held;
 }
 
 /* For how long it was not all open, in sum. */
 static int64_t sparp__gate_shut(const sparp__gate *g, int64_t now) {
-    return g->shut + (g->width > 0 ? now - g->shut_at : 0);
+    return g->shut + (g->width > 0 || g->held ? now - g->shut_at : 0);
 }
 
 /* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
@@ -1908,7 +2311,7 @@ static int64_t sparp__gate_memory(const sparp__gate *g) {
     int64_t reopening = g->width == 0 ? 0
         : sparp__time_after(g->closed_until, g->closed_until - g->closed_at);
     return sparp__max(sparp__max(reopening, g->closed_until),
-                      sparp__max(g->bucket.next, g->write.next));
+                      sparp__max(sparp__meter_memory(&g->admit), sparp__meter_memory(&g->write)));
 }
 
 /* ============================================================================================ */
@@ -2367,6 +2770,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         may_limit;             /* a name begins like one that >>quota reads */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
 } sparp__http;
@@ -2391,7 +2795,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->is_head_request = is_head_request;
     h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = h->dropped = false;
+    h->told_continue = h->dropped = h->may_limit = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -2510,8 +2914,8 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
-   what stands for a dash do not count, nor what else is in it. */
+/* Whether somebody may read this name as one of the two that say where the body ends: only letters
+   count, and not what else is in it. */
 static bool sparp__http_like_framing(sparp__str name) {
     static const char *const words[] = {"contentlength", "transferencoding"};
     for (int k = 0; k < 2; k++)
@@ -2520,7 +2924,7 @@ static bool sparp__http_like_framing(sparp__str name) {
             for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
                 if (sparp__ascii_lower(name.data[i]) == words[k][n])
                     n++;
-                else if (strchr(" \t_-", name.data[i]) == NULL)
+                else if (sparp__ascii_alpha(name.data[i]))
                     break;
             if (words[k][n] == '\0')
                 return true;
@@ -2655,6 +3059,15 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
     }
 }
 
+/* ratelimit..., x-rate..., x-hubspot..., x-shopify..., anthropic...: all that >>quota reads begins
+   like this, and little else. */
+static bool sparp__http_may_limit(const char *name) {
+    if (name[0] == 'x')
+        return name[1] == '-' && ((name[2] == 'r' && name[3] == 'a')
+            || (name[2] == 'h' && name[3] == 'u') || (name[2] == 's' && name[3] == 'h'));
+    return (name[0] == 'r' && name[1] == 'a') || (name[0] == 'a' && name[1] == 'n');
+}
+
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
@@ -2671,6 +3084,8 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
         else if (length == 10 && memcmp(name, "keep-alive", 10) == 0)
             sparp__http_on_keep_alive(h, sparp__str_of(value), &close);
+        else if (length >= 9 && sparp__http_may_limit(name))
+            h->may_limit = true;
     }
     h->keep_alive = !close && (keep || !h->http10);
     return event;
@@ -3485,7 +3900,7 @@ static void sparp__resolver_close(sparp__env *env, sparp__resolver *r) {
     sparp__dns_shared *shared = r->shared;
     if (shared == NULL)
         return;
-    while (r->ages.count > 0)
+    while (SPARP__LOOKUPS && r->ages.count > 0)
         sparp__resolver_free_lookup(env, r,
                                     SPARP__OWNER(sparp__lookup, age, r->ages.ring.next));
     sparp__dns_lock(shared);
@@ -3596,7 +4011,7 @@ static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now)
 
 /* When sparp__resolver_tend() is due if nothing happens before. */
 static int64_t sparp__resolver_due(const sparp__resolver *r) {
-    if (r->pending == 0)
+    if (!SPARP__LOOKUPS || r->pending == 0)
         return SPARP__NEVER;
     sparp__dns_lock(r->shared);
     int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
@@ -3607,7 +4022,7 @@ static int64_t sparp__resolver_due(const sparp__resolver *r) {
 
 /* More threads if the queue stands still. */
 static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
-    if (sparp__resolver_due(r) > now)
+    if (!SPARP__LOOKUPS || sparp__resolver_due(r) > now)
         return;
     sparp__dns_lock(r->shared);
     int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
@@ -3653,7 +4068,7 @@ static sparp__lookup *sparp__resolver_get(sparp__env *env, sparp__resolver *r, c
 
 /* A job that nobody waits for any more is none, unless a thread is at it. */
 static void sparp__resolver_put(sparp__lookup *lookup) {
-    if (--lookup->users > 0 || !lookup->pending)
+    if (!SPARP__LOOKUPS || --lookup->users > 0 || !lookup->pending)
         return;
     if (sparp__resolver_unqueue(lookup->resolver, lookup))
         lookup->expires = 0;
@@ -3679,6 +4094,8 @@ static void sparp__resolver_take_error(sparp__lookup *lookup, const sparp__dns_j
 /* The next lookup that has ended, now with addresses or a fault; NULL: no more. */
 static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *r, int64_t now) {
     sparp__dns_shared *shared = r->shared;
+    if (!SPARP__LOOKUPS)
+        return NULL;
     sparp__dns_lock(shared);
     sparp__link *link = sparp__list_pop_front(&shared->done);
     sparp__dns_unlock(shared);
@@ -3964,7 +4381,8 @@ static const char *sparp__route_bad_proxy(const sparp_options *o, const char *ho
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0'
+        || o->unix_socket != NULL
         || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
         return NULL;
     return sparp__proxy_parse(text, &proxy);
@@ -4106,11 +4524,20 @@ static const char *sparp__route_check_unix(const char *path) {
         : "unix_socket is longer than the path of a socket may be";
 }
 
+static const char *sparp__route_check_ways(const sparp_options *o) {
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
+    return wrong != NULL ? wrong : sparp__route_check_lists(o);
+}
+
+static bool sparp__route_has_ways(const sparp_options *o) {
+    return o->proxy != NULL || o->https_proxy != NULL || o->resolve != NULL
+        || o->connect_to != NULL;
+}
+
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
-    if (wrong == NULL)
-        wrong = sparp__route_check_lists(o);
+    const char *wrong = SPARP__PROXIES ? sparp__route_check_ways(o) : !sparp__route_has_ways(o)
+        ? NULL : "proxy, https_proxy, resolve and connect_to need a build without SPARP_NO_PROXIES";
     if (wrong == NULL && o->unix_socket != NULL)
         wrong = sparp__route_check_unix(o->unix_socket);
     if (wrong != NULL)
@@ -4286,6 +4713,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
+    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+        wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
             wrong = "query has a parameter without a name";
@@ -4537,8 +4966,8 @@ static bool sparp__request_is_safe(const sparp_request *in, unsigned traits,
 /* The proxy that gets to see it in the clear; NULL: none. */
 static const sparp__proxy *sparp__request_proxy(const sparp__url *url, const char *host,
                                                 const sparp_options *o, sparp__proxy *proxy) {
-    return !url->https && o->proxy != NULL && sparp__route_proxy(o, host, url->port, false, proxy)
-        ? proxy : NULL;
+    return SPARP__PROXIES && !url->https && o->proxy != NULL
+        && sparp__route_proxy(o, host, url->port, false, proxy) ? proxy : NULL;
 }
 
 /* The url and the method of a request that is refused, as far as they can be shown. */
@@ -4574,6 +5003,7 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
+SPARP__APART
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
                                  const sparp_options *o, sparp__request_memo *memo,
                                  sparp__fault *fault) {
@@ -4627,7 +5057,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     }
     r->is_head = (traits & SPARP__METHOD_HEAD) != 0;
     r->replay_safe = sparp__request_is_safe(&in, traits, &fields);
-    if (url.https && !SPARP__TLS)
+    if (!SPARP__TLS && url.https)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
                                 "TLS");
     return true;
@@ -4806,7 +5236,6 @@ static bool sparp__request_same_origin(const sparp__request *r, const sparp__url
 #define SPARP__READABLE 1u
 #define SPARP__WRITABLE 2u
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
-#define SPARP__REACTOR_EVENTS 1024      /* taken at once, at most */
 
 /* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
 static int sparp__reactor_failure(void) {
@@ -4880,7 +5309,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct epoll_event events[SPARP__REACTOR_EVENTS];
+    struct epoll_event events[SPARP_EVENTS];
     int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
     for (int i = 0; i < n; i++) {
         uint32_t e = events[i].events;
@@ -4957,7 +5386,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct kevent events[SPARP__REACTOR_EVENTS];
+    struct kevent events[SPARP_EVENTS];
     struct timespec t;
     t.tv_sec = timeout_ms / 1000;
     t.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
@@ -5099,6 +5528,22 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 }
 
 #endif
+
+/* What another loop has to watch: up to `room` of them, and how many there are. */
+static size_t sparp__reactor_fds(const sparp__reactor *r, struct pollfd *out, size_t room) {
+#if SPARP__EPOLL || SPARP__KQUEUE
+    if (room > 0) {
+        out->fd = r->fd;
+        out->events = POLLIN;
+        out->revents = 0;
+    }
+    return 1;
+#else
+    if (room > 0 && r->count > 0)
+        memcpy(out, r->fds, (room < r->count ? room : r->count) * sizeof *out);
+    return r->count;
+#endif
+}
 
 /* ============================================================================================ */
 /* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses wake, resolve, */
@@ -6525,13 +6970,18 @@ static sparp__chain_answer sparp__chain_search(sparp__chain *chain, int *work) {
     return SPARP__NOT_YET;
 }
 
+/* "2049-12-31" of a second since 1970, also where a time_t ends in 2038. */
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
-    time_t t = (time_t)unix_s;
-    struct tm date;
-    if (gmtime_r(&t, &date) == NULL)
-        memset(&date, 0, sizeof date);
-    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
-             (unsigned)date.tm_mday % 100);
+    int64_t days = (unix_s - (unix_s < 0 ? 86399 : 0)) / 86400;
+    int64_t year = 1970 + days / 366, month = 12;       /* not too late: no year has more days */
+    if (days < 0)
+        year = 1970 + (days - 364) / 365;
+    while (sparp__days(year + 1, 1, 1) <= days)
+        year++;
+    while (sparp__days(year, month, 1) > days)
+        month--;
+    snprintf(out, size, "%04lld-%02u-%02u", (long long)year, (unsigned)month % 100,
+             (unsigned)(days - sparp__days(year, month, 1) + 1) % 100);
 }
 
 /* A certificate outside of its time: always false, with the sentence. */
@@ -6825,7 +7275,10 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         "/usr/local/etc/ssl/cert.pem",
         "/etc/ssl/certs/ca-bundle.crt",                         /* Nix */
         "/etc/pki/tls/cacert.pem",
+        "/data/data/com.termux/files/usr/etc/tls/cert.pem",     /* Termux */
     };
+    static const char dirs_of_android[] =
+        "/apex/com.android.conscrypt/cacerts:/system/etc/security/cacerts";
     const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
     if (file != NULL && *file != '\0')
         return sparp__trust_add_file(env, t, file);
@@ -6840,6 +7293,8 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         if (t->fault.error == SPARP_E_OUT_OF_MEMORY)
             return false;
     }
+    if (!sparp__trust_add_dirs(env, t, dirs_of_android) || t->anchors.count > 0)
+        return t->fault.error == SPARP_E_OK;
     return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "no trusted certificates: tried "
                             "SSL_CERT_FILE, SSL_CERT_DIR, %s, /etc/pki/..., /etc/ssl/cert.pem, "
                             "/usr/local/...", files[0]);
@@ -6874,7 +7329,7 @@ static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && *text != '\0') {
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake, not none */
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
@@ -8027,7 +8482,7 @@ static bool sparp__shake_begin_chain(sparp__tls *tls, sparp__str list) {
     chain->anchors = &tls->trust->anchors;
     chain->host = tls->host;
     chain->ip = s->is_ip ? &s->ip : NULL;
-    chain->wall_s = (int64_t)time(NULL);
+    chain->wall_s = sparp__env_wall_s();
     if (!sparp__chain_take(chain, list, tls->version == SPARP__TLS_13))
         return sparp__shake_say(tls, "certificate of %.60s is malformed");
     if (!sparp__shake_keep_key(tls, chain->certs[0].spki))
@@ -9546,7 +10001,6 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 /*              tls, stream.                                                                     */
 /* ============================================================================================ */
 
-#define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
 #define SPARP__SCRATCH_MAX 8                    /* the most of them, see sparp__net_lend */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
@@ -9554,7 +10008,7 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__scratch {         /* zeroed: not needed so far */
-    char *data;                         /* SPARP__SCRATCH_SIZE bytes */
+    char *data;                         /* SPARP_BUFFER_SIZE bytes */
     bool  lent;                         /* somebody needs what is in there */
 } sparp__scratch;
 
@@ -9644,6 +10098,16 @@ typedef struct sparp__dial {            /* zeroed: closed */
     sparp__fault   fault;
 } sparp__dial;
 
+/* NULL: straight to host and port. */
+static const sparp__way *sparp__peer_way(const sparp__peer *peer) {
+    return SPARP__PROXIES ? peer->way : NULL;
+}
+
+static bool sparp__peer_proxied(const sparp__peer *peer) {
+    const sparp__way *way = sparp__peer_way(peer);
+    return way != NULL && way->proxied;
+}
+
 /* What was begun at this address has failed: the next one begins with another. */
 static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
     if (peer->first == address)
@@ -9654,7 +10118,7 @@ static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
 static bool sparp__net_open_scratch(sparp__net *net) {
     if (net->scratch != NULL)
         return true;
-    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     net->scratches[0].data = net->scratch;
     return net->scratch != NULL;
 }
@@ -9671,7 +10135,7 @@ static bool sparp__net_lend(sparp__net *net) {
         return false;
     sparp__scratch *s = &net->scratches[other];
     if (s->data == NULL)
-        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     if (s->data == NULL)
         return false;
     net->scratches[mine].lent = true;
@@ -9682,7 +10146,7 @@ static bool sparp__net_lend(sparp__net *net) {
 /* The one in which `data` is. */
 static void sparp__net_take_back(sparp__net *net, const char *data) {
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP__SCRATCH_SIZE)
+        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP_BUFFER_SIZE)
             net->scratches[i].lent = false;
 }
 
@@ -9726,7 +10190,7 @@ static sparp_error sparp__dial_error_of(int sys_error) {
 }
 
 static void sparp__dial_end_tunnel(sparp__net *net, sparp__dial *d) {
-    if (d->tunnel == NULL)
+    if (!SPARP__PROXIES || d->tunnel == NULL)
         return;
     sparp__buf_free(net->env, &d->tunnel->out);
     sparp__http_free(net->env, &d->tunnel->http);
@@ -9738,7 +10202,7 @@ static void sparp__dial_forget_lookup(sparp__net *net, sparp__dial *d) {
     sparp__env_free(net->env, d->hooked, d->num_hooked * sizeof *d->hooked);
     d->hooked = NULL;
     d->num_hooked = 0;
-    if (d->lookup == NULL)
+    if (!SPARP__LOOKUPS || d->lookup == NULL)
         return;
     if (d->state == SPARP__DIAL_RESOLVING)
         sparp__list_remove(&d->lookup->waiters, &d->waiter);
@@ -9780,20 +10244,20 @@ static void sparp__dial_close(sparp__net *net, sparp__dial *d) {
 }
 
 static uint16_t sparp__dial_port(const sparp__dial *d) {
-    return d->peer->way != NULL ? d->peer->way->port : d->peer->port;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    return way != NULL ? way->port : d->peer->port;
 }
 
 /* Whatever goes wrong before a proxy has let us through is told apart from the server's faults. */
 static bool sparp__dial_blame_proxy(sparp__dial *d) {
-    const sparp__way *way = d->peer->way;
     sparp_error e = d->fault.error;
     char detail[sizeof d->fault.detail];
-    if (way == NULL || !way->proxied || e == SPARP_E_OUT_OF_MEMORY
+    if (!sparp__peer_proxied(d->peer) || e == SPARP_E_OUT_OF_MEMORY
         || e == SPARP_E_OUT_OF_RESOURCES || e == SPARP_E_TIMEOUT || e == SPARP_E_PROXY_REFUSED)
         return false;
     memcpy(detail, d->fault.detail, sizeof detail);
     return sparp__fault_set(&d->fault, SPARP_E_PROXY_FAILED, d->fault.sys_error,
-                            "proxy %.60s: %.80s", way->host, detail);
+                            "proxy %.60s: %.80s", d->peer->way->host, detail);
 }
 
 /* An address that cannot be reached says less than one that answered "no". */
@@ -9887,7 +10351,7 @@ static sparp__dial_event sparp__dial_on_shaking(sparp__net *net, sparp__dial *d,
                                                 const sparp__event *e, int64_t now) {
     size_t got = 0;
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0 && !sparp__tls_is_busy(d->stream.tls)
-        && sparp__stream_recv(&d->stream, net->scratch, SPARP__SCRATCH_SIZE, &got)
+        && sparp__stream_recv(&d->stream, net->scratch, SPARP_BUFFER_SIZE, &got)
                == SPARP__IO_FAILED)
         return sparp__dial_fail(d, SPARP_E_TLS_HANDSHAKE, errno, "TLS handshake");
     if (got > 0)
@@ -9980,7 +10444,7 @@ static sparp__dial_event sparp__dial_on_tunneling(sparp__net *net, sparp__dial *
         return sparp__dial_flush_tunnel(net, d);
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) == 0)
         return SPARP__DIAL_BUSY;
-    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP_BUFFER_SIZE, &got);
     if (io == SPARP__IO_WAIT)
         return SPARP__DIAL_BUSY;
     if (io == SPARP__IO_OK) {
@@ -10014,7 +10478,7 @@ static sparp__dial_event sparp__dial_on_connected(sparp__net *net, sparp__dial *
     d->connected_at = d->active_at = now;
     d->due = SPARP__NEVER;
     d->wants_write = true;              /* as it was registered: see sparp__dial_want_write */
-    if (d->peer->https && d->peer->way != NULL && d->peer->way->proxied)
+    if (d->peer->https && sparp__peer_proxied(d->peer))
         return sparp__dial_begin_tunnel(net, d);
     return sparp__dial_on_through(net, d, now);
 }
@@ -10087,7 +10551,7 @@ static sparp__dial_event sparp__dial_race(sparp__net *net, sparp__dial *d, int64
 
 static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d, int64_t now) {
     d->resolved_at = d->active_at = now;
-    if (d->lookup != NULL) {
+    if (SPARP__LOOKUPS && d->lookup != NULL) {
         d->addresses = d->lookup->addresses;
         d->num_addresses = d->lookup->count;
         if (d->num_addresses == 0) {
@@ -10128,13 +10592,14 @@ static bool sparp__dial_ask_hook(sparp__net *net, sparp__dial *d, const char *ho
 
 /* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
 static bool sparp__dial_know_address(sparp__net *net, sparp__dial *d, const char *host) {
+    const sparp__way *way = sparp__peer_way(d->peer);
     d->addresses = &d->literal;
     d->num_addresses = 1;
     if (net->options->unix_socket != NULL) {
         sparp__address_set_path(&d->literal, net->options->unix_socket);
-    } else if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
-        d->addresses = d->peer->way->fixed;
-        d->num_addresses = d->peer->way->num_fixed;
+    } else if (way != NULL && way->num_fixed > 0) {
+        d->addresses = way->fixed;
+        d->num_addresses = way->num_fixed;
     } else if (!sparp__address_parse(&d->literal, host)) {
         d->num_addresses = 0;
         return sparp__dial_ask_hook(net, d, host);
@@ -10155,7 +10620,8 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
         return SPARP__DIAL_FAILED;
     }
 #endif
-    const char *host = d->peer->way != NULL ? d->peer->way->host : d->peer->host;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    const char *host = way != NULL ? way->host : d->peer->host;
     if (!sparp__net_open_scratch(net)) {
         sparp__fault_memory(&d->fault);
         return SPARP__DIAL_FAILED;
@@ -10164,6 +10630,8 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
         return SPARP__DIAL_FAILED;
     if (d->num_addresses > 0)
         return sparp__dial_on_resolved(net, d, now);
+    if (!SPARP__LOOKUPS)
+        return sparp__dial_fail(d, SPARP_E_DNS_NOT_FOUND, 0, "built with SPARP_NO_LOOKUPS");
     d->lookup = sparp__resolver_get(net->env, &net->resolver, host, now);
     if (d->lookup == NULL) {
         sparp__fault_memory(&d->fault);
@@ -10188,7 +10656,7 @@ static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
 /* How much of the time since it was last asked its name has waited in the queue for a thread. Our
    queues eat no timeout: its own clocks are put forward here, the attempt's by the caller. */
 static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
-    int64_t queued = d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
+    int64_t queued = !SPARP__LOOKUPS || d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
         : sparp__min(now, sparp__resolver_started(d->lookup, now)) - d->opened_at;
     if (queued > 0)
         sparp__dial_postpone(d, queued);
@@ -10224,7 +10692,7 @@ static sparp__dial_event sparp__dial_advance(sparp__net *net, sparp__dial *d,
         return sparp__dial_on_racer(net, d, e->fd, now);
     if (d->state < SPARP__DIAL_TUNNELING || d->stream.fd != e->fd)
         return SPARP__DIAL_BUSY;        /* it lost the race, and is gone */
-    if (d->state == SPARP__DIAL_TUNNELING)
+    if (SPARP__PROXIES && d->state == SPARP__DIAL_TUNNELING)
         return sparp__dial_on_tunneling(net, d, e, now);
 #if SPARP__TLS
     if (d->state == SPARP__DIAL_SHAKING)
@@ -10621,7 +11089,7 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
     size_t got = 0;
     bool rest = c->rest_size > 0;
     sparp__io io = sparp__stream_recv(&c->stream, rest ? c->rest : net->scratch,
-                                      rest ? c->rest_size : SPARP__SCRATCH_SIZE, &got);
+                                      rest ? c->rest_size : SPARP_BUFFER_SIZE, &got);
     if (rest) {
         c->rest += got;
         c->rest_size -= got;
@@ -10926,6 +11394,19 @@ static uint64_t *sparp__judge_counter(sparp_stats *stats, size_t where) {
     return (uint64_t *)(void *)((char *)stats + where);
 }
 
+static void sparp__judge_count_outcome(sparp_stats *s, sparp_outcome outcome) {
+    switch (outcome) {
+    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
+    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
+    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
+    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
+    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
+    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
+    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
+    default:                              s->not_started++; break;
+    }
+}
+
 static sparp__cause sparp__judge_cause(sparp_error error) {
     switch (error) {
     case SPARP_E_OK:
@@ -11014,7 +11495,7 @@ static const char *sparp__judge_target(sparp__str target, bool from_https, sparp
         wrong = "it has credentials in it";
     if (wrong == NULL && from_https && !url->https)
         wrong = "it leads from https to http";
-    if (wrong == NULL && url->https && !SPARP__TLS)
+    if (!SPARP__TLS && wrong == NULL && url->https)
         wrong = "it leads to https, which needs a build of sparp with TLS";
     return wrong;
 }
@@ -11157,8 +11638,8 @@ static bool sparp__judge_date_word(sparp__date *d, sparp__str word) {
    Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
 static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     sparp__date d;
-    if (sparp__judge_iso(text, unix_s))
-        return true;
+    if (!SPARP__DATES || sparp__judge_iso(text, unix_s))
+        return SPARP__DATES;
     memset(&d, 0, sizeof d);
     for (size_t i = 0; i < text.size;) {
         size_t from = i;
@@ -11178,17 +11659,23 @@ static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     return true;
 }
 
-/* "2", "2.0", "0.5"; what is absurdly long is still "not soon". */
-static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+/* Takes "2", "2.0" or "0.5" off *s. */
+static bool sparp__judge_decimal(sparp__str *s, double *out) {
     int64_t digit;
     double unit = 1;
-    bool number = s.size > 0 && sparp__ascii_digit(s.data[0]);
-    *seconds = 0;
-    while (sparp__judge_digits(&s, 1, 9, &digit))
-        *seconds = *seconds * 10 + (double)digit;
-    if (sparp__judge_mark(&s, '.'))
-        while (sparp__judge_digits(&s, 1, 9, &digit))
-            *seconds += (double)digit * (unit /= 10);
+    bool number = s->size > 0 && sparp__ascii_digit(s->data[0]);
+    *out = 0;
+    while (sparp__judge_digits(s, 1, 9, &digit))
+        *out = *out * 10 + (double)digit;
+    if (sparp__judge_mark(s, '.'))
+        while (sparp__judge_digits(s, 1, 9, &digit))
+            *out += (double)digit * (unit /= 10);
+    return number;
+}
+
+/* What is absurdly long is still "not soon". */
+static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+    bool number = sparp__judge_decimal(&s, seconds);
     if (*seconds > (double)UINT32_MAX)
         *seconds = (double)UINT32_MAX;
     return number && s.size == 0;
@@ -11263,10 +11750,623 @@ static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
 }
 
 /* ============================================================================================ */
+/* >>quota      what a server says is left, in fields of many names, and when the next request   */
+/*              fits into that. Pure. Uses url, http, judge.                                     */
+/*                                                                                               */
+/* The structured RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11), those */
+/* of its older drafts, and what services had before it: [Vendor-]RateLimit-[what-]Limit,         */
+/* -Remaining, -Reset, whatever the order of the words. What is not clear says nothing.           */
+/* ============================================================================================ */
+
+#define SPARP__QUOTAS 6                 /* of one origin that are looked at */
+#define SPARP__QUOTA_MOST 1e15          /* more is absurd */
+#define SPARP__QUOTA_LONGEST (32 * 86400.0)     /* seconds until a reset: likewise */
+#define SPARP__QUOTA_COARSE 1.5         /* seconds that two resets in whole ones may be wrong by */
+
+/* --- what one response says ------------------------------------------------------------------- */
+
+typedef struct sparp__told {            /* about one quota; each number negative: nothing */
+    uint32_t key, part;                 /* which one, and whose share of it; 0: all have one */
+    bool     is_cost;                   /* it counts no requests but what they cost */
+    bool     ignored;                   /* it is not about a time: concurrent requests */
+    bool     leaks;                     /* it comes back bit by bit */
+    bool     coarse;                    /* reset is in whole seconds, rounded who knows how */
+    double   limit, left, used, reset_s, window_s;
+} sparp__told;
+
+typedef struct sparp__telling {
+    sparp__told items[SPARP__QUOTAS];
+    size_t      count;
+    uint32_t    bucket;                 /* the name of what the fields without one are about */
+    int64_t     date;                   /* when it was said, as the server sees it */
+} sparp__telling;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__told *sparp__telling_about(sparp__telling *all, uint32_t key, uint32_t part) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key && all->items[i].part == part)
+            return &all->items[i];
+    if (all->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__told *t = &all->items[all->count++];
+    memset(t, 0, sizeof *t);
+    t->key = key;
+    t->part = part;
+    t->limit = t->left = t->used = t->reset_s = t->window_s = -1;
+    return t;
+}
+
+/* Of two words about the same the stricter counts. */
+static void sparp__told_least(double *field, double value) {
+    *field = *field < 0 || (value >= 0 && value < *field) ? value : *field;
+}
+
+static void sparp__told_most(double *field, double value) {
+    *field = value > *field ? value : *field;
+}
+
+/* Two words about the same. */
+static void sparp__told_merge(sparp__told *t, const sparp__told *other) {
+    sparp__told_least(&t->limit, other->limit);
+    sparp__told_least(&t->left, other->left);
+    sparp__told_most(&t->used, other->used);
+    sparp__told_most(&t->reset_s, other->reset_s);
+    sparp__told_most(&t->window_s, other->window_s);
+    t->is_cost = t->is_cost || other->is_cost;
+    t->ignored = t->ignored || other->ignored;
+    t->coarse = t->coarse || other->coarse;
+}
+
+static bool sparp__quota_number(sparp__str s, double *out) {
+    return sparp__judge_decimal(&s, out) && s.size == 0 && *out <= SPARP__QUOTA_MOST;
+}
+
+/* "6m0s", "120ms", "1h2m3.5s". */
+static bool sparp__quota_duration(sparp__str s, double *seconds) {
+    static const struct { const char *name; double seconds; } units[] = {
+        {"ms", 1e-3}, {"us", 1e-6}, {"\xC2\xB5s", 1e-6}, {"ns", 1e-9},
+        {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}
+    };
+    const size_t num_units = sizeof units / sizeof *units;
+    double n;
+    *seconds = 0;
+    do {
+        size_t i = 0;
+        if (!sparp__judge_decimal(&s, &n))
+            return false;
+        while (i < num_units && !sparp__str_starts(s, sparp__str_of(units[i].name)))
+            i++;
+        if (i == num_units)
+            return false;
+        *seconds += n * units[i].seconds;
+        s = sparp__str_skip(s, strlen(units[i].name));
+    } while (s.size > 0);
+    return true;
+}
+
+/* Seconds, or milliseconds; since 1970 if that many; a duration; a date. False: none of these, or
+   absurd. */
+static bool sparp__quota_reset(sparp__told *t, sparp__str s, bool in_ms, int64_t now) {
+    double seconds, epoch = in_ms ? 1000 : 1;
+    int64_t at;
+    bool coarse = false;
+    if (sparp__quota_number(s, &seconds)) {
+        coarse = memchr(s.data, '.', s.size) == NULL && !in_ms;
+        if (seconds >= 1e12) {          /* milliseconds since then, whatever it is called */
+            seconds = seconds / 1000 - (double)now;
+            coarse = false;
+        } else if (seconds / epoch >= 1e9) {
+            seconds = seconds / epoch - (double)now;
+        } else {
+            seconds /= epoch;
+        }
+    } else if (!sparp__quota_duration(s, &seconds)) {
+        if (!sparp__judge_date(s, &at))
+            return false;
+        seconds = (double)(at - now);
+        coarse = true;
+    }
+    if (seconds < -86400 || seconds > SPARP__QUOTA_LONGEST)
+        return false;
+    sparp__told_most(&t->reset_s, seconds > 0 ? seconds : 0);
+    t->coarse = t->coarse || coarse;
+    return true;
+}
+
+/* --- fields of words: X-RateLimit-Remaining-Tokens -------------------------------------------- */
+
+/* L limit, R what remains, U used, T time of the reset, W its window, M in milliseconds, C counts
+   a cost, Q counts requests, K which of several, B what they are about, - nothing. */
+static const struct { const char *word; char means; } sparp__quota_words[] = {
+    {"limit", 'L'}, {"max", 'L'}, {"remaining", 'R'}, {"remain", 'R'}, {"left", 'R'},
+    {"used", 'U'}, {"observed", 'U'}, {"reset", 'T'}, {"resettime", 'T'}, {"interval", 'T'},
+    {"ms", 'M'}, {"milliseconds", 'M'}, {"tokens", 'C'}, {"token", 'C'}, {"cost", 'C'},
+    {"points", 'C'}, {"credits", 'C'}, {"requests", 'Q'}, {"request", 'Q'}, {"req", 'Q'},
+    {"second", 'K'}, {"secondly", 'K'}, {"minute", 'K'}, {"hour", 'K'}, {"hourly", 'K'},
+    {"day", 'K'}, {"daily", 'K'}, {"month", 'K'}, {"monthly", 'K'}, {"project", 'K'},
+    {"bucket", 'B'}, {"resource", 'B'}, {"after", '-'}, {"in", '-'}, {"at", '-'}
+};
+
+typedef struct sparp__quota_name {      /* what the words of a field's name say */
+    char     role;                      /* L, R, U, T or B */
+    bool     in_ms, is_cost;
+    uint32_t key;
+} sparp__quota_name;
+
+static sparp__str sparp__quota_word(sparp__str *name) {
+    const char *dash = (const char *)memchr(name->data, '-', name->size);
+    size_t n = dash != NULL ? (size_t)(dash - name->data) : name->size;
+    sparp__str word = sparp__str_make(name->data, n);
+    *name = sparp__str_skip(*name, dash != NULL ? n + 1 : n);
+    return word;
+}
+
+/* Takes "ratelimit-" or "rate-limit-", and a vendor's name before it, off *name. */
+static bool sparp__quota_prefix(sparp__str *name) {
+    for (int i = 0; i < 3 && name->size > 0; i++) {
+        sparp__str word = sparp__quota_word(name);
+        if (sparp__str_same(word, "ratelimit"))
+            return true;
+        if (sparp__str_same(word, "rate"))
+            return sparp__str_same(sparp__quota_word(name), "limit");
+    }
+    return false;
+}
+
+/* False: it has a word that is not known, and may mean anything. */
+static bool sparp__quota_read_name(sparp__str rest, sparp__quota_name *out) {
+    const size_t num_words = sizeof sparp__quota_words / sizeof *sparp__quota_words;
+    memset(out, 0, sizeof *out);
+    while (rest.size > 0) {
+        sparp__str word = sparp__quota_word(&rest);
+        size_t i = 0;
+        while (i < num_words && !sparp__str_same(word, sparp__quota_words[i].word))
+            i++;
+        char means = i < num_words ? sparp__quota_words[i].means : '\0';
+        if (means == '\0' || (strchr("LRUTB", means) != NULL && out->role != 0))
+            return false;
+        if (strchr("LRUTB", means) != NULL)
+            out->role = means;
+        if (strchr("CQK", means) != NULL)       /* in whatever order */
+            out->key += sparp__hash(sparp__quota_words[i].word, 0);
+        out->in_ms = out->in_ms || means == 'M';
+        out->is_cost = out->is_cost || means == 'C';
+    }
+    out->role = out->role != 0 ? out->role : 'L';       /* "X-Rate-Limit: 700" */
+    return true;
+}
+
+/* One of the elements of its value, without the parameters behind it. */
+static bool sparp__quota_read_part(sparp__told *t, const sparp__quota_name *name, sparp__str part,
+                                   int64_t now) {
+    const char *semicolon = (const char *)memchr(part.data, ';', part.size);
+    double n;
+    if (semicolon != NULL)
+        part = sparp__str_trim(sparp__str_make(part.data, (size_t)(semicolon - part.data)));
+    if (name->role == 'T')
+        return sparp__quota_reset(t, part, name->in_ms, now);
+    if (!sparp__quota_number(part, &n))
+        return false;
+    if (name->role == 'L')
+        sparp__told_least(&t->limit, n);
+    else if (name->role == 'R')
+        sparp__told_least(&t->left, n);
+    else
+        sparp__told_most(&t->used, n);
+    return name->role != 'L';           /* "100, 100;w=60, 5000;w=86400": the first is the one */
+}
+
+static void sparp__quota_read_words(sparp__telling *all, sparp__str rest, const char *value) {
+    sparp__quota_name name;
+    sparp__str list = sparp__str_of(value), part;
+    if (!sparp__quota_read_name(rest, &name))
+        return;
+    if (name.role == 'B') {
+        all->bucket = sparp__hash(value, 1);
+        return;
+    }
+    sparp__told *t = sparp__telling_about(all, name.key, 0);
+    if (t == NULL)
+        return;
+    t->is_cost = name.is_cost;
+    if (name.role == 'T' && sparp__quota_reset(t, list, name.in_ms, all->date))
+        return;                         /* a date has a comma */
+    while (sparp__str_element(&list, &part))
+        if (!sparp__quota_read_part(t, &name, part, all->date))
+            return;
+}
+
+/* "32/40" of a bucket that leaks, all of it in 20 s. */
+static void sparp__quota_read_bucket(sparp__telling *all, const char *value) {
+    const char *slash = strchr(value, '/');
+    double used, limit;
+    if (slash == NULL || !sparp__quota_number(sparp__str_of(slash + 1), &limit) || !(limit > 0)
+        || !sparp__quota_number(sparp__str_make(value, (size_t)(slash - value)), &used))
+        return;
+    sparp__told *t = sparp__telling_about(all, 0, 0);
+    if (t == NULL || used > limit)
+        return;
+    t->limit = limit;
+    t->left = limit - used;
+    t->reset_s = 20 * used / limit;
+    t->leaks = true;
+}
+
+/* --- structured fields (RFC 9651) ------------------------------------------------------------- */
+
+/* Up to the next ';' or ',' that is in no string; *end is it, or 0. */
+static sparp__str sparp__quota_cut(sparp__str *s, char *end) {
+    bool quoted = false;
+    size_t n = 0;
+    while (n < s->size && (quoted || (s->data[n] != ';' && s->data[n] != ','))) {
+        if (s->data[n] == '"')
+            quoted = !quoted;
+        else if (quoted && s->data[n] == '\\' && n + 1 < s->size)
+            n++;
+        n++;
+    }
+    *end = n < s->size ? s->data[n] : '\0';
+    sparp__str part = sparp__str_trim(sparp__str_make(s->data, n));
+    *s = sparp__str_skip(*s, n < s->size ? n + 1 : n);
+    return part;
+}
+
+static uint32_t sparp__quota_hash(sparp__str s, uint32_t seed) {
+    uint32_t h = UINT32_C(2166136261) ^ seed;
+    for (size_t i = 0; i < s.size; i++)
+        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
+    return h ^ h >> 15;
+}
+
+/* A unit that is no request is a cost, unless it is one that nobody here counts. */
+static void sparp__quota_read_unit(sparp__told *t, sparp__str unit) {
+    if (unit.size >= 2 && unit.data[0] == '"')
+        unit = sparp__str_make(unit.data + 1, unit.size - 2);
+    t->ignored = sparp__str_same(unit, "concurrent-requests")
+        || sparp__str_same(unit, "content-bytes");
+    t->is_cost = !sparp__str_same(unit, "requests");
+}
+
+/* ";r=50": one of those behind a policy's name. Of `said` only what it says is set. */
+static void sparp__quota_read_parameter(sparp__told *said, sparp__str p) {
+    const char *equal = (const char *)memchr(p.data, '=', p.size);
+    double n;
+    if (equal == NULL)
+        return;
+    sparp__str name = sparp__str_trim(sparp__str_make(p.data, (size_t)(equal - p.data)));
+    sparp__str value = sparp__str_trim(sparp__str_skip(p, (size_t)(equal - p.data) + 1));
+    if (sparp__str_same(name, "pk"))
+        said->part = sparp__quota_hash(value, 3) | 1;
+    else if (sparp__str_same(name, "qu"))
+        sparp__quota_read_unit(said, value);
+    else if (sparp__str_same(name, "t"))
+        sparp__quota_reset(said, value, false, 0);
+    else if (!sparp__quota_number(value, &n))
+        return;
+    else if (sparp__str_same(name, "q"))
+        said->limit = n;
+    else if (sparp__str_same(name, "r"))
+        said->left = n;
+    else if (sparp__str_same(name, "w") && n <= SPARP__QUOTA_LONGEST)
+        said->window_s = n;
+}
+
+/* "limit=100, remaining=50, reset=5" of draft 7: the same as three fields. */
+static void sparp__quota_read_member(sparp__telling *all, sparp__str member) {
+    const char *equal = (const char *)memchr(member.data, '=', member.size);
+    sparp__quota_name name;
+    sparp__told *t;
+    size_t n = (size_t)(equal - member.data);
+    if (sparp__quota_read_name(sparp__str_make(member.data, n), &name) && name.role != 'B'
+        && (t = sparp__telling_about(all, name.key, 0)) != NULL)
+        sparp__quota_read_part(t, &name, sparp__str_skip(member, n + 1), all->date);
+}
+
+/* '"default";r=50;t=30, "day";r=900', and the same with q and w: what each policy's name has behind
+   it in either field belongs together. */
+static void sparp__quota_read_structured(sparp__telling *all, const char *value) {
+    sparp__str in = sparp__str_of(value);
+    while (in.size > 0) {
+        char end;
+        sparp__str name = sparp__quota_cut(&in, &end);
+        sparp__telling one;
+        one.count = 0;
+        sparp__told *said = sparp__telling_about(&one, 0, 0);
+        for (size_t i = 0; i + 5 <= name.size; i++)
+            said->is_cost = said->is_cost
+                || sparp__str_same(sparp__str_make(name.data + i, 5), "token");
+        while (end == ';')
+            sparp__quota_read_parameter(said, sparp__quota_cut(&in, &end));
+        if (name.size == 0 || sparp__ascii_digit(name.data[0]))
+            continue;                   /* "100;w=60": a policy of an older draft */
+        if (name.data[0] != '"' && memchr(name.data, '=', name.size) != NULL) {
+            sparp__quota_read_member(all, name);
+            continue;
+        }
+        sparp__told *t = sparp__telling_about(all, sparp__quota_hash(name, 2), said->part);
+        if (t != NULL)
+            sparp__told_merge(t, said);
+    }
+}
+
+/* --- a response ------------------------------------------------------------------------------- */
+
+static void sparp__quota_read_field(sparp__telling *all, const char *name, const char *value) {
+    sparp__str rest = sparp__str_of(name);
+    double n;
+    if (strcmp(name, "x-shopify-shop-api-call-limit") == 0) {
+        sparp__quota_read_bucket(all, value);
+        return;
+    }
+    if (!sparp__quota_prefix(&rest))
+        return;
+    bool structured = rest.size == 0 && !sparp__quota_number(sparp__str_of(value), &n);
+    if (structured || sparp__str_same(rest, "policy"))
+        sparp__quota_read_structured(all, value);
+    else
+        sparp__quota_read_words(all, rest, value);
+}
+
+/* What is said in two halves is put together; what contradicts itself is said by nobody. */
+static bool sparp__told_is_clear(sparp__told *t, const sparp__telling *all) {
+    for (size_t i = 0; t->part != 0 && i < all->count; i++)
+        if (all->items[i].key == t->key && all->items[i].part == 0)
+            sparp__told_merge(t, &all->items[i]);
+    if (t->left < 0 && t->used >= 0 && t->limit >= t->used)
+        t->left = t->limit - t->used;
+    if (t->limit < 0 && t->used >= 0 && t->left >= 0)
+        t->limit = t->used + t->left;
+    if (t->reset_s < 0 && t->window_s >= 0) {
+        t->reset_s = t->window_s;       /* all of it is back after that in any case */
+        t->coarse = true;
+    }
+    return !t->ignored && t->left >= 0 && (t->limit < 0 || (t->limit > 0 && t->left <= t->limit));
+}
+
+/* All that the fields of this response say, and nothing that is not clear. What comes out of a
+   cache was said to somebody else. */
+static void sparp__quota_read(sparp__telling *all, const sparp__http *h, int64_t wall_s) {
+    const char *date = sparp__judge_header(h, "date"), *age = sparp__judge_header(h, "age");
+    double old;
+    size_t clear = 0;
+    memset(all, 0, sizeof *all);
+    all->date = wall_s;
+    if (age != NULL && sparp__quota_number(sparp__str_of(age), &old) && old > 0)
+        return;
+    if (date != NULL)
+        sparp__judge_date(sparp__str_of(date), &all->date);
+    for (size_t i = 0; i < h->num_fields; i++)
+        if (sparp__http_may_limit(h->fields[i].name))
+            sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
+    for (size_t i = 0; i < all->count; i++) {
+        sparp__told t = all->items[i];
+        if (!sparp__told_is_clear(&t, all))
+            continue;
+        t.key += t.part + all->bucket;
+        all->items[clear++] = t;        /* never one that is still to be looked at, or merged */
+    }
+    all->count = clear;
+}
+
+/* --- what is left of one quota ---------------------------------------------------------------- */
+
+typedef struct sparp__quota {           /* zeroed: never heard of */
+    uint32_t key;
+    bool     is_cost;
+    bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
+    bool     no_leak;                   /* it was taken to, and a 429 came */
+    int64_t  leaks_since;
+    bool     too_early;                 /* its whole seconds are rounded down */
+    double   limit, left;               /* limit 0: not told */
+    double   unseen;                    /* taken of that, perhaps, by who brought no answer */
+    int64_t  unseen_at;                 /* the last of them */
+    double   leak_ns;                   /* in which one comes back, if it leaks */
+    int64_t  as_of, until;              /* when that was said; when all of it is back */
+    int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
+    int64_t  said_until;                /* the log has said so */
+    double   mark_used, mark_reset_s;   /* of an answer before: see sparp__quota_compare */
+    int64_t  mark_until;
+} sparp__quota;
+
+/* What there is by now. */
+static double sparp__quota_now(const sparp__quota *q, int64_t now) {
+    double left = q->left - q->unseen;
+    if (!q->leaks || now <= q->as_of)
+        return left;
+    left += (double)(now - q->as_of) / q->leak_ns;
+    return left < q->limit ? left : q->limit;
+}
+
+/* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
+   back at its end? The time until all is back grows with what is used of a bucket. It is compared
+   with what an answer said before, while that holds. */
+static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, int64_t now) {
+    double used = q->limit - t->left, before = q->mark_used;
+    double fuzz = t->coarse ? SPARP__QUOTA_COARSE : 0.01 * t->reset_s;
+    if (before > 0 && used >= before && now < q->mark_until - sparp__time_from_s(fuzz)) {
+        double growth = q->mark_reset_s * (used / before - 1);
+        if (growth > 2 * fuzz)
+            q->leaks = !q->no_leak && t->reset_s - q->mark_reset_s > growth / 2;
+        else if (used < 2 * before)
+            return;                     /* too early to tell */
+    }
+    q->mark_used = used;
+    q->mark_reset_s = t->reset_s;
+    q->mark_until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
+}
+
+/* When all of it is back, and how. `probed`: the answer is to who went to see whether it is. */
+static void sparp__quota_learn_reset(sparp__quota *q, const sparp__told *t, bool probed,
+                                     int64_t now) {
+    bool early = probed && t->coarse && t->left < 1 && q->limit > 1 && t->reset_s < 2;
+    q->too_early = q->too_early || early;
+    q->until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+    if (t->leaks)
+        q->leaks = !q->no_leak;
+    else if (q->limit > 0)
+        sparp__quota_compare(q, t, now);
+    if (q->leaks && t->left < q->limit)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+}
+
+/* What the answer says to a request that started then. Answers overtake each other: what was said
+   before is taken back only by who started afterwards. */
+static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
+                               int64_t now) {
+    if (started_at >= q->unseen_at)
+        q->unseen = 0;
+    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
+        return;
+    if (t->limit > 0 || t->left > q->limit)
+        q->limit = t->limit > 0 ? t->limit : 0;     /* it need not be said each time */
+    if (t->reset_s >= 0)
+        sparp__quota_learn_reset(q, t, q->probed_at != 0 && started_at >= q->probed_at, now);
+    else
+        q->until = sparp__max(q->until, now);
+    if (!q->leaks)
+        q->leaks_since = now;
+    q->leaks = q->leaks && q->leak_ns > 0 && q->limit > 0;
+    q->is_cost = t->is_cost;
+    q->left = t->left;
+    q->as_of = now;
+    q->probed_at = 0;
+}
+
+/* When a reset is waited for no more, and one may try. */
+static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
+    return sparp__min(q->until, sparp__time_after(q->as_of, longest));
+}
+
+/* Nanoseconds until `need` more fit in, `busy` being in flight; NEVER: not before one of these has
+   ended. A reset that is further away than `longest` is not waited for. */
+static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
+                                 int64_t now) {
+    int64_t until = sparp__quota_patience(q, longest);
+    double missing = busy + need - (q->left - q->unseen);
+    if (q->until <= q->as_of || missing <= 0)
+        return 0;
+    if (q->leaks && missing * q->leak_ns < (double)(until - q->as_of)) {
+        int64_t there = q->as_of + (int64_t)(missing * q->leak_ns) + 1;
+        return sparp__max(0, there - now);
+    }
+    if (now >= until)
+        return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
+    return until - now;
+}
+
+/* --- all those of one origin ------------------------------------------------------------------ */
+
+typedef struct sparp__quotas {          /* zeroed, then linked */
+    sparp__link  link;                  /* in the list of all of them */
+    sparp__quota items[SPARP__QUOTAS];
+    size_t       count;
+    int64_t      longest;               /* nanoseconds that a reset is waited for */
+    char         origin[SPARP__HOST_MAX + 8];       /* "api.example.com", "127.0.0.1:8080" */
+} sparp__quotas;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__quota *sparp__quotas_find(sparp__quotas *qs, uint32_t key) {
+    for (size_t i = 0; i < qs->count; i++)
+        if (qs->items[i].key == key)
+            return &qs->items[i];
+    if (qs->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__quota *q = &qs->items[qs->count++];
+    memset(q, 0, sizeof *q);
+    q->key = key;
+    return q;
+}
+
+static void sparp__quotas_remove(sparp__quotas *qs, sparp__quota *q) {
+    *q = qs->items[--qs->count];
+}
+
+/* `busy` and `cost` are in flight, `need` is what the next one costs. */
+static int64_t sparp__quotas_wait(const sparp__quotas *qs, double busy, double cost, double need,
+                                  int64_t now) {
+    int64_t wait = 0;
+    for (size_t i = 0; i < qs->count; i++) {
+        const sparp__quota *q = &qs->items[i];
+        wait = sparp__max(wait, sparp__quota_wait(q, q->is_cost ? cost : busy,
+                                                  q->is_cost ? need : 1, qs->longest, now));
+    }
+    return wait;
+}
+
+/* One starts. `busy` and `cost` are those before it. */
+static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, double need,
+                                   int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
+        if (missing > 0 && now >= sparp__quota_patience(q, qs->longest))
+            q->probed_at = now;
+    }
+}
+
+static bool sparp__telling_has(const sparp__telling *all, uint32_t key) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key)
+            return true;
+    return false;
+}
+
+/* One that had started then has ended, after so many requests (0: it was never sent) with that
+   cost. Without an answer it is taken to be spent; an answer that says nothing about one of them is
+   about others. Who is asked whether all is back and does not say a word has given it up. */
+static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, bool answered,
+                                 double sent, double cost, int64_t started_at, int64_t now) {
+    for (size_t i = qs->count; i-- > 0;) {
+        sparp__quota *q = &qs->items[i];
+        bool probe = q->probed_at != 0 && started_at >= q->probed_at;
+        if (sparp__telling_has(told, q->key))
+            continue;
+        if (!answered) {
+            q->unseen += q->is_cost ? cost : sent;
+            q->unseen_at = now;
+        }
+        q->probed_at = probe ? 0 : q->probed_at;
+        if (probe && answered && now >= q->until)
+            sparp__quotas_remove(qs, q);
+    }
+    for (size_t i = 0; i < told->count; i++) {
+        sparp__quota *q = sparp__quotas_find(qs, told->items[i].key);
+        if (q != NULL)
+            sparp__quota_learn(q, &told->items[i], started_at, now);
+    }
+}
+
+/* It has said 429, which was not to be expected. With Retry-After that counts, and the gate sees to
+   it; then one looks what is left. */
+static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t started_at,
+                                 int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        if (q->leaks && started_at > q->leaks_since) {
+            q->no_leak = true;
+            q->leaks = false;
+        }
+        if (!retry_after)
+            continue;
+        q->left = q->unseen = 0;
+        q->as_of = now - 1;
+        q->until = now;
+    }
+}
+
+/* Until when they have to be remembered. */
+static int64_t sparp__quotas_memory(const sparp__quotas *qs) {
+    int64_t memory = 0;
+    for (size_t i = 0; i < qs->count; i++)
+        memory = sparp__max(memory, sparp__quota_patience(&qs->items[i], qs->longest));
+    return memory;
+}
+
+/* ============================================================================================ */
 /* >>task       one request, from the moment it is pulled to its result: what goes out, what     */
 /*              came in, and the counters. Decides nothing.                                      */
-/*              Uses base, env, buf, heap, bucket, http, inflate, request, dial, conn, pool,     */
-/*              judge.                                                                           */
+/*              Uses base, env, buf, heap, bucket, http, inflate, request, tls, dial, conn,      */
+/*              pool, judge.                                                                     */
 /*                                                                                               */
 /* A task has one owner at a time. The scheduler hands it to an engine when it starts, and the   */
 /* engine hands it back when the attempt, or one hop of it, has ended. Whoever has it may look   */
@@ -11323,39 +12423,43 @@ typedef struct sparp__flight {
     sparp__pool    *pool;               /* where its connections are: its origin's, or a proxy's */
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
     sparp__upload  *upload;             /* NULL: never needed */
-    sparp__bucket  *write;              /* of its origin: see >>pace */
+    sparp__meter   *write;              /* of its origin: see >>pace */
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
+    int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
+    double          booked;             /* cost, of this hop: what was written, and charged */
     sparp__end      end;
     sparp_verdict   verdict;
     bool            posted;             /* its engine has not seen it; guarded by the crew */
     bool            cut_wanted;         /* guarded by the crew */
     bool            redirecting;        /* the response at hand says where to go on */
     bool            muting;             /* on_body has said so */
+    bool            held_for_cost;      /* while held_at: its cost holds it longest */
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
     int             late;               /* reads when the time was up */
 } sparp__flight;
 
-/* Three clocks that run together, or how far each went: nanoseconds. */
+/* Clocks that run together, or how far each went: nanoseconds. */
 typedef struct sparp__clocks {
     int64_t time;
     int64_t rate;                       /* ... while the rate held everybody back */
+    int64_t cost;                       /* ... and it was what they cost */
     int64_t shut;                       /* ... while this origin's gate was not all open */
 } sparp__clocks;
 
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     parked;             /* in its origin's list, while PARKED */
+    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
     int64_t         since;              /* since when it waits */
     int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark;          /* see sparp__sched_rate_blocked */
+    int64_t         rate_mark, cost_mark;       /* see sparp__rate_blocked */
     sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
     bool            let_go;             /* by its origin; not started yet */
 } sparp__queueing;
@@ -11374,8 +12478,9 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
+    double            cost, booked;     /* of each time it is sent; of all hops before this one */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
-    int64_t           waited[SPARP_WAIT_COUNT];
+    int64_t           waited[SPARP_WAIT_COUNT], waited_for_cost;
     sparp__flight     fly;
     sparp__queueing   wait;
     /* From here on it was large to clear, or has buffers: sparp__task_reset() does it. */
@@ -11385,8 +12490,20 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
-    int64_t  held_us;                   /* what flights waited for their token */
+    int64_t  held_us, held_cost_us;     /* what flights waited for their token, or their cost */
 } sparp__tally;
+
+static void sparp__tally_connect(sparp__tally *tally, const sparp__conn *c) {
+    tally->connects++;
+#if SPARP__TLS
+    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
+        tally->tls_resumed++;
+    else if (c->stream.tls != NULL)
+        tally->tls_full++;
+#else
+    (void)c;
+#endif
+}
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -11480,7 +12597,7 @@ static void sparp__task_reset(sparp__env *env, sparp__task *t) {
 
 /* What goes over the wire now. */
 static const sparp__request *sparp__task_wire(const sparp__task *t) {
-    return t->on_hop ? t->hop : &t->request;
+    return SPARP__REDIRECTS && t->on_hop ? t->hop : &t->request;
 }
 
 /* Without memory even for saying what went wrong. */
@@ -11564,7 +12681,8 @@ static void sparp__task_postpone(sparp__task *t, int64_t ns) {
         sparp__dial_postpone(c->dial, ns);
 }
 
-#define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
+/* Bytes that read_body is asked for at a time. */
+#define SPARP__UPLOAD_SIZE ((SPARP_BUFFER_SIZE < 32768 ? SPARP_BUFFER_SIZE : 32768) - 16)
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
 /* Frames what read_body wrote behind CHUNK_ROOM bytes (RFC 9112 §7.1), and says where it is. */
@@ -11618,7 +12736,8 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
     r->body_bytes = a->taken;
     r->phase = a->phase;
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
-        r->phase_us[i] = a->phase_ns[i] / 1000;
+        if (a->phase_ns[i] > 0)         /* on a connection that was open few are */
+            r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
 }
 
@@ -11652,12 +12771,16 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->timeout_retries = t->retries[SPARP__CAUSE_TIMEOUT];
     r->transport_retries = t->retries[SPARP__CAUSE_TRANSPORT];
     r->replays = t->replays;
+    r->cost = t->booked + t->fly.booked;
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        if (t->waited[i] == 0)
+            continue;
         r->wait_us[i] = t->waited[i] / 1000;
         r->waited_us += r->wait_us[i];
     }
+    r->wait_cost_us = t->waited_for_cost / 1000;
     r->total_us = (now - t->pulled_at) / 1000;
 }
 
@@ -11705,7 +12828,7 @@ static void sparp__patience_nearer(int64_t from, int64_t patience, const char *n
     if (at >= *due)
         return;
     *due = at;
-    *what = name;
+    *what = SPARP__SENTENCES ? name : "";
 }
 
 /* The same of a connection that is not open yet. */
@@ -11778,8 +12901,7 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
-/*              patience.                                                                        */
+/*              route, request, reactor, trust, stream, dial, conn, pool, judge, task, patience. */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
@@ -11817,7 +12939,7 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__list    suspended;           /* connections whose user said: later */
     sparp__list    ended;               /* flights, for the scheduler to take */
 
-    sparp__event  *events;              /* of this look, SPARP__REACTOR_EVENTS of them */
+    sparp__event  *events;              /* of this look, SPARP_EVENTS of them */
     int            num_events, next_event;
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
@@ -11965,6 +13087,10 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
+    if (f->held_for_cost) {
+        t->waited_for_cost += e->now - f->held_at;
+        e->tally.held_cost_us += (e->now - f->held_at) / 1000;
+    }
     f->held_at = 0;
 }
 
@@ -12057,8 +13183,11 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
     sparp_result response;
     if (e->options->inspect == sparp_default_inspect)   /* which needs no result to be made */
         return sparp__judge_status(t->status);
+    sparp__hand hand;
     sparp__task_result(t, e->now, &response);
+    sparp__pace_show(e->pace, &hand, t->index, response.cost, t->fly.write);
     sparp_verdict verdict = e->options->inspect(&response, e->options->user_data);
+    t->fly.booked += sparp__pace_hide(e->pace, &hand);
     if (verdict == SPARP_NEED_BODY && !t->fly.body_complete)
         return verdict;
     t->fly.odd_verdict = verdict != SPARP_SUCCESS && verdict != SPARP_SOFT_FAIL
@@ -12152,7 +13281,7 @@ static void sparp__engine_on_redirect(sparp__engine *e, sparp__task *t, bool reu
 /* The response is complete, or as complete as we want it. */
 static void sparp__engine_on_response(sparp__engine *e, sparp__task *t, bool reusable) {
     sparp__flight *f = &t->fly;
-    if (f->redirecting) {
+    if (SPARP__REDIRECTS && f->redirecting) {
         sparp__engine_on_redirect(e, t, reusable);
         return;
     }
@@ -12195,7 +13324,7 @@ static bool sparp__engine_lend(sparp__engine *e, sparp__task *t, sparp__str data
     if (!e->may_lend || size <= SPARP__BUF_KEEP || a->inflate != NULL || a->body.size > 0
         || (t->fly.verdict != SPARP_SUCCESS && t->fly.verdict != SPARP_HARD_FAIL)
         || (!whole && a->http.state != SPARP__HTTP_LENGTH) || c->in.size > 0
-        || at >= SPARP__SCRATCH_SIZE || size >= SPARP__SCRATCH_SIZE - at)
+        || at >= SPARP_BUFFER_SIZE || size >= SPARP_BUFFER_SIZE - at)
         return false;
     if (left > 0 && (c->stream.tls != NULL || size > (uint64_t)e->options->max_body_bytes
                      || !sparp__net_lend(&e->net)))
@@ -12319,7 +13448,7 @@ static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
    before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
 static bool sparp__engine_redirects(const sparp__engine *e, const sparp__task *t) {
     if (t->status == 417)
-        return sparp__task_wire(t)->expects;
+        return SPARP__REDIRECTS && sparp__task_wire(t)->expects;
     return e->options->max_redirects > 0 && sparp__judge_redirects(t->status)
         && sparp__judge_header(&t->fly.answer->http, "location") != NULL;
 }
@@ -12403,28 +13532,18 @@ static bool sparp__engine_on_piece(sparp__engine *e, sparp__task *t, sparp__str 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__engine_write(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
-    if (!sparp__pace_take(e->pace, t->fly.write, e->now)) {
+    if (!sparp__pace_take(e->pace, t->fly.write, t->cost, e->now)) {
         if (!sparp__conn_want_write(&e->net, c, false))
             return sparp__conn_fail_watching(&e->net);
         t->fly.held_at = e->now;
+        t->fly.held_for_cost = sparp__pace_owes(e->pace, t->fly.write, t->cost, e->now);
         sparp__list_push_back(&e->held, &t->fly.link);
         return SPARP__CONN_BUSY;
     }
+    t->fly.booked += t->cost;
     if (t->fly.upload != NULL)
         t->fly.upload->at = 0;
     return sparp__conn_send(&e->net, c, sparp__task_wire(t), e->now);
-}
-
-static void sparp__engine_count_connect(sparp__engine *e, const sparp__conn *c) {
-    e->tally.connects++;
-#if SPARP__TLS
-    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
-        e->tally.tls_resumed++;
-    else if (c->stream.tls != NULL)
-        e->tally.tls_full++;
-#else
-    (void)c;
-#endif
 }
 
 /* Its dial has done something. */
@@ -12438,7 +13557,7 @@ static sparp__conn_event sparp__engine_on_dial(sparp__engine *e, sparp__conn *c,
     }
     sparp__conn_on_dialled(c, e->now);
     sparp__engine_drop_dial(e, c);
-    sparp__engine_count_connect(e, c);
+    sparp__tally_connect(&e->tally, c);
     return SPARP__CONN_CONNECTED;
 }
 
@@ -12702,7 +13821,8 @@ static bool sparp__engine_fix_addresses(sparp__engine *e, sparp__way *way) {
 static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
                                    const sparp__proxy *proxy) {
     const sparp_options *o = e->options;
-    if (peer->way != NULL || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
+    if (!SPARP__PROXIES || peer->way != NULL
+        || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
         return true;
     sparp__way *way = (sparp__way *)sparp__env_zalloc(&e->env, sizeof *way);
     if (way == NULL)
@@ -12728,7 +13848,7 @@ static sparp__pool *sparp__engine_find_pool(sparp__engine *e, const sparp__reque
     const sparp_options *o = e->options;
     const char *host = sparp__request_host(r);
     sparp__proxy proxy;
-    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+    bool proxied = SPARP__PROXIES && (o->proxy != NULL || o->https_proxy != NULL)
         && sparp__route_proxy(o, host, r->port, r->https, &proxy);
     sparp__pool *pool = proxied && !r->https    /* one set of connections for all origins */
         ? sparp__pools_get(&e->env, &e->pools, proxy.host, proxy.port, false)
@@ -12757,7 +13877,7 @@ static void sparp__engine_cut(sparp__engine *e, sparp__task *t) {
 
 /* Those of an origin that are connected and wait for their token have not been sent: nor will
    they. The last one comes back first. */
-static void sparp__engine_recall(sparp__engine *e, const sparp__bucket *write) {
+static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
     for (sparp__link *at = e->held.ring.prev; at != &e->held.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
         at = at->prev;
@@ -12774,7 +13894,7 @@ static int64_t sparp__engine_held_wait(const sparp__engine *e, sparp__task **fir
     int64_t wait = SPARP__NEVER;
     for (sparp__link *at = e->held.ring.next; at != &e->held.ring && wait > 0; at = at->next) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
-        int64_t own = sparp__pace_wait(e->pace, t->fly.write, e->now);
+        int64_t own = sparp__pace_wait(e->pace, t->fly.write, t->cost, e->now);
         if (own < wait)
             *first = t;
         wait = sparp__min(wait, own);
@@ -12871,7 +13991,7 @@ static void sparp__engine_resume(sparp__engine *e) {
 
 /* One of those that waited for a look-up which has ended goes on. False: there are none. */
 static bool sparp__engine_take_lookup(sparp__engine *e) {
-    while (e->lookup == NULL || e->lookup->waiters.count == 0) {
+    while (!SPARP__LOOKUPS || e->lookup == NULL || e->lookup->waiters.count == 0) {
         if (e->lookup != NULL)
             sparp__resolver_put(e->lookup);
         e->lookup = sparp__resolver_collect(&e->env, &e->net.resolver, e->now);
@@ -12959,8 +14079,7 @@ static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *eve
    to be good; but where those would be too many, only as many as are still in the cache when the
    next requests go out. */
 static size_t sparp__engine_max_events(const sparp__engine *e) {
-    return e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
-                                                : SPARP__REACTOR_EVENTS / 4;
+    return e->num_conns < SPARP_EVENTS ? SPARP_EVENTS : SPARP_EVENTS / 4;
 }
 
 /* Takes events, and closes what went bad while idle. True: all that had happened was seen. */
@@ -13106,7 +14225,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
         sparp__address_parse(&e->net.local, options->local_address);
     e->now = sparp__env_now();
     e->events = (sparp__event *)sparp__env_realloc(&e->env, NULL, 0,
-                                                   SPARP__REACTOR_EVENTS * sizeof *e->events);
+                                                   SPARP_EVENTS * sizeof *e->events);
     if (!sparp__pools_open(&e->env, &e->pools) || e->events == NULL)
         return sparp__fault_memory(fault);
     return sparp__wake_open(&e->wake, fault) && sparp__engine_open_reactor(e, fault)
@@ -13166,17 +14285,17 @@ static void sparp__engine_close(sparp__engine *e) {
     sparp__pools_close(&e->env, &e->pools);
     sparp__heap_free(&e->env, &e->timers);
     sparp__engine_free_spares(e);
-    sparp__env_free(&e->env, e->events, SPARP__REACTOR_EVENTS * sizeof *e->events);
+    sparp__env_free(&e->env, e->events, SPARP_EVENTS * sizeof *e->events);
     e->events = NULL;
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP__SCRATCH_SIZE);
+        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP_BUFFER_SIZE);
     memset(e->net.scratches, 0, sizeof e->net.scratches);
     e->net.scratch = NULL;
 }
 
 /* ============================================================================================ */
 /* >>store      a result that nobody has seen yet: only what it is, in one block.                */
-/*              Uses base, env, heap.                                                            */
+/*              Uses base, env, heap, pace.                                                      */
 /* ============================================================================================ */
 
 #define SPARP__STORE_ROUND 256         /* sizes go by so many bytes: a block fits the next one */
@@ -13186,6 +14305,7 @@ typedef struct sparp__stored {
     sparp__link  link;                  /* in the order of the ends */
     sparp__timer timer;                 /* or of the indexes */
     size_t       size;                  /* of the block */
+    struct sparp__limits *limits;       /* where it may be charged; NULL: nowhere */
     sparp_result result;                /* what it points at stands behind it */
 } sparp__stored;
 
@@ -13195,7 +14315,7 @@ typedef struct sparp__slab {
     size_t size;                        /* of the block */
 } sparp__slab;
 
-#define SPARP__SLAB_SIZE (64 * 1024)
+#define SPARP__SLAB_SIZE (SPARP_BUFFER_SIZE < 65536 ? SPARP_BUFFER_SIZE : 65536)
 
 typedef struct sparp__slabs {           /* zeroed: none */
     sparp__slab *all;
@@ -13303,6 +14423,109 @@ static void sparp__store_forget(sparp_result *r) {
     r->body_complete = false;
 }
 
+typedef struct sparp__output {          /* where results go: see sparp__sched_settle */
+    bool          discard, keep;
+    sparp__list   ready;                /* records, in the order of the ends */
+    sparp__heap   in_order;             /* records, by index */
+    uint64_t      next_in_order;
+    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
+    sparp__hand   hand;                 /* of the one that is shown */
+    sparp_result *items;                /* kept, by index */
+    size_t        items_capacity;
+    sparp__slabs  slabs;                /* and what they point at */
+    sparp_result  last;                 /* the one that was kept last */
+    uint64_t      progress_results;     /* ended since on_progress was called */
+    bool          progress_asked;       /* by sparp_wake() */
+    int64_t       progress_at;
+} sparp__output;
+
+/* A block for a record of that size. NULL: out of memory. */
+static sparp__stored *sparp__store_new(sparp__env *env, sparp__output *out, size_t size) {
+    sparp__stored *r = out->spare;
+    if (r != NULL)
+        out->spare = (sparp__stored *)(void *)r->link.next;
+    if (r != NULL && r->size >= size)
+        return r;
+    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
+    void *block = sparp__env_realloc(env, r, r != NULL ? r->size : 0, size);
+    if (block == NULL) {
+        sparp__env_free(env, r, r != NULL ? r->size : 0);
+        return NULL;
+    }
+    r = (sparp__stored *)block;
+    r->size = size;
+    return r;
+}
+
+static void sparp__store_free(sparp__env *env, sparp__output *out, sparp__stored *r) {
+    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
+        sparp__env_free(env, r, r->size);
+        return;
+    }
+    r->link.next = (sparp__link *)(void *)out->spare;
+    out->spare = r;
+}
+
+static bool sparp__store_has_ready(const sparp__output *out) {
+    return out->ready.count > 0
+        || sparp__heap_next(&out->in_order) == (int64_t)out->next_in_order;
+}
+
+/* The next one that the user may have. */
+static sparp__stored *sparp__store_take(sparp__output *out) {
+    if (out->ready.count > 0)
+        return SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
+    int64_t index = (int64_t)out->next_in_order++;
+    return SPARP__OWNER(sparp__stored, timer, sparp__heap_expire(&out->in_order, index));
+}
+
+/* sparp_run_all() keeps a result for each: room for that many, or at first for `guess`. */
+static bool sparp__store_reserve(sparp__env *env, sparp__output *out, uint64_t wanted,
+                                 size_t guess) {
+    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
+    if (!out->keep || wanted <= out->items_capacity)
+        return true;
+    if (out->items_capacity == 0 && guess > 0)
+        to = guess;
+    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
+        return false;
+    void *items = sparp__env_realloc(env, out->items, out->items_capacity * sizeof *out->items,
+                                     to * sizeof *out->items);
+    if (items == NULL)
+        return false;
+    out->items = (sparp_result *)items;
+    out->items_capacity = to;
+    return true;
+}
+
+/* There is room for the result, but maybe not for what that points at. */
+static void sparp__store_keep(sparp__env *env, sparp__output *out, sparp_result *result) {
+    char *bytes = sparp__slabs_get(env, &out->slabs, sparp__store_size(result));
+    if (bytes != NULL)
+        sparp__slabs_give_back(&out->slabs, sparp__store_pack(result, bytes, &out->last));
+    else
+        sparp__store_forget(result);
+    out->items[result->index] = out->last = *result;
+}
+
+static void sparp__store_close(sparp__env *env, sparp__output *out) {
+    sparp__link *link;
+    sparp__timer *timer;
+    if (out->shown != NULL)
+        sparp__store_free(env, out, out->shown);
+    while ((link = sparp__list_pop_front(&out->ready)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, link, link));
+    while ((timer = sparp__heap_expire(&out->in_order, SPARP__NEVER)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, timer, timer));
+    while (out->spare != NULL) {
+        sparp__stored *r = out->spare;
+        out->spare = (sparp__stored *)(void *)r->link.next;
+        sparp__env_free(env, r, r->size);
+    }
+    sparp__env_free(env, out->items, out->items_capacity * sizeof *out->items);
+    sparp__slabs_free(env, &out->slabs);
+}
+
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
@@ -13320,7 +14543,7 @@ typedef struct sparp__worker {          /* an engine on a thread of its own */
     bool           drop_idle;           /* others need its descriptors */
     size_t         load;                /* tasks it has; the scheduler's alone */
     bool           started;
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_t      thread;
 #endif
 } sparp__worker;
@@ -13331,13 +14554,18 @@ typedef struct sparp__crew {            /* zeroed, then `own` set: no workers */
     int            size;                /* how many workers */
     bool           quit;
     sparp__list    ended;               /* their flights that have ended */
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_mutex_t lock;               /* of all that workers and scheduler share */
 #endif
 } sparp__crew;
 
+/* How many workers: none is what it is in a build without. */
+static int sparp__crew_size(const sparp__crew *crew) {
+    return SPARP__WORKERS ? crew->size : 0;
+}
+
 static void sparp__crew_lock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_lock(&crew->lock);
 #else
@@ -13346,7 +14574,7 @@ static void sparp__crew_lock(sparp__crew *crew) {
 }
 
 static void sparp__crew_unlock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_unlock(&crew->lock);
 #else
@@ -13363,14 +14591,14 @@ static void sparp__crew_call(sparp__worker *w) {
 
 static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
     sparp__worker *best = &crew->workers[0];
-    for (int i = 1; i < crew->size; i++)
+    for (int i = 1; i < sparp__crew_size(crew); i++)
         if (crew->workers[i].load < best->load)
             best = &crew->workers[i];
     return best;
 }
 
 static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         sparp__engine_start(crew->own, t);
         return;
     }
@@ -13379,6 +14607,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
+    t->fly.posted_at = crew->own->now;
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -13386,7 +14615,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
 
 /* It ends soon, as CUT unless it has ended already. */
 static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         if (t->fly.pool != NULL)
             sparp__engine_cut(crew->own, t);
         else
@@ -13408,8 +14637,8 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
 }
 
 /* What is on its way to a worker may still be sent. */
-static void sparp__crew_recall(sparp__crew *crew, const sparp__bucket *write) {
-    if (crew->size == 0)
+static void sparp__crew_recall(sparp__crew *crew, const sparp__meter *write) {
+    if (sparp__crew_size(crew) == 0)
         sparp__engine_recall(crew->own, write);
 }
 
@@ -13419,14 +14648,14 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     if (link == NULL)
         return NULL;
     sparp__task *t = SPARP__OWNER(sparp__task, fly.link, link);
-    if (t->fly.worker != NULL)
+    if (SPARP__WORKERS && t->fly.worker != NULL)
         t->fly.worker->load--;
     return t;
 }
 
 /* What the workers have sent is put with what has ended here. */
 static void sparp__crew_collect(sparp__crew *crew) {
-    if (crew->size == 0)
+    if (sparp__crew_size(crew) == 0)
         return;
     sparp__crew_lock(crew);
     sparp__list_append(&crew->own->ended, &crew->ended);
@@ -13440,7 +14669,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
     t->fly.answer = NULL;
     if (a == NULL)
         return;
-    if (w == NULL) {
+    if (!SPARP__WORKERS || w == NULL) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }
@@ -13453,7 +14682,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
 /* Somebody needs descriptors. */
 static void sparp__crew_drop_idle(sparp__crew *crew) {
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++) {
+    for (int i = 0; i < sparp__crew_size(crew); i++) {
         crew->workers[i].drop_idle = true;
         sparp__crew_call(&crew->workers[i]);
     }
@@ -13462,14 +14691,14 @@ static void sparp__crew_drop_idle(sparp__crew *crew) {
 
 /* The user's news is for all of them. */
 static void sparp__crew_tell_news(sparp__crew *crew) {
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send_news(&crew->workers[i].engine.wake);
 }
 
 /* The pace has changed. */
 static void sparp__crew_wake(sparp__crew *crew) {
     sparp__wake_send(&crew->own->wake);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send(&crew->workers[i].engine.wake);
 }
 
@@ -13482,63 +14711,404 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
     sum->bytes_in += t->bytes_in;
     sum->replays += t->replays;
     sum->waited_us[SPARP_WAIT_RATE] += t->held_us;
+    sum->waited_cost_us += t->held_cost_us;
 }
 
 /* Adds what the engines have counted. */
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
     sparp__crew_add_tally(&crew->own->tally, sum);
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
     sparp__crew_unlock(crew);
 }
 
 /* ============================================================================================ */
+/* >>fair       whose turn it is: origins go round by what their requests cost, so that nobody    */
+/*              waits for the many of another. Pure. Uses base, heap.                            */
+/*                                                                                               */
+/* Who starts something that counts n is in turn again n rounds later: deficit round robin       */
+/* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
+/* ============================================================================================ */
+
+#define SPARP__COUNT_MOST INT64_C(1000000000000000)     /* of one turn */
+
+typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
+    sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
+    sparp__link  link;                  /* in `now` or `next`, while somebody waits */
+    sparp__timer timer;                 /* or in `later` */
+    int64_t      round;                 /* when it is its turn */
+} sparp__lane;
+
+typedef struct sparp__fair {            /* zeroed, then its lists initialized */
+    sparp__list now, next;              /* lanes whose turn is in this round, or in the next */
+    sparp__heap later;                  /* the others, by round; has room for every lane */
+    int64_t     round;
+} sparp__fair;
+
+static void sparp__fair_enter(sparp__fair *f, sparp__lane *lane) {
+    lane->round = sparp__max(lane->round, f->round);
+    if (lane->round - f->round > 1)
+        sparp__heap_set(&f->later, &lane->timer, lane->round);
+    else
+        sparp__list_push_back(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+static void sparp__fair_leave(sparp__fair *f, sparp__lane *lane) {
+    if (lane->timer.place != 0)
+        sparp__heap_remove(&f->later, &lane->timer);
+    else
+        sparp__list_remove(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+/* A round is over. Unless nobody waits, somebody's turn is now. */
+static void sparp__fair_go_round(sparp__fair *f) {
+    sparp__timer *timer;
+    if (f->next.count + f->later.count == 0)
+        return;
+    f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
+    while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
+        sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+    sparp__list_append(&f->now, &f->next);
+}
+
+static bool sparp__fair_waits(const sparp__lane *lane) {
+    return lane->begun.count + lane->fresh.count > 0;
+}
+
+/* One more waits, in that queue of the lane. */
+static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                            sparp__link *link) {
+    if (!sparp__fair_waits(lane))
+        sparp__fair_enter(f, lane);
+    sparp__list_push_back(queue, link);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* One that goes on with what it has begun, before all others, whatever lane they are in. */
+static void sparp__fair_add_first(sparp__fair *f, sparp__lane *lane, sparp__link *link) {
+    if (sparp__fair_waits(lane))
+        sparp__fair_leave(f, lane);
+    lane->round = f->round;
+    sparp__list_push_front(&f->now, &lane->link);
+    sparp__list_push_front(&lane->begun, link);
+}
+
+static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                               sparp__link *link) {
+    sparp__list_remove(queue, link);
+    if (sparp__fair_waits(lane))
+        return;
+    sparp__fair_leave(f, lane);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    bool waits = sparp__fair_waits(lane);
+    if (waits && f->now.count + f->next.count + f->later.count == 1)
+        return;                         /* nobody else waits */
+    if (waits)
+        sparp__fair_leave(f, lane);
+    lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
+    if (waits)
+        sparp__fair_enter(f, lane);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* The first in the lane whose turn it is. Somebody waits. */
+static sparp__link *sparp__fair_first(const sparp__fair *f) {
+    const sparp__lane *lane = SPARP__OWNER(sparp__lane, link, f->now.ring.next);
+    return lane->begun.count > 0 ? lane->begun.ring.next : lane->fresh.ring.next;
+}
+
+/* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, request, origin, task.                                             */
+/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
     sparp__origin origin;               /* first: see >>origin */
     sparp__gate   gate;
+    int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__list   parked;               /* tasks that wait for it, by .wait.parked */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__list   parked;               /* tasks that wait for it itself, likewise */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
+    double        cost;                 /* of what is in flight */
+    sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
+
+/* NULL: it says nothing. */
+static sparp__quotas *sparp__limits_quotas(const sparp__limits *l) {
+    return SPARP__LIMITS ? l->quotas : NULL;
+}
+
+/* --- host_limits ------------------------------------------------------------------------------ */
+
+/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
+   of these. */
+static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
+                                  bool *below) {
+    sparp__str ignored;
+    sparp__address address;
+    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+        return false;
+    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
+    if (*below)
+        *name = sparp__str_skip(*name, 2);
+    return (sparp__str_same(*name, "*") && !*below)
+        || (sparp__route_address(*name, &address) && !*below)
+        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+}
+
+static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    size_t size = strlen(o->host);
+    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+        return false;
+    if (!below)
+        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
+    if (name.data[name.size - 1] == '.')
+        name.size--;
+    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
+        && sparp__str_same(name, o->host + size - name.size);
+}
+
+static double sparp__limits_else(double own, double all) {
+    return own == 0 ? all : own == SPARP_NONE ? 0 : own;
+}
+
+/* What that origin is allowed; 0: no limit. */
+static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__origin *origin) {
+    sparp_host_limit all;
+    all.host = "*";
+    all.max_at_once = o->max_at_once_per_origin;
+    all.max_per_second = o->max_per_second_per_origin;
+    all.max_cost_per_second = o->max_cost_per_second_per_origin;
+    for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        if (!sparp__limits_matches(h, origin))
+            continue;
+        all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
+        all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
+        all.max_cost_per_second = sparp__limits_else(h->max_cost_per_second,
+                                                     all.max_cost_per_second);
+        break;
+    }
+    return all;
+}
+
+/* Some limit is one of cost. */
+static bool sparp__limits_weigh(const sparp_options *o) {
+    bool weigh = o->max_cost_per_second > 0 || o->max_cost_per_second_per_origin > 0;
+    for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++)
+        weigh = weigh || o->host_limits[i].max_cost_per_second > 0;
+    return weigh;
+}
+
+/* NULL, or the sentence that says what is wrong. */
+static const char *sparp__limits_check(const sparp_options *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    if (!SPARP__LIMITS)
+        return o->num_host_limits == 0 && o->max_cost_per_second == 0
+            && o->max_cost_per_second_per_origin == 0 ? NULL
+            : "host_limits and costs need a build without SPARP_NO_LIMITS";
+    if (o->host_limits == NULL && o->num_host_limits > 0)
+        return "host_limits is NULL, but num_host_limits is not 0";
+    for (size_t i = 0; i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        double rate = h->max_per_second, cost = h->max_cost_per_second;
+        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+            return "host_limits has a host that is not name, *.name or *, with or without :port";
+        if (h->max_at_once < SPARP_NONE)
+            return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
+        if (rate != 0 && rate != SPARP_NONE && !(rate >= 1e-6 && rate <= 1e9))
+            return "host_limits has a max_per_second that is not 0.000001 to 1000000000";
+        if (cost != 0 && cost != SPARP_NONE && !(cost >= 1e-6 && cost <= SPARP__COST_MOST))
+            return "host_limits has a max_cost_per_second that is not 0.000001 to 1000000000000";
+    }
+    return NULL;
+}
+
+/* --- limits of one origin --------------------------------------------------------------------- */
 
 /* Held until sparp__limits_put. NULL: out of memory. */
 static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, sparp__heap *timers,
-                                        const sparp__request *r, const sparp_options *o) {
-    if (!sparp__heap_reserve(env, timers, os->count + 1))
-        return NULL;
+                                        sparp__heap *lanes, const sparp__request *r,
+                                        const sparp_options *o) {
     sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
                                                r->https);
     if (origin == NULL)
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
     if (l->parked.ring.next == NULL) {  /* it is new */
+        if (!sparp__heap_reserve(env, timers, os->count)
+            || !sparp__heap_reserve(env, lanes, os->count)) {
+            sparp__origins_remove(env, os, origin);
+            return NULL;
+        }
+        sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
-        if (o->max_per_second_per_origin > 0)
-            sparp__bucket_init(&l->gate.bucket, o->max_per_second_per_origin, o->burst);
-        l->gate.write = l->gate.bucket;
+        sparp__list_init(&l->lane.begun);
+        sparp__list_init(&l->lane.fresh);
+        l->max_at_once = h.max_at_once;
+        sparp__meter_init(&l->gate.admit, h.max_per_second, o->burst, h.max_cost_per_second,
+                          o->cost_burst);
+        l->gate.write = l->gate.admit;
     }
     l->users++;
     return l;
 }
 
+/* Until when it has to be remembered although nobody uses it. */
+static int64_t sparp__limits_memory(const sparp__limits *l) {
+    int64_t memory = sparp__gate_memory(&l->gate);
+    const sparp__quotas *qs = sparp__limits_quotas(l);
+    return qs == NULL ? memory : sparp__max(memory, sparp__quotas_memory(qs));
+}
+
 /* When nobody uses it, it is forgotten at the end of the turn, or when it is all open again. */
 static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now) {
     if (l != NULL && --l->users == 0)
-        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__gate_memory(&l->gate)));
+        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__limits_memory(l)));
+}
+
+static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list *told,
+                               sparp__limits *l) {
+    if (sparp__limits_quotas(l) != NULL)
+        sparp__list_remove(told, &l->quotas->link);
+    sparp__env_free(env, sparp__limits_quotas(l), sizeof *l->quotas);
+    sparp__origins_remove(env, os, &l->origin);
+}
+
+/* --- what is left ----------------------------------------------------------------------------- */
+
+/* Where something is known of it. */
+SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp__task *t,
+                                                   const sparp_options *o, int64_t now) {
+    sparp__gate *g = &l->gate;
+    int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
+    sparp__quotas *qs = sparp__limits_quotas(l);
+    if (qs != NULL && !o->no_gate && qs->longest > 0)
+        left = sparp__quotas_wait(qs, (double)g->in_flight, l->cost, t->cost, now);
+    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
+    return sparp__max(wait, left);
+}
+
+/* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
+static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
+                                  int64_t now) {
+    if (sparp__limits_quotas(l) != NULL || l->gate.known > 0 || l->gate.held)
+        return sparp__limits_wait_more(l, t, o, now);
+    return sparp__gate_wait(&l->gate, l->max_at_once, t->cost, now);
+}
+
+static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
+    if (sparp__limits_quotas(l) != NULL)
+        sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
+    l->cost += t->cost;
+    sparp__gate_enter(&l->gate, t->cost, now);
+}
+
+static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
+    l->cost = --l->gate.in_flight > 0 ? l->cost - t->cost : 0;
+}
+
+/* Without memory for it nothing is remembered: it is only a hint. */
+static sparp__quotas *sparp__limits_get_quotas(sparp__env *env, sparp__list *told,
+                                               sparp__limits *l, const sparp_options *o) {
+    const sparp__origin *origin = &l->origin;
+    if (l->quotas != NULL)
+        return l->quotas;
+    sparp__quotas *qs = (sparp__quotas *)sparp__env_zalloc(env, sizeof *qs);
+    if (qs == NULL)
+        return NULL;
+    if (origin->port == (origin->https ? 443 : 80))
+        snprintf(qs->origin, sizeof qs->origin, "%s", origin->host);
+    else
+        snprintf(qs->origin, sizeof qs->origin, "%s:%u", origin->host, (unsigned)origin->port);
+    qs->longest = sparp__time_from_s(o->retry_after_max_s);
+    sparp__list_push_back(told, &qs->link);
+    return l->quotas = qs;
+}
+
+/* When one is heard of, and when nothing is left of it, at most once until the reset. */
+static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
+            continue;
+        q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
+                       q->limit, q->is_cost ? " in cost" : "",
+                       (double)(q->until - now) / (double)SPARP__NS_PER_S);
+    }
+}
+
+/* Has it anything to learn from? */
+static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t) {
+    return SPARP__LIMITS
+        && (l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit));
+}
+
+static void sparp__limits_on_429(sparp__limits *l, const sparp__task *t, bool retry_after,
+                                 int64_t now) {
+    if (sparp__limits_quotas(l) != NULL)
+        sparp__quotas_on_429(l->quotas, retry_after, t->fly.started_at, now);
+}
+
+/* The i-th of those in the list. */
+static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, sparp_left *out) {
+    for (sparp__link *at = list->ring.next; SPARP__LIMITS && at != &list->ring; at = at->next) {
+        const sparp__quotas *qs = SPARP__OWNER(sparp__quotas, link, at);
+        if (i >= qs->count) {
+            i -= qs->count;
+            continue;
+        }
+        const sparp__quota *q = &qs->items[i];
+        out->origin = qs->origin;
+        out->is_cost = q->is_cost;
+        out->limit = q->limit;
+        double left = sparp__quota_now(q, now);
+        out->left = left > 0 ? left : 0;
+        out->reset_s = (double)sparp__max(0, q->until - now) / (double)SPARP__NS_PER_S;
+        return true;
+    }
+    return false;
+}
+
+/* An attempt, or a hop of it, has ended: what its answer says is left there. */
+SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, sparp__limits *l,
+                                const sparp__task *t, const sparp_options *o, int64_t now) {
+    const sparp__http *h = sparp__task_has_head(t) ? &t->fly.answer->http : NULL;
+    sparp__telling told;
+    told.count = 0;
+    if (h != NULL)
+        sparp__quota_read(&told, h, sparp__env_wall_s());
+    sparp__quotas *qs = told.count > 0 ? sparp__limits_get_quotas(env, list, l, o) : l->quotas;
+    if (qs == NULL)
+        return;
+    bool sent = h != NULL || (t->fly.sent && t->fly.end != SPARP__END_RECALLED);
+    sparp__quotas_on_end(qs, &told, h != NULL, sent ? 1 : 0, sent ? t->cost : 0,
+                         t->fly.started_at, now);
+    sparp__limits_log(env, qs, now);
 }
 
 /* ============================================================================================ */
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
-/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
-/*              judge, task, store, crew, limits.                                               */
+/*              Uses base, texts, env, buf, heap, bucket, pace, rate, gate, aimd, origin,        */
+/*              request, judge, task, store, crew, fair, limits.                                 */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
@@ -13561,33 +15131,10 @@ typedef struct sparp__slots {           /* how many at once */
     sparp__aimd  found;                 /* with SPARP_AUTO */
 } sparp__slots;
 
-typedef struct sparp__rate {            /* how many per second, and what that costs in time */
-    sparp__bucket admit;                /* of who gets a slot; sparp__pace: of who is written */
-    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
-    int64_t       permit_at;            /* when permit() is to be asked again */
-    double        retry_credit;         /* retries that the budget allows now */
-    int64_t       retry_credit_at;
-} sparp__rate;
-
 typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
     sparp__request_memo memo;           /* of the one before */
 } sparp__input;
-
-typedef struct sparp__output {          /* where results go: see sparp__sched_deliver */
-    bool          discard, keep;
-    sparp__list   ready;                /* records, in the order of the ends */
-    sparp__heap   in_order;             /* records, by index */
-    uint64_t      next_in_order;
-    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
-    sparp_result *items;                /* kept, by index */
-    size_t        items_capacity;
-    sparp__slabs  slabs;                /* and what they point at */
-    sparp_result  last;                 /* the one that was kept last */
-    uint64_t      progress_results;     /* ended since on_progress was called */
-    bool          progress_asked;       /* by sparp_wake() */
-    int64_t       progress_at;
-} sparp__output;
 
 typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp         *run;                 /* for callbacks alone */
@@ -13609,7 +15156,9 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__output  output;
     sparp__origins origins;             /* of limits */
     sparp__heap    gates;               /* their timers */
+    sparp__list    told;                /* what they say is left: quotas */
     sparp__list    fresh, again, parked, flying, unused;        /* tasks, by state */
+    sparp__fair    fair;                /* whose turn it is, of fresh and again */
     sparp__heap    sleeping;
     bool           draining, stop_pending, over;
     sparp__buf     cancels;             /* indexes given to sparp_cancel */
@@ -13626,10 +15175,6 @@ static uint64_t sparp__sched_ended(const sparp_stats *s) {
         + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
 }
 
-static int64_t sparp__sched_rate_blocked(const sparp__sched *s) {
-    return s->rate.blocked + (s->rate.blocked_at != 0 ? s->now - s->rate.blocked_at : 0);
-}
-
 static bool sparp__sched_work_left(const sparp__sched *s) {
     return s->fresh.count + s->again.count + s->parked.count + s->flying.count
         + s->sleeping.count > 0;
@@ -13640,11 +15185,6 @@ static size_t sparp__sched_backlog(const sparp__sched *s) {
     if (s->options->ordered)
         return (size_t)(s->stats.pulled - s->output.next_in_order);
     return s->output.ready.count;
-}
-
-static bool sparp__sched_has_ready(const sparp__sched *s) {
-    return s->output.ready.count > 0
-        || sparp__heap_next(&s->output.in_order) == (int64_t)s->output.next_in_order;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -13699,46 +15239,6 @@ static void sparp__sched_recycle(sparp__sched *s, sparp__task *t) {
     sparp__list_push_front(&s->unused, &t->link);
 }
 
-static void sparp__sched_count_outcome(sparp_stats *s, sparp_outcome outcome) {
-    switch (outcome) {
-    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
-    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
-    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
-    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
-    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
-    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
-    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
-    default:                              s->not_started++; break;
-    }
-}
-
-/* A block for a record of that size. NULL: out of memory. */
-static sparp__stored *sparp__sched_new_record(sparp__sched *s, size_t size) {
-    sparp__stored *r = s->output.spare;
-    if (r != NULL)
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-    if (r != NULL && r->size >= size)
-        return r;
-    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
-    void *block = sparp__env_realloc(s->env, r, r != NULL ? r->size : 0, size);
-    if (block == NULL) {
-        sparp__env_free(s->env, r, r != NULL ? r->size : 0);
-        return NULL;
-    }
-    r = (sparp__stored *)block;
-    r->size = size;
-    return r;
-}
-
-static void sparp__sched_free_record(sparp__sched *s, sparp__stored *r) {
-    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
-        sparp__env_free(s->env, r, r->size);
-        return;
-    }
-    r->link.next = (sparp__link *)(void *)s->output.spare;
-    s->output.spare = r;
-}
-
 /* A task that has ended is large enough for a record without a response. */
 typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__stored) ? 1 : -1];
 
@@ -13746,7 +15246,7 @@ typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__store
    all but the response; then *t is NULL. */
 static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
                                           sparp_result *result) {
-    sparp__stored *r = sparp__sched_new_record(s, sizeof *r + sparp__store_size(result));
+    sparp__stored *r = sparp__store_new(s->env, &s->output, sizeof *r + sparp__store_size(result));
     if (r != NULL) {
         sparp__store_pack(result, (char *)(r + 1), NULL);
     } else {
@@ -13762,19 +15262,11 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
     return r;
 }
 
-/* For sparp_run_all(), which has made room for its result, but not for what that points at. */
-static void sparp__sched_keep(sparp__sched *s, sparp_result *result) {
-    char *bytes = sparp__slabs_get(s->env, &s->output.slabs, sparp__store_size(result));
-    if (bytes != NULL)
-        sparp__slabs_give_back(&s->output.slabs,
-                               sparp__store_pack(result, bytes, &s->output.last));
-    else
-        sparp__store_forget(result);
-    s->output.items[result->index] = s->output.last = *result;
-}
-
 /* Where a result goes that the user takes when he likes. */
-static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r) {
+static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r, sparp__limits *l) {
+    r->limits = sparp__pace_weighs(s->pace) ? l : NULL;
+    if (r->limits != NULL)
+        l->users++;
     if (s->options->ordered)
         sparp__heap_set(&s->output.in_order, &r->timer, (int64_t)r->result.index);
     else
@@ -13791,6 +15283,32 @@ static void sparp__sched_apply_outcome(sparp__sched *s, sparp_outcome outcome) {
     sparp__sched_apply_counts(s);
 }
 
+/* What a request cost, and by how much that differs from what was admitted at that origin. */
+static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, double more) {
+    s->stats.cost += cost;
+    if (more == 0 || !sparp__pace_weighs(s->pace))
+        return;
+    sparp__debt_book(&s->rate.admit.cost, more, s->now);
+    if (l != NULL)
+        sparp__debt_book(&l->gate.admit.cost, more, s->now);
+}
+
+/* on_result() may charge it. */
+static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_result *result) {
+    sparp__hand hand;
+    if (!sparp__pace_weighs(s->pace)) {
+        s->options->on_result(s->run, result, s->options->user_data);
+        return;
+    }
+    sparp__pace_show(s->pace, &hand, result->index, result->cost,
+                     l != NULL ? &l->gate.write : NULL);
+    s->options->on_result(s->run, result, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    if (s->output.keep)
+        s->output.items[result->index].cost += charged;
+}
+
 /* Every pulled request comes here, once. The task is in no list. Its result goes to on_result, into
    the hands of sparp_next(), or nowhere. */
 static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome outcome) {
@@ -13799,32 +15317,41 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
     sparp_result result;
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
-    sparp__limits_put(&s->gates, t->wait.limits, s->now);
-    sparp__limits_put(&s->gates, t->wait.first_limits, s->now);
-    t->wait.limits = t->wait.first_limits = NULL;
+    sparp__limits *limits = t->wait.limits, *first_limits = t->wait.first_limits;
     sparp__task_parse(t, o, s->now);
     sparp__task_result(t, s->now, &result);
     result.retry_at_s = s->retry_at_s;
     s->retry_at_s = 0;
     if (s->output.keep)
-        sparp__sched_keep(s, &result);
+        sparp__store_keep(s->env, &s->output, &result);
     else if (!s->output.discard && o->on_result == NULL)
         record = sparp__sched_record(s, &t, &result);
-    sparp__sched_count_outcome(&s->stats, result.outcome);
+    sparp__judge_count_outcome(&s->stats, result.outcome);
     s->output.progress_results++;
     s->input.memory_short = false;
     if (o->on_result != NULL)
-        o->on_result(s->run, &result, o->user_data);
+        sparp__sched_report(s, limits, &result);
     if (record != NULL)
-        sparp__sched_push_record(s, record);
+        sparp__sched_push_record(s, record, limits);
+    sparp__limits_put(&s->gates, limits, s->now);
+    sparp__limits_put(&s->gates, first_limits, s->now);
     if (t != NULL)
         sparp__sched_recycle(s, t);
     sparp__sched_apply_outcome(s, result.outcome);
 }
 
 static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait why, int64_t ns) {
+    if (ns == 0)
+        return;
     t->waited[why] += ns;
     s->stats.waited_us[why] += ns / 1000;
+}
+
+static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
+    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
+    by_cost = sparp__max(0, sparp__min(ns, by_cost));
+    t->waited_for_cost += by_cost;
+    s->stats.waited_cost_us += by_cost / 1000;
 }
 
 /* Its pause is over, or cut short. */
@@ -13838,7 +15365,8 @@ static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
 static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__limits *l) {
     sparp__clocks c;
     c.time = s->now;
-    c.rate = sparp__sched_rate_blocked(s);
+    c.rate = sparp__rate_blocked(&s->rate, s->now);
+    c.cost = sparp__rate_blocked_by_cost(&s->rate, s->now);
     c.shut = sparp__gate_shut(&l->gate, s->now);
     return c;
 }
@@ -13848,6 +15376,7 @@ static sparp__clocks sparp__sched_passed(const sparp__sched *s, const sparp__lim
     sparp__clocks c = sparp__sched_clocks(s, l);
     c.time -= since.time;
     c.rate -= since.rate;
+    c.cost -= since.cost;
     c.shut -= since.shut;
     return c;
 }
@@ -13859,6 +15388,7 @@ static sparp__clocks sparp__sched_let(const sparp__sched *s, const sparp__limits
         sparp__clocks now = sparp__sched_passed(s, l, l->let_at);
         let.time += now.time;
         let.rate += now.rate;
+        let.cost += now.cost;
         let.shut += now.shut;
     }
     return let;
@@ -13871,14 +15401,15 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
     sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
     sparp__clocks let = sparp__sched_let(s, q->limits);
     sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->parked);
+    sparp__list_remove(&q->limits->parked, &q->here);
     int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
     int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
     int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
     q->parked_ns += parked.time;
     q->rate_mark += parked.rate;
+    q->cost_mark += parked.cost;
     sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_rate(s, t, by_rate, let.cost - q->let_mark.cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
     sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
 }
@@ -13887,10 +15418,19 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
    as much was the rate's as it alone held everybody back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
     int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(s) - t->wait.rate_mark);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.rate_mark;
+    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.cost_mark;
+    int64_t by_rate = sparp__min(waited, rate);
+    sparp__sched_count_rate(s, t, by_rate, cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
     t->wait.parked_ns = 0;
+}
+
+/* It begins to wait. */
+static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
+    t->wait.since = s->now;
+    t->wait.rate_mark = sparp__rate_blocked(&s->rate, s->now);
+    t->wait.cost_mark = sparp__rate_blocked_by_cost(&s->rate, s->now);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -13907,17 +15447,49 @@ static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
     sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
 }
 
+/* Of the origin that a request goes to; held. NULL: out of memory. */
+static sparp__limits *sparp__sched_limits(sparp__sched *s, const sparp__request *r) {
+    return sparp__limits_get(s->env, &s->origins, &s->gates, &s->fair.later, r, s->options);
+}
+
 /* --- what waits ------------------------------------------------------------------------------ */
+
+/* It waits for its origin's turn; but with .ordered there are no turns. */
+static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__list *queue,
+                               sparp__list *in_lane) {
+    sparp__list_push_back(queue, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->wait.here);
+}
+
+/* It goes on with what it has begun, before all others. */
+static void sparp__sched_queue_first(sparp__sched *s, sparp__task *t) {
+    sparp__list_push_front(&s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->wait.here);
+}
+
+static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
+    t->state = SPARP__TASK_FRESH;
+    sparp__sched_queue(s, t, &s->fresh, &t->wait.limits->lane.fresh);
+}
+
+/* Who starts next, of those that are queued. */
+static sparp__task *sparp__sched_first(const sparp__sched *s) {
+    if (!s->options->ordered)
+        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+    const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
+    return SPARP__OWNER(sparp__task, link, all->ring.next);
+}
 
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
 static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first) {
+    sparp__sched_mark(s, t);
     t->state = SPARP__TASK_AGAIN;
-    t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
     if (first)
-        sparp__list_push_front(&s->again, &t->link);
+        sparp__sched_queue_first(s, t);
     else
-        sparp__list_push_back(&s->again, &t->link);
+        sparp__sched_queue(s, t, &s->again, &t->wait.limits->lane.begun);
     if (t->deadline != SPARP__NEVER)
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
@@ -13945,31 +15517,34 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
     if (l->parked.count == 0 || l->letting)
         return;
-    int64_t wait = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now);
+    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+    int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
             sparp__heap_set(&s->gates, &l->timer, sparp__time_after(s->now, wait));
         return;
     }
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
     sparp__sched_unlink_parked(s, t);
-    t->state = SPARP__TASK_AGAIN;
     t->wait.let_go = l->letting = true;
     l->let_at = sparp__sched_clocks(s, l);
-    sparp__list_push_back(&s->again, &t->link);
+    t->state = SPARP__TASK_AGAIN;
+    sparp__sched_queue(s, t, &s->again, &l->lane.begun);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
-static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    bool let_go = t->wait.let_go;
-    sparp__list_remove(queue, &t->link);
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
+                           &t->wait.here);
     t->wait.let_go = false;
     if (let_go) {
         l->let = sparp__sched_let(s, l);
@@ -13986,9 +15561,9 @@ static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     t->wait.let_mark = sparp__sched_let(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.parked);
+        sparp__list_push_front(&l->parked, &t->wait.here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.parked);
+        sparp__list_push_back(&l->parked, &t->wait.here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -14008,7 +15583,7 @@ static void sparp__sched_sleep(sparp__sched *s, sparp__task *t, int64_t pause) {
 /* What the server asked for, in seconds; 0: nothing. */
 static double sparp__sched_retry_after(const sparp__task *t) {
     return t->fly.answer != NULL
-        ? sparp__judge_retry_after(&t->fly.answer->http, (int64_t)SPARP__SYS_TIME(NULL)) : 0;
+        ? sparp__judge_retry_after(&t->fly.answer->http, sparp__env_wall_s()) : 0;
 }
 
 /* Nanoseconds to pause; -1: longer than anyone wants to wait, see retry_at_s. */
@@ -14027,11 +15602,15 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     return sparp__max(sparp__time_from_s(pause), until);
 }
 
-/* Its next attempt begins with the url it was given, and nothing is left of this one. */
-static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+/* Nothing is left of this attempt. */
+static void sparp__sched_clear(sparp__sched *s, sparp__task *t) {
     t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
+}
+
+/* Its next attempt begins with the url it was given. */
+static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     if (t->wait.first_limits == NULL)
         return;
     sparp__limits_put(&s->gates, t->wait.limits, s->now);
@@ -14040,10 +15619,25 @@ static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     t->on_hop = false;
 }
 
+/* on_retry() may charge it, for what it did at `l`, and change what goes out next. */
+static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, sparp__limits *l,
+                                    const sparp_result *attempt, double pause_s) {
+    sparp__hand hand;
+    s->retrying = t;
+    sparp__pace_show(s->pace, &hand, t->index, t->booked, &l->gate.write);
+    s->options->on_retry(s->run, attempt, pause_s, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    t->booked += charged;
+    s->retrying = NULL;
+    sparp__buf_free(s->env, &s->replaced);
+}
+
 /* Puts it to sleep before its next attempt. False: this was the last one. A pause that would
    end after a deadline is not begun. */
 static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cause, double asked) {
     const sparp_options *o = s->options;
+    sparp__limits *l = t->wait.limits;
     sparp_result attempt;
     if (sparp__sched_stopped(s) || !sparp__task_retries_left(t, o, cause))
         return false;
@@ -14058,13 +15652,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: %s%.0d%s; again in %.3f s",
                    (unsigned long long)t->index, attempt.error == SPARP_E_OK ? "status " : "",
                    attempt.error == SPARP_E_OK ? attempt.status : 0, attempt.detail, pause_s);
-    sparp__sched_sleep(s, t, pause);
-    s->retrying = t;
-    if (o->on_retry != NULL)
-        o->on_retry(s->run, &attempt, pause_s, o->user_data);
-    s->retrying = NULL;
-    sparp__buf_free(s->env, &s->replaced);
     sparp__sched_rewind(s, t);
+    sparp__sched_sleep(s, t, pause);
+    if (o->on_retry != NULL)
+        sparp__sched_tell_retry(s, t, l, &attempt, pause_s);
+    sparp__sched_clear(s, t);
     return true;
 }
 
@@ -14104,6 +15696,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     sparp__gate *g = &t->wait.limits->gate;
     if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
+    sparp__limits_on_429(t->wait.limits, t, asked > 0, s->now);
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
     if (!(asked > 0))
@@ -14144,6 +15737,7 @@ static void sparp__sched_on_soft_fail(sparp__sched *s, sparp__task *t) {
         t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         s->stats.waiting++;
+        sparp__sched_clear(s, t);
         sparp__sched_rewind(s, t);
         sparp__sched_queue_again(s, t, false);
         sparp__sched_apply_rule(s, SPARP_STOP_ON_SOFT_FAIL);
@@ -14213,7 +15807,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
    before all others. The clock of the attempt stands still meanwhile. */
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
-    sparp__limits *l = sparp__limits_get(s->env, &s->origins, &s->gates, t->hop, s->options);
+    sparp__limits *l = sparp__sched_limits(s, t->hop);
     sparp__gate_widen(&q->limits->gate, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
@@ -14242,7 +15836,10 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    t->wait.limits->gate.in_flight--;
+    sparp__limits_leave(t->wait.limits, t);
+    sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
+    t->booked += t->fly.booked;
+    t->fly.booked = 0;
     if (s->slots.starved_until == SPARP__NEVER)
         s->slots.starved_until = 0;
 }
@@ -14251,6 +15848,8 @@ static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     sparp__flight *f = &t->fly;
     sparp__sched_leave(s, t);
+    if (sparp__limits_may_learn(t->wait.limits, t))
+        sparp__limits_learn(s->env, &s->told, t->wait.limits, t, s->options, s->now);
     if (f->cut_wanted && (f->end != SPARP__END_RESPONSE || f->verdict == SPARP_SOFT_FAIL)) {
         f->end = SPARP__END_CUT;        /* it would have been tried again */
         f->body_complete = false;
@@ -14265,7 +15864,8 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
         sparp__sched_on_verdict(s, t);
         break;
     case SPARP__END_HOP:
-        sparp__sched_on_hop(s, t);
+        if (SPARP__REDIRECTS)
+            sparp__sched_on_hop(s, t);
         break;
     case SPARP__END_FAULT:
         sparp__sched_on_fault(s, t);
@@ -14284,12 +15884,30 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     }
 }
 
+/* Its origin has had its turn: one start, or as many nanoseconds as its cost takes of the run's. */
+static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
+    if (!sparp__pace_weighs(s->pace)) {
+        sparp__fair_count(&s->fair, &t->wait.limits->lane, 1);
+        return;
+    }
+    double ns = t->cost * s->rate.admit.cost.ns;
+    sparp__fair_count(&s->fair, &t->wait.limits->lane,
+                      ns < 1 ? 1 : ns < SPARP__COUNT_MOST ? (int64_t)ns : SPARP__COUNT_MOST);
+    if (s->options->cost_burst > 0 && t->cost > s->options->cost_burst && !s->rate.heavy_said) {
+        s->rate.heavy_said = true;
+        sparp__env_log(s->env, SPARP_LOG_WARN, "request %llu costs %.12g, more than cost_burst: "
+                       "such a one starts when nothing is owed", (unsigned long long)t->index,
+                       t->cost);
+    }
+}
+
 static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    sparp__bucket_take(&s->rate.admit, s->now);
-    sparp__gate_enter(&l->gate, s->now);
+    sparp__meter_take(&s->rate.admit, t->cost, s->now);
+    sparp__limits_enter(l, t, s->now);
+    sparp__sched_count_turn(s, t);
     if (t->on_hop) {
         t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
         sparp__task_begin_hop(t);
@@ -14313,30 +15931,11 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
     return (sparp__task *)sparp__env_zalloc(s->env, sizeof(sparp__task));
 }
 
-/* sparp_run_all() keeps a result for each. */
-static bool sparp__sched_reserve_item(sparp__sched *s) {
-    sparp__output *out = &s->output;
-    uint64_t wanted = s->stats.pulled + 1;
-    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
-    if (!out->keep || wanted <= out->items_capacity)
-        return true;
-    if (out->items_capacity == 0 && s->options->num_requests > 0)
-        to = s->options->num_requests;
-    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
-        return false;
-    void *items = sparp__env_realloc(s->env, out->items, out->items_capacity * sizeof *out->items,
-                                     to * sizeof *out->items);
-    if (items == NULL)
-        return false;
-    out->items = (sparp_result *)items;
-    out->items_capacity = to;
-    return true;
-}
-
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
     size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
-    return sparp__heap_reserve(s->env, &s->sleeping, live) && sparp__sched_reserve_item(s)
+    return sparp__heap_reserve(s->env, &s->sleeping, live)
+        && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
             || sparp__heap_reserve(s->env, &s->output.in_order, sparp__sched_backlog(s) + 1));
 }
@@ -14358,23 +15957,23 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->fly.timeout = timeout > 0 ? sparp__time_from_s(timeout) : SPARP__NEVER;
     t->patience = in->deadline_s > 0 ? sparp__time_from_s(in->deadline_s) : SPARP__NEVER;
     t->deadline = SPARP__NEVER;
-    t->pulled_at = t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
+    t->cost = in->cost == 0 ? 1 : in->cost == SPARP_NONE ? 0 : in->cost;
+    t->pulled_at = s->now;
+    sparp__sched_mark(s, t);
     if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
                               &s->refusal)) {
         t->fault = &s->refusal;
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->wait.limits = sparp__limits_get(s->env, &s->origins, &s->gates, &t->request, s->options);
+    t->wait.limits = sparp__sched_limits(s, &t->request);
     if (t->wait.limits == NULL) {
         sparp__task_blame_memory(t);
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->state = SPARP__TASK_FRESH;
     s->stats.waiting++;
-    sparp__list_push_back(&s->fresh, &t->link);
+    sparp__sched_queue_fresh(s, t);
 }
 
 /* Without memory for one more request, those that are under way come first; if there are none,
@@ -14436,9 +16035,9 @@ static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
 }
 
 /* A waiting one is given up. The turn that it had at its origin is another's. */
-static void sparp__sched_give_up_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static void sparp__sched_give_up_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__sched_unlink_queued(s, queue, t);
+    sparp__sched_unlink_queued(s, t);
     sparp__sched_give_up(s, t);
     sparp__sched_look_at_limits(s, l);
 }
@@ -14455,12 +16054,9 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         sparp__sched_give_up(s, t);
         return;
     }
-    if ((t = sparp__sched_find(&s->fresh, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->fresh, t);
-        return;
-    }
-    if ((t = sparp__sched_find(&s->again, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->again, t);
+    if ((t = sparp__sched_find(&s->fresh, index)) != NULL
+        || (t = sparp__sched_find(&s->again, index)) != NULL) {
+        sparp__sched_give_up_queued(s, t);
         return;
     }
     for (size_t i = 0; i < s->sleeping.count; i++) {
@@ -14487,9 +16083,18 @@ static void sparp__sched_give_up_sleepers(sparp__sched *s) {
     }
 }
 
-/* Those that wait, but for what is in flight between two hops if that may end by itself. */
+/* Those in a queue, but for what is in flight between two hops if that may end by itself. */
+static void sparp__sched_give_up_queue(sparp__sched *s, sparp__list *queue) {
+    for (sparp__link *at = queue->ring.next; at != &queue->ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+        at = at->next;
+        if (!s->draining || !t->on_hop)
+            sparp__sched_give_up_queued(s, t);
+    }
+}
+
+/* All that wait. */
 static void sparp__sched_give_up_waiting(sparp__sched *s) {
-    sparp__link *link;
     for (sparp__link *at = s->parked.ring.next; at != &s->parked.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, link, at);
         at = at->next;
@@ -14498,15 +16103,9 @@ static void sparp__sched_give_up_waiting(sparp__sched *s) {
         sparp__sched_unlink_parked(s, t);
         sparp__sched_give_up(s, t);
     }
-    for (sparp__link *at = s->again.ring.next; at != &s->again.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-        at = at->next;
-        if (!s->draining || !t->on_hop)
-            sparp__sched_give_up_queued(s, &s->again, t);
-    }
+    sparp__sched_give_up_queue(s, &s->again);
     sparp__sched_give_up_sleepers(s);
-    while ((link = sparp__list_pop_front(&s->fresh)) != NULL)
-        sparp__sched_give_up(s, SPARP__OWNER(sparp__task, link, link));
+    sparp__sched_give_up_queue(s, &s->fresh);
 }
 
 /* What is in flight. */
@@ -14561,10 +16160,10 @@ static void sparp__sched_catch_up(sparp__sched *s) {
     }
 }
 
-/* Nanoseconds until the rate lets the next one start. */
+/* Nanoseconds until the rate lets the first one start. */
 static int64_t sparp__sched_rate_wait(const sparp__sched *s) {
-    return sparp__max(sparp__bucket_wait(&s->rate.admit, s->now),
-                      sparp__pace_wait(s->pace, NULL, s->now));
+    return !s->rate.admit.limits ? 0
+        : sparp__pace_wait(s->pace, &s->rate.admit, sparp__sched_first(s)->cost, s->now);
 }
 
 /* How many at once: what the user said, less if the system says less, or what was found out. */
@@ -14585,12 +16184,12 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
     const sparp_options *o = s->options;
     if (o->permit == NULL)
         return true;
-    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), o->user_data);
+    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), t->cost, o->user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !s->stop_pending && s->cancels.size == 0;
     s->rate.permit_at = wait > 0 ? sparp__time_after(s->now, sparp__time_from_s(wait))
                                  : SPARP__NEVER;
-    s->rate.blocked_at = s->now;
+    sparp__rate_block(&s->rate, false, s->now);
     return false;
 }
 
@@ -14599,7 +16198,8 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
     if (sparp__sched_rate_wait(s) <= 0 && s->rate.permit_at <= s->now)
         return false;
     if (s->rate.blocked_at == 0)
-        s->rate.blocked_at = s->now;
+        sparp__rate_block(&s->rate, sparp__pace_owes(s->pace, &s->rate.admit,
+                                                     sparp__sched_first(s)->cost, s->now), s->now);
     return true;
 }
 
@@ -14612,7 +16212,7 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(s, t);
     else
-        sparp__sched_unlink_queued(s, &s->again, t);
+        sparp__sched_unlink_queued(s, t);
     sparp__sched_count_queue(s, t);
     s->stats.waiting--;
     if (t->on_hop)
@@ -14630,23 +16230,22 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
 static bool sparp__sched_admit_next(sparp__sched *s) {
     if (!sparp__sched_may_start(s) || sparp__sched_rate_blocks(s))
         return false;
-    sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
+    sparp__task *t = sparp__sched_first(s);
     sparp__limits *l = t->wait.limits;
     if (t->deadline <= s->now) {        /* its timer goes off at the end of the turn: too late */
         sparp__sched_expire(s, t);
         return true;
     }
     if (sparp__sched_is_barred(s, l)) {
-        sparp__sched_unlink_queued(s, queue, t);
+        sparp__sched_unlink_queued(s, t);
         sparp__sched_refuse(s, t);
         return true;
     }
-    bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
-        || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
+    bool held = sparp__limits_wait(l, t, s->options, s->now) > 0
+        || (t->state == SPARP__TASK_FRESH && l->parked.count > 0);      /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
         return false;
-    bool let_go = sparp__sched_unlink_queued(s, queue, t);
+    bool let_go = sparp__sched_unlink_queued(s, t);
     if (held)
         sparp__sched_park(s, t, let_go);
     else
@@ -14657,9 +16256,7 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
 
 /* Starts what can be started. */
 static void sparp__sched_admit(sparp__sched *s) {
-    if (s->rate.blocked_at != 0)
-        s->rate.blocked += s->now - s->rate.blocked_at;
-    s->rate.blocked_at = 0;
+    sparp__rate_unblock(&s->rate, s->now);
     for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
         while (sparp__sched_may_pull(s) && sparp__sched_pull(s))
@@ -14672,29 +16269,13 @@ static void sparp__sched_admit(sparp__sched *s) {
     sparp__sched_check_stop(s);
 }
 
-/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
-   off; else nanoseconds after which to look again. It is put off, never dropped. */
-static int64_t sparp__sched_budget_wait(sparp__sched *s) {
-    sparp__rate *r = &s->rate;
-    if (!(s->options->retry_ratio > 0))
-        return 0;
-    double passed = (double)(s->now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
-    r->retry_credit_at = s->now;
-    r->retry_credit += passed;
-    if (r->retry_credit >= 1) {
-        r->retry_credit -= 1;
-        return 0;
-    }
-    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
-}
-
 /* Its pause is over; or its deadline came while it waited for a slot. */
 static void sparp__sched_on_sleeper(sparp__sched *s, sparp__task *t) {
     if (t->state != SPARP__TASK_SLEEPING || t->deadline <= s->now) {
         sparp__sched_expire(s, t);
         return;
     }
-    int64_t defer = sparp__sched_budget_wait(s);
+    int64_t defer = sparp__rate_retry_wait(&s->rate, s->options->retry_ratio, s->now);
     sparp__sched_count_pause(s, t);
     if (defer > 0)
         sparp__heap_set(&s->sleeping, &t->wait.timer,
@@ -14709,11 +16290,11 @@ static void sparp__sched_on_gate(sparp__sched *s, sparp__limits *l) {
         sparp__sched_look_at_limits(s, l);
         return;
     }
-    int64_t memory = sparp__gate_memory(&l->gate);      /* no engine writes there now */
+    int64_t memory = sparp__limits_memory(l);   /* no engine writes there now */
     if (memory > s->now)
         sparp__heap_set(&s->gates, &l->timer, memory);
     else
-        sparp__origins_remove(s->env, &s->origins, &l->origin);
+        sparp__limits_free(s->env, &s->origins, &s->told, l);
 }
 
 static void sparp__sched_run_timers(sparp__sched *s) {
@@ -14788,20 +16369,51 @@ static void sparp__sched_end_turn(sparp__sched *s) {
     sparp__sched_progress(s);
 }
 
+/* --- results that the user takes ------------------------------------------------------------- */
+
+/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
+   back. */
+static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
+    if (!sparp__store_has_ready(&s->output))
+        return NULL;
+    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
+    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
+                     r->limits != NULL ? &r->limits->gate.write : NULL);
+    return r;
+}
+
+static void sparp__sched_take_in(sparp__sched *s) {
+    sparp__stored *r = s->output.shown;
+    if (r == NULL)
+        return;
+    double charged = sparp__pace_hide(s->pace, &s->output.hand);
+    sparp__sched_book(s, r->limits, charged, charged);
+    if (r->limits != NULL)
+        sparp__sched_look_at_limits(s, r->limits);
+    sparp__limits_put(&s->gates, r->limits, s->now);
+    sparp__store_free(s->env, &s->output, r);
+    s->output.shown = NULL;
+    s->input.memory_short = false;
+}
+
 /* --- opening and closing --------------------------------------------------------------------- */
 
 /* False: out of memory. Then, too, it is for sparp__sched_free. */
 static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
                               sparp_options *options, sparp__crew *crew,
                               sparp__pace *pace) {
-    sparp__list *lists[6];
+    sparp__list *lists[10];
     lists[0] = &s->fresh;
     lists[1] = &s->again;
     lists[2] = &s->parked;
     lists[3] = &s->flying;
     lists[4] = &s->unused;
     lists[5] = &s->output.ready;
-    for (size_t i = 0; i < 6; i++)
+    lists[6] = &s->fair.now;
+    lists[7] = &s->fair.next;
+    lists[8] = &pace->hands;
+    lists[9] = &s->told;
+    for (size_t i = 0; i < 10; i++)
         sparp__list_init(lists[i]);
     s->run = run;
     s->env = env;
@@ -14817,8 +16429,10 @@ static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
     s->slots.limit = options->max_at_once;
     s->stats.input_size = options->requests != NULL ? options->num_requests
                                                     : options->estimated_input_size;
-    sparp__bucket_init(&s->rate.admit, options->max_per_second, options->burst);
+    sparp__meter_init(&s->rate.admit, options->max_per_second, options->burst,
+                      options->max_cost_per_second, options->cost_burst);
     s->pace->all = s->rate.admit;
+    s->pace->weighs = sparp__limits_weigh(options);
     return sparp__origins_open(env, &s->origins, sizeof(sparp__limits));
 }
 
@@ -14826,24 +16440,6 @@ static void sparp__sched_free_tasks(sparp__sched *s, sparp__list *list) {
     sparp__link *link;
     while ((link = sparp__list_pop_front(list)) != NULL)
         sparp__task_free(s->env, SPARP__OWNER(sparp__task, link, link));
-}
-
-static void sparp__sched_free_records(sparp__sched *s) {
-    sparp__link *link;
-    sparp__timer *timer;
-    if (s->output.shown != NULL)
-        sparp__sched_free_record(s, s->output.shown);
-    while ((link = sparp__list_pop_front(&s->output.ready)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, link, link));
-    while ((timer = sparp__heap_expire(&s->output.in_order, SPARP__NEVER)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, timer, timer));
-    while (s->output.spare != NULL) {
-        sparp__stored *r = s->output.spare;
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-        sparp__env_free(s->env, r, r->size);
-    }
-    sparp__env_free(s->env, s->output.items, s->output.items_capacity * sizeof *s->output.items);
-    sparp__slabs_free(s->env, &s->output.slabs);
 }
 
 /* Whatever state it is in: nobody is told anything any more. Its engines are closed. */
@@ -14859,20 +16455,21 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__sched_free_tasks(s, &s->parked);
     sparp__sched_free_tasks(s, &s->flying);
     sparp__sched_free_tasks(s, &s->unused);
-    sparp__sched_free_records(s);
+    sparp__store_close(s->env, &s->output);
     while ((o = sparp__origins_next(&s->origins, &bucket)) != NULL)
-        sparp__origins_remove(s->env, &s->origins, o);
+        sparp__limits_free(s->env, &s->origins, &s->told, SPARP__OWNER(sparp__limits, origin, o));
     sparp__origins_close(s->env, &s->origins);
     sparp__heap_free(s->env, &s->sleeping);
     sparp__heap_free(s->env, &s->output.in_order);
     sparp__heap_free(s->env, &s->gates);
+    sparp__heap_free(s->env, &s->fair.later);
     sparp__buf_free(s->env, &s->cancels);
     sparp__buf_free(s->env, &s->input.memo.lines);
 }
 
 /* ============================================================================================ */
 /* >>run        one run: its scheduler, its engines, its memory; and one turn of them all.       */
-/*              Uses env, pace, reactor, engine, crew, sched.                                    */
+/*              Uses env, pace, reactor, engine, store, crew, sched.                             */
 /* ============================================================================================ */
 
 struct sparp {
@@ -14883,12 +16480,13 @@ struct sparp {
     sparp__crew   crew;
     sparp__pace   pace;                 /* of all engines */
     int64_t       bar_at;               /* of sparp_progress_bar() */
+    bool          watched;              /* by a loop that asks for sparp_poll_fds() */
 };
 
 static int sparp__run_wait_ms(const sparp *run, int64_t now) {
     const sparp__sched *s = &run->sched;
     if (s->over || s->stop_pending || s->cancels.size > 0 || run->engine.turn == 0
-        || sparp__sched_has_ready(s) || sparp__sched_may_pull(s))
+        || sparp__store_has_ready(&s->output) || sparp__sched_may_pull(s))
         return 0;                       /* may pull: a result was taken, and made room */
     return sparp__time_wait_ms(sparp__min(sparp__engine_next_due(&run->engine),
                                             sparp__sched_next_due(s)), now);
@@ -14897,7 +16495,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
 /* Somebody has written to the pipe. */
 static void sparp__run_on_wake(sparp *run) {
     sparp__sched_on_wake(&run->sched, run->engine.news);
-    if (run->crew.size == 0)
+    if (sparp__crew_size(&run->crew) == 0)
         return;
     if (run->engine.news)
         sparp__crew_tell_news(&run->crew);
@@ -14959,7 +16557,7 @@ static void sparp__run_close(sparp *run) {
 
 #define SPARP__WORKERS_MAX 256
 
-#if SPARP__THREADS
+#if SPARP__WORKERS
 
 static void sparp__worker_cut(sparp__worker *w) {
     sparp__engine *e = &w->engine;
@@ -14973,6 +16571,13 @@ static void sparp__worker_cut(sparp__worker *w) {
         if (wanted)
             sparp__engine_cut(e, t);
     }
+}
+
+/* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
+   may have blocked since: what has passed on the way here is not the server's. */
+static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
+    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    sparp__engine_start(e, t);
 }
 
 /* New tasks are started; *cut: some are to be cut. True: it is time to go. */
@@ -15001,7 +16606,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
     return quit;
 }
 
@@ -15160,15 +16765,22 @@ static void sparp__workers_close(sparp *run) {
 /* One row for each number: what 0 stands for, what it may be besides (NONE, AUTO, or nothing ELSE)
    and from where to where, and what is said of all other values. */
 #define SPARP__OPTIONS(X) \
-    X(input_buffer_size,         100, NONE, 1,    1000000, "must be 1 to 1000000 (0: 100)") \
+    X(input_buffer_size,         SPARP_READ_AHEAD, NONE, 1, 1000000, \
+      "must be 1 to 1000000 (0: the default)") \
     X(max_at_once,               100, AUTO, 1,    SPARP__MAX_AT_ONCE, \
       "must be 1 to 100000 (0: 100, SPARP_AUTO: found out)") \
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
+    X(cost_burst,                0,   NONE, 0,    1e12, \
+      "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
     X(timeout_s,                 30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
@@ -15178,7 +16790,7 @@ static void sparp__workers_close(sparp *run) {
     X(tls_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(send_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(first_byte_timeout_s,      0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
-    X(min_bytes_per_second,      0,   NONE, 0,    1e15,    "must not be negative (0: none)") \
+    X(min_bytes_per_second,      0,   NONE, 0,    1e12,    "must not be negative (0: none)") \
     X(min_speed_s,               30,  ELSE, 0,    1e9,     "must not be negative (0: 30 s)") \
     X(run_deadline_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(max_retries_by_soft_fail,  20,  NONE, 0,    INT_MAX, \
@@ -15194,7 +16806,7 @@ static void sparp__workers_close(sparp *run) {
     X(stop_after_failures,       0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
     X(stop_after_failure_ratio,  0,   NONE, 0,    1,       "must be 0 to 1 (0: none)") \
     X(stop_after_successes,      0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
-    X(max_redirects,             10,  NONE, 0,    INT_MAX, \
+    X(max_redirects,             SPARP__REDIRECTS * 10, NONE, 0, INT_MAX, \
       "must not be negative (0: 10, SPARP_NONE: not followed)") \
     X(max_head_bytes,            1 << 16, ELSE, 1,    1 << 30, "must be 1 to 1 GiB (0: 64 KiB)") \
     X(max_body_bytes,            1 << 26, NONE, 1,    SPARP__BODY_MOST, \
@@ -15211,12 +16823,50 @@ static bool sparp__options_fits(double value, int or_else, double least, double 
     return value == 0 || value == or_else || (value >= least && value <= most);
 }
 
-static const char *sparp__options_check_numbers(const sparp_options *o) {
+typedef struct sparp__number {          /* a row */
+    const char   *words;
+    float         least, most, fallback;        /* exact, or with some room */
+    short         or_else;
+    unsigned char at;                   /* in sparp_options, in units of an int */
+    unsigned char type;                 /* of SPARP__TYPE */
+} sparp__number;
+
+/* 4 is an int, 8 an int64_t and 9 a double: with a float an integer adds up to a float. */
+#define SPARP__TYPE(value) (sizeof(value) + (sizeof(value + 0.0f) > sizeof(float)))
+
+static const sparp__number sparp__numbers[] = {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (!sparp__options_fits((double)o->field, SPARP__OR_##or_else, least, most)) \
-        return #field " " words;
+    {SPARP__SENTENCES ? #field " " words : "", (float)(least), (float)(most), (float)(fallback), \
+     SPARP__OR_##or_else, offsetof(sparp_options, field) / sizeof(int), \
+     SPARP__TYPE(((sparp_options *)0)->field)},
     SPARP__OPTIONS(SPARP__X)
 #undef SPARP__X
+};
+
+static double sparp__number_get(const sparp__number *n, const sparp_options *o) {
+    const void *at = (const int *)(const void *)o + n->at;
+    return n->type == sizeof(int) ? *(const int *)at
+        : n->type == sizeof(int64_t) ? (double)*(const int64_t *)at : *(const double *)at;
+}
+
+static void sparp__number_set(const sparp__number *n, sparp_options *o, double value) {
+    void *at = (int *)(void *)o + n->at;
+    if (n->type == sizeof(int))
+        *(int *)at = (int)value;
+    else if (n->type == sizeof(int64_t))
+        *(int64_t *)at = (int64_t)value;
+    else
+        *(double *)at = value;
+}
+
+#define SPARP__NUMBERS (sizeof sparp__numbers / sizeof *sparp__numbers)
+
+static const char *sparp__options_check_numbers(const sparp_options *o) {
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++)
+        if (!sparp__options_fits(sparp__number_get(n, o), n->or_else, (double)n->least,
+                                 (double)n->most))
+            return n->words;
     return NULL;
 }
 
@@ -15235,8 +16885,10 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "requests and next_request are both set";
     if (o->requests == NULL && o->num_requests > 0)
         return "requests is NULL, but num_requests is not 0";
-    if (o->workers > 1 && !SPARP__THREADS)
-        return "workers need a build without SPARP_NO_THREADS";
+    if (!SPARP__WORKERS && o->workers > 1)
+        return "workers need a build without SPARP_NO_WORKERS and SPARP_NO_THREADS";
+    if (!SPARP__REDIRECTS && o->max_redirects > 0)
+        return "max_redirects needs a build without SPARP_NO_REDIRECTS";
     if (o->retry_safe_only && o->retry_unsafe)
         return "retry_safe_only and retry_unsafe contradict each other";
     if (o->stop_on >= 1u << 6)
@@ -15247,7 +16899,7 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "headers has a line with a bad name or value";
     if (sparp__options_bad_names(o->sensitive_headers))
         return "sensitive_headers must be names of header lines with commas between";
-    if (o->compressed && !SPARP__ZLIB)
+    if (!SPARP__ZLIB && o->compressed)
         return "compressed needs a build with SPARP_ZLIB";
     if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
         return "tls.client_cert_file and tls.client_key_file belong together";
@@ -15267,7 +16919,9 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
-    return wrong != NULL ? wrong : "";
+    if (wrong == NULL)
+        wrong = sparp__limits_check(o);
+    return wrong == NULL ? "" : SPARP__SENTENCES ? wrong : sparp_error_text(SPARP_E_BAD_OPTIONS);
 }
 
 const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
@@ -15298,13 +16952,14 @@ const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
 
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
-#define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (o->field == 0) \
-        o->field = fallback; \
-    else if (o->field == SPARP_NONE) \
-        o->field = 0;
-    SPARP__OPTIONS(SPARP__X)
-#undef SPARP__X
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++) {
+        double value = sparp__number_get(n, o);
+        if (value == 0)
+            sparp__number_set(n, o, (double)n->fallback);
+        else if (value == SPARP_NONE)
+            sparp__number_set(n, o, 0);
+    }
     if (o->input_buffer_size == 0)
         o->input_buffer_size = 1;
     if (o->max_body_bytes == 0)
@@ -15365,20 +17020,11 @@ void sparp_close(sparp *run) {
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static void sparp__public_take_back(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    if (out->shown == NULL)
-        return;
-    sparp__sched_free_record(&run->sched, out->shown);
-    out->shown = NULL;
-    run->sched.input.memory_short = false;
-}
-
 bool sparp_step(sparp *run, int wait_ms) {
     sparp__sched *s = &run->sched;
-    sparp__public_take_back(run);
+    sparp__sched_take_in(s);
     if (s->over)
-        return sparp__sched_has_ready(s);
+        return sparp__store_has_ready(&s->output);
     if (wait_ms != 0) {
         int64_t now = sparp__env_now();
         int ours = sparp__run_wait_ms(run, now);
@@ -15393,20 +17039,13 @@ bool sparp_step(sparp *run, int wait_ms) {
         run->engine.deadline = s->deadline;
     }
     sparp__run_turn(run, wait_ms);
-    return !s->over || sparp__sched_has_ready(s);
+    return !s->over || sparp__store_has_ready(&s->output);
 }
 
 const sparp_result *sparp_ready(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    sparp__public_take_back(run);
-    if (out->ready.count > 0) {
-        out->shown = SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
-    } else if (sparp__sched_has_ready(&run->sched)) {
-        int64_t index = (int64_t)out->next_in_order++;
-        out->shown = SPARP__OWNER(sparp__stored, timer,
-                                  sparp__heap_expire(&out->in_order, index));
-    }
-    return out->shown != NULL ? &out->shown->result : NULL;
+    sparp__sched_take_in(&run->sched);
+    sparp__stored *r = sparp__sched_hand_out(&run->sched);
+    return r != NULL ? &r->result : NULL;
 }
 
 const sparp_result *sparp_next(sparp *run) {
@@ -15421,9 +17060,14 @@ int sparp_poll_fd(const sparp *run) {
     return sparp__reactor_poll_fd(&run->engine.net.reactor);
 }
 
+size_t sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room) {
+    run->watched = true;
+    return sparp__reactor_fds(&run->engine.net.reactor, fds, room);
+}
+
 int sparp_wait_ms(const sparp *run) {
     int ms = sparp__run_wait_ms(run, sparp__env_now());
-    bool blind = sparp_poll_fd(run) < 0 && !run->sched.over;    /* then look every 10 ms */
+    bool blind = sparp_poll_fd(run) < 0 && !run->watched && !run->sched.over;
     return blind && (ms < 0 || ms > 10) ? 10 : ms;
 }
 
@@ -15452,6 +17096,11 @@ void sparp_cancel(sparp *run, uint64_t index) {
         sparp__env_log(&run->env, SPARP_LOG_ERROR, "no memory to cancel a request");
 }
 
+bool sparp_charge(sparp *run, uint64_t index, double more) {
+    return more >= -SPARP__COST_MOST && more <= SPARP__COST_MOST && sparp__pace_weighs(&run->pace)
+        && sparp__pace_charge(&run->pace, index, more, sparp__env_now());
+}
+
 void sparp_wake(sparp *run) {
     sparp__wake_send_news(&run->engine.wake);
 }
@@ -15465,9 +17114,9 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     }
     if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
-    sparp__bucket *admit = &s->rate.admit;
+    sparp__bucket *admit = &s->rate.admit.starts;
     sparp__pace_lock(s->pace);
-    sparp__bucket before = s->pace->all;
+    sparp__bucket before = s->pace->all.starts;
     run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0 && before.next > s->now) {   /* what was ahead still is, in starts */
@@ -15475,13 +17124,19 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
         double ns = ahead * (double)admit->period;
         admit->next = sparp__time_after(s->now, ns < 9e18 ? (int64_t)ns : SPARP__NEVER);
     }
-    s->pace->all = *admit;
+    s->pace->all.starts = *admit;
+    s->pace->all.limits = s->rate.admit.limits = run->options.max_per_second > 0
+        || run->options.max_cost_per_second > 0;
     sparp__pace_unlock(s->pace);
     sparp__crew_wake(&run->crew);
 }
 
 sparp_stats sparp_get_stats(const sparp *run) {
     return sparp__sched_stats(&run->sched);
+}
+
+bool sparp_get_left(const sparp *run, size_t i, sparp_left *out) {
+    return sparp__limits_show(&run->sched.told, i, run->sched.now, out);
 }
 
 const char *sparp_error_detail(const sparp *run) {
@@ -15570,7 +17225,8 @@ size_t sparp_sizeof(const char *type) {
 #define SPARP__X(type) {#type, sizeof(type)},
         SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
         SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
-        SPARP__X(sparp_allocator) SPARP__X(sparp_logger)
+        SPARP__X(sparp_allocator) SPARP__X(sparp_logger) SPARP__X(sparp_host_limit)
+        SPARP__X(sparp_left)
 #undef SPARP__X
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -15677,6 +17333,16 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
+#undef SPARP__WORKERS
+#undef SPARP__SENTENCES
+#ifdef SPARP_NO_SENTENCES
+#undef sparp__fault_set
+#undef sparp__env_log
+#endif
+#undef SPARP__PROXIES
+#undef SPARP__LIMITS
+#undef SPARP__LOOKUPS
+#undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
 #undef SPARP__BSD
 #undef SPARP__NOSIGNAL
@@ -15710,6 +17376,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
 #undef SPARP__RARE
+#undef SPARP__APART
+#undef SPARP__DATES
 #undef SPARP__FOLLOW_NS
 #undef SPARP__ASK_NS
 #undef SPARP__GIVE_MAX
@@ -15722,7 +17390,13 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__QUOTAS
+#undef SPARP__QUOTA_MOST
+#undef SPARP__QUOTA_LONGEST
+#undef SPARP__QUOTA_COARSE
 #undef SPARP__BUCKET_SLACK
+#undef SPARP__DEBT_MOST
+#undef SPARP__COUNT_MOST
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__LATE_READS
@@ -15768,6 +17442,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__GETRANDOM
 #undef SPARP__TLS
 #undef SPARP__NEVER
+#undef SPARP__COST_MOST
 #undef SPARP__NS_PER_S
 #undef SPARP__NS_PER_MS
 #undef SPARP__OWNER
@@ -15787,9 +17462,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__READABLE
 #undef SPARP__WRITABLE
 #undef SPARP__HANGUP
-#undef SPARP__REACTOR_EVENTS
 #undef SPARP__SCRATCH_MAX
-#undef SPARP__SCRATCH_SIZE
 #undef SPARP__RACE_MAX
 #undef SPARP__RACE_STEP_NS
 #undef SPARP__CONN_INDEX_BITS
@@ -15805,6 +17478,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__STARVED_NS
 #undef SPARP__OPTIONS
 #undef SPARP__BODY_MOST
+#undef SPARP__TYPE
+#undef SPARP__NUMBERS
 #undef SPARP__OR_ELSE
 #undef SPARP__OR_NONE
 #undef SPARP__OR_AUTO

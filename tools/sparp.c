@@ -11,6 +11,7 @@
        url.h       percent-encoding, resolution against a base
        template.h  values of a line in the place of {...}
        hash.h      a set of hashes
+       limits.h    limits of hosts, and what requests cost
        options.h   the one table of flags, and what it makes
        shard.h     which lines are ours: --shard
        config.h    the command line as a struct
@@ -96,6 +97,7 @@ enum {
 #include "sparp/url.h"
 #include "sparp/template.h"
 #include "sparp/hash.h"
+#include "sparp/limits.h"
 #include "sparp/options.h"
 #include "sparp/shard.h"
 #include "sparp/config.h"

@@ -37,6 +37,26 @@ expect 'a soft limit is raised' 0 'length == 300 and all(.outcome == "success")'
 limited n 40 -q -c 24 -r 1000
 expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 
+# --- -c auto ------------------------------------------------------------------------------------
+
+most_at_once() {
+    curl -s "$base/stats" | jq .most_at_once
+}
+seq 1 30 | sed "s|.*|$base/hang?&|" >"$dir/in"
+forget
+try -q -c auto -t 100ms -R 0
+expect '-c auto: a server that hangs' 1 'length == 30 and all(.outcome == "timeout_exhausted")'
+check '-c auto: never more than 8 there' [ "$(most_at_once)" -le 8 ]
+seq 1 800 | sed "s|.*|$base/delay/5?&|" >"$dir/in"
+forget
+try -q -c auto
+expect '-c auto: a server that answers' 0 'length == 800 and all(.outcome == "success")'
+check '-c auto: more and more there' [ "$(most_at_once)" -gt 12 ]
+forget
+try -q -c auto --per-host 4
+check '-c auto --per-host 4: never more than 4' [ "$status" -eq 0 -a "$(most_at_once)" -le 4 ]
+refused '-c AUTO' 'a number or auto' -c AUTO
+
 # --- usage --------------------------------------------------------------------------------------
 
 given '%s/items/1\n' "$base"
@@ -121,7 +141,7 @@ out_of_range --resolve '' x x:80 x:80: x:0:127.0.0.1 x:80:localhost :80:127.0.0.
 out_of_range --connect-to '' x x:80 x:80:y x:80:y:80:z x:80:y:0 x:p:y:80 'a b:80:y:80' a,b:80:y:80
 out_of_range --unix-socket '' "/$(printf '%0200d' 0)"
 out_of_range --interface '' eth0 localhost 127.0.0.256 '[::1]'
-refused '--interface and -6' 'not of ip_version' --interface 127.0.0.1 -6
+refused '--interface and -6' 'not of --ipv4 or --ipv6' --interface 127.0.0.1 -6
 out_of_range --sensitive '' , 'a b' a,,b a:b
 refused '--user-agent of two lines' '--user-agent: a control' --user-agent "$(printf 'a\nb')"
 out_of_range --proxy socks5://127.0.0.1 https://127.0.0.1 ftp://h 127.0.0.1:x : http:// 'a b' h/p
@@ -176,7 +196,8 @@ silent '-h: nothing on stderr'
 cp "$dir/out" "$dir/short"
 try --help
 check '--help: exit 0' ended 0
-for flag in shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
+for flag in max-cost cost-burst cost cost-from per-host per-host-rate limit-host retry-ratio \
+    shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
     only fields output-format resume journal retry-failed restart \
     method header data json url-query base-url template format on-bad-line skip limit \
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \

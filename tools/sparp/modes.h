@@ -114,6 +114,7 @@ enum { SAVED_TRIES_MAX = 1000000 };
 static const int64_t saved_us_max = INT64_C(1000000000000);      /* eleven days */
 static const int64_t saved_ms_max = INT64_C(100000000000000);    /* Unix time: the year 5138 */
 static const int64_t saved_count_max = INT64_C(1) << 53;         /* what a double has exactly */
+static const double saved_cost_max = 1e15;
 
 static slice unquoted(slice raw) {
     slice s = { raw.at + 1, raw.size - 2 };
@@ -130,6 +131,8 @@ static void saved_inner(saved *v, slice outer, slice key, slice raw) {
         for (int i = 0; i < SPARP_WAIT_COUNT; i++)
             if (slice_is(key, sparp_wait_name((sparp_wait)i)))
                 s->waited_us[i] = us;
+        if (slice_is(key, "cost"))
+            s->waited_cost_us = us;
         if (slice_is(key, "total"))
             s->elapsed_us = us;
         if (slice_is(key, "all"))
@@ -165,6 +168,11 @@ static void saved_member(saved *v, slice key, slice raw) {
         s->attempts = (int)take_whole(raw, 1, SAVED_TRIES_MAX);
     if (slice_is(key, "redirects"))
         s->redirects = (int)take_whole(raw, 1, SAVED_TRIES_MAX);
+    if (slice_is(key, "cost")) {
+        double cost = take_number(raw);
+        s->has_cost = cost >= 0 && cost <= saved_cost_max;
+        s->cost = s->has_cost ? cost : 0;
+    }
     if (slice_is(key, "t"))
         s->at_ms = take_whole(raw, 1000, saved_ms_max);
     if (slice_is(key, "reused"))

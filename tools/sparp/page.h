@@ -206,13 +206,17 @@ static void put_traffic_tiles(text *t, const summary *s) {
     value.size = 0;
     put_size(&value, y->bytes_out);
     put_tile(t, "sent", &value);
-    value.size = 0;
     if (s->live && s->connections > 0)
         put_count_tile(t, "connections", s->connections);
+    value.size = 0;
     if (y->responses > 0) {
         put_percent_of(&value, y->reused, y->responses);
         put_tile(t, "reused", &value);
     }
+    value.size = 0;
+    put_number(&value, y->cost);
+    if (y->has_cost)
+        put_tile(t, "cost booked", &value);
     text_free(&value);
 }
 
@@ -345,8 +349,19 @@ static void put_wait_steps(text *t, const page *p, int reason, int64_t sum_us) {
             ended += r->columns[i].classes[k];
         values[i] = ended > 0 ? (double)r->columns[i].waited_s[reason] / (double)ended : 0;
     }
-    put_format(t, "<figure class=\"wait\">\n<figcaption><b>%s</b>: ",
-               wait_reasons[reason] + strlen(" "));
+    text words = { NULL, 0, 0, false };
+    int64_t cost = reason == SPARP_WAIT_RATE ? waited_us(y, WAIT_COST) : 0;
+    if (cost < y->waited_us[reason])
+        put_reason(&words, p->summary, reason);
+    put_text(&words, cost > 0 && words.size > 0 ? ", or" : "");
+    if (cost > 0)
+        put_reason(&words, p->summary, WAIT_COST);
+    PUT(t, "<figure class=\"wait\">\n<figcaption><b>");
+    slice label = { words.at, words.size };
+    put_slice(t, trimmed(label));
+    PUT(t, "</b>: ");
+    t->failed = t->failed || words.failed;
+    text_free(&words);
     put_duration(t, y->waited_us[reason] / (int64_t)(y->waiters > 0 ? y->waiters : 1));
     PUT(t, " a request, ");
     put_percent_of(t, (uint64_t)y->waited_us[reason], (uint64_t)sum_us);
@@ -371,6 +386,27 @@ static void put_waits(text *t, const page *p) {
             put_wait_steps(t, p, i, sum);
     put_time_axis(t, p->report, p->from_ms);
     PUT(t, "</section>\n");
+}
+
+/* What servers say of their limits, the least first. */
+static void put_what_is_left(text *t, const page *p) {
+    const summary *s = p->summary;
+    text line = { NULL, 0, 0, false };
+    if (s->num_left == 0)
+        return;
+    PUT(t, "<section>\n<h2>What servers say is left</h2>\n<ul>\n");
+    for (size_t i = 0; i < s->num_left; i++) {
+        line.size = 0;
+        put_left(&line, &s->left[i]);
+        slice shown = { line.at, line.size };
+        PUT(t, "<li>");
+        put_html(t, shown);
+        PUT(t, "</li>\n");
+    }
+    PUT(t, "</ul>\n</section>\n");
+    if (line.failed)
+        t->failed = true;
+    text_free(&line);
 }
 
 /* --- latencies -------------------------------------------------------------------------------- */
@@ -672,6 +708,7 @@ static void put_page(text *t, page *p) {
         put_latency_map(t, p);
         put_waits(t, p);
     }
+    put_what_is_left(t, p);
     put_latency_section(t, y);
     if (tally_finished(y) > 0) {
         PUT(t, "<div class=\"two\">\n");

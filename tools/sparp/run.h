@@ -2,6 +2,7 @@
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { COUNT_REST_US = 1000000 };  /* that long unread lines are counted */
+enum { LEFT_ASKED = 1000 };      /* origins whose limits are looked at, of those that tell */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
@@ -38,6 +39,7 @@ typedef struct app {
     text record;                        /* whole, before it becomes what is wanted of it */
     bool viewed;                        /* --only, --fields, --output-format */
     bool bodies_failed;                 /* one could not be written: said so */
+    uint64_t costs_unknown;             /* answers that do not say it: --cost-from */
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
@@ -266,16 +268,57 @@ static uint64_t hash_text(uint64_t hash, const char *s) {
     return s == NULL ? hash_byte(hash, '\1') : hash_byte(hash_bytes(hash, slice_of(s)), '\0');
 }
 
-/* A request as its line has it: what the command line adds to all of them may change between two
-   runs, as a token does. */
+/* The parts of a form, without the line between them, which is another one in each run. */
+static uint64_t hash_form(uint64_t hash, const config *c) {
+    for (size_t i = 0; i < c->num_parts; i++) {
+        const form_part *part = &c->parts[i];
+        slice value = { part->value, part->path == NULL ? (size_t)part->size : 0 };
+        hash = hash_text(hash, strstr(part->head, "Content-Disposition"));
+        hash = hash_bytes(hash_text(hash, part->path), value);
+    }
+    return hash;
+}
+
+/* What the command line adds to a request. A credential is none of it: the next run may have
+   another one, for tokens do not last. */
+static uint64_t hash_defaults(uint64_t hash, const parser *p, const item *it) {
+    const config *c = p->config;
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    size_t count = c->words_in_headers ? c->num_removed : c->num_headers;
+    for (size_t i = 0; i < count; i++) {
+        const sparp_field *f = &c->headers[i];
+        if (!is_secret(c, slice_of(f->name)) && !list_has(&p->headers, f->name))
+            hash = hash_text(hash_text(hash, f->name), f->value);
+    }
+    if (it->method == NULL && c->method != NULL)
+        hash = hash_text(hash, c->method);
+    if (it->json != NULL || it->body != NULL)
+        return hash;
+    if (c->data != NULL)
+        hash = hash_bytes(hash_byte(hash, 'd'), data);
+    return hash_form(c->json != NULL ? hash_bytes(hash_byte(hash, 'j'), body) : hash, c);
+}
+
+/* Is that line of a template the same for all rows, and a credential? */
+static bool is_fixed_secret(const parser *p, size_t i) {
+    const config *c = p->config;
+    const sparp_field *f = &p->headers.items[i];
+    return c->words_in_headers && is_secret(c, slice_of(f->name))
+        && strcmp(f->value, c->headers[c->num_removed + i].value) == 0;
+}
+
+/* A request as it is sent. */
 static uint64_t app_key(const app *a, const item *it, slice url) {
     const parser *p = &a->parser;
     uint64_t hash = hash_url(hash_text(HASH_START, it->method), url);
     slice body = { it->body, it->body_size };
     for (size_t i = 0; i < p->headers.count; i++)
-        hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
+        if (!is_fixed_secret(p, i))
+            hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
     hash = hash_text(hash_text(hash, it->json), it->body_file);
-    return it->body != NULL ? hash_bytes(hash, body) : hash;
+    if (it->body != NULL)
+        hash = hash_bytes(hash, body);
+    return hash_defaults(hash, p, it);
 }
 
 /* Has an earlier run ended it? */
@@ -446,7 +489,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         out->body_size = 1;
         return true;
     }
-    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    bool get = out->method == NULL || same_name(slice_of(out->method), slice_of("get"));
     if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
@@ -512,6 +555,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     if (k != NULL) {
         k->config = c;
         k->key = a->key;
+        k->cost = out->cost > 0 ? out->cost : out->cost < 0 ? 0 : 1;
     }
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
@@ -599,6 +643,15 @@ static void app_say_end(const app *a, const sparp_result *r) {
     text_free(&words);
 }
 
+/* An answer that does not say what it cost, where it could. */
+static void app_note_cost(app *a, const ticket *k, const sparp_result *r) {
+    if (!k->cost_unknown || r->outcome != SPARP_OUTCOME_SUCCESS)
+        return;
+    if (a->costs_unknown++ == 0 && !a->config->quiet)
+        say("request %llu: the answer has no number at %s, so what was booked stays",
+            (unsigned long long)r->index, a->config->cost_from);
+}
+
 /* The last try's answer may have closed a gate, too. */
 static void app_report(app *a, const sample *s, const sparp_result *r) {
     if (a->report.report == NULL)
@@ -619,6 +672,8 @@ static void app_deliver(app *a, const sparp_result *result) {
     tried_complete(&k->tries, r.attempts);
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
+    s.has_cost = a->style.cost;
+    app_note_cost(a, k, &r);
     tally_add(&a->tally, &s);
     app_report(a, &s, &r);
     bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
@@ -686,6 +741,16 @@ static size_t bodies_came(app *a) {
 #endif
 }
 
+/* Nothing is in flight: is it because servers say that nothing is left? The first end of that. */
+static void app_find_quota(const app *a, progress_view *v) {
+    double first = 0;
+    sparp_left left;
+    for (size_t i = 0; v->live == 0 && i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        if (left.left < 1 && left.reset_s > 0 && (first <= 0 || left.reset_s < first))
+            first = left.reset_s;
+    v->quota_s = first < 1e9 ? first : 1e9;
+}
+
 static void app_show_progress(app *a) {
     sparp_stats s = sparp_get_stats(a->run);
     progress_view v;
@@ -696,6 +761,9 @@ static void app_show_progress(app *a) {
     v.done = v.ok + v.failed;
     v.retries = stats_retries(&s);
     v.live = s.in_flight;
+    v.waiting = s.waiting;
+    v.cost = s.cost;
+    app_find_quota(a, &v);
     v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
@@ -784,6 +852,25 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     if (c->ok.has[status])
         return SPARP_SUCCESS;
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
+}
+
+/* sparp_options.inspect with --cost-from, on the threads of the workers: what is beyond what each
+   hop of the attempt was booked with. */
+static sparp_verdict inspect_cost(const sparp_result *response, void *user_data) {
+    const app *a = (const app *)user_data;
+    const config *c = a->config;
+    ticket *k = (ticket *)response->user_data;
+    bool lists = c->given[OPTION_OK] || c->given[OPTION_RETRY_ON];
+    sparp_verdict verdict = lists ? inspect_by_lists(response, user_data)
+        : sparp_default_inspect(response, NULL);
+    slice body = { response->body, response->body_size };
+    double cost;
+    if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
+        return SPARP_NEED_BODY;
+    k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    if (!k->cost_unknown)
+        (void)sparp_charge(a->run, response->index, cost - k->cost * (1 + response->redirects));
+    return verdict;
 }
 
 /* sparp_options.on_body, on the threads of the workers */
@@ -900,15 +987,25 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
+    o->max_cost_per_second = c->max_cost;
+    o->cost_burst = c->cost_burst;
+    if (c->cost_from != NULL && !has_cost_limit(c))     /* no limit, but it is booked */
+        o->max_cost_per_second = o->cost_burst = COST_MAX;
+    o->max_per_second_per_origin = c->per_host_rate;
+    o->host_limits = c->host_limits;
+    o->num_host_limits = c->num_host_limits;
     o->run_deadline_s = c->deadline;
     if (c->given[OPTION_OK] || c->given[OPTION_RETRY_ON])
         o->inspect = inspect_by_lists;
+    if (c->cost_from != NULL)
+        o->inspect = inspect_cost;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
     o->max_retries_by_timeout = retries_option(c, OPTION_TIMEOUT_RETRIES, c->timeout_retries);
     o->max_retries_by_transport = retries_option(c, OPTION_TRANSPORT_RETRIES, c->transport_retries);
     o->backoff_s = none_if_zero(c, OPTION_BACKOFF, c->backoff);
     o->backoff_max_s = c->backoff_max;
     o->retry_after_max_s = none_if_zero(c, OPTION_RETRY_AFTER_MAX, c->retry_after_max);
+    o->retry_ratio = c->retry_ratio;
     o->no_gate = c->no_gate;
     o->retry_safe_only = c->retry_safe_only;
     o->retry_unsafe = c->retry_unsafe;
@@ -921,7 +1018,7 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body == 0 && c->body_dir != NULL ? SPARP_NONE : c->max_body;
-    o->discard_body = c->body == BODY_NONE;
+    o->discard_body = c->body == BODY_NONE && c->cost_from == NULL;
     if (c->body_dir != NULL) {
         o->on_body = on_body;
         o->parse = on_body_end;
@@ -1095,6 +1192,7 @@ static app *app_new(config *c) {
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.compressed = c->compressed;
+    a->style.cost = shows_cost(c);
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
@@ -1203,7 +1301,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
     bool bad = stats_failed(s) + s->cancelled + s->not_started > 0
-            || a->tally.outcomes[OUTCOME_INVALID] > 0;
+            || a->tally.outcomes[OUTCOME_INVALID] > 0           /* and bodies that are no file */
+            || a->tally.outcomes[SPARP_OUTCOME_LOCAL_FAILED] > s->local_failed;
     bool lost = a->input_failed || a->out_of_memory || s->stopped == SPARP_STOPPED_BY_ERROR;
     if (lost && s->pulled == 0)
         return EXIT_USAGE;
@@ -1241,11 +1340,16 @@ static const char *app_stopped(const app *a, const sparp_stats *s) {
 
 static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     summary y;
+    sparp_left left;
     memset(&y, 0, sizeof y);
+    for (size_t i = 0; i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        summary_add_left(&y, &left);
     y.tally = &a->tally;
+    y.config = a->config;
     y.columns = a->progress.columns;
     y.live = true;
     y.connections = s->connects;
+    y.costs_unknown = a->costs_unknown;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;
@@ -1282,7 +1386,10 @@ static int run_requests(config *c) {
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {
         const char *why = sparp_check_options(&options);
-        say("cannot start: %s", why[0] != '\0' ? why : sparp_error_text(error));
+        text t = { NULL, 0, 0, false };
+        put_in_our_words(&t, slice_of(why[0] != '\0' ? why : sparp_error_text(error)));
+        say("cannot start: %.*s", (int)t.size, t.at);
+        text_free(&t);
         app_free(a);
         return EXIT_USAGE;
     }
