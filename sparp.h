@@ -2150,8 +2150,6 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
         g->through--;
         return;
     }
-    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
-        g->known = 0;                   /* no window any more */
     if (g->width == 0)
         return;
     g->strikes = 0;
