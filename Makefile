@@ -2,6 +2,7 @@
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
 #                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
+# make soak         the long forms of tests, engines that run many, other machines; 40 minutes
 # make lint         the rules of the house, and the largest sections, structs and functions
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
@@ -10,7 +11,8 @@
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH;
+#                   static-pie: loaded wherever the kernel likes)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
@@ -73,6 +75,10 @@ check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
 
+.PHONY: soak
+soak:
+	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" sh tests/soak.sh
+
 lint:
 	@sh tests/lint.sh
 
@@ -90,8 +96,9 @@ examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
 	    name=$$(basename "$$file" .c); \
+	    loop=$$(CC="$(CC)" sh tools/loop.sh "$$file") || { echo "$$loop"; continue; }; \
 	    echo "$(CC) -o build/examples/$$name $$file"; \
-	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
+	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $(LIBS) || exit 1; \
 	done
 
 shared:
@@ -101,7 +108,7 @@ shared:
 static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-static-aarch64 static-armhf static-i386 static-mips static-riscv64:
+static-aarch64 static-armhf static-i386 static-mips static-riscv64 static-pie:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
@@ -165,4 +172,4 @@ clean:
 	rm -rf build sparp
 
 .PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
-    static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always
+    static-armhf static-i386 static-mips static-riscv64 static-pie install uninstall dist recipes clean always

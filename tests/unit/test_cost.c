@@ -548,6 +548,20 @@ static void test_each_origin_pays_for_itself(void **state) {
     assert_int_equal(s.waited_cost_us, 0);
 }
 
+static void test_who_owes_is_not_forgotten(void **state) {
+    (void)state;
+    net_answer("/a", 0.01, NET_200);
+    net_answer("/slow", 0.5, NET_200);
+    options.max_at_once = options.input_buffer_size = 1;
+    options.max_cost_per_second_per_origin = 10;
+    get_for(100, A "/a");
+    get_for(1, B "/slow");              /* meanwhile nobody uses the origin of A */
+    get_for(1, A "/a");
+    run();
+    assert_near(came_at(1), 0.01, 0.01);
+    assert_near(came_at(2), 10, 0.02);
+}
+
 static void test_the_pace_may_change_meanwhile(void **state) {
     (void)state;
     net_answer("/a", 0, NET_200);
@@ -1024,6 +1038,7 @@ int main(void) {
         SEEN_TEST(test_who_waits_for_its_cost_has_no_slot),
         SEEN_TEST(test_cost_that_was_dammed_up),
         SEEN_TEST(test_each_origin_pays_for_itself),
+        SEEN_TEST(test_who_owes_is_not_forgotten),
         SEEN_TEST(test_the_pace_may_change_meanwhile),
         SEEN_TEST(test_inspect_says_what_it_cost),
         SEEN_TEST(test_the_origin_is_charged_too),
