@@ -10,7 +10,8 @@
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH;
+#                   static-pie: loaded wherever the kernel likes)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
@@ -90,8 +91,9 @@ examples: sparp.h
 	@mkdir -p build/examples
 	@for file in examples/*.c; do \
 	    name=$$(basename "$$file" .c); \
+	    loop=$$(CC="$(CC)" sh tools/loop.sh "$$file") || { echo "$$loop"; continue; }; \
 	    echo "$(CC) -o build/examples/$$name $$file"; \
-	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $(LIBS) || exit 1; \
+	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $(LIBS) || exit 1; \
 	done
 
 shared:
@@ -101,7 +103,7 @@ shared:
 static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-static-aarch64 static-armhf static-i386 static-mips static-riscv64:
+static-aarch64 static-armhf static-i386 static-mips static-riscv64 static-pie:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
@@ -165,4 +167,4 @@ clean:
 	rm -rf build sparp
 
 .PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
-    static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always
+    static-armhf static-i386 static-mips static-riscv64 static-pie install uninstall dist recipes clean always

@@ -8,6 +8,7 @@ work=build/examples
 server=
 passed=0
 failed=0
+skipped=0
 tls=$(sh tools/tls.sh)
 
 mkdir -p $work tests/examples
@@ -20,7 +21,7 @@ build() {
     shift 2
     rm -f "$program"
     # shellcheck disable=SC2086
-    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" $tls -lpthread ${LDLIBS:-} \
+    ${CC:-cc} -std=gnu99 "$@" -o "$program" "$source" ${loop:-} $tls -lpthread ${LDLIBS:-} \
         >"$program.log" 2>&1
 }
 
@@ -61,6 +62,11 @@ run_example() {
         not_ok "$name" "has $limit lines or more"
         return
     fi
+    if ! loop=$(sh tools/loop.sh "examples/$name.c"); then
+        skipped=$((skipped + 1))
+        echo "$loop"
+        return
+    fi
     if [ ! -x "$work/$name" ]; then
         not_ok "$name" "does not compile"
         cat "$work/$name.log"
@@ -97,6 +103,7 @@ if [ $# -eq 0 ]; then
 fi
 build tests/server/plain.c $work/plain -O2 &
 for name; do
+    loop=$(sh tools/loop.sh "examples/$name.c") || continue
     build "examples/$name.c" "$work/$name" -O1 -Wall -Wextra -Werror &
 done
 wait
@@ -108,5 +115,5 @@ start_server || exit 1
 for name; do
     run_example "$name"
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -131,6 +131,8 @@ static void saved_inner(saved *v, slice outer, slice key, slice raw) {
         for (int i = 0; i < SPARP_WAIT_COUNT; i++)
             if (slice_is(key, sparp_wait_name((sparp_wait)i)))
                 s->waited_us[i] = us;
+        if (slice_is(key, "cost"))
+            s->waited_cost_us = us;
         if (slice_is(key, "total"))
             s->elapsed_us = us;
         if (slice_is(key, "all"))
@@ -258,10 +260,11 @@ static int run_summarize(config *c) {
     y.columns = terminal_columns();
     y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = terminal_takes_utf8();
-    bool shown = summary_show(c, &y, &a->summary);
     if (a->out_of_memory)
         say("out of memory");
-    shown = state != READ_FAILED && !a->out_of_memory && report_publish(&a->report, c, &y) && shown;
+    bool shown = state != READ_FAILED && !a->out_of_memory && report_publish(&a->report, c, &y);
+    y.report = shown ? c->report : NULL;
+    shown = summary_show(c, &y, &a->summary) && shown;
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
 }
