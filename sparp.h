@@ -16780,14 +16780,14 @@ static void sparp__workers_close(sparp *run) {
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
-    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
-    X(cost_burst,                0,   NONE, 0,    1e12, \
+    X(cost_burst,                0,   NONE, 0,    1.0001e12, \
       "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
-    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
