@@ -15057,8 +15057,11 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
         if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
             continue;
         q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
-        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
-                       q->limit, q->is_cost ? " in cost" : "",
+        char of[40] = "";
+        if (q->limit > 0)
+            snprintf(of, sizeof of, " of %.0f", q->limit);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f%s%s left, %.0f s", qs->origin, q->left, of,
+                       q->is_cost ? " in cost" : "",
                        (double)(q->until - now) / (double)SPARP__NS_PER_S);
     }
 }

@@ -986,6 +986,12 @@ static void test_the_log_says_what_is_left(void **state) {
     run();
     assert_int_equal(num_logs, 3);      /* heard of; and each time that nothing was left */
     assert_string_equal(last_log, "10.0.0.1: 0 of 5 left, 60 s");
+    again();
+    net_answer("/1", 0.05, "HTTP/1.1 200 OK\r\nRateLimit: \"tokens\";r=7;t=9\r\n"
+               "Content-Length: 0\r\n\r\n");
+    get(SITE "1");
+    run();
+    assert_string_equal(last_log, "10.0.0.1: 7 in cost left, 9 s");
 }
 
 /* A hop of a redirect is told, too. */
