@@ -2272,8 +2272,6 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
         g->through--;
         return;
     }
-    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
-        g->known = 0;                   /* no window any more */
     if (g->width == 0)
         return;
     g->strikes = 0;
@@ -14862,35 +14860,48 @@ static sparp__quotas *sparp__limits_quotas(const sparp__limits *l) {
 
 /* --- host_limits ------------------------------------------------------------------------------ */
 
-/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
-   of these. */
-static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
-                                  bool *below) {
-    sparp__str ignored;
-    sparp__address address;
-    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+typedef struct sparp__pattern {
+    sparp__str name;                    /* "*": any */
+    uint16_t   port;                    /* 0: any */
+    bool       below;                   /* what is below that name, and not itself */
+} sparp__pattern;
+
+/* False: it is none, by its form. */
+static bool sparp__pattern_split(const char *text, sparp__pattern *p) {
+    if (text == NULL || *text == '\0'
+        || !sparp__route_split(sparp__str_of(text), &p->name, &p->port))
         return false;
-    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
-    if (*below)
-        *name = sparp__str_skip(*name, 2);
-    return (sparp__str_same(*name, "*") && !*below)
-        || (sparp__route_address(*name, &address) && !*below)
-        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+    p->below = p->name.size > 2 && p->name.data[0] == '*' && p->name.data[1] == '.';
+    if (p->below)
+        p->name = sparp__str_skip(p->name, 2);
+    if (p->name.data[0] != '*' && p->name.size > 1 && p->name.data[p->name.size - 1] == '.')
+        p->name.size--;
+    return true;
 }
 
-static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
-    size_t size = strlen(o->host);
-    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+static bool sparp__pattern_valid(const char *text) {
+    sparp__pattern p;
+    sparp__address address;
+    sparp__str ignored;
+    if (!sparp__pattern_split(text, &p))
         return false;
-    if (!below)
-        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
-    if (name.data[name.size - 1] == '.')
-        name.size--;
-    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
-        && sparp__str_same(name, o->host + size - name.size);
+    if (!p.below && (sparp__str_same(p.name, "*") || sparp__route_address(p.name, &address)))
+        return true;
+    return memchr(p.name.data, '*', p.name.size) == NULL && sparp__route_host(p.name, &ignored);
+}
+
+/* There may be many of both: the host is in its one form, but for an address of IPv6 the pattern
+   may be in another. */
+static bool sparp__pattern_matches(const char *text, const sparp__origin *o) {
+    sparp__pattern p;
+    if (!sparp__pattern_split(text, &p) || (p.port != 0 && p.port != o->port))
+        return false;
+    if (!p.below)
+        return sparp__str_same(p.name, "*") || sparp__str_same(p.name, o->host)
+            || (strchr(o->host, ':') != NULL && sparp__route_same_host(p.name, o->host));
+    size_t size = strlen(o->host);
+    return size > p.name.size + 1 && o->host[size - p.name.size - 1] == '.'
+        && sparp__str_same(p.name, o->host + size - p.name.size);
 }
 
 static double sparp__limits_else(double own, double all) {
@@ -14906,7 +14917,7 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
     all.max_cost_per_second = o->max_cost_per_second_per_origin;
     for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
-        if (!sparp__limits_matches(h, origin))
+        if (!sparp__pattern_matches(h->host, origin))
             continue;
         all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
         all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
@@ -14927,9 +14938,6 @@ static bool sparp__limits_weigh(const sparp_options *o) {
 
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__limits_check(const sparp_options *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
     if (!SPARP__LIMITS)
         return o->num_host_limits == 0 && o->max_cost_per_second == 0
             && o->max_cost_per_second_per_origin == 0 ? NULL
@@ -14939,7 +14947,7 @@ static const char *sparp__limits_check(const sparp_options *o) {
     for (size_t i = 0; i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
         double rate = h->max_per_second, cost = h->max_cost_per_second;
-        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+        if (!sparp__pattern_valid(h->host))
             return "host_limits has a host that is not name, *.name or *, with or without :port";
         if (h->max_at_once < SPARP_NONE)
             return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
@@ -15060,8 +15068,11 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
         if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
             continue;
         q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
-        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
-                       q->limit, q->is_cost ? " in cost" : "",
+        char of[40] = "";
+        if (q->limit > 0)
+            snprintf(of, sizeof of, " of %.0f", q->limit);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f%s%s left, %.0f s", qs->origin, q->left, of,
+                       q->is_cost ? " in cost" : "",
                        (double)(q->until - now) / (double)SPARP__NS_PER_S);
     }
 }
