@@ -4716,7 +4716,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
-    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+    else if (in->cost != 0 && in->cost != SPARP_NONE
+             && !(in->cost > 0 && in->cost <= SPARP__COST_MOST))
         wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
@@ -11197,15 +11198,17 @@ static bool sparp__origins_open(sparp__env *env, sparp__origins *os, size_t entr
     return sparp__origins_resize(env, os, 64);
 }
 
-/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
-static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
-                                         uint16_t port, bool https) {
-    sparp__origin *o = os->last;
-    if (o != NULL && o->port == port && o->https == https && strcmp(o->host, host) == 0)
-        return o;
+static bool sparp__origin_is(const sparp__origin *o, const char *host, uint16_t port,
+                             bool https) {
+    return o->port == port && o->https == https && strcmp(o->host, host) == 0;
+}
+
+static sparp__origin *sparp__origins_find(sparp__env *env, sparp__origins *os, const char *host,
+                                          uint16_t port, bool https) {
     uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
-    for (o = os->table[hash & (os->num_buckets - 1)]; o != NULL; o = o->chain)
-        if (o->hash == hash && o->port == port && o->https == https && strcmp(o->host, host) == 0)
+    sparp__origin *o = os->table[hash & (os->num_buckets - 1)];
+    for (; o != NULL; o = o->chain)
+        if (o->hash == hash && sparp__origin_is(o, host, port, https))
             return os->last = o;
     if (os->count >= os->num_buckets)
         sparp__origins_resize(env, os, os->num_buckets * 2);    /* failing is only slower */
@@ -11222,6 +11225,14 @@ static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, co
     os->table[hash & (os->num_buckets - 1)] = o;
     os->count++;
     return os->last = o;
+}
+
+/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
+static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
+                                         uint16_t port, bool https) {
+    if (os->last != NULL && sparp__origin_is(os->last, host, port, https))
+        return os->last;
+    return sparp__origins_find(env, os, host, port, https);
 }
 
 static void sparp__origins_remove(sparp__env *env, sparp__origins *os, sparp__origin *o) {
@@ -14814,11 +14825,8 @@ static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *q
         sparp__fair_go_round(f);
 }
 
-/* It has had its turn, with something that counts `n`. */
-static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+static void sparp__fair_move_back(sparp__fair *f, sparp__lane *lane, int64_t n) {
     bool waits = sparp__fair_waits(lane);
-    if (waits && f->now.count + f->next.count + f->later.count == 1)
-        return;                         /* nobody else waits */
     if (waits)
         sparp__fair_leave(f, lane);
     lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
@@ -14826,6 +14834,12 @@ static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
         sparp__fair_enter(f, lane);
     if (f->now.count == 0)
         sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. Where nobody else waits it owes none. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    if (f->now.count + f->next.count + f->later.count > 1 || !sparp__fair_waits(lane))
+        sparp__fair_move_back(f, lane, n);
 }
 
 /* The first in the lane whose turn it is. Somebody waits. */
@@ -15242,6 +15256,9 @@ static void sparp__sched_apply_rule(sparp__sched *s, unsigned event) {
 static void sparp__sched_apply_counts(sparp__sched *s) {
     const sparp_stats *n = &s->stats;
     const sparp_options *o = s->options;
+    if (o->stop_after_failures == 0 && o->stop_after_successes == 0
+        && !(o->stop_after_failure_ratio > 0))
+        return;
     uint64_t failures = n->hard_fail + n->soft_exhausted + n->timeout_exhausted
         + n->transport_failed + n->local_failed;
     uint64_t ended = failures + n->success;
@@ -15955,7 +15972,7 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
 
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
-    size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
+    size_t live = (size_t)(s->stats.in_flight + s->stats.waiting) + 1;
     return sparp__heap_reserve(s->env, &s->sleeping, live)
         && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
