@@ -2914,8 +2914,8 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
-   what stands for a dash do not count, nor what else is in it. */
+/* Whether somebody may read this name as one of the two that say where the body ends: only letters
+   count, and not what else is in it. */
 static bool sparp__http_like_framing(sparp__str name) {
     static const char *const words[] = {"contentlength", "transferencoding"};
     for (int k = 0; k < 2; k++)
@@ -2924,7 +2924,7 @@ static bool sparp__http_like_framing(sparp__str name) {
             for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
                 if (sparp__ascii_lower(name.data[i]) == words[k][n])
                     n++;
-                else if (strchr(" \t_-", name.data[i]) == NULL)
+                else if (sparp__ascii_alpha(name.data[i]))
                     break;
             if (words[k][n] == '\0')
                 return true;
@@ -7329,7 +7329,7 @@ static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && *text != '\0') {
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake */
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
@@ -12242,15 +12242,16 @@ static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
 static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
                                  int64_t now) {
     int64_t until = sparp__quota_patience(q, longest);
-    double missing = busy + need - sparp__quota_now(q, now);
+    double missing = busy + need - (q->left - q->unseen);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
+    if (q->leaks && missing * q->leak_ns < (double)(until - q->as_of)) {
+        int64_t there = q->as_of + (int64_t)(missing * q->leak_ns) + 1;
+        return sparp__max(0, there - now);
+    }
     if (now >= until)
         return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
-    if (!q->leaks)
-        return until - now;
-    double wait = missing * q->leak_ns;
-    return wait < (double)(until - now) ? (int64_t)wait : until - now;
+    return until - now;
 }
 
 /* --- all those of one origin ------------------------------------------------------------------ */
@@ -12298,7 +12299,7 @@ static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, 
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
         double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
-        if (missing > 0 && q->until > q->as_of)
+        if (missing > 0 && now >= sparp__quota_patience(q, qs->longest))
             q->probed_at = now;
     }
 }
@@ -12426,6 +12427,7 @@ typedef struct sparp__flight {
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
+    int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
     double          booked;             /* cost, of this hop: what was written, and charged */
     sparp__end      end;
@@ -14605,6 +14607,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
+    t->fly.posted_at = crew->own->now;
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -16570,6 +16573,13 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
+/* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
+   may have blocked since: what has passed on the way here is not the server's. */
+static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
+    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    sparp__engine_start(e, t);
+}
+
 /* New tasks are started; *cut: some are to be cut. True: it is time to go. */
 static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
@@ -16596,7 +16606,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
     return quit;
 }
 
