@@ -10028,6 +10028,7 @@ typedef struct sparp__net {             /* what all connections of an engine sha
     sparp__scratch  scratches[SPARP__SCRATCH_MAX];
     const sparp_options *options;       /* where to connect: see >>route */
     sparp__address  local;              /* to be bound to; size 0: any */
+    uint64_t        bytes_out, bytes_in;        /* of all connections, ended or not */
     sparp__fault    fault;              /* why a connection failed: its caller copies it */
 } sparp__net;
 
@@ -10917,6 +10918,7 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
         }
         c->out = sparp__str_skip(c->out, sent);
         c->bytes_out += sent;
+        net->bytes_out += sent;
         c->given += sent;
         if (sent > 0)
             c->active_at = now;
@@ -11105,6 +11107,7 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
         return sparp__conn_on_read_error(net, c, errno);
     if (got > 0) {
         c->bytes_in += got;
+        net->bytes_in += got;
         c->active_at = now;
     }
     return sparp__conn_next(net, c, piece);
@@ -13091,11 +13094,9 @@ static void sparp__engine_blame(sparp__engine *e, sparp__task *t, const sparp__f
         *own = *fault;
 }
 
-static void sparp__engine_count_bytes(sparp__engine *e, sparp__task *t, const sparp__conn *c) {
+static void sparp__task_count_bytes(sparp__task *t, const sparp__conn *c) {
     t->fly.bytes_in += c->bytes_in;
     t->fly.bytes_out += c->bytes_out;
-    e->tally.bytes_in += c->bytes_in;
-    e->tally.bytes_out += c->bytes_out;
 }
 
 /* It waits for its token no more. What it waited was ours: it does not count in the attempt. */
@@ -13156,7 +13157,7 @@ static void sparp__engine_detach(sparp__engine *e, sparp__task *t, bool reusable
         sparp__engine_end_lending(e, c, a);
         sparp__task_take_times(t, a, e->now);
     }
-    sparp__engine_count_bytes(e, t, c);
+    sparp__task_count_bytes(t, c);
     t->fly.conn = NULL;
     c->user = NULL;
     c->http = NULL;
@@ -13653,7 +13654,7 @@ static bool sparp__engine_on_no_conn(sparp__engine *e, sparp__task *t) {
 /* Once more, on a new connection. False: the attempt is over. */
 static bool sparp__engine_replay(sparp__engine *e, sparp__task *t, sparp__conn_event *event) {
     sparp__engine_unhold(e, t);
-    sparp__engine_count_bytes(e, t, t->fly.conn);
+    sparp__task_count_bytes(t, t->fly.conn);
     sparp__engine_drop_conn(e, t->fly.conn);
     t->fly.conn = NULL;
     if (t->fly.answer != NULL)
@@ -14627,7 +14628,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
-    t->fly.posted_at = crew->own->now;
+    t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -14722,6 +14723,14 @@ static void sparp__crew_wake(sparp__crew *crew) {
         sparp__wake_send(&crew->workers[i].engine.wake);
 }
 
+/* What it has counted, with the bytes of what is under way. */
+static sparp__tally sparp__crew_tally(const sparp__engine *e) {
+    sparp__tally tally = e->tally;
+    tally.bytes_in = e->net.bytes_in;
+    tally.bytes_out = e->net.bytes_out;
+    return tally;
+}
+
 static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
     sum->connects += t->connects;
     sum->reuses += t->reuses;
@@ -14736,7 +14745,8 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 
 /* Adds what the engines have counted. */
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
-    sparp__crew_add_tally(&crew->own->tally, sum);
+    sparp__tally own = sparp__crew_tally(crew->own);
+    sparp__crew_add_tally(&own, sum);
     sparp__crew_lock(crew);
     for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
@@ -16615,7 +16625,8 @@ static void sparp__worker_cut(sparp__worker *w) {
 /* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
    may have blocked since: what has passed on the way here is not the server's. */
 static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
-    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    int64_t started_at = t->fly.started_at + sparp__max(0, e->now - t->fly.posted_at);
+    t->fly.started_at = sparp__min(started_at, e->now);
     sparp__engine_start(e, t);
 }
 
@@ -16649,13 +16660,16 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     return quit;
 }
 
+/* And how many bytes have moved, if nothing has ended. */
 static void sparp__worker_send_ended(sparp__worker *w) {
-    if (w->engine.ended.count == 0)
+    sparp__tally tally = sparp__crew_tally(&w->engine);
+    if (w->engine.ended.count == 0 && tally.bytes_in == w->published.bytes_in
+        && tally.bytes_out == w->published.bytes_out)
         return;
     sparp__crew_lock(w->crew);
-    bool first = w->crew->ended.count == 0;
+    bool first = w->engine.ended.count > 0 && w->crew->ended.count == 0;
     sparp__list_append(&w->crew->ended, &w->engine.ended);
-    w->published = w->engine.tally;
+    w->published = tally;
     sparp__crew_unlock(w->crew);
     if (first)
         sparp__wake_send(&w->crew->own->wake);

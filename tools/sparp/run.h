@@ -56,7 +56,6 @@ typedef struct app {
     bool step_sleeps;                   /* we are inside a step that may sleep */
     bool aborted;
     bool out_is_watched;                /* records go to a terminal, or a pipe: it is not silent */
-    size_t body_bytes;                  /* came into --body-dir, by all threads */
     bool ratio_exceeded;                /* --max-fail P%: the run was stopped for it */
     bool out_of_memory;
 } app;
@@ -761,23 +760,6 @@ static void app_total(const app *a, const sparp_stats *s, progress_view *v) {
         v->total = v->total == 0 ? 0 : v->done;
 }
 
-/* How much has come into --body-dir, which the threads of the workers add to. */
-static void bodies_add(app *a, size_t bytes) {
-#if defined(__GNUC__)
-    (void)__atomic_fetch_add(&a->body_bytes, bytes, __ATOMIC_RELAXED);
-#else
-    a->body_bytes += bytes;
-#endif
-}
-
-static size_t bodies_came(app *a) {
-#if defined(__GNUC__)
-    return __atomic_load_n(&a->body_bytes, __ATOMIC_RELAXED);
-#else
-    return a->body_bytes;
-#endif
-}
-
 /* Nothing is in flight: is it because servers say that nothing is left? The first end of that. */
 static void app_find_quota(const app *a, progress_view *v) {
     double first = 0;
@@ -801,7 +783,7 @@ static void app_show_progress(app *a) {
     v.waiting = s.waiting;
     v.cost = s.cost;
     app_find_quota(a, &v);
-    v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
+    v.bytes = s.bytes_in;
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
 }
@@ -929,7 +911,6 @@ static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void 
     app *a = (app *)user_data;
     ticket *k = (ticket *)head->user_data;
     slice piece = { (const char *)data, size };
-    bodies_add(a, size);
     return part_write(k, a->body_dir, head, offset, piece, a->config->compressed)
         ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
