@@ -13740,7 +13740,13 @@ static char *sparp__slabs_get(sparp__env *env, sparp__slabs *s, size_t size) {
     return (char *)s->all + s->all->size - s->left - size;
 }
 
-/* Bytes that a result needs for all that it points at: as much as sparp__store_pack takes. */
+/* What was got last and is not needed, from `end` on. */
+static void sparp__slabs_give_back(sparp__slabs *s, const char *end) {
+    s->left = (size_t)((char *)s->all + s->all->size - end) & ~(size_t)7;
+}
+
+/* Bytes that a result needs for all that it points at: as much as sparp__store_pack takes, if
+   nothing is shared. */
 static size_t sparp__store_size(const sparp_result *r) {
     size_t size = r->num_headers * sizeof *r->headers + r->body_size + 1 + strlen(r->url) + 1
         + strlen(r->method) + 1 + strlen(r->detail) + 1;
@@ -13759,26 +13765,39 @@ static const char *sparp__store_copy(char **at, const char *data, size_t size) {
     return to;
 }
 
-static const char *sparp__store_text(char **at, const char *text) {
-    return sparp__store_copy(at, text, strlen(text));
+/* `like` may be the same text, which lives as long; or NULL. */
+static const char *sparp__store_text(char **at, const char *text, const char *like) {
+    return like != NULL && strcmp(text, like) == 0 ? like
+                                                   : sparp__store_copy(at, text, strlen(text));
 }
 
-/* Moves what *r points at to `at`, which is aligned and has the room. */
-static void sparp__store_pack(sparp_result *r, char *at) {
-    sparp_field *fields = (sparp_field *)(void *)at;
-    bool moved = strcmp(r->final_url, r->url) != 0;
-    at += r->num_headers * sizeof *fields;
+/* Answers of one server are alike: what is the same in `like`, at the same place, is not kept
+   twice (a fifth of a small answer's memory). */
+static void sparp__store_fields(sparp_result *r, char **at, const sparp_result *like) {
+    sparp_field *fields = (sparp_field *)(void *)*at;
+    size_t shared = like == NULL ? 0 : like->num_headers;
+    *at += r->num_headers * sizeof *fields;
     for (size_t i = 0; i < r->num_headers; i++) {
-        fields[i].name = sparp__store_text(&at, r->headers[i].name);
-        fields[i].value = sparp__store_text(&at, r->headers[i].value);
+        const sparp_field *same = i < shared ? &like->headers[i] : NULL;
+        const sparp_field *field = &r->headers[i];
+        fields[i].name = sparp__store_text(at, field->name, same != NULL ? same->name : NULL);
+        fields[i].value = sparp__store_text(at, field->value, same != NULL ? same->value : NULL);
     }
     r->headers = fields;
+}
+
+/* Moves what *r points at to `at`, which is aligned and has the room. Returns its end there.
+   `like` lives as long, or is NULL. */
+static char *sparp__store_pack(sparp_result *r, char *at, const sparp_result *like) {
+    bool moved = strcmp(r->final_url, r->url) != 0;
+    sparp__store_fields(r, &at, like);
     r->body = sparp__store_copy(&at, r->body, r->body_size);
     const char *final_url = r->final_url;
-    r->url = sparp__store_text(&at, r->url);
-    r->final_url = moved ? sparp__store_text(&at, final_url) : r->url;
-    r->method = sparp__store_text(&at, r->method);
-    r->detail = sparp__store_text(&at, r->detail);
+    r->url = sparp__store_text(&at, r->url, NULL);
+    r->final_url = moved ? sparp__store_text(&at, final_url, NULL) : r->url;
+    r->method = sparp__store_text(&at, r->method, like != NULL ? like->method : NULL);
+    r->detail = sparp__store_text(&at, r->detail, like != NULL ? like->detail : NULL);
+    return at;
 }
 
 /* Without the memory for it: what is known of it needs none. */
@@ -14074,6 +14093,7 @@ typedef struct sparp__output {          /* where results go: see sparp__sched_de
     sparp_result *items;                /* kept, by index */
     size_t        items_capacity;
     sparp__slabs  slabs;                /* and what they point at */
+    sparp_result  last;                 /* the one that was kept last */
     uint64_t      progress_results;     /* ended since on_progress was called */
     bool          progress_asked;       /* by sparp_wake() */
     int64_t       progress_at;
@@ -14238,7 +14258,7 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
                                           sparp_result *result) {
     sparp__stored *r = sparp__sched_new_record(s, sizeof *r + sparp__store_size(result));
     if (r != NULL) {
-        sparp__store_pack(result, (char *)(r + 1));
+        sparp__store_pack(result, (char *)(r + 1), NULL);
     } else {
         sparp__store_forget(result);
         sparp__crew_give_back(s->crew, *t);
@@ -14256,10 +14276,11 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
 static void sparp__sched_keep(sparp__sched *s, sparp_result *result) {
     char *bytes = sparp__slabs_get(s->env, &s->output.slabs, sparp__store_size(result));
     if (bytes != NULL)
-        sparp__store_pack(result, bytes);
+        sparp__slabs_give_back(&s->output.slabs,
+                               sparp__store_pack(result, bytes, &s->output.last));
     else
         sparp__store_forget(result);
-    s->output.items[result->index] = *result;
+    s->output.items[result->index] = s->output.last = *result;
 }
 
 /* Where a result goes that the user takes when he likes. */
@@ -15464,8 +15485,8 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
-/* New tasks are started; those that are to be cut are. True: it is time to go. */
-static bool sparp__worker_take_messages(sparp__worker *w) {
+/* New tasks are started; *cut: some are to be cut. True: it is time to go. */
+static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
     sparp__list to_do;
     sparp__link *link;
@@ -15476,7 +15497,8 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         sparp__list_push_back(&to_do, link);
     }
     sparp__answer *spent = w->spent;
-    bool quit = w->crew->quit, cut = w->cut_any, drop = w->drop_idle;
+    bool quit = w->crew->quit, drop = w->drop_idle;
+    *cut = w->cut_any;
     w->spent = NULL;
     w->called = w->cut_any = w->drop_idle = false;
     sparp__crew_unlock(w->crew);
@@ -15490,8 +15512,6 @@ static bool sparp__worker_take_messages(sparp__worker *w) {
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
         sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
-    if (cut && !quit)
-        sparp__worker_cut(w);
     return quit;
 }
 
@@ -15511,14 +15531,18 @@ static void *sparp__worker_main(void *argument) {
     sparp__worker *w = (sparp__worker *)argument;
     sparp__engine *e = &w->engine;
     for (;;) {
+        bool cut;
         sparp__engine_forgive(e, sparp__env_now());
         sparp__engine_look(e, sparp__time_wait_ms(sparp__engine_next_due(e), e->now));
-        if (sparp__worker_take_messages(w))     /* the pipe is empty: one more wakes us again */
+        if (sparp__worker_take_messages(w, &cut))       /* the pipe is empty: one more wakes us */
             return NULL;
+        e->deadline = cut ? e->now : SPARP__NEVER;      /* what has arrived is read before */
         while (sparp__engine_release(e))
             continue;
         while (sparp__engine_step(e))
             continue;
+        if (cut)
+            sparp__worker_cut(w);
         sparp__worker_send_ended(w);
     }
 }

@@ -65,7 +65,7 @@ sum() {
 }
 
 arrived() {
-    [ "$(sum "$late")" -ge $((COUNT * 5)) ] || return 1
+    [ "$(sum "$late")" -ge $((COUNT * 7)) ] || return 1
     [ "$with_tls" = no ] || [ "$(sum "$secret")" -ge $((COUNT * 2)) ]
 }
 
@@ -74,6 +74,8 @@ begin get get "$SPARP"
 begin workers post "$SPARP" -w 3
 begin poll post "$dir/sparp-poll"
 begin kqueue post "$dir/sparp-kqueue"
+begin deadline post "$SPARP" --deadline 5
+begin deadline_workers post "$SPARP" -w 3 --deadline 5
 if [ "$with_tls" = yes ]; then
     begin tls tls "$SPARP" --insecure
     begin tls_workers tls "$SPARP" --insecure -w 3
@@ -81,18 +83,20 @@ fi
 check 'all requests are under way' until_true arrived
 # shellcheck disable=SC2086
 kill -STOP $processes
-sleep 3.5
+sleep 5.2
 # shellcheck disable=SC2086
 kill -CONT $processes
 for name in $names; do
     process=${processes# }
     processes=${process#"${process%% *}"}
     wait "${process%% *}"
-    check "stopped, $name: it ended well" [ $? -eq 0 ]
+    status=$? expected=0
+    [ "${name#deadline}" = "$name" ] || expected=4          # it has passed, after all
+    check "stopped, $name: it ended well" [ $status -eq $expected ]
     check "stopped, $name: every answer was taken, in one attempt" [ "$(jq -s 'map(select(
         .outcome == "success" and .attempts == 1)) | length' "$dir/$name.out")" = $COUNT ]
 done
-check 'stopped: nothing was sent again' [ "$(sum "$late")" = $((COUNT * 5)) ]
+check 'stopped: nothing was sent again' [ "$(sum "$late")" = $((COUNT * 7)) ]
 [ "$with_tls" = no ] ||
     check 'stopped: nor over TLS' [ "$(sum "$secret")" = $((COUNT * 2)) ]
 

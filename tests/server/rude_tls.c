@@ -88,6 +88,7 @@ enum way {                                 /* the parts of a mode that are not s
 
 struct mode {
     const char *name, *raw, *script;
+    const char *second;                    /* from the second request of a connection on */
     const char *chain;                     /* default: p256 */
     unsigned    ways;
     struct { int flight, percent; char ending; } cut;      /* of the server's two flights */
@@ -228,7 +229,13 @@ static const struct mode table[] = {
     { .name = "idle-rst",         .script = HELLO "~50.~R" },
     { .name = "idle-alert",       .script = HELLO "~50.~a0250~F" },
     { .name = "extra-record",     .script = HELLO "~rHTTP/1.1 200 OK|Content-Length: 4||evil" },
-    { .name = "extra-same",       .script = HELLO "HTTP/1.1 200 OK|Content-Length: 4||evil" }
+    { .name = "extra-same",       .script = HELLO "HTTP/1.1 200 OK|Content-Length: 4||evil" },
+    { .name = "stray-line",       .script = HELLO, .second = "|~r" HELLO },
+    { .name = "stray-body",       .script = HELLO, .second = "<html>No</html>~r" HELLO },
+    { .name = "stray-alone",      .script = HELLO, .second = "hello" },
+    { .name = "slow-408",         .script = HELLO,
+      .second = "HTTP/1.1 408 Slow|Connection: close|Content-Length: 0||~N~F" },
+    { .name = "alert-second",     .script = HELLO, .second = "~a0250~F" }
 };
 
 /* --- certificates and keys ------------------------------------------------------------------- */
@@ -434,6 +441,7 @@ struct conn {
     size_t         in_size;
     bool           raw;                    /* the script is sent in the clear */
     bool           deaf, drip, byte_records, flip, half, resumed;
+    int            answers;                /* on this connection, so far */
     size_t         body_left;              /* of the request, to be read */
     uint32_t       body_sum;
     long           cut_at;                 /* byte of the handshake, for cut-next; -1: none */
@@ -824,7 +832,8 @@ static void drop_head(struct conn *c, size_t size) {
 }
 
 static enum step play_script(struct conn *c) {
-    const char *script = c->place->mode.script;
+    const struct mode *mode = &c->place->mode;
+    const char *script = c->answers++ > 0 && mode->second != NULL ? mode->second : mode->script;
     bool deaf = strncmp(script, "~u", 2) == 0;
     c->drip = c->byte_records = false;
     if (!deaf && skip_body(c) == OVER)

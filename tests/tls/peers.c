@@ -271,7 +271,9 @@ static const struct row faults[] = {
     { .mode = "early-fin",        .post = UPLOAD, .status = 413 },
     { .mode = "early-rst",        .post = UPLOAD, .status = 413 },
     { .mode = "idle-notify" }, { .mode = "idle-fin" }, { .mode = "idle-rst" },
-    { .mode = "idle-alert" }, { .mode = "extra-record" }, { .mode = "extra-same" }
+    { .mode = "idle-alert" }, { .mode = "extra-record" }, { .mode = "extra-same" },
+    { .mode = "stray-line" }, { .mode = "stray-body" }, { .mode = "stray-alone" },
+    { .mode = "slow-408" }, { .mode = "alert-second" }
 };
 
 /* What ends when the time is up; or before, where that is possible. */
@@ -636,6 +638,21 @@ static void test_idle_ends(void **state) {
         CHECK(c.good == 5, "%s: %d good", names[i], c.good);
         struct seen s = seen(names[i]);
         CHECK(s.connections >= 4, "%s: %d connections", names[i], s.connections);
+    }
+}
+
+/* What meets the next request and is no answer to it, or a 408, is nobody's failure either. */
+static void test_strays(void **state) {
+    static const char *const names[] = { "stray-line", "stray-body", "stray-alone", "slow-408",
+                                         "alert-second" };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct course c = run_course(names[i], "hello", 6, SPARP_NONE);
+        CHECK(c.good == 6, "%s: %d good", names[i], c.good);
+        CHECK(c.stats.soft_fails == 0 && c.stats.transport_errors == 0, "%s: it was charged",
+              names[i]);
+        bool is_line = strcmp(names[i], "stray-line") == 0;     /* may be passed over */
+        CHECK(c.stats.replays >= 5 || is_line, "%s: %d replays", names[i], (int)c.stats.replays);
     }
 }
 
@@ -1231,6 +1248,7 @@ static const struct { const char *name; CMUnitTestFunction function; } others[] 
     { "resumption", test_resumption },
     { "broken resumption", test_broken_resumption },
     { "idle ends", test_idle_ends },
+    { "8: strays", test_strays },
     { "reuse", test_reuse },
     { "retries", test_retries },
     { "neighbours", test_neighbours },

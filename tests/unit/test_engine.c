@@ -1664,6 +1664,38 @@ static void test_M08_run_all_returns_by_index(void **state) {
     seen_check_clean();
 }
 
+/* What one result has in common with the one before is kept once; each has its own all the same. */
+static void test_M08_alike_results_share(void **state) {
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.1 200 OK\r\nA: 1\r\nB: 3\r\nC: 4\r\nContent-Length: 1\r\n\r\ny",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz",
+        "HTTP/1.1 200 OK\r\nB: 2\r\nA: 1\r\nContent-Length: 1\r\n\r\nx"};
+    static const char *const paths[] = {"/0", "/1", "/2", "/3"};
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        get(i % 4 == 0 ? H "/0" : i % 4 == 1 ? H "/1" : i % 4 == 2 ? H "/2" : H "/3");
+    for (size_t i = 0; i < 4; i++)
+        net_answer(paths[i], 0.1, answers[i]);
+    options.max_at_once = 1;
+    sparp_results all = sparp_run_all(with_requests());
+    assert_int_equal(all.count, 40);
+    for (size_t i = 0; i < 40; i++) {
+        static const char *const a[] = {"1", "1", NULL, "1"}, *const b[] = {"2", "3", NULL, "2"};
+        const sparp_result *r = &all.items[i];
+        const char *got_a = sparp_find_header(r, "a"), *got_b = sparp_find_header(r, "b");
+        assert_int_equal(r->num_headers, i % 4 == 0 ? 3 : i % 4 == 1 ? 4 : i % 4 == 2 ? 1 : 3);
+        assert_string_equal(r->url + strlen(H), paths[i % 4]);
+        assert_int_equal(r->body[0], "xyzx"[i % 4]);
+        assert_string_equal(got_a != NULL ? got_a : "-", a[i % 4] != NULL ? a[i % 4] : "-");
+        assert_string_equal(got_b != NULL ? got_b : "-", b[i % 4] != NULL ? b[i % 4] : "-");
+    }
+    assert_ptr_equal(all.items[0].method, all.items[39].method);
+    assert_ptr_equal(all.items[4].headers[0].value, all.items[5].headers[0].value);
+    sparp_results_free(&all);
+    seen_check_clean();
+}
+
 static void test_M10_run_any_is_the_first_success(void **state) {
     (void)state;
     net_answer("/hard", 0.1, NET_404);
@@ -2693,7 +2725,7 @@ int main(void) {
         SEEN_TEST(test_Z04_ordered_results_come_by_index),
         SEEN_TEST(test_Z04_the_window_of_ordered_results_is_bounded),
         SEEN_TEST(test_P03_nobody_takes_results_and_nothing_is_lost),
-        SEEN_TEST(test_M08_run_all_returns_by_index),
+        SEEN_TEST(test_M08_run_all_returns_by_index), SEEN_TEST(test_M08_alike_results_share),
         SEEN_TEST(test_M10_run_any_is_the_first_success),
         SEEN_TEST(test_M10_run_any_without_a_success),
         SEEN_TEST(test_bodies_of_every_framing_in_every_piece),

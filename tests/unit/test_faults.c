@@ -997,6 +997,24 @@ static void test_10_interim_responses_are_bounded_by_bytes(void **state) {
     }
 }
 
+/* One a second, for ever: an attempt has its time, whatever comes meanwhile. */
+static void test_10_interim_responses_are_bounded_by_time(void **state) {
+    static const char one[] = "HTTP/1.1 102 Wait\r\n\r\n";
+    (void)state;
+    say_interims(1000, one, NET_200);
+    net_rule *rule = net_answer("/a", 1, interims);
+    rule->piece = sizeof one - 1;
+    rule->gap_s = 1;
+    options.timeout_s = 10;
+    options.idle_timeout_s = 5;
+    options.max_retries_by_timeout = SPARP_NONE;
+    get(A "/a");
+    sparp_stats s = run();
+    assert_outcome(0, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
+    assert_int_equal(seen.results[0].attempts, 1);
+    CHECK(s.elapsed_us >= 10000000 && s.elapsed_us < 11000000, "%ld us", (long)s.elapsed_us);
+}
+
 /* --- verdicts, bodies that are counted, progress -------------------------------------------- */
 
 static int odd;
@@ -1163,6 +1181,7 @@ int main(void) {
         SEEN_TEST(test_9_a_short_one_keeps_the_connection),
         SEEN_TEST(test_10_framing_of_a_tunnel_means_nothing),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_bytes),
+        SEEN_TEST(test_10_interim_responses_are_bounded_by_time),
         SEEN_TEST(test_an_odd_verdict_says_so),
         SEEN_TEST(test_body_bytes_counts_what_is_not_kept),
         SEEN_TEST(test_progress_is_told_by_time),
