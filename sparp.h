@@ -1215,10 +1215,10 @@ typedef struct sparp_options {
                                             no limit) */
     double   connect_timeout_s;          /* DNS, TCP, TLS (default: 10; NONE: no limit) */
     double   idle_timeout_s;             /* no byte either way (default: timeout_s) */
-    double   dns_timeout_s;              /* by phase, within the above: look-up (default: none) */
+    double   dns_timeout_s;              /* look-up alone; the above still apply (default: none) */
     double   tls_timeout_s;              /* TLS handshake (default: none) */
     double   send_timeout_s;             /* request, from first to last byte (default: none) */
-    double   first_byte_timeout_s;       /* from there to the answer's first (default: none) */
+    double   first_byte_timeout_s;       /* request's last byte .. answer's first (default: none) */
     double   min_bytes_per_second;       /* a body slower than that times out (default: none) */
     double   min_speed_s;                /* ... after so many seconds; either way (default: 30) */
     double   run_deadline_s;             /* the whole run (default: none) */

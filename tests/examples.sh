@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds every example as its first lines say, runs it against the plain server and compares what
-# it prints with tests/examples/NAME.out, where PORT stands for the port: tests/examples.sh [NAME...]
+# it prints with tests/examples/NAME.out, where PORT is the port:   tests/examples.sh [NAME...]
 # With UPDATE=1 it writes those files instead.
 set -u
 cd "$(dirname "$0")/.." || exit 1
