@@ -6,7 +6,7 @@
 
    DO THIS
    =======
-   In one C or C++ file, best in a file of its own:
+   In one C or C++ file, best in a file of its own, say sparp.c:
 
        #define SPARP_IMPLEMENTATION
        #include "sparp.h"
@@ -21,6 +21,7 @@
    C99 or later, C++11 or later. POSIX with epoll, kqueue or poll.
 
    Switches
+   --------
    Define them before the #include, in the file with the implementation:
 
        SPARP_STATIC        every function is static; implementation
@@ -74,8 +75,8 @@
    CONTENTS
    ========
    This manual has
-       WAYS TO RUN, LIFETIMES, STATES, PACE, PACE BY ORIGIN, GATE,
-       RETRIES, REDIRECTS, BODIES, PROXIES AND ADDRESSES, ERRORS,
+       WAYS TO RUN, LIFETIMES, STATES, CALLBACKS, PACE, PACE BY ORIGIN,
+       GATE, RETRIES, REDIRECTS, BODIES, PROXIES AND ADDRESSES, ERRORS,
        STOPPING, EVENT LOOP, TLS, DEFAULTS, LIMITS, THREATS, MEMORY,
        COST, THREADS AND SIGNALS, INSIDE, NOT DONE
 
@@ -279,6 +280,17 @@
        a local error       bad request, body or head too large, no memory;
                            never tried again
 
+   A request ends as exactly one of
+       SUCCESS             inspect() said so
+       HARD_FAIL           inspect() said so
+       SOFT_EXHAUSTED      soft fails, out of retries
+       TIMEOUT_EXHAUSTED   timeouts, out of retries
+       TRANSPORT_FAILED    out of retries, or not to be tried again
+       LOCAL_FAILED        a local error
+       CANCELLED           under way when the run was stopped, or by
+                           sparp_cancel()
+       NOT_STARTED         never sent
+
    The verdict on a response is yours, by inspect(). It is asked when the
    fields are there. It may say SPARP_NEED_BODY: then it is asked again with
    the body. A value that it should not return means HARD_FAIL.
@@ -289,11 +301,30 @@
    The body of a SOFT_FAIL that is tried again is not kept. A small rest of
    it is read to keep the connection; a large one closes it.
 
-   Accounts always add up, also after a stop and without memory:
+   The numbers always add up, also after a stop and without memory:
 
        pulled = in_flight + waiting + success + hard_fail + soft_exhausted
                 + timeout_exhausted + transport_failed + local_failed
                 + cancelled + not_started
+
+   CALLBACKS
+   =========
+   Called for
+       next_request    one more request, when there is room for it
+       permit          a request that could start: may it?
+       resolve_host    a name that is not known yet: its addresses
+       read_body       a piece of a request's body
+       inspect         a response: your verdict
+       on_body         a piece of a response's body
+       parse           the complete response that ends a request: its value
+                       as you like it
+       on_retry        an attempt that failed and is tried again
+       on_result       the result of a request
+       on_progress     now and then
+
+   on_retry tells the kind by attempt->error: SPARP_E_OK is a soft fail (see
+   .status), SPARP_E_TIMEOUT a timeout, all else a transport error. The last
+   failure of a request goes to on_result only.
 
    PACE
    ====
@@ -324,16 +355,20 @@
    max_per_second, for what starts from then on.
 
    A limit of yours
-   permit() is asked last, when slot, token, origin and gate are free: for
-   a limit that lies outside, such as one that many machines share
-   (examples/redis_rate.c). It is asked once for each attempt and each hop
-   of a redirect, not for a replay. What it permits starts; only a stop or a
-   cancel from inside it comes first.
-   It must not block. It returns the seconds after which to ask again, or
-   SPARP_NONE: not before sparp_wake(), though it may be asked earlier, for
-   nothing. Until it permits one, no request starts, whatever its url.
+   ----------------
+   permit() is for a limit that sparp does not know, such as one that many
+   machines share (examples/redis_rate.c). It is asked last, when slot,
+   token, origin and gate are free: once for each attempt and each hop of a
+   redirect, not for a replay. What it permits starts; only a stop or a cancel
+   from inside it comes first.
+
+   It must not block. It returns 0 (it may), the seconds after which to ask
+   again, or SPARP_NONE: not before sparp_wake(), though it may be asked
+   earlier, for nothing. Until it permits one, no request starts, whatever
+   its url.
 
    What a request waited for
+   -------------------------
    Its result says it in wait_us, by reason:
        SLOT      max_at_once were in flight
        RATE      max_per_second, or permit()
@@ -356,13 +391,12 @@
    ====
    After a 429, or a 503 with Retry-After, nothing is sent to that origin
    until that time. Requests to other origins go on. (Elsewhere this is
-   called a circuit breaker.) Without Retry-After a 429 closes the gate for
-   a pause as in RETRIES, which doubles until a success.
+   called a circuit breaker.) Without Retry-After the pause after a 429
+   starts at backoff_s and doubles until a success. If several answers name a
+   time, the latest applies.
 
-   If several answers name a time, the latest applies.
-
-   It reopens step by step. One request tries. With each answer that is no
-   soft fail twice as many may be there at once; at 256 it is open.
+   It reopens step by step: one request, then 2, 4, 8 at once, doubling with
+   each answer that is no soft fail. At 256 it is open.
 
    Requests that were in flight when it closed may be told 429 too. That
    costs them no retry, up to 20 times a request, if soft fails are retried at
@@ -385,6 +419,7 @@
    queues does not count.
 
    Pauses
+   ------
    The k-th pause of its kind (0, 1, ...) is
 
        d/2 + a random part of d/2,   d = min(backoff_max_s, backoff_s * 2^k)
@@ -394,7 +429,8 @@
    With the defaults 20 retries of a 503 take 6 minutes or so.
 
    Retry-After
-   It makes a pause longer, never shorter. It is understood as
+   -----------
+   It makes a pause longer, never shorter. It may be
        seconds     "2" or "2.5"; retry-after-ms counts too
        a date      of HTTP, or ISO 8601, with a zone as in "+0100" if you
                    like; measured against the response's own Date
@@ -404,12 +440,14 @@
    ends now.
 
    A budget
+   --------
    retry_ratio limits retries to that fraction of first tries, plus one a
    second. (0.1: 100 requests allow 10 retries.) Retries over the limit
    wait, as BACKOFF; none is dropped. With 0.1 a server that fails everything
    gets a tenth more requests and one a second, not 21 times as many.
 
    What may be sent twice
+   ----------------------
    Soft fails and timeouts are tried again for every method, unless
    retry_safe_only is set.
    Transport errors are tried again only where that is safe, unless
@@ -481,6 +519,7 @@
        resolve_host(), look-up
 
    Proxies
+   -------
    For http:// a proxy is asked for whole urls, over connections that all
    origins share. For https:// it is asked to CONNECT, and sees nothing more.
    Credentials are sent to the proxy alone. It is spoken to in the clear;
@@ -490,12 +529,14 @@
    an http:// request is a response.
 
    Names
+   -----
    A name is looked up once a minute. A failure is kept for a second; who
    heard it tries again after that. Eight threads look names up, and more
-   while their queue stands still, up to 64: a few dead names hold up nobody.
-   What a name waits for a thread is in no timeout.
+   while their queue stands still, up to 64: so a few dead names delay no
+   others. The time that a name waits for a thread counts in no timeout.
 
    Addresses
+   ---------
    Several addresses of a name race, a quarter of a second apart, IPv6 and
    IPv4 in turn (Happy Eyeballs, RFC 8305).
    ip_version and local_address ask for their family alone. A machine without
@@ -505,14 +546,15 @@
    ======
    A request that fails is a result. It has
        .outcome     which of the eight ends
-       .error       why there is no complete response; .status is 0 or not
+       .error       why there is no complete response, else SPARP_E_OK
+       .status      what HTTP said; it may be known beside an error, else 0
        .sys_error   errno, EAI_*, or a proxy's status behind it
        .detail      a sentence, with the address or the limit in it
 
    A function fails only if the run cannot be performed:
        BAD_OPTIONS       sparp_check_options() returns the sentence that
                          names the field
-       OUT_OF_MEMORY     sparp_close() is still right
+       OUT_OF_MEMORY     not even enough for the run itself
        SYSTEM            no descriptor for the event queue
        CALLBACK_FAILED   next_request() gave up
 
@@ -527,7 +569,7 @@
        stop_on                    one of six events, even if retries are left
        stop_after_failures, stop_after_failure_ratio, stop_after_successes
        run_deadline_s
-       sparp_stop()
+       sparp_stop(); or sparp_drain(), sparp_abort(), whatever stop_drains says
 
    The event is recorded and its callback run; then the run stops:
        in flight         is cut and ends CANCELLED; with stop_drains it
@@ -540,6 +582,7 @@
    callback; they take effect when it has returned.
 
    Ctrl-C
+   ------
    on_progress is called when the run begins, every progress_every_s, and
    after each sparp_wake(), which a signal handler may call:
 
@@ -635,11 +678,12 @@
        of 1.2        ECDHE; extended master secret where the server has it;
                      no CBC, no renegotiation
 
-   A server that was talked out of 1.3 is noticed. There is no early data.
+   A downgrade from 1.3 on the way is noticed. There is no early data.
    Handshake and records are our own. The cryptography is BearSSL's, but for
    RSA-PSS and X25519.
 
    Certificates are always checked
+   -------------------------------
        chain      to a trusted one; found by names, so order and surplus do
                   not matter; at most 10 to a path, 128 KiB in all
        dates      by the clock of the machine
@@ -656,6 +700,7 @@
    for a pin.
 
    Whom to trust
+   -------------
    tls.ca_file or tls.ca_pem; else SSL_CERT_FILE; else SSL_CERT_DIR; else the
    bundle of the system, at ten usual places. It is read once a run, at the
    first https request (Debian's 144 certificates: 2 ms, 80 KB). If there is
@@ -664,11 +709,13 @@
    clock says), the names that it is for, the unknown issuer.
 
    Who we are
+   ----------
    tls.client_cert_file and client_key_file. That the key can sign, and
    belongs to the certificate, is checked when they are read. With 1.3 a
    server says what it thinks of them after the request has gone out.
 
    Sessions
+   --------
    They are resumed within a run, by origin: with the newest ticket, or with
    1.2 by an id. The first handshake with an origin leads. Those that come
    meanwhile wait for it and its ticket, a second at the most, and then cost
@@ -679,6 +726,7 @@
    and the loop stays responsive.
 
    The end
+   -------
    We send close_notify when we close a connection. A server that closes
    without it is fine where HTTP's own framing is complete; a body that only
    the end delimits is TRUNCATED then.
@@ -793,7 +841,9 @@
                                    that has come in part, and of one for all
                                    that come whole
        a result not yet taken      0.3 KB, and its fields and body
-       a result of run_all         0.3 KB, and its bytes
+       a result of run_all         0.3 KB, and its bytes; what is the same in
+                                   the result before is kept once (a fifth of
+                                   a small answer)
        read_body()                 32 KB for each request in flight
        a body being decoded        73 KB
        a body paused               up to 256 KB
@@ -840,6 +890,7 @@
    look-up. The library installs no signal handler and raises no SIGPIPE.
 
    Workers
+   -------
    They are worth it where TLS or parse() is most of the work. That many
    threads do the I/O. One scheduler, on your thread, keeps every limit exact.
    On the workers' threads are called

@@ -11,7 +11,7 @@ sed -n '1,/^#/p' sparp.h >"$dir/manual"
 
 # Words on a line that has some, and lines that have none.
 dense() {
-    awk '/^ *=*$/ { blank++; next }
+    awk '/^ *[-=]*$/ { blank++; next }
          { words += NF; lines++; width = length($0) > width ? length($0) : width }
          END {
              printf "%.1f words a line, %d%% of the lines blank, %d columns\n", \
