@@ -84,6 +84,33 @@ same_rows() {
 check 'the table of defaults is that of the code' same_rows
 check '... and has the words of the struct' agrees_with_api
 
+# Of the table of limits: what a row begins with, and the constant whose number it has.
+limits_of_code() {
+    while read -r constant row; do
+        number=$(sed -n "s/^#define $constant  *(*\([0-9]*\).*/\1/p" sparp.h)
+        sed -n '/^   LIMITS$/,/^   THREATS$/p' "$dir/manual" | sed 's/,//g' |
+            grep -qE "^       $row .* ?$number([^0-9]|\$)" || echo "$row: not $number ($constant)"
+    done >"$dir/wrong" <<'LIMITS'
+SPARP__HTTP_MAX_LINES    fields of a response
+SPARP__DNS_MAX_ADDRESSES addresses of a name
+SPARP__DNS_MAX_NAMES     names kept
+SPARP__RACE_MAX          connections racing
+SPARP__IDLE_NS           idle connection kept
+SPARP__POOL_MAX_UNUSED   unused origins remembered
+SPARP__GIVE_MAX          body paused by on_body\(\)
+SPARP__RATIO_AFTER       stop_after_failure_ratio
+SPARP__PASSES_MAX        passes of a request
+SPARP__CHAIN_MAX_CERTS   certificates
+SPARP__CHAIN_MAX_BYTES   certificates
+SPARP__TLS_PINS_MAX      pins
+SPARP__MAX_SLEEPING      requests that pause or
+SPARP__WINDOW            results not yet taken or
+LIMITS
+    cat "$dir/wrong"
+    [ ! -s "$dir/wrong" ]
+}
+check 'the table of limits has the numbers of the code' limits_of_code
+
 # --- examples ---------------------------------------------------------------------------------
 
 # Each begins with the line "// NAME.c" and ends where the text is indented less.
