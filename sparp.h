@@ -1398,7 +1398,7 @@ SPARP_API const sparp_result *sparp_ready(sparp *run);
 /* --- at any time, from callbacks too, on the thread of the run ----------------------------- */
 
 SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: aborts, or drains */
-SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
+SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts; what is in flight may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
 /* From on_retry, about the request that it is told of: field lines for its next attempts, such as

@@ -1,25 +1,13 @@
 #!/bin/sh
 # The manual at the top of sparp.h: its examples compile as they stand, and do what it says of them;
-# its table of defaults has the numbers of the code; it is not dense.
+# its tables of defaults and limits have the numbers of the code.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/e2e/lib.sh
 tls=$(sh tools/tls.sh)
 sed -n '1,/^#/p' sparp.h >"$dir/manual"
 
-# --- words ------------------------------------------------------------------------------------
-
-# Words on a line that has some, and lines that have none.
-dense() {
-    awk '/^ *[-=]*$/ { blank++; next }
-         { words += NF; lines++; width = length($0) > width ? length($0) : width }
-         END {
-             printf "%.1f words a line, %d%% of the lines blank, %d columns\n", \
-                 words / lines, 100 * blank / (lines + blank), width
-             exit !(words / lines <= 9 && blank / (lines + blank) >= 0.1)
-         }' "$dir/manual"
-}
-check 'at most 9 words a line, one line of ten blank' dense
+# --- headings ---------------------------------------------------------------------------------
 
 headings_are_listed() {
     sed -n '/^   This manual has/,/^$/p' "$dir/manual" | sed 1d | tr ',' '\n' | sed 's/^ *//' |
