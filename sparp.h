@@ -293,7 +293,8 @@
 
    The verdict on a response is yours, by inspect(). It is asked when the
    fields are there. It may say SPARP_NEED_BODY: then it is asked again with
-   the body. A value that it should not return means HARD_FAIL.
+   the body. A value that it should not return means HARD_FAIL, with the error
+   CALLBACK_FAILED.
        SPARP_SUCCESS       default: 2xx, 304, a 3xx that is not followed
        SPARP_SOFT_FAIL     try again; default: 408 425 429 500 502 503 504
        SPARP_HARD_FAIL     do not; default: the rest
@@ -1248,7 +1249,7 @@ typedef struct sparp_options {
     /* pace */
     int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100);
                                             SPARP_AUTO: found out, up to 1000 */
-    double   max_per_second;             /* hops started per second (default: no limit) */
+    double   max_per_second;             /* tries, retries, redirects (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
@@ -1398,7 +1399,7 @@ SPARP_API const sparp_result *sparp_ready(sparp *run);
 /* --- at any time, from callbacks too, on the thread of the run ----------------------------- */
 
 SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: aborts, or drains */
-SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts; what is in flight may end */
+SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts; the rest may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
 /* From on_retry, about the request that it is told of: field lines for its next attempts, such as
