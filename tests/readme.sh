@@ -173,8 +173,8 @@ flags_exist() {
 check 'the flags that it names exist' flags_exist
 
 names_exist() {
-    grep -oE '\b(sparp_[a-z_]+|SPARP_[A-Z_]*[A-Z]|[a-z]+_timeout_s)\b' "$dir/spans" >"$dir/names"
-    grep -oE '\b(max|stop|on|min|input|retry|backoff|progress|estimated)_[a-z_]+\b' "$dir/spans" \
+    grep -owE 'sparp_[a-z_]+|SPARP_[A-Z_]*[A-Z]|[a-z]+_timeout_s' "$dir/spans" >"$dir/names"
+    grep -owE '(max|stop|on|min|input|retry|backoff|progress|estimated)_[a-z_]+' "$dir/spans" \
         >>"$dir/names"
     sort -u "$dir/names" | while read -r name; do
         grep -qw -e "$name" sparp.h tools/need.sh tools/result.schema.json || echo "$name"
@@ -199,7 +199,7 @@ commands_run() {
     grep -E '(^|\| )sparp ' "$dir/spans" | grep -E 'urls.txt|://|URL' >"$dir/commands"
     while read -r command; do
         echo "$command" | sed "s|http://h/|http://127.0.0.1:$port/|g
-            s|\bURL\b|http://127.0.0.1:$port/items/1|g" >"$dir/script"
+            s| URL| http://127.0.0.1:$port/items/1|g" >"$dir/script"
         (
             cd "$dir/work" && seq 5 | PATH=$dir/home/.local/bin:$PATH timeout 20 \
                 sh "$dir/script" >"$dir/log" 2>&1
