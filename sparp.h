@@ -905,33 +905,31 @@
 
    INSIDE, for who carries it on
    =============================
-   The way of a request. sparp_step() is one turn, sparp__run_turn():
-       sparp__engine_look      sees what has happened on the sockets
-       sparp__sched_admit      starts what may: pull, accept, admit_next, start
-       sparp__engine_step      does what has happened, one thing at a time
-       sparp__sched_catch_up   takes what has ended: conclude, then settle,
-                               retry or queue again
-   sparp__crew_start() hands a task to an engine. It comes back in the list
-   `ended`, with sparp__task.fly.end. In between sparp__engine_follow() takes
-   it through dial (look-up, race, proxy, TLS) and conn (send, head, pieces).
+   The way of a request. One turn, sparp__run_turn(), is
+       sparp__engine_look      what has happened on the sockets?
+       sparp__sched_admit      start what may: pull, accept, admit_next, start
+       sparp__engine_step      do what has happened, one thing at a time
+       sparp__sched_catch_up   take what has ended: conclude, settle or retry
+   sparp__crew_start() hands a task to an engine; it comes back in the list `ended`,
+   with sparp__task.fly.end. sparp__engine_follow() takes it there through dial
+   (look-up, race, proxy, TLS) and conn (send, head, pieces of the body).
 
-   Whose is what. A task is the scheduler's, or an engine's from start to
-   `ended`: .fly is what the engine writes, .wait what the scheduler does.
-   limits are the scheduler's, pools and connections the engine's. With workers
-   crew puts a lock around the lists. DNS threads touch sparp__dns_shared only.
+   Whose is what. A task is the scheduler's, or an engine's from start to `ended`: .fly
+   is written by the engine, .wait by the scheduler. limits are the scheduler's, pools
+   and connections the engine's. With workers crew puts a lock around the lists. DNS
+   threads touch sparp__dns_shared only.
 
-   Where a change goes. What starts, how often, how late: sched, limits, gate,
-   bucket. What an answer means: judge. How it is got: engine; on an open
-   stream: conn; until then: dial. How long it may take: patience. What goes
-   out: request, url. What comes in: http, inflate. Whom to trust: trust, x509.
-   An option: its struct in api, its line in public, the table above.
+   Where a change goes. What starts, how often, how late: sched, limits, gate, bucket.
+   What an answer means: judge. How it is got: engine; on an open stream: conn; until
+   then: dial. How long it may take: patience. What goes out: request, url. What comes
+   in: http, inflate. Whom to trust: trust, x509. An option: its struct in api, its line
+   in public, the table above, the README.
 
-   Rules. A section calls only what stands above it. It returns a status or
-   fills a list; the only function pointers are the user's. Bytes and times
-   come in as arguments. "make lint" checks map, banners and sizes.
-   "make test ONLY=test_pace CASE=test_name" runs one test; tests/unit includes
-   this file and looks inside, over the network in tests/fakenet.h. test_sched
-   has an engine of its own, test_flight no scheduler.
+   Rules. A section calls only what stands above it, and its banner says whom. It returns
+   a status or fills a list; the only function pointers are the user's. Bytes and times
+   come in as arguments. "make lint" checks it. "make test ONLY=test_pace CASE=test_name"
+   runs one test. tests/unit looks inside this file, over the network in tests/fakenet.h;
+   test_sched has an engine of its own, test_flight no scheduler.
 
    NOT DONE
    ========

@@ -18,6 +18,16 @@ headings_are_listed() {
 }
 check 'its contents are its headings' headings_are_listed
 
+# Functions, macros and private names, such as INSIDE has.
+names_exist() {
+    sed '1,/^#/d' sparp.h | grep -owE 'sparp_[a-z0-9_]+|SPARP_[A-Z0-9_]+' | sort -u >"$dir/known"
+    grep -owE 'sparp_[a-z0-9_]+|SPARP_[A-Z0-9_]+' "$dir/manual" | sort -u |
+        comm -23 - "$dir/known" >"$dir/unknown"
+    cat "$dir/unknown"
+    [ ! -s "$dir/unknown" ]
+}
+check 'the names in it are those of the code' names_exist
+
 # --- the table of defaults --------------------------------------------------------------------
 
 # Of the table of the code: field, default, what else, from, to.
