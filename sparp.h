@@ -90,6 +90,7 @@
        >>heap        timers
        >>bucket      starts per second (GCRA)
        >>pace        the token that every write takes
+       >>rate        how fast the run may go, and the time that takes
        >>gate        what one origin allows (a circuit breaker for 429)
        >>aimd        how many at once is right
        >>url         "http://host:port/path?query"
@@ -115,11 +116,13 @@
        >>origin      scheme, host and port, and what is found by them
        >>pool        connections by origin
        >>judge       verdicts, pauses, redirects, Retry-After
+       >>quota       what a server says is left
        >>task        one request from input to result
        >>patience    when an attempt is given up
        >>engine      one attempt after another
        >>store       results that nobody has seen yet
        >>crew        the engines as the scheduler sees them
+       >>fair        whose turn it is, of all origins
        >>limits      what each origin allows, and who waits there
        >>sched       who starts, what an end means, who gets the result
        >>run         one run: scheduler, engines, memory; one turn
@@ -1067,8 +1070,8 @@ typedef enum sparp_phase {
 /* Why a request was not in flight, or not yet. */
 #define SPARP_WAITS(X) \
     X(SLOT,    "slot")           /* max_at_once were in flight */ \
-    X(RATE,    "rate")           /* max_per_second, or permit() */ \
-    X(ORIGIN,  "origin")         /* max_at_once_per_origin, max_per_second_per_origin */ \
+    X(RATE,    "rate")           /* max_per_second, max_cost_per_second, or permit() */ \
+    X(ORIGIN,  "origin")         /* what its origin is allowed: ..._per_origin, host_limits */ \
     X(GATE,    "gate")           /* its origin had said 429, or 503 with Retry-After */ \
     X(BACKOFF, "backoff")        /* its own pause before a retry, the retry budget included */
 
@@ -1146,6 +1149,8 @@ typedef struct sparp_request {
     int64_t          (*read_body)(uint64_t offset, void *out, size_t room, void *user_data);
     double             timeout_s;        /* default: sparp_options.timeout_s */
     double             deadline_s;       /* from its first start to its end (default: none) */
+    double             cost;             /* its weight for max_cost_per_second: tokens, credits,
+                                            bytes (default: 1; SPARP_NONE: 0, it is free) */
     bool               idempotent;       /* safe to send twice although the method is not */
     void              *user_data;        /* handed back in the result, never looked at */
 } sparp_request;
@@ -1178,11 +1183,14 @@ typedef struct sparp_result {
     int                soft_retries, timeout_retries, transport_retries;  /* tries made again */
     int                replays;          /* sent again at once after a stale connection */
     double             retry_at_s;       /* seconds from now the server asked for, beyond the cap */
+    double             cost;             /* booked for it so far: each time it was sent, and what
+                                            sparp_charge() added */
     uint64_t           bytes_out, bytes_in;           /* on the wire, all attempts */
     int64_t            phase_us[SPARP_PHASE_COUNT];   /* last attempt, microseconds */
     int64_t            elapsed_us;       /* last attempt: slot taken .. last byte */
     int64_t            waited_us;        /* all of wait_us */
     int64_t            wait_us[SPARP_WAIT_COUNT];     /* by reason, all attempts */
+    int64_t            wait_cost_us;     /* what of wait_us[RATE] was max_cost_per_second's */
     int64_t            total_us;         /* pulled from the input .. this result */
 } sparp_result;
 
@@ -1195,7 +1203,9 @@ typedef struct sparp_stats {
     uint64_t soft_fails, timeouts, transport_errors;                /* events, last included */
     uint64_t redirects;                                             /* followed */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in;
+    double   cost;               /* booked in all, by attempts that have ended */
     int64_t  waited_us[SPARP_WAIT_COUNT];             /* all requests together, by reason */
+    int64_t  waited_cost_us;     /* what of waited_us[RATE] was max_cost_per_second's */
     int64_t  elapsed_us;
     uint64_t input_size;         /* requests in all: exact with input_ended, else a guess or 0 */
     bool     input_ended;
@@ -1234,8 +1244,28 @@ typedef struct sparp_tls_options {
     int         min_version;             /* SPARP_TLS_1_2 (default) or SPARP_TLS_1_3 */
 } sparp_tls_options;
 
-/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests and
-   the run's headers must stay until the run is closed. */
+/* What one host is allowed, instead of the ..._per_origin of all. In each number 0 stands for that,
+   SPARP_NONE for no limit. The first entry that matches counts, for each origin by itself. */
+typedef struct sparp_host_limit {
+    const char *host;                    /* "api.example.com"; "*.example.com": what is below it;
+                                            "*"; with ":8080" behind it: at that port alone */
+    int         max_at_once;
+    double      max_per_second;
+    double      max_cost_per_second;
+} sparp_host_limit;
+
+/* What an origin says is left of one of its limits, as RateLimit and its like do. */
+typedef struct sparp_left {
+    const char *origin;                  /* "api.example.com", "127.0.0.1:8080" */
+    bool        is_cost;                 /* counted in sparp_request.cost (tokens), not requests */
+    double      limit;                   /* 0: it does not say */
+    double      left;                    /* of that, as its last answer knew it */
+    double      reset_s;                 /* seconds from now until all is back; 0: it is, or it
+                                            does not say */
+} sparp_left;
+
+/* Zeroed, every field has its default. sparp_open copies the struct; the array of requests, the
+   run's headers and host_limits must stay until the run is closed. */
 typedef struct sparp_options {
     /* input: an array, or a function that is asked for one request at a time */
     const sparp_request *requests;
@@ -1249,8 +1279,16 @@ typedef struct sparp_options {
                                             SPARP_AUTO: found out, up to 1000 */
     double   max_per_second;             /* tries, retries, redirects (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
+    /* The same for sparp_request.cost. What is started in any W seconds costs (W + 10 ms) * rate
+       + cost_burst at most, or + the heaviest of them if that is more: a request that is heavier
+       than cost_burst starts when nothing is owed. */
+    double   max_cost_per_second;        /* (default: no limit) */
+    double   cost_burst;                 /* cost that may come at once (default: one request's) */
     int      max_at_once_per_origin;     /* (default: no limit) */
     double   max_per_second_per_origin;  /* (default: no limit) */
+    double   max_cost_per_second_per_origin;         /* with the same burst (default: no limit) */
+    const sparp_host_limit *host_limits; /* for some hosts other limits than these three */
+    size_t   num_host_limits;
     /* Threads for I/O and TLS; inspect(), on_body(), read_body() and resolve_host() run there
        too, and parse(), but for the last response of a request that ends as SOFT_EXHAUSTED. The
        allocator must then be thread-safe.
@@ -1258,7 +1296,7 @@ typedef struct sparp_options {
     int      workers;
     /* Asked last, when a request could start in every other respect. 0: it may; else seconds
        after which to ask again. SPARP_NONE: not before sparp_wake(). */
-    double (*permit)(const char *url, void *user_data);
+    double (*permit)(const char *url, double cost, void *user_data);
 
     /* patience: seconds */
     double   timeout_s;                  /* one attempt, redirects included (default: 30; NONE:
@@ -1285,7 +1323,8 @@ typedef struct sparp_options {
     double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
     double   retry_ratio;                /* retries per first try; one a second is always free;
                                             what is beyond waits (default: no budget) */
-    bool     no_gate;                    /* do not hold back an origin that says 429 */
+    bool     no_gate;                    /* do not hold back an origin that says 429, or that
+                                            nothing is left */
     bool     retry_safe_only;            /* soft fails and timeouts: only what is safe twice */
     bool     retry_unsafe;               /* transport errors: also what is not safe twice */
     unsigned stop_on;                    /* SPARP_STOP_ON_* */
@@ -1407,8 +1446,17 @@ SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
                                          size_t num_headers);
 /* From the next start on. 0: as it is. max_per_second: SPARP_NONE is no limit. */
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
+/* Books what a request turned out to cost beyond its .cost; negative: gives back, what was booked
+   for it at most. Counts from the next start on, for the run and for the origin. The request is the
+   one at hand: which inspect() (with workers, on their threads), parse(), on_retry() or on_result()
+   is shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
+   limits the cost, or `more` is no number from -1e12 to 1e12. */
+SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
+/* What origins say is left: i = 0, 1, ... false: there are no more. One is forgotten at its reset
+   when no request is left for it. Strings live until the next sparp_next, _ready, _step, _close. */
+SPARP_API bool          sparp_get_left(const sparp *run, size_t i, sparp_left *out);
 SPARP_API const char   *sparp_error_detail(const sparp *run);      /* why the run failed; else "" */
 
 /* --- helpers: pure, no run needed ---------------------------------------------------------- */
@@ -1663,6 +1711,7 @@ SPARP_NO_TLS."
 /* ============================================================================================ */
 
 #define SPARP__NEVER INT64_MAX          /* a time that does not come */
+#define SPARP__COST_MOST 1e12           /* that one request may have */
 #define SPARP__NS_PER_S INT64_C(1000000000)
 #define SPARP__NS_PER_MS INT64_C(1000000)
 #define SPARP__OWNER(type, member, pointer) \
@@ -2296,11 +2345,14 @@ static int64_t sparp__heap_next(const sparp__heap *h) {
 
 /* ============================================================================================ */
 /* >>bucket     how many starts per second: the generic cell rate algorithm in whole nanoseconds */
-/*              and 2^-32 parts of one, so that 3 per second stay 3. Pure. Uses base.            */
+/*              and 2^-32 parts of one, so that 3 per second stay 3; the same for what they      */
+/*              cost, by weight. Pure. Uses base.                                                */
 /*                                                                                               */
 /* With T = 1 s / rate, a start that comes late does not push the next ones back: they catch up, */
 /* but for no more than the last 10 ms, so a stall is lost but for that. In any window W there    */
 /* are at most floor((W + 10 ms) / T) + burst starts, in any second at most 1.01 * rate + burst.  */
+/* By weight: what starts in W costs at most (W + 10 ms) * rate + the burst, or + the heaviest   */
+/* of them, if that is more: who is heavier than the burst starts when nothing is owed.          */
 /* ============================================================================================ */
 
 #define SPARP__BUCKET_SLACK (10 * SPARP__NS_PER_MS)     /* a timer, or a turn, may be so late */
@@ -2333,28 +2385,112 @@ static int64_t sparp__bucket_wait(const sparp__bucket *b, int64_t now) {
     return sparp__max(0, b->next - b->ahead - now);
 }
 
+/* Where *next stands when something is taken at `now`. */
+static int64_t sparp__bucket_caught_up(int64_t next, int64_t now) {
+    return next == SPARP__BUCKET_NEW ? now : sparp__max(next, now - SPARP__BUCKET_SLACK);
+}
+
 static void sparp__bucket_take(sparp__bucket *b, int64_t now) {
     if (b->period == 0 && b->period_part == 0)
         return;
-    if (now - b->next > SPARP__BUCKET_SLACK) {
-        b->next = b->next == SPARP__BUCKET_NEW ? now : now - SPARP__BUCKET_SLACK;
-        b->next_part = 0;
-    }
-    uint64_t part = (uint64_t)b->next_part + b->period_part;
-    b->next += b->period + (int64_t)(part >> 32);
+    int64_t next = sparp__bucket_caught_up(b->next, now);
+    uint64_t part = (uint64_t)(next == b->next ? b->next_part : 0) + b->period_part;
+    b->next = next + b->period + (int64_t)(part >> 32);
     b->next_part = (uint32_t)part;
 }
 
+#define SPARP__DEBT_MOST 1e18           /* nanoseconds: 30 years are enough */
+
+typedef struct sparp__debt {            /* zeroed: no limit */
+    double  ns;                         /* in which a cost of 1 is paid off */
+    double  ahead;                      /* the burst: so many of them may be owed at a start */
+    int64_t paid_at;                    /* when all is paid off that was booked */
+    double  part;                       /* of a nanosecond, by which that is later */
+} sparp__debt;
+
+static void sparp__debt_init(sparp__debt *d, double rate, double burst) {
+    memset(d, 0, sizeof *d);
+    if (!(rate > 0))
+        return;
+    d->ns = (double)SPARP__NS_PER_S / rate;
+    d->ahead = d->ns * burst;
+    d->paid_at = SPARP__BUCKET_NEW;
+}
+
+/* Nanoseconds until something of that cost may start; 0: now. What is free waits for nothing. */
+static int64_t sparp__debt_wait(const sparp__debt *d, double cost, int64_t now) {
+    if (d->ns == 0 || cost == 0)
+        return 0;
+    double early = d->ahead - cost * d->ns;
+    early = early < 0 ? 0 : early < SPARP__DEBT_MOST ? early : SPARP__DEBT_MOST;
+    return sparp__max(0, d->paid_at - (int64_t)early - now);
+}
+
+/* A negative cost is given back; what is beyond that which is owed is lost. */
+static void sparp__debt_book(sparp__debt *d, double cost, int64_t now) {
+    if (d->ns == 0)
+        return;
+    int64_t from = sparp__bucket_caught_up(d->paid_at, now);
+    double ns = cost * d->ns + (from == d->paid_at ? d->part : 0);
+    ns = ns < -SPARP__DEBT_MOST ? -SPARP__DEBT_MOST
+        : ns < SPARP__DEBT_MOST ? ns : SPARP__DEBT_MOST;
+    d->paid_at = sparp__min(from + (int64_t)ns, 4 * (int64_t)SPARP__DEBT_MOST);
+    d->part = ns - (double)(int64_t)ns;
+}
+
+/* Both together. */
+typedef struct sparp__meter {           /* zeroed: no limit */
+    sparp__bucket starts;
+    sparp__debt   cost;
+    bool          limits;               /* either of them does */
+} sparp__meter;
+
+static void sparp__meter_init(sparp__meter *m, double rate, int burst, double cost_rate,
+                              double cost_burst) {
+    sparp__bucket_init(&m->starts, rate, burst);
+    sparp__debt_init(&m->cost, cost_rate, cost_burst);
+    m->limits = rate > 0 || cost_rate > 0;
+}
+
+static int64_t sparp__meter_wait(const sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return 0;
+    return sparp__max(sparp__bucket_wait(&m->starts, now), sparp__debt_wait(&m->cost, cost, now));
+}
+
+static void sparp__meter_take(sparp__meter *m, double cost, int64_t now) {
+    if (!m->limits)
+        return;
+    sparp__bucket_take(&m->starts, now);
+    sparp__debt_book(&m->cost, cost, now);
+}
+
+/* Until when it has to be remembered. */
+static int64_t sparp__meter_memory(const sparp__meter *m) {
+    return sparp__max(m->starts.next, m->cost.paid_at);
+}
+
 /* ============================================================================================ */
-/* >>pace       the token that a write takes, whichever engine it is written by. Uses env,       */
-/*              bucket.                                                                          */
+/* >>pace       the token that a write takes, and its cost, whichever engine it is written by;   */
+/*              and what is charged afterwards. Uses env, bucket.                                */
 /* ============================================================================================ */
 
-typedef struct sparp__pace {            /* zeroed: one engine, no limit */
-    sparp__bucket   all;                /* of every write; each origin has one more */
+/* A request at hand: the user is shown it and may charge it. */
+typedef struct sparp__hand {
+    sparp__link   link;
+    uint64_t      index;
+    double        booked;               /* for it so far */
+    double        charged;              /* while it was at hand */
+    sparp__meter *own;                  /* of its origin's writes; NULL: it has none */
+} sparp__hand;
+
+typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one engine, no limit */
+    sparp__meter    all;                /* of every write; each origin has one more */
+    bool            weighs;             /* some meter limits the cost */
+    sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
     bool            shared;             /* by several threads */
 #if SPARP__THREADS
-    pthread_mutex_t lock;               /* of `all`, and of those of the origins */
+    pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
 #endif
 } sparp__pace;
 
@@ -2376,29 +2512,136 @@ static void sparp__pace_unlock(sparp__pace *p) {
 #endif
 }
 
-/* Nanoseconds until the next one may be written; `own`, if not NULL, is its origin's. */
-static int64_t sparp__pace_wait(sparp__pace *p, const sparp__bucket *own, int64_t now) {
+/* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
+static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
+                                int64_t now) {
     sparp__pace_lock(p);
-    int64_t wait = sparp__bucket_wait(&p->all, now);
+    int64_t wait = sparp__meter_wait(&p->all, cost, now);
     if (own != NULL)
-        wait = sparp__max(wait, sparp__bucket_wait(own, now));
+        wait = sparp__max(wait, sparp__meter_wait(own, cost, now));
     sparp__pace_unlock(p);
     return wait;
 }
 
-/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
-static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
+/* Whether it waits for its cost, rather than for its token. */
+static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
     sparp__pace_lock(p);
-    bool limited = p->all.period != 0 || own->period != 0;
-    bool may = sparp__bucket_wait(&p->all, now) == 0 && sparp__bucket_wait(own, now) == 0;
-    if (limited && may)
+    int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
+                                  sparp__debt_wait(&own->cost, cost, now));
+    int64_t for_token = sparp__max(sparp__bucket_wait(&p->all.starts, now),
+                                   sparp__bucket_wait(&own->starts, now));
+    sparp__pace_unlock(p);
+    return for_cost > for_token;
+}
+
+/* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
+static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int64_t now) {
+    sparp__pace_lock(p);
+    bool may = sparp__meter_wait(&p->all, cost, now) == 0 && sparp__meter_wait(own, cost, now) == 0;
+    if (may && (p->all.limits || own->limits)) {
         now = sparp__env_now();
-    if (may) {
-        sparp__bucket_take(&p->all, now);
-        sparp__bucket_take(own, now);
+        sparp__meter_take(&p->all, cost, now);
+        sparp__meter_take(own, cost, now);
     }
     sparp__pace_unlock(p);
     return may;
+}
+
+/* --- what is charged afterwards --------------------------------------------------------------- */
+
+/* From here to sparp__pace_hide() it may be charged. */
+static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, double booked,
+                             sparp__meter *own) {
+    hand->charged = 0;
+    if (!p->weighs)
+        return;
+    hand->index = index;
+    hand->booked = booked;
+    hand->own = own;
+    sparp__pace_lock(p);
+    sparp__list_push_back(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+}
+
+/* Returns what it was charged. */
+static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
+    if (!p->weighs)
+        return 0;
+    sparp__pace_lock(p);
+    sparp__list_remove(&p->hands, &hand->link);
+    sparp__pace_unlock(p);
+    return hand->charged;
+}
+
+/* No more is given back than was booked. False: it is not at hand. */
+static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int64_t now) {
+    sparp__hand *hand = NULL;
+    sparp__pace_lock(p);
+    for (sparp__link *at = p->hands.ring.next; hand == NULL && at != &p->hands.ring; at = at->next)
+        if (SPARP__OWNER(sparp__hand, link, at)->index == index)
+            hand = SPARP__OWNER(sparp__hand, link, at);
+    if (hand != NULL) {
+        more = more < -hand->booked ? -hand->booked : more;
+        hand->booked += more;
+        hand->charged += more;
+        sparp__debt_book(&p->all.cost, more, now);
+        if (hand->own != NULL)
+            sparp__debt_book(&hand->own->cost, more, now);
+    }
+    sparp__pace_unlock(p);
+    return hand != NULL;
+}
+
+/* ============================================================================================ */
+/* >>rate       how fast a run may go, as its scheduler sees it: starts, what they cost, retries; */
+/*              and the time that takes. Pure. Uses bucket.                                      */
+/* ============================================================================================ */
+
+typedef struct sparp__rate {            /* how many per second, and what that costs in time */
+    sparp__meter  admit;                /* of who gets a slot; sparp__pace: of who is written */
+    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
+    int64_t       blocked_by_cost;      /* what of it was because of the cost */
+    bool          for_cost;             /* that is what holds us back now */
+    bool          heavy_said;           /* that something is heavier than cost_burst */
+    int64_t       permit_at;            /* when permit() is to be asked again */
+    double        retry_credit;         /* retries that the budget allows now */
+    int64_t       retry_credit_at;
+} sparp__rate;
+
+/* For how long the rate alone has held everybody back; and what of that was for their cost. */
+static int64_t sparp__rate_blocked(const sparp__rate *r, int64_t now) {
+    return r->blocked + (r->blocked_at != 0 ? now - r->blocked_at : 0);
+}
+
+static int64_t sparp__rate_blocked_by_cost(const sparp__rate *r, int64_t now) {
+    return r->blocked_by_cost + (r->for_cost ? now - r->blocked_at : 0);
+}
+
+static void sparp__rate_block(sparp__rate *r, bool for_cost, int64_t now) {
+    r->blocked_at = now;
+    r->for_cost = for_cost;
+}
+
+static void sparp__rate_unblock(sparp__rate *r, int64_t now) {
+    r->blocked_by_cost = sparp__rate_blocked_by_cost(r, now);
+    r->blocked = sparp__rate_blocked(r, now);
+    r->blocked_at = 0;
+    r->for_cost = false;
+}
+
+/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
+   off; else nanoseconds after which to look again. It is put off, never dropped. */
+static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now) {
+    if (!(ratio > 0))
+        return 0;
+    double passed = (double)(now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
+    r->retry_credit_at = now;
+    r->retry_credit += passed;
+    if (r->retry_credit >= 1) {
+        r->retry_credit -= 1;
+        return 0;
+    }
+    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
 }
 
 /* ============================================================================================ */
@@ -2409,8 +2652,8 @@ static bool sparp__pace_take(sparp__pace *p, sparp__bucket *own, int64_t now) {
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
-    sparp__bucket bucket;               /* of starts */
-    sparp__bucket write;                /* of writes, see sparp.write: guarded */
+    sparp__meter admit;                 /* of who gets a slot */
+    sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
@@ -2418,48 +2661,85 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
+    bool     held;                      /* as good as closed: see sparp__gate_hold */
+    uint64_t through, known;            /* answers since it reopened, and until it closed before
+                                           that; 0: not known */
 } sparp__gate;
 
-/* Nanoseconds until one may start there; NEVER: not before another one has ended. */
-static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, int64_t now) {
+/* Once it is known how many the last window let through, so many may be there at once: the one
+   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
+static uint64_t sparp__gate_room(const sparp__gate *g) {
+    return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
+}
+
+/* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
+static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double cost,
+                                int64_t now) {
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
+        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
-    return sparp__bucket_wait(&g->bucket, now);
+    return sparp__meter_wait(&g->admit, cost, now);
 }
 
-static void sparp__gate_enter(sparp__gate *g, int64_t now) {
+static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
     g->in_flight++;
-    sparp__bucket_take(&g->bucket, now);
+    sparp__meter_take(&g->admit, cost, now);
 }
 
 /* The latest of all ends counts. It reopens with one probe. */
 static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
+        g->known = g->through > 0 ? g->through : g->known;
+        g->through = 0;
     }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
 }
 
-/* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
-    if (g->width == 0 || g->closed_until > now)
+SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
+    if (g->closed_until > now) {        /* what was under way then belongs to that window */
+        g->known += g->known > 0;
+        g->through--;
+        return;
+    }
+    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
+        g->known = 0;                   /* no window any more */
+    if (g->width == 0)
         return;
     g->strikes = 0;
     g->width = g->width * 2 < SPARP__GATE_OPEN ? g->width * 2 : 0;
-    if (g->width == 0)
+    if (g->width == 0 && !g->held)
         g->shut += now - g->shut_at;
+}
+
+/* A success: twice as many may try, until nobody counts any more. */
+static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+    g->through++;
+    if (g->width > 0 || g->known > 0)
+        sparp__gate_reopen(g, now);
+}
+
+/* For another reason than its own nobody may start now, or may again. */
+static void sparp__gate_hold(sparp__gate *g, bool held, int64_t now) {
+    if (held == g->held)
+        return;
+    if (g->width == 0 && held)
+        g->shut_at = now;
+    else if (g->width == 0)
+        g->shut += now - g->shut_at;
+    g->held = held;
 }
 
 /* For how long it was not all open, in sum. */
 static int64_t sparp__gate_shut(const sparp__gate *g, int64_t now) {
-    return g->shut + (g->width > 0 ? now - g->shut_at : 0);
+    return g->shut + (g->width > 0 || g->held ? now - g->shut_at : 0);
 }
 
 /* Until when it has to be remembered although nobody uses it: that it reopens slowly, for as long
@@ -2468,7 +2748,7 @@ static int64_t sparp__gate_memory(const sparp__gate *g) {
     int64_t reopening = g->width == 0 ? 0
         : sparp__time_after(g->closed_until, g->closed_until - g->closed_at);
     return sparp__max(sparp__max(reopening, g->closed_until),
-                      sparp__max(g->bucket.next, g->write.next));
+                      sparp__max(sparp__meter_memory(&g->admit), sparp__meter_memory(&g->write)));
 }
 
 /* ============================================================================================ */
@@ -2927,6 +3207,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         may_limit;             /* a name begins like one that >>quota reads */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
 } sparp__http;
@@ -2951,7 +3232,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->is_head_request = is_head_request;
     h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = h->dropped = false;
+    h->told_continue = h->dropped = h->may_limit = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -3215,6 +3496,15 @@ static void sparp__http_on_keep_alive(sparp__http *h, sparp__str value, bool *cl
     }
 }
 
+/* ratelimit..., x-rate..., x-hubspot..., x-shopify..., anthropic...: all that >>quota reads begins
+   like this, and little else. */
+static bool sparp__http_may_limit(const char *name) {
+    if (name[0] == 'x')
+        return name[1] == '-' && ((name[2] == 'r' && name[3] == 'a')
+            || (name[2] == 'h' && name[3] == 'u') || (name[2] == 's' && name[3] == 'h'));
+    return (name[0] == 'r' && name[1] == 'a') || (name[0] == 'a' && name[1] == 'n');
+}
+
 /* What the fields say about framing and reuse. */
 static sparp__http_event sparp__http_read_fields(sparp__http *h) {
     sparp__http_event event = SPARP__HTTP_GO_ON;
@@ -3231,6 +3521,8 @@ static sparp__http_event sparp__http_read_fields(sparp__http *h) {
             sparp__http_on_connection(sparp__str_of(value), &close, &keep);
         else if (length == 10 && memcmp(name, "keep-alive", 10) == 0)
             sparp__http_on_keep_alive(h, sparp__str_of(value), &close);
+        else if (length >= 9 && sparp__http_may_limit(name))
+            h->may_limit = true;
     }
     h->keep_alive = !close && (keep || !h->http10);
     return event;
@@ -4846,6 +5138,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
+    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+        wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
             wrong = "query has a parameter without a name";
@@ -11486,6 +11780,19 @@ static uint64_t *sparp__judge_counter(sparp_stats *stats, size_t where) {
     return (uint64_t *)(void *)((char *)stats + where);
 }
 
+static void sparp__judge_count_outcome(sparp_stats *s, sparp_outcome outcome) {
+    switch (outcome) {
+    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
+    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
+    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
+    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
+    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
+    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
+    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
+    default:                              s->not_started++; break;
+    }
+}
+
 static sparp__cause sparp__judge_cause(sparp_error error) {
     switch (error) {
     case SPARP_E_OK:
@@ -11738,17 +12045,23 @@ static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     return true;
 }
 
-/* "2", "2.0", "0.5"; what is absurdly long is still "not soon". */
-static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+/* Takes "2", "2.0" or "0.5" off *s. */
+static bool sparp__judge_decimal(sparp__str *s, double *out) {
     int64_t digit;
     double unit = 1;
-    bool number = s.size > 0 && sparp__ascii_digit(s.data[0]);
-    *seconds = 0;
-    while (sparp__judge_digits(&s, 1, 9, &digit))
-        *seconds = *seconds * 10 + (double)digit;
-    if (sparp__judge_mark(&s, '.'))
-        while (sparp__judge_digits(&s, 1, 9, &digit))
-            *seconds += (double)digit * (unit /= 10);
+    bool number = s->size > 0 && sparp__ascii_digit(s->data[0]);
+    *out = 0;
+    while (sparp__judge_digits(s, 1, 9, &digit))
+        *out = *out * 10 + (double)digit;
+    if (sparp__judge_mark(s, '.'))
+        while (sparp__judge_digits(s, 1, 9, &digit))
+            *out += (double)digit * (unit /= 10);
+    return number;
+}
+
+/* What is absurdly long is still "not soon". */
+static bool sparp__judge_seconds(sparp__str s, double *seconds) {
+    bool number = sparp__judge_decimal(&s, seconds);
     if (*seconds > (double)UINT32_MAX)
         *seconds = (double)UINT32_MAX;
     return number && s.size == 0;
@@ -11823,10 +12136,610 @@ static double sparp__judge_retry_after(const sparp__http *h, int64_t wall_s) {
 }
 
 /* ============================================================================================ */
+/* >>quota      what a server says is left, in fields of many names, and when the next request   */
+/*              fits into that. Pure. Uses url, http, judge.                                     */
+/*                                                                                               */
+/* The structured RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11), those */
+/* of its older drafts, and what services had before it: [Vendor-]RateLimit-[what-]Limit,         */
+/* -Remaining, -Reset, whatever the order of the words. What is not clear says nothing.           */
+/* ============================================================================================ */
+
+#define SPARP__QUOTAS 6                 /* of one origin that are looked at */
+#define SPARP__QUOTA_MOST 1e15          /* more is absurd */
+#define SPARP__QUOTA_LONGEST (32 * 86400.0)     /* seconds until a reset: likewise */
+#define SPARP__QUOTA_COARSE 1.5         /* seconds that two resets in whole ones may be wrong by */
+
+/* --- what one response says ------------------------------------------------------------------- */
+
+typedef struct sparp__told {            /* about one quota; each number negative: nothing */
+    uint32_t key, part;                 /* which one, and whose share of it; 0: all have one */
+    bool     is_cost;                   /* it counts no requests but what they cost */
+    bool     ignored;                   /* it is not about a time: concurrent requests */
+    bool     leaks;                     /* it comes back bit by bit */
+    bool     coarse;                    /* reset is in whole seconds, rounded who knows how */
+    double   limit, left, used, reset_s, window_s;
+} sparp__told;
+
+typedef struct sparp__telling {
+    sparp__told items[SPARP__QUOTAS];
+    size_t      count;
+    uint32_t    bucket;                 /* the name of what the fields without one are about */
+    int64_t     date;                   /* when it was said, as the server sees it */
+} sparp__telling;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__told *sparp__telling_about(sparp__telling *all, uint32_t key, uint32_t part) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key && all->items[i].part == part)
+            return &all->items[i];
+    if (all->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__told *t = &all->items[all->count++];
+    memset(t, 0, sizeof *t);
+    t->key = key;
+    t->part = part;
+    t->limit = t->left = t->used = t->reset_s = t->window_s = -1;
+    return t;
+}
+
+/* Of two words about the same the stricter counts. */
+static void sparp__told_least(double *field, double value) {
+    *field = *field < 0 || (value >= 0 && value < *field) ? value : *field;
+}
+
+static void sparp__told_most(double *field, double value) {
+    *field = value > *field ? value : *field;
+}
+
+/* Two words about the same. */
+static void sparp__told_merge(sparp__told *t, const sparp__told *other) {
+    sparp__told_least(&t->limit, other->limit);
+    sparp__told_least(&t->left, other->left);
+    sparp__told_most(&t->used, other->used);
+    sparp__told_most(&t->reset_s, other->reset_s);
+    sparp__told_most(&t->window_s, other->window_s);
+    t->is_cost = t->is_cost || other->is_cost;
+    t->ignored = t->ignored || other->ignored;
+    t->coarse = t->coarse || other->coarse;
+}
+
+static bool sparp__quota_number(sparp__str s, double *out) {
+    return sparp__judge_decimal(&s, out) && s.size == 0 && *out <= SPARP__QUOTA_MOST;
+}
+
+/* "6m0s", "120ms", "1h2m3.5s". */
+static bool sparp__quota_duration(sparp__str s, double *seconds) {
+    static const struct { const char *name; double seconds; } units[] = {
+        {"ms", 1e-3}, {"us", 1e-6}, {"\xC2\xB5s", 1e-6}, {"ns", 1e-9},
+        {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}
+    };
+    const size_t num_units = sizeof units / sizeof *units;
+    double n;
+    *seconds = 0;
+    do {
+        size_t i = 0;
+        if (!sparp__judge_decimal(&s, &n))
+            return false;
+        while (i < num_units && !sparp__str_starts(s, sparp__str_of(units[i].name)))
+            i++;
+        if (i == num_units)
+            return false;
+        *seconds += n * units[i].seconds;
+        s = sparp__str_skip(s, strlen(units[i].name));
+    } while (s.size > 0);
+    return true;
+}
+
+/* Seconds, or milliseconds; since 1970 if that many; a duration; a date. False: none of these, or
+   absurd. */
+static bool sparp__quota_reset(sparp__told *t, sparp__str s, bool in_ms, int64_t now) {
+    double seconds, epoch = in_ms ? 1000 : 1;
+    int64_t at;
+    bool coarse = false;
+    if (sparp__quota_number(s, &seconds)) {
+        coarse = memchr(s.data, '.', s.size) == NULL && !in_ms;
+        if (seconds >= 1e12) {          /* milliseconds since then, whatever it is called */
+            seconds = seconds / 1000 - (double)now;
+            coarse = false;
+        } else if (seconds / epoch >= 1e9) {
+            seconds = seconds / epoch - (double)now;
+        } else {
+            seconds /= epoch;
+        }
+    } else if (!sparp__quota_duration(s, &seconds)) {
+        if (!sparp__judge_date(s, &at))
+            return false;
+        seconds = (double)(at - now);
+        coarse = true;
+    }
+    if (seconds < -86400 || seconds > SPARP__QUOTA_LONGEST)
+        return false;
+    sparp__told_most(&t->reset_s, seconds > 0 ? seconds : 0);
+    t->coarse = t->coarse || coarse;
+    return true;
+}
+
+/* --- fields of words: X-RateLimit-Remaining-Tokens -------------------------------------------- */
+
+/* L limit, R what remains, U used, T time of the reset, W its window, M in milliseconds, C counts
+   a cost, Q counts requests, K which of several, B what they are about, - nothing. */
+static const struct { const char *word; char means; } sparp__quota_words[] = {
+    {"limit", 'L'}, {"max", 'L'}, {"remaining", 'R'}, {"remain", 'R'}, {"left", 'R'},
+    {"used", 'U'}, {"observed", 'U'}, {"reset", 'T'}, {"resettime", 'T'}, {"interval", 'T'},
+    {"ms", 'M'}, {"milliseconds", 'M'}, {"tokens", 'C'}, {"token", 'C'}, {"cost", 'C'},
+    {"points", 'C'}, {"credits", 'C'}, {"requests", 'Q'}, {"request", 'Q'}, {"req", 'Q'},
+    {"second", 'K'}, {"secondly", 'K'}, {"minute", 'K'}, {"hour", 'K'}, {"hourly", 'K'},
+    {"day", 'K'}, {"daily", 'K'}, {"month", 'K'}, {"monthly", 'K'}, {"project", 'K'},
+    {"bucket", 'B'}, {"resource", 'B'}, {"after", '-'}, {"in", '-'}, {"at", '-'}
+};
+
+typedef struct sparp__quota_name {      /* what the words of a field's name say */
+    char     role;                      /* L, R, U, T or B */
+    bool     in_ms, is_cost;
+    uint32_t key;
+} sparp__quota_name;
+
+static sparp__str sparp__quota_word(sparp__str *name) {
+    const char *dash = (const char *)memchr(name->data, '-', name->size);
+    size_t n = dash != NULL ? (size_t)(dash - name->data) : name->size;
+    sparp__str word = sparp__str_make(name->data, n);
+    *name = sparp__str_skip(*name, dash != NULL ? n + 1 : n);
+    return word;
+}
+
+/* Takes "ratelimit-" or "rate-limit-", and a vendor's name before it, off *name. */
+static bool sparp__quota_prefix(sparp__str *name) {
+    for (int i = 0; i < 3 && name->size > 0; i++) {
+        sparp__str word = sparp__quota_word(name);
+        if (sparp__str_same(word, "ratelimit"))
+            return true;
+        if (sparp__str_same(word, "rate"))
+            return sparp__str_same(sparp__quota_word(name), "limit");
+    }
+    return false;
+}
+
+/* False: it has a word that is not known, and may mean anything. */
+static bool sparp__quota_read_name(sparp__str rest, sparp__quota_name *out) {
+    const size_t num_words = sizeof sparp__quota_words / sizeof *sparp__quota_words;
+    memset(out, 0, sizeof *out);
+    while (rest.size > 0) {
+        sparp__str word = sparp__quota_word(&rest);
+        size_t i = 0;
+        while (i < num_words && !sparp__str_same(word, sparp__quota_words[i].word))
+            i++;
+        char means = i < num_words ? sparp__quota_words[i].means : '\0';
+        if (means == '\0' || (strchr("LRUTB", means) != NULL && out->role != 0))
+            return false;
+        if (strchr("LRUTB", means) != NULL)
+            out->role = means;
+        if (strchr("CQK", means) != NULL)       /* in whatever order */
+            out->key += sparp__hash(sparp__quota_words[i].word, 0);
+        out->in_ms = out->in_ms || means == 'M';
+        out->is_cost = out->is_cost || means == 'C';
+    }
+    out->role = out->role != 0 ? out->role : 'L';       /* "X-Rate-Limit: 700" */
+    return true;
+}
+
+/* One of the elements of its value, without the parameters behind it. */
+static bool sparp__quota_read_part(sparp__told *t, const sparp__quota_name *name, sparp__str part,
+                                   int64_t now) {
+    const char *semicolon = (const char *)memchr(part.data, ';', part.size);
+    double n;
+    if (semicolon != NULL)
+        part = sparp__str_trim(sparp__str_make(part.data, (size_t)(semicolon - part.data)));
+    if (name->role == 'T')
+        return sparp__quota_reset(t, part, name->in_ms, now);
+    if (!sparp__quota_number(part, &n))
+        return false;
+    if (name->role == 'L')
+        sparp__told_least(&t->limit, n);
+    else if (name->role == 'R')
+        sparp__told_least(&t->left, n);
+    else
+        sparp__told_most(&t->used, n);
+    return name->role != 'L';           /* "100, 100;w=60, 5000;w=86400": the first is the one */
+}
+
+static void sparp__quota_read_words(sparp__telling *all, sparp__str rest, const char *value) {
+    sparp__quota_name name;
+    sparp__str list = sparp__str_of(value), part;
+    if (!sparp__quota_read_name(rest, &name))
+        return;
+    if (name.role == 'B') {
+        all->bucket = sparp__hash(value, 1);
+        return;
+    }
+    sparp__told *t = sparp__telling_about(all, name.key, 0);
+    if (t == NULL)
+        return;
+    t->is_cost = name.is_cost;
+    if (name.role == 'T' && sparp__quota_reset(t, list, name.in_ms, all->date))
+        return;                         /* a date has a comma */
+    while (sparp__str_element(&list, &part))
+        if (!sparp__quota_read_part(t, &name, part, all->date))
+            return;
+}
+
+/* "32/40" of a bucket that leaks, all of it in 20 s. */
+static void sparp__quota_read_bucket(sparp__telling *all, const char *value) {
+    const char *slash = strchr(value, '/');
+    double used, limit;
+    if (slash == NULL || !sparp__quota_number(sparp__str_of(slash + 1), &limit) || !(limit > 0)
+        || !sparp__quota_number(sparp__str_make(value, (size_t)(slash - value)), &used))
+        return;
+    sparp__told *t = sparp__telling_about(all, 0, 0);
+    if (t == NULL || used > limit)
+        return;
+    t->limit = limit;
+    t->left = limit - used;
+    t->reset_s = 20 * used / limit;
+    t->leaks = true;
+}
+
+/* --- structured fields (RFC 9651) ------------------------------------------------------------- */
+
+/* Up to the next ';' or ',' that is in no string; *end is it, or 0. */
+static sparp__str sparp__quota_cut(sparp__str *s, char *end) {
+    bool quoted = false;
+    size_t n = 0;
+    while (n < s->size && (quoted || (s->data[n] != ';' && s->data[n] != ','))) {
+        if (s->data[n] == '"')
+            quoted = !quoted;
+        else if (quoted && s->data[n] == '\\' && n + 1 < s->size)
+            n++;
+        n++;
+    }
+    *end = n < s->size ? s->data[n] : '\0';
+    sparp__str part = sparp__str_trim(sparp__str_make(s->data, n));
+    *s = sparp__str_skip(*s, n < s->size ? n + 1 : n);
+    return part;
+}
+
+static uint32_t sparp__quota_hash(sparp__str s, uint32_t seed) {
+    uint32_t h = UINT32_C(2166136261) ^ seed;
+    for (size_t i = 0; i < s.size; i++)
+        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
+    return h ^ h >> 15;
+}
+
+/* A unit that is no request is a cost, unless it is one that nobody here counts. */
+static void sparp__quota_read_unit(sparp__told *t, sparp__str unit) {
+    if (unit.size >= 2 && unit.data[0] == '"')
+        unit = sparp__str_make(unit.data + 1, unit.size - 2);
+    t->ignored = sparp__str_same(unit, "concurrent-requests")
+        || sparp__str_same(unit, "content-bytes");
+    t->is_cost = !sparp__str_same(unit, "requests");
+}
+
+/* ";r=50": one of those behind a policy's name. Of `said` only what it says is set. */
+static void sparp__quota_read_parameter(sparp__told *said, sparp__str p) {
+    const char *equal = (const char *)memchr(p.data, '=', p.size);
+    double n;
+    if (equal == NULL)
+        return;
+    sparp__str name = sparp__str_trim(sparp__str_make(p.data, (size_t)(equal - p.data)));
+    sparp__str value = sparp__str_trim(sparp__str_skip(p, (size_t)(equal - p.data) + 1));
+    if (sparp__str_same(name, "pk"))
+        said->part = sparp__quota_hash(value, 3) | 1;
+    else if (sparp__str_same(name, "qu"))
+        sparp__quota_read_unit(said, value);
+    else if (sparp__str_same(name, "t"))
+        sparp__quota_reset(said, value, false, 0);
+    else if (!sparp__quota_number(value, &n))
+        return;
+    else if (sparp__str_same(name, "q"))
+        said->limit = n;
+    else if (sparp__str_same(name, "r"))
+        said->left = n;
+    else if (sparp__str_same(name, "w") && n <= SPARP__QUOTA_LONGEST)
+        said->window_s = n;
+}
+
+/* "limit=100, remaining=50, reset=5" of draft 7: the same as three fields. */
+static void sparp__quota_read_member(sparp__telling *all, sparp__str member) {
+    const char *equal = (const char *)memchr(member.data, '=', member.size);
+    sparp__quota_name name;
+    sparp__told *t;
+    size_t n = (size_t)(equal - member.data);
+    if (sparp__quota_read_name(sparp__str_make(member.data, n), &name) && name.role != 'B'
+        && (t = sparp__telling_about(all, name.key, 0)) != NULL)
+        sparp__quota_read_part(t, &name, sparp__str_skip(member, n + 1), all->date);
+}
+
+/* '"default";r=50;t=30, "day";r=900', and the same with q and w: what each policy's name has behind
+   it in either field belongs together. */
+static void sparp__quota_read_structured(sparp__telling *all, const char *value) {
+    sparp__str in = sparp__str_of(value);
+    while (in.size > 0) {
+        char end;
+        sparp__str name = sparp__quota_cut(&in, &end);
+        sparp__telling one;
+        one.count = 0;
+        sparp__told *said = sparp__telling_about(&one, 0, 0);
+        for (size_t i = 0; i + 5 <= name.size; i++)
+            said->is_cost = said->is_cost
+                || sparp__str_same(sparp__str_make(name.data + i, 5), "token");
+        while (end == ';')
+            sparp__quota_read_parameter(said, sparp__quota_cut(&in, &end));
+        if (name.size == 0 || sparp__ascii_digit(name.data[0]))
+            continue;                   /* "100;w=60": a policy of an older draft */
+        if (name.data[0] != '"' && memchr(name.data, '=', name.size) != NULL) {
+            sparp__quota_read_member(all, name);
+            continue;
+        }
+        sparp__told *t = sparp__telling_about(all, sparp__quota_hash(name, 2), said->part);
+        if (t != NULL)
+            sparp__told_merge(t, said);
+    }
+}
+
+/* --- a response ------------------------------------------------------------------------------- */
+
+static void sparp__quota_read_field(sparp__telling *all, const char *name, const char *value) {
+    sparp__str rest = sparp__str_of(name);
+    double n;
+    if (strcmp(name, "x-shopify-shop-api-call-limit") == 0) {
+        sparp__quota_read_bucket(all, value);
+        return;
+    }
+    if (!sparp__quota_prefix(&rest))
+        return;
+    bool structured = rest.size == 0 && !sparp__quota_number(sparp__str_of(value), &n);
+    if (structured || sparp__str_same(rest, "policy"))
+        sparp__quota_read_structured(all, value);
+    else
+        sparp__quota_read_words(all, rest, value);
+}
+
+/* What is said in two halves is put together; what contradicts itself is said by nobody. */
+static bool sparp__told_is_clear(sparp__told *t, const sparp__telling *all) {
+    for (size_t i = 0; t->part != 0 && i < all->count; i++)
+        if (all->items[i].key == t->key && all->items[i].part == 0)
+            sparp__told_merge(t, &all->items[i]);
+    if (t->left < 0 && t->used >= 0 && t->limit >= t->used)
+        t->left = t->limit - t->used;
+    if (t->limit < 0 && t->used >= 0 && t->left >= 0)
+        t->limit = t->used + t->left;
+    if (t->reset_s < 0 && t->window_s >= 0) {
+        t->reset_s = t->window_s;       /* all of it is back after that in any case */
+        t->coarse = true;
+    }
+    return !t->ignored && t->left >= 0 && (t->limit < 0 || (t->limit > 0 && t->left <= t->limit));
+}
+
+/* All that the fields of this response say, and nothing that is not clear. What comes out of a
+   cache was said to somebody else. */
+static void sparp__quota_read(sparp__telling *all, const sparp__http *h, int64_t wall_s) {
+    const char *date = sparp__judge_header(h, "date"), *age = sparp__judge_header(h, "age");
+    double old;
+    size_t clear = 0;
+    memset(all, 0, sizeof *all);
+    all->date = wall_s;
+    if (age != NULL && sparp__quota_number(sparp__str_of(age), &old) && old > 0)
+        return;
+    if (date != NULL)
+        sparp__judge_date(sparp__str_of(date), &all->date);
+    for (size_t i = 0; i < h->num_fields; i++)
+        if (sparp__http_may_limit(h->fields[i].name))
+            sparp__quota_read_field(all, h->fields[i].name, h->fields[i].value);
+    for (size_t i = 0; i < all->count; i++) {
+        sparp__told t = all->items[i];
+        if (!sparp__told_is_clear(&t, all))
+            continue;
+        t.key += t.part + all->bucket;
+        all->items[clear++] = t;        /* never one that is still to be looked at, or merged */
+    }
+    all->count = clear;
+}
+
+/* --- what is left of one quota ---------------------------------------------------------------- */
+
+typedef struct sparp__quota {           /* zeroed: never heard of */
+    uint32_t key;
+    bool     is_cost;
+    bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
+    bool     no_leak;                   /* it was taken to, and a 429 came */
+    bool     too_early;                 /* its whole seconds are rounded down */
+    double   limit, left;               /* limit 0: not told */
+    double   unseen;                    /* taken of that, perhaps, by who brought no answer */
+    int64_t  unseen_at;                 /* the last of them */
+    double   leak_ns;                   /* in which one comes back, if it leaks */
+    int64_t  as_of, until;              /* when that was said; when all of it is back */
+    int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
+    int64_t  said_until;                /* the log has said so */
+    double   mark_used, mark_reset_s;   /* of an answer before: see sparp__quota_compare */
+} sparp__quota;
+
+/* What there is by now. */
+static double sparp__quota_now(const sparp__quota *q, int64_t now) {
+    double left = q->left - q->unseen;
+    if (!q->leaks || now <= q->as_of)
+        return left;
+    left += (double)(now - q->as_of) / q->leak_ns;
+    return left < q->limit ? left : q->limit;
+}
+
+/* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
+   back at its end? The time until all of it is back grows with what is used of a bucket. */
+static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool same_window) {
+    double used = q->limit - t->left;
+    double expected = q->mark_reset_s * used / (q->mark_used > 0 ? q->mark_used : 1);
+    double fuzz = 0.2 * expected + (t->coarse ? SPARP__QUOTA_COARSE : 0);
+    if (same_window && q->mark_used > 0 && used >= q->mark_used
+        && (used < 2 * q->mark_used || expected - q->mark_reset_s < 2 * fuzz))
+        return;                         /* too early to tell */
+    if (same_window && q->mark_used > 0 && used > q->mark_used)
+        q->leaks = !q->no_leak && t->reset_s > expected - fuzz && t->reset_s < expected + fuzz;
+    q->mark_used = used;
+    q->mark_reset_s = t->reset_s;
+}
+
+/* What the answer says to a request that started then. Answers overtake each other: what was said
+   before is taken back only by who started afterwards. */
+static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
+                               int64_t now) {
+    bool same_window = q->until > now;
+    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
+    int64_t until = sparp__max(q->until, now);
+    if (started_at >= q->unseen_at)
+        q->unseen = 0;
+    if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
+        return;
+    q->limit = t->limit > 0 ? t->limit : 0;
+    if (t->reset_s >= 0) {
+        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
+                                        && q->limit > 1);
+        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+        if (t->leaks)
+            q->leaks = !q->no_leak;
+        else if (q->limit > 0)
+            sparp__quota_compare(q, t, same_window);
+    }
+    q->leaks = q->leaks && t->reset_s > 0 && t->left < q->limit;
+    if (q->leaks)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+    q->is_cost = t->is_cost;
+    q->left = t->left;
+    q->as_of = now;
+    q->until = until;
+    q->probed_at = 0;
+}
+
+/* When a reset is waited for no more, and one may try. */
+static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
+    return sparp__min(q->until, sparp__time_after(q->as_of, longest));
+}
+
+/* Nanoseconds until `need` more fit in, `busy` being in flight; NEVER: not before one of these has
+   ended. A reset that is further away than `longest` is not waited for. */
+static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
+                                 int64_t now) {
+    int64_t until = sparp__quota_patience(q, longest);
+    double missing = busy + need - sparp__quota_now(q, now);
+    if (q->until <= q->as_of || missing <= 0)
+        return 0;
+    if (now >= until) {
+        bool alone = !(busy > 0) || busy + need <= q->limit;
+        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
+    }
+    if (!q->leaks)
+        return until - now;
+    double wait = missing * q->leak_ns;
+    return wait < (double)(until - now) ? (int64_t)wait : until - now;
+}
+
+/* --- all those of one origin ------------------------------------------------------------------ */
+
+typedef struct sparp__quotas {          /* zeroed, then linked */
+    sparp__link  link;                  /* in the list of all of them */
+    sparp__quota items[SPARP__QUOTAS];
+    size_t       count;
+    int64_t      longest;               /* nanoseconds that a reset is waited for */
+    char         origin[SPARP__HOST_MAX + 8];       /* "api.example.com", "127.0.0.1:8080" */
+} sparp__quotas;
+
+/* NULL: there are more than anybody wants to know. */
+static sparp__quota *sparp__quotas_find(sparp__quotas *qs, uint32_t key) {
+    for (size_t i = 0; i < qs->count; i++)
+        if (qs->items[i].key == key)
+            return &qs->items[i];
+    if (qs->count == SPARP__QUOTAS)
+        return NULL;
+    sparp__quota *q = &qs->items[qs->count++];
+    memset(q, 0, sizeof *q);
+    q->key = key;
+    return q;
+}
+
+static void sparp__quotas_remove(sparp__quotas *qs, sparp__quota *q) {
+    *q = qs->items[--qs->count];
+}
+
+/* `busy` and `cost` are in flight, `need` is what the next one costs. */
+static int64_t sparp__quotas_wait(const sparp__quotas *qs, double busy, double cost, double need,
+                                  int64_t now) {
+    int64_t wait = 0;
+    for (size_t i = 0; i < qs->count; i++) {
+        const sparp__quota *q = &qs->items[i];
+        wait = sparp__max(wait, sparp__quota_wait(q, q->is_cost ? cost : busy,
+                                                  q->is_cost ? need : 1, qs->longest, now));
+    }
+    return wait;
+}
+
+/* One starts. `busy` and `cost` are those before it. */
+static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, double need,
+                                   int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
+        if (missing > 0 && q->until > q->as_of)
+            q->probed_at = now;
+    }
+}
+
+static bool sparp__telling_has(const sparp__telling *all, uint32_t key) {
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].key == key)
+            return true;
+    return false;
+}
+
+/* One that had started then has ended, after so many requests (0: it was never sent) with that
+   cost. Without an answer it is taken to be spent; an answer that says nothing about one of them is
+   about others. Who is asked whether all is back and does not say a word has given it up. */
+static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, bool answered,
+                                 double sent, double cost, int64_t started_at, int64_t now) {
+    for (size_t i = qs->count; i-- > 0;) {
+        sparp__quota *q = &qs->items[i];
+        bool probe = q->probed_at != 0 && started_at >= q->probed_at;
+        if (sparp__telling_has(told, q->key))
+            continue;
+        if (!answered) {
+            q->unseen += q->is_cost ? cost : sent;
+            q->unseen_at = now;
+        }
+        q->probed_at = probe ? 0 : q->probed_at;
+        if (probe && answered && now >= q->until)
+            sparp__quotas_remove(qs, q);
+    }
+    for (size_t i = 0; i < told->count; i++) {
+        sparp__quota *q = sparp__quotas_find(qs, told->items[i].key);
+        if (q != NULL)
+            sparp__quota_learn(q, &told->items[i], started_at, now);
+    }
+}
+
+/* It has said 429, which was not to be expected. With Retry-After that counts, and the gate sees to
+   it; then one looks what is left. */
+static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        q->no_leak = true;
+        q->leaks = false;
+        if (!retry_after)
+            continue;
+        q->left = q->unseen = 0;
+        q->as_of = now - 1;
+        q->until = now;
+    }
+}
+
+/* Until when they have to be remembered. */
+static int64_t sparp__quotas_memory(const sparp__quotas *qs) {
+    int64_t memory = 0;
+    for (size_t i = 0; i < qs->count; i++)
+        memory = sparp__max(memory, sparp__quota_patience(&qs->items[i], qs->longest));
+    return memory;
+}
+
+/* ============================================================================================ */
 /* >>task       one request, from the moment it is pulled to its result: what goes out, what     */
 /*              came in, and the counters. Decides nothing.                                      */
-/*              Uses base, env, buf, heap, bucket, http, inflate, request, dial, conn, pool,     */
-/*              judge.                                                                           */
+/*              Uses base, env, buf, heap, bucket, http, inflate, request, tls, dial, conn,      */
+/*              pool, judge.                                                                     */
 /*                                                                                               */
 /* A task has one owner at a time. The scheduler hands it to an engine when it starts, and the   */
 /* engine hands it back when the attempt, or one hop of it, has ended. Whoever has it may look   */
@@ -11883,39 +12796,42 @@ typedef struct sparp__flight {
     sparp__pool    *pool;               /* where its connections are: its origin's, or a proxy's */
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
     sparp__upload  *upload;             /* NULL: never needed */
-    sparp__bucket  *write;              /* of its origin: see >>pace */
+    sparp__meter   *write;              /* of its origin: see >>pace */
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
+    double          booked;             /* cost, of this hop: what was written, and charged */
     sparp__end      end;
     sparp_verdict   verdict;
     bool            posted;             /* its engine has not seen it; guarded by the crew */
     bool            cut_wanted;         /* guarded by the crew */
     bool            redirecting;        /* the response at hand says where to go on */
     bool            muting;             /* on_body has said so */
+    bool            held_for_cost;      /* while held_at: its cost holds it longest */
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
     int             late;               /* reads when the time was up */
 } sparp__flight;
 
-/* Three clocks that run together, or how far each went: nanoseconds. */
+/* Clocks that run together, or how far each went: nanoseconds. */
 typedef struct sparp__clocks {
     int64_t time;
     int64_t rate;                       /* ... while the rate held everybody back */
+    int64_t cost;                       /* ... and it was what they cost */
     int64_t shut;                       /* ... while this origin's gate was not all open */
 } sparp__clocks;
 
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     parked;             /* in its origin's list, while PARKED */
+    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
     int64_t         since;              /* since when it waits */
     int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark;          /* see sparp__sched_rate_blocked */
+    int64_t         rate_mark, cost_mark;       /* see sparp__rate_blocked */
     sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
     bool            let_go;             /* by its origin; not started yet */
 } sparp__queueing;
@@ -11934,8 +12850,9 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     int               retries[SPARP__CAUSE_LOCAL];      /* by cause */
     int               passes;           /* 429s that cost no retry: the gate had closed meanwhile */
     int               status;           /* of the last response */
+    double            cost, booked;     /* of each time it is sent; of all hops before this one */
     int64_t           pulled_at, patience, deadline;    /* patience: of all attempts */
-    int64_t           waited[SPARP_WAIT_COUNT];
+    int64_t           waited[SPARP_WAIT_COUNT], waited_for_cost;
     sparp__flight     fly;
     sparp__queueing   wait;
     /* From here on it was large to clear, or has buffers: sparp__task_reset() does it. */
@@ -11945,8 +12862,20 @@ typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
 
 typedef struct sparp__tally {           /* what engines count; see sparp_stats */
     uint64_t connects, reuses, tls_full, tls_resumed, bytes_out, bytes_in, replays;
-    int64_t  held_us;                   /* what flights waited for their token */
+    int64_t  held_us, held_cost_us;     /* what flights waited for their token, or their cost */
 } sparp__tally;
+
+static void sparp__tally_connect(sparp__tally *tally, const sparp__conn *c) {
+    tally->connects++;
+#if SPARP__TLS
+    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
+        tally->tls_resumed++;
+    else if (c->stream.tls != NULL)
+        tally->tls_full++;
+#else
+    (void)c;
+#endif
+}
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -12178,7 +13107,8 @@ static void sparp__task_show_answer(const sparp__task *t, sparp_result *r) {
     r->body_bytes = a->taken;
     r->phase = a->phase;
     for (int i = 0; i < SPARP_PHASE_COUNT; i++)
-        r->phase_us[i] = a->phase_ns[i] / 1000;
+        if (a->phase_ns[i] > 0)         /* on a connection that was open few are */
+            r->phase_us[i] = a->phase_ns[i] / 1000;
     r->elapsed_us = a->elapsed / 1000;
 }
 
@@ -12212,12 +13142,16 @@ static void sparp__task_result(const sparp__task *t, int64_t now, sparp_result *
     r->timeout_retries = t->retries[SPARP__CAUSE_TIMEOUT];
     r->transport_retries = t->retries[SPARP__CAUSE_TRANSPORT];
     r->replays = t->replays;
+    r->cost = t->booked + t->fly.booked;
     r->bytes_in = t->fly.bytes_in;
     r->bytes_out = t->fly.bytes_out;
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
+        if (t->waited[i] == 0)
+            continue;
         r->wait_us[i] = t->waited[i] / 1000;
         r->waited_us += r->wait_us[i];
     }
+    r->wait_cost_us = t->waited_for_cost / 1000;
     r->total_us = (now - t->pulled_at) / 1000;
 }
 
@@ -12338,8 +13272,7 @@ static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, in
 /* >>engine     one attempt after another: connect, send, head, body, hop. Tasks come in by      */
 /*              sparp__engine_start, and go out by the list `ended`. It calls nobody above.      */
 /*              Uses base, env, wake, buf, heap, pace, bucket, url, http, inflate, resolve,      */
-/*              route, request, reactor, trust, tls, stream, dial, conn, pool, judge, task,      */
-/*              patience.                                                                        */
+/*              route, request, reactor, trust, stream, dial, conn, pool, judge, task, patience. */
 /* ============================================================================================ */
 
 #define SPARP__WAKE_TAG UINT32_MAX      /* of the pipe */
@@ -12525,6 +13458,10 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
+    if (f->held_for_cost) {
+        t->waited_for_cost += e->now - f->held_at;
+        e->tally.held_cost_us += (e->now - f->held_at) / 1000;
+    }
     f->held_at = 0;
 }
 
@@ -12617,8 +13554,11 @@ static sparp_verdict sparp__engine_ask(sparp__engine *e, sparp__task *t) {
     sparp_result response;
     if (e->options->inspect == sparp_default_inspect)   /* which needs no result to be made */
         return sparp__judge_status(t->status);
+    sparp__hand hand;
     sparp__task_result(t, e->now, &response);
+    sparp__pace_show(e->pace, &hand, t->index, response.cost, t->fly.write);
     sparp_verdict verdict = e->options->inspect(&response, e->options->user_data);
+    t->fly.booked += sparp__pace_hide(e->pace, &hand);
     if (verdict == SPARP_NEED_BODY && !t->fly.body_complete)
         return verdict;
     t->fly.odd_verdict = verdict != SPARP_SUCCESS && verdict != SPARP_SOFT_FAIL
@@ -12963,28 +13903,18 @@ static bool sparp__engine_on_piece(sparp__engine *e, sparp__task *t, sparp__str 
    pace that was asked for, however long look-ups and connects took. */
 static sparp__conn_event sparp__engine_write(sparp__engine *e, sparp__task *t) {
     sparp__conn *c = t->fly.conn;
-    if (!sparp__pace_take(e->pace, t->fly.write, e->now)) {
+    if (!sparp__pace_take(e->pace, t->fly.write, t->cost, e->now)) {
         if (!sparp__conn_want_write(&e->net, c, false))
             return sparp__conn_fail_watching(&e->net);
         t->fly.held_at = e->now;
+        t->fly.held_for_cost = sparp__pace_owes(e->pace, t->fly.write, t->cost, e->now);
         sparp__list_push_back(&e->held, &t->fly.link);
         return SPARP__CONN_BUSY;
     }
+    t->fly.booked += t->cost;
     if (t->fly.upload != NULL)
         t->fly.upload->at = 0;
     return sparp__conn_send(&e->net, c, sparp__task_wire(t), e->now);
-}
-
-static void sparp__engine_count_connect(sparp__engine *e, const sparp__conn *c) {
-    e->tally.connects++;
-#if SPARP__TLS
-    if (c->stream.tls != NULL && sparp__tls_resumed(c->stream.tls))
-        e->tally.tls_resumed++;
-    else if (c->stream.tls != NULL)
-        e->tally.tls_full++;
-#else
-    (void)c;
-#endif
 }
 
 /* Its dial has done something. */
@@ -12998,7 +13928,7 @@ static sparp__conn_event sparp__engine_on_dial(sparp__engine *e, sparp__conn *c,
     }
     sparp__conn_on_dialled(c, e->now);
     sparp__engine_drop_dial(e, c);
-    sparp__engine_count_connect(e, c);
+    sparp__tally_connect(&e->tally, c);
     return SPARP__CONN_CONNECTED;
 }
 
@@ -13317,7 +14247,7 @@ static void sparp__engine_cut(sparp__engine *e, sparp__task *t) {
 
 /* Those of an origin that are connected and wait for their token have not been sent: nor will
    they. The last one comes back first. */
-static void sparp__engine_recall(sparp__engine *e, const sparp__bucket *write) {
+static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
     for (sparp__link *at = e->held.ring.prev; at != &e->held.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
         at = at->prev;
@@ -13334,7 +14264,7 @@ static int64_t sparp__engine_held_wait(const sparp__engine *e, sparp__task **fir
     int64_t wait = SPARP__NEVER;
     for (sparp__link *at = e->held.ring.next; at != &e->held.ring && wait > 0; at = at->next) {
         sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
-        int64_t own = sparp__pace_wait(e->pace, t->fly.write, e->now);
+        int64_t own = sparp__pace_wait(e->pace, t->fly.write, t->cost, e->now);
         if (own < wait)
             *first = t;
         wait = sparp__min(wait, own);
@@ -13736,7 +14666,7 @@ static void sparp__engine_close(sparp__engine *e) {
 
 /* ============================================================================================ */
 /* >>store      a result that nobody has seen yet: only what it is, in one block.                */
-/*              Uses base, env, heap.                                                            */
+/*              Uses base, env, heap, pace.                                                      */
 /* ============================================================================================ */
 
 #define SPARP__STORE_ROUND 256         /* sizes go by so many bytes: a block fits the next one */
@@ -13746,6 +14676,7 @@ typedef struct sparp__stored {
     sparp__link  link;                  /* in the order of the ends */
     sparp__timer timer;                 /* or of the indexes */
     size_t       size;                  /* of the block */
+    struct sparp__limits *limits;       /* where it may be charged; NULL: nowhere */
     sparp_result result;                /* what it points at stands behind it */
 } sparp__stored;
 
@@ -13863,6 +14794,109 @@ static void sparp__store_forget(sparp_result *r) {
     r->body_complete = false;
 }
 
+typedef struct sparp__output {          /* where results go: see sparp__sched_settle */
+    bool          discard, keep;
+    sparp__list   ready;                /* records, in the order of the ends */
+    sparp__heap   in_order;             /* records, by index */
+    uint64_t      next_in_order;
+    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
+    sparp__hand   hand;                 /* of the one that is shown */
+    sparp_result *items;                /* kept, by index */
+    size_t        items_capacity;
+    sparp__slabs  slabs;                /* and what they point at */
+    sparp_result  last;                 /* the one that was kept last */
+    uint64_t      progress_results;     /* ended since on_progress was called */
+    bool          progress_asked;       /* by sparp_wake() */
+    int64_t       progress_at;
+} sparp__output;
+
+/* A block for a record of that size. NULL: out of memory. */
+static sparp__stored *sparp__store_new(sparp__env *env, sparp__output *out, size_t size) {
+    sparp__stored *r = out->spare;
+    if (r != NULL)
+        out->spare = (sparp__stored *)(void *)r->link.next;
+    if (r != NULL && r->size >= size)
+        return r;
+    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
+    void *block = sparp__env_realloc(env, r, r != NULL ? r->size : 0, size);
+    if (block == NULL) {
+        sparp__env_free(env, r, r != NULL ? r->size : 0);
+        return NULL;
+    }
+    r = (sparp__stored *)block;
+    r->size = size;
+    return r;
+}
+
+static void sparp__store_free(sparp__env *env, sparp__output *out, sparp__stored *r) {
+    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
+        sparp__env_free(env, r, r->size);
+        return;
+    }
+    r->link.next = (sparp__link *)(void *)out->spare;
+    out->spare = r;
+}
+
+static bool sparp__store_has_ready(const sparp__output *out) {
+    return out->ready.count > 0
+        || sparp__heap_next(&out->in_order) == (int64_t)out->next_in_order;
+}
+
+/* The next one that the user may have. */
+static sparp__stored *sparp__store_take(sparp__output *out) {
+    if (out->ready.count > 0)
+        return SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
+    int64_t index = (int64_t)out->next_in_order++;
+    return SPARP__OWNER(sparp__stored, timer, sparp__heap_expire(&out->in_order, index));
+}
+
+/* sparp_run_all() keeps a result for each: room for that many, or at first for `guess`. */
+static bool sparp__store_reserve(sparp__env *env, sparp__output *out, uint64_t wanted,
+                                 size_t guess) {
+    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
+    if (!out->keep || wanted <= out->items_capacity)
+        return true;
+    if (out->items_capacity == 0 && guess > 0)
+        to = guess;
+    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
+        return false;
+    void *items = sparp__env_realloc(env, out->items, out->items_capacity * sizeof *out->items,
+                                     to * sizeof *out->items);
+    if (items == NULL)
+        return false;
+    out->items = (sparp_result *)items;
+    out->items_capacity = to;
+    return true;
+}
+
+/* There is room for the result, but maybe not for what that points at. */
+static void sparp__store_keep(sparp__env *env, sparp__output *out, sparp_result *result) {
+    char *bytes = sparp__slabs_get(env, &out->slabs, sparp__store_size(result));
+    if (bytes != NULL)
+        sparp__slabs_give_back(&out->slabs, sparp__store_pack(result, bytes, &out->last));
+    else
+        sparp__store_forget(result);
+    out->items[result->index] = out->last = *result;
+}
+
+static void sparp__store_close(sparp__env *env, sparp__output *out) {
+    sparp__link *link;
+    sparp__timer *timer;
+    if (out->shown != NULL)
+        sparp__store_free(env, out, out->shown);
+    while ((link = sparp__list_pop_front(&out->ready)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, link, link));
+    while ((timer = sparp__heap_expire(&out->in_order, SPARP__NEVER)) != NULL)
+        sparp__store_free(env, out, SPARP__OWNER(sparp__stored, timer, timer));
+    while (out->spare != NULL) {
+        sparp__stored *r = out->spare;
+        out->spare = (sparp__stored *)(void *)r->link.next;
+        sparp__env_free(env, r, r->size);
+    }
+    sparp__env_free(env, out->items, out->items_capacity * sizeof *out->items);
+    sparp__slabs_free(env, &out->slabs);
+}
+
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
@@ -13968,7 +15002,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
 }
 
 /* What is on its way to a worker may still be sent. */
-static void sparp__crew_recall(sparp__crew *crew, const sparp__bucket *write) {
+static void sparp__crew_recall(sparp__crew *crew, const sparp__meter *write) {
     if (crew->size == 0)
         sparp__engine_recall(crew->own, write);
 }
@@ -14042,6 +15076,7 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
     sum->bytes_in += t->bytes_in;
     sum->replays += t->replays;
     sum->waited_us[SPARP_WAIT_RATE] += t->held_us;
+    sum->waited_cost_us += t->held_cost_us;
 }
 
 /* Adds what the engines have counted. */
@@ -14054,51 +15089,378 @@ static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
 }
 
 /* ============================================================================================ */
+/* >>fair       whose turn it is: origins go round by what their requests cost, so that nobody    */
+/*              waits for the many of another. Pure. Uses base, heap.                            */
+/*                                                                                               */
+/* Who starts something that counts n is in turn again n rounds later: deficit round robin       */
+/* without the rounds in which nothing happens. Where all count 1, two lists are all it takes.   */
+/* ============================================================================================ */
+
+#define SPARP__COUNT_MOST INT64_C(1000000000000000)     /* of one turn */
+
+typedef struct sparp__lane {            /* of one origin; zeroed, then its queues initialized */
+    sparp__list  begun, fresh;          /* who waits for its turn; the former come first */
+    sparp__link  link;                  /* in `now` or `next`, while somebody waits */
+    sparp__timer timer;                 /* or in `later` */
+    int64_t      round;                 /* when it is its turn */
+} sparp__lane;
+
+typedef struct sparp__fair {            /* zeroed, then its lists initialized */
+    sparp__list now, next;              /* lanes whose turn is in this round, or in the next */
+    sparp__heap later;                  /* the others, by round; has room for every lane */
+    int64_t     round;
+} sparp__fair;
+
+static void sparp__fair_enter(sparp__fair *f, sparp__lane *lane) {
+    lane->round = sparp__max(lane->round, f->round);
+    if (lane->round - f->round > 1)
+        sparp__heap_set(&f->later, &lane->timer, lane->round);
+    else
+        sparp__list_push_back(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+static void sparp__fair_leave(sparp__fair *f, sparp__lane *lane) {
+    if (lane->timer.place != 0)
+        sparp__heap_remove(&f->later, &lane->timer);
+    else
+        sparp__list_remove(lane->round == f->round ? &f->now : &f->next, &lane->link);
+}
+
+/* A round is over. Unless nobody waits, somebody's turn is now. */
+static void sparp__fair_go_round(sparp__fair *f) {
+    sparp__timer *timer;
+    if (f->next.count + f->later.count == 0)
+        return;
+    f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
+    sparp__list_append(&f->now, &f->next);
+    while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
+        sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+}
+
+static bool sparp__fair_waits(const sparp__lane *lane) {
+    return lane->begun.count + lane->fresh.count > 0;
+}
+
+/* One more waits, in that queue of the lane. */
+static void sparp__fair_add(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                            sparp__link *link) {
+    if (!sparp__fair_waits(lane))
+        sparp__fair_enter(f, lane);
+    sparp__list_push_back(queue, link);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* One that goes on with what it has begun, before all others, whatever lane they are in. */
+static void sparp__fair_add_first(sparp__fair *f, sparp__lane *lane, sparp__link *link) {
+    if (sparp__fair_waits(lane))
+        sparp__fair_leave(f, lane);
+    lane->round = f->round;
+    sparp__list_push_front(&f->now, &lane->link);
+    sparp__list_push_front(&lane->begun, link);
+}
+
+static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *queue,
+                               sparp__link *link) {
+    sparp__list_remove(queue, link);
+    if (sparp__fair_waits(lane))
+        return;
+    sparp__fair_leave(f, lane);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    bool waits = sparp__fair_waits(lane);
+    if (waits && f->now.count + f->next.count + f->later.count == 1)
+        return;                         /* nobody else waits */
+    if (waits)
+        sparp__fair_leave(f, lane);
+    lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
+    if (waits)
+        sparp__fair_enter(f, lane);
+    if (f->now.count == 0)
+        sparp__fair_go_round(f);
+}
+
+/* The first in the lane whose turn it is. Somebody waits. */
+static sparp__link *sparp__fair_first(const sparp__fair *f) {
+    const sparp__lane *lane = SPARP__OWNER(sparp__lane, link, f->now.ring.next);
+    return lane->begun.count > 0 ? lane->begun.ring.next : lane->fresh.ring.next;
+}
+
+/* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, request, origin, task.                                             */
+/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
     sparp__origin origin;               /* first: see >>origin */
     sparp__gate   gate;
+    int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__list   parked;               /* tasks that wait for it, by .wait.parked */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__list   parked;               /* tasks that wait for it itself, likewise */
     bool          letting;              /* one of them is on its way: the next one after it */
     sparp__clocks let_at, let;          /* since when, and how much before that */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
+    double        cost;                 /* of what is in flight */
+    sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
+
+/* --- host_limits ------------------------------------------------------------------------------ */
+
+/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
+   of these. */
+static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
+                                  bool *below) {
+    sparp__str ignored;
+    sparp__address address;
+    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+        return false;
+    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
+    if (*below)
+        *name = sparp__str_skip(*name, 2);
+    return (sparp__str_same(*name, "*") && !*below)
+        || (sparp__route_address(*name, &address) && !*below)
+        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+}
+
+static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    size_t size = strlen(o->host);
+    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+        return false;
+    if (!below)
+        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
+    if (name.data[name.size - 1] == '.')
+        name.size--;
+    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
+        && sparp__str_same(name, o->host + size - name.size);
+}
+
+static double sparp__limits_else(double own, double all) {
+    return own == 0 ? all : own == SPARP_NONE ? 0 : own;
+}
+
+/* What that origin is allowed; 0: no limit. */
+static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__origin *origin) {
+    sparp_host_limit all;
+    all.host = "*";
+    all.max_at_once = o->max_at_once_per_origin;
+    all.max_per_second = o->max_per_second_per_origin;
+    all.max_cost_per_second = o->max_cost_per_second_per_origin;
+    for (size_t i = 0; i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        if (!sparp__limits_matches(h, origin))
+            continue;
+        all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
+        all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
+        all.max_cost_per_second = sparp__limits_else(h->max_cost_per_second,
+                                                     all.max_cost_per_second);
+        break;
+    }
+    return all;
+}
+
+/* Some limit is one of cost. */
+static bool sparp__limits_weigh(const sparp_options *o) {
+    bool weigh = o->max_cost_per_second > 0 || o->max_cost_per_second_per_origin > 0;
+    for (size_t i = 0; i < o->num_host_limits; i++)
+        weigh = weigh || o->host_limits[i].max_cost_per_second > 0;
+    return weigh;
+}
+
+/* NULL, or the sentence that says what is wrong. */
+static const char *sparp__limits_check(const sparp_options *o) {
+    sparp__str name;
+    uint16_t port;
+    bool below;
+    if (o->host_limits == NULL && o->num_host_limits > 0)
+        return "host_limits is NULL, but num_host_limits is not 0";
+    for (size_t i = 0; i < o->num_host_limits; i++) {
+        const sparp_host_limit *h = &o->host_limits[i];
+        double rate = h->max_per_second, cost = h->max_cost_per_second;
+        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+            return "host_limits has a host that is not name, *.name or *, with or without :port";
+        if (h->max_at_once < SPARP_NONE)
+            return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
+        if (rate != 0 && rate != SPARP_NONE && !(rate >= 1e-6 && rate <= 1e9))
+            return "host_limits has a max_per_second that is not 0.000001 to 1000000000";
+        if (cost != 0 && cost != SPARP_NONE && !(cost >= 1e-6 && cost <= SPARP__COST_MOST))
+            return "host_limits has a max_cost_per_second that is not 0.000001 to 1000000000000";
+    }
+    return NULL;
+}
+
+/* --- limits of one origin --------------------------------------------------------------------- */
 
 /* Held until sparp__limits_put. NULL: out of memory. */
 static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, sparp__heap *timers,
-                                        const sparp__request *r, const sparp_options *o) {
-    if (!sparp__heap_reserve(env, timers, os->count + 1))
-        return NULL;
+                                        sparp__heap *lanes, const sparp__request *r,
+                                        const sparp_options *o) {
     sparp__origin *origin = sparp__origins_get(env, os, sparp__request_host(r), r->port,
                                                r->https);
     if (origin == NULL)
         return NULL;
     sparp__limits *l = SPARP__OWNER(sparp__limits, origin, origin);
     if (l->parked.ring.next == NULL) {  /* it is new */
+        if (!sparp__heap_reserve(env, timers, os->count)
+            || !sparp__heap_reserve(env, lanes, os->count)) {
+            sparp__origins_remove(env, os, origin);
+            return NULL;
+        }
+        sparp_host_limit h = sparp__limits_of(o, origin);
         sparp__list_init(&l->parked);
-        if (o->max_per_second_per_origin > 0)
-            sparp__bucket_init(&l->gate.bucket, o->max_per_second_per_origin, o->burst);
-        l->gate.write = l->gate.bucket;
+        sparp__list_init(&l->lane.begun);
+        sparp__list_init(&l->lane.fresh);
+        l->max_at_once = h.max_at_once;
+        sparp__meter_init(&l->gate.admit, h.max_per_second, o->burst, h.max_cost_per_second,
+                          o->cost_burst);
+        l->gate.write = l->gate.admit;
     }
     l->users++;
     return l;
 }
 
+/* Until when it has to be remembered although nobody uses it. */
+static int64_t sparp__limits_memory(const sparp__limits *l) {
+    int64_t memory = sparp__gate_memory(&l->gate);
+    return l->quotas == NULL ? memory : sparp__max(memory, sparp__quotas_memory(l->quotas));
+}
+
 /* When nobody uses it, it is forgotten at the end of the turn, or when it is all open again. */
 static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now) {
     if (l != NULL && --l->users == 0)
-        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__gate_memory(&l->gate)));
+        sparp__heap_set(timers, &l->timer, sparp__max(now, sparp__limits_memory(l)));
+}
+
+static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list *told,
+                               sparp__limits *l) {
+    if (l->quotas != NULL)
+        sparp__list_remove(told, &l->quotas->link);
+    sparp__env_free(env, l->quotas, sizeof *l->quotas);
+    sparp__origins_remove(env, os, &l->origin);
+}
+
+/* --- what is left ----------------------------------------------------------------------------- */
+
+/* Where something is known of it. */
+SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp__task *t,
+                                                   const sparp_options *o, int64_t now) {
+    sparp__gate *g = &l->gate;
+    int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
+    if (l->quotas != NULL && !o->no_gate && l->quotas->longest > 0)
+        left = sparp__quotas_wait(l->quotas, (double)g->in_flight, l->cost, t->cost, now);
+    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
+    return sparp__max(wait, left);
+}
+
+/* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
+static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
+                                  int64_t now) {
+    if (l->quotas != NULL || l->gate.known > 0 || l->gate.held)
+        return sparp__limits_wait_more(l, t, o, now);
+    return sparp__gate_wait(&l->gate, l->max_at_once, t->cost, now);
+}
+
+static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
+    if (l->quotas != NULL)
+        sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
+    l->cost += t->cost;
+    sparp__gate_enter(&l->gate, t->cost, now);
+}
+
+static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
+    l->cost = --l->gate.in_flight > 0 ? l->cost - t->cost : 0;
+}
+
+/* Without memory for it nothing is remembered: it is only a hint. */
+static sparp__quotas *sparp__limits_get_quotas(sparp__env *env, sparp__list *told,
+                                               sparp__limits *l, const sparp_options *o) {
+    const sparp__origin *origin = &l->origin;
+    if (l->quotas != NULL)
+        return l->quotas;
+    sparp__quotas *qs = (sparp__quotas *)sparp__env_zalloc(env, sizeof *qs);
+    if (qs == NULL)
+        return NULL;
+    if (origin->port == (origin->https ? 443 : 80))
+        snprintf(qs->origin, sizeof qs->origin, "%s", origin->host);
+    else
+        snprintf(qs->origin, sizeof qs->origin, "%s:%u", origin->host, (unsigned)origin->port);
+    qs->longest = sparp__time_from_s(o->retry_after_max_s);
+    sparp__list_push_back(told, &qs->link);
+    return l->quotas = qs;
+}
+
+/* When one is heard of, and when nothing is left of it, at most once until the reset. */
+static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
+    for (size_t i = 0; i < qs->count; i++) {
+        sparp__quota *q = &qs->items[i];
+        if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
+            continue;
+        q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
+                       q->limit, q->is_cost ? " in cost" : "",
+                       (double)(q->until - now) / (double)SPARP__NS_PER_S);
+    }
+}
+
+/* Has it anything to learn from? */
+static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t) {
+    return l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit);
+}
+
+static void sparp__limits_on_429(sparp__limits *l, bool retry_after, int64_t now) {
+    if (l->quotas != NULL)
+        sparp__quotas_on_429(l->quotas, retry_after, now);
+}
+
+/* The i-th of those in the list. */
+static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, sparp_left *out) {
+    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next) {
+        const sparp__quotas *qs = SPARP__OWNER(sparp__quotas, link, at);
+        if (i >= qs->count) {
+            i -= qs->count;
+            continue;
+        }
+        const sparp__quota *q = &qs->items[i];
+        out->origin = qs->origin;
+        out->is_cost = q->is_cost;
+        out->limit = q->limit;
+        double left = sparp__quota_now(q, now);
+        out->left = left > 0 ? left : 0;
+        out->reset_s = (double)sparp__max(0, q->until - now) / (double)SPARP__NS_PER_S;
+        return true;
+    }
+    return false;
+}
+
+/* An attempt, or a hop of it, has ended: what its answer says is left there. */
+SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, sparp__limits *l,
+                                const sparp__task *t, const sparp_options *o, int64_t now) {
+    const sparp__http *h = sparp__task_has_head(t) ? &t->fly.answer->http : NULL;
+    sparp__telling told;
+    told.count = 0;
+    if (h != NULL)
+        sparp__quota_read(&told, h, (int64_t)SPARP__SYS_TIME(NULL));
+    sparp__quotas *qs = told.count > 0 ? sparp__limits_get_quotas(env, list, l, o) : l->quotas;
+    if (qs == NULL)
+        return;
+    bool sent = h != NULL || (t->fly.sent && t->fly.end != SPARP__END_RECALLED);
+    sparp__quotas_on_end(qs, &told, h != NULL, sent ? 1 : 0, sent ? t->cost : 0,
+                         t->fly.started_at, now);
+    sparp__limits_log(env, qs, now);
 }
 
 /* ============================================================================================ */
 /* >>sched      who may start, what an attempt's end means, who gets the result. The one place   */
 /*              that decides. It has no descriptor and waits for nothing: sparp__run_turn() does. */
-/*              Uses base, texts, env, buf, heap, bucket, gate, aimd, pace, origin, request,     */
-/*              judge, task, store, crew, limits.                                               */
+/*              Uses base, texts, env, buf, heap, bucket, pace, rate, gate, aimd, origin,        */
+/*              request, judge, task, store, crew, fair, limits.                                 */
 /*                                                                                               */
 /* A stop is only noted where it is asked for, in the middle of a callback perhaps, and carried  */
 /* out by sparp__sched_check_stop when no task is in anybody's hands.                            */
@@ -14121,33 +15483,10 @@ typedef struct sparp__slots {           /* how many at once */
     sparp__aimd  found;                 /* with SPARP_AUTO */
 } sparp__slots;
 
-typedef struct sparp__rate {            /* how many per second, and what that costs in time */
-    sparp__bucket admit;                /* of who gets a slot; sparp__pace: of who is written */
-    int64_t       blocked, blocked_at;  /* time in which the rate alone held us back */
-    int64_t       permit_at;            /* when permit() is to be asked again */
-    double        retry_credit;         /* retries that the budget allows now */
-    int64_t       retry_credit_at;
-} sparp__rate;
-
 typedef struct sparp__input {           /* where requests come from */
     bool     later, done, memory_short;
     sparp__request_memo memo;           /* of the one before */
 } sparp__input;
-
-typedef struct sparp__output {          /* where results go: see sparp__sched_deliver */
-    bool          discard, keep;
-    sparp__list   ready;                /* records, in the order of the ends */
-    sparp__heap   in_order;             /* records, by index */
-    uint64_t      next_in_order;
-    sparp__stored *shown, *spare;       /* in the user's hands; not in use */
-    sparp_result *items;                /* kept, by index */
-    size_t        items_capacity;
-    sparp__slabs  slabs;                /* and what they point at */
-    sparp_result  last;                 /* the one that was kept last */
-    uint64_t      progress_results;     /* ended since on_progress was called */
-    bool          progress_asked;       /* by sparp_wake() */
-    int64_t       progress_at;
-} sparp__output;
 
 typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp         *run;                 /* for callbacks alone */
@@ -14169,7 +15508,9 @@ typedef struct sparp__sched {           /* zeroed, then sparp__sched_init() */
     sparp__output  output;
     sparp__origins origins;             /* of limits */
     sparp__heap    gates;               /* their timers */
+    sparp__list    told;                /* what they say is left: quotas */
     sparp__list    fresh, again, parked, flying, unused;        /* tasks, by state */
+    sparp__fair    fair;                /* whose turn it is, of fresh and again */
     sparp__heap    sleeping;
     bool           draining, stop_pending, over;
     sparp__buf     cancels;             /* indexes given to sparp_cancel */
@@ -14186,10 +15527,6 @@ static uint64_t sparp__sched_ended(const sparp_stats *s) {
         + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
 }
 
-static int64_t sparp__sched_rate_blocked(const sparp__sched *s) {
-    return s->rate.blocked + (s->rate.blocked_at != 0 ? s->now - s->rate.blocked_at : 0);
-}
-
 static bool sparp__sched_work_left(const sparp__sched *s) {
     return s->fresh.count + s->again.count + s->parked.count + s->flying.count
         + s->sleeping.count > 0;
@@ -14200,11 +15537,6 @@ static size_t sparp__sched_backlog(const sparp__sched *s) {
     if (s->options->ordered)
         return (size_t)(s->stats.pulled - s->output.next_in_order);
     return s->output.ready.count;
-}
-
-static bool sparp__sched_has_ready(const sparp__sched *s) {
-    return s->output.ready.count > 0
-        || sparp__heap_next(&s->output.in_order) == (int64_t)s->output.next_in_order;
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
@@ -14259,46 +15591,6 @@ static void sparp__sched_recycle(sparp__sched *s, sparp__task *t) {
     sparp__list_push_front(&s->unused, &t->link);
 }
 
-static void sparp__sched_count_outcome(sparp_stats *s, sparp_outcome outcome) {
-    switch (outcome) {
-    case SPARP_OUTCOME_SUCCESS:           s->success++; break;
-    case SPARP_OUTCOME_HARD_FAIL:         s->hard_fail++; break;
-    case SPARP_OUTCOME_SOFT_EXHAUSTED:    s->soft_exhausted++; break;
-    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED: s->timeout_exhausted++; break;
-    case SPARP_OUTCOME_TRANSPORT_FAILED:  s->transport_failed++; break;
-    case SPARP_OUTCOME_LOCAL_FAILED:      s->local_failed++; break;
-    case SPARP_OUTCOME_CANCELLED:         s->cancelled++; break;
-    default:                              s->not_started++; break;
-    }
-}
-
-/* A block for a record of that size. NULL: out of memory. */
-static sparp__stored *sparp__sched_new_record(sparp__sched *s, size_t size) {
-    sparp__stored *r = s->output.spare;
-    if (r != NULL)
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-    if (r != NULL && r->size >= size)
-        return r;
-    size = (size + SPARP__STORE_ROUND - 1) / SPARP__STORE_ROUND * SPARP__STORE_ROUND;
-    void *block = sparp__env_realloc(s->env, r, r != NULL ? r->size : 0, size);
-    if (block == NULL) {
-        sparp__env_free(s->env, r, r != NULL ? r->size : 0);
-        return NULL;
-    }
-    r = (sparp__stored *)block;
-    r->size = size;
-    return r;
-}
-
-static void sparp__sched_free_record(sparp__sched *s, sparp__stored *r) {
-    if (r->size > SPARP__STORE_KEEP || r->size % SPARP__STORE_ROUND != 0) {
-        sparp__env_free(s->env, r, r->size);
-        return;
-    }
-    r->link.next = (sparp__link *)(void *)s->output.spare;
-    s->output.spare = r;
-}
-
 /* A task that has ended is large enough for a record without a response. */
 typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__stored) ? 1 : -1];
 
@@ -14306,7 +15598,7 @@ typedef char sparp__sched_last_resort[sizeof(sparp__task) >= sizeof(sparp__store
    all but the response; then *t is NULL. */
 static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
                                           sparp_result *result) {
-    sparp__stored *r = sparp__sched_new_record(s, sizeof *r + sparp__store_size(result));
+    sparp__stored *r = sparp__store_new(s->env, &s->output, sizeof *r + sparp__store_size(result));
     if (r != NULL) {
         sparp__store_pack(result, (char *)(r + 1), NULL);
     } else {
@@ -14322,19 +15614,11 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
     return r;
 }
 
-/* For sparp_run_all(), which has made room for its result, but not for what that points at. */
-static void sparp__sched_keep(sparp__sched *s, sparp_result *result) {
-    char *bytes = sparp__slabs_get(s->env, &s->output.slabs, sparp__store_size(result));
-    if (bytes != NULL)
-        sparp__slabs_give_back(&s->output.slabs,
-                               sparp__store_pack(result, bytes, &s->output.last));
-    else
-        sparp__store_forget(result);
-    s->output.items[result->index] = s->output.last = *result;
-}
-
 /* Where a result goes that the user takes when he likes. */
-static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r) {
+static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r, sparp__limits *l) {
+    r->limits = s->pace->weighs ? l : NULL;
+    if (r->limits != NULL)
+        l->users++;
     if (s->options->ordered)
         sparp__heap_set(&s->output.in_order, &r->timer, (int64_t)r->result.index);
     else
@@ -14351,6 +15635,32 @@ static void sparp__sched_apply_outcome(sparp__sched *s, sparp_outcome outcome) {
     sparp__sched_apply_counts(s);
 }
 
+/* What a request cost, and by how much that differs from what was admitted at that origin. */
+static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, double more) {
+    s->stats.cost += cost;
+    if (more == 0 || !s->pace->weighs)
+        return;
+    sparp__debt_book(&s->rate.admit.cost, more, s->now);
+    if (l != NULL)
+        sparp__debt_book(&l->gate.admit.cost, more, s->now);
+}
+
+/* on_result() may charge it. */
+static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_result *result) {
+    sparp__hand hand;
+    if (!s->pace->weighs) {
+        s->options->on_result(s->run, result, s->options->user_data);
+        return;
+    }
+    sparp__pace_show(s->pace, &hand, result->index, result->cost,
+                     l != NULL ? &l->gate.write : NULL);
+    s->options->on_result(s->run, result, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    if (s->output.keep)
+        s->output.items[result->index].cost += charged;
+}
+
 /* Every pulled request comes here, once. The task is in no list. Its result goes to on_result, into
    the hands of sparp_next(), or nowhere. */
 static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome outcome) {
@@ -14359,32 +15669,41 @@ static void sparp__sched_settle(sparp__sched *s, sparp__task *t, sparp_outcome o
     sparp_result result;
     t->state = SPARP__TASK_ENDED;
     t->outcome = outcome;
-    sparp__limits_put(&s->gates, t->wait.limits, s->now);
-    sparp__limits_put(&s->gates, t->wait.first_limits, s->now);
-    t->wait.limits = t->wait.first_limits = NULL;
+    sparp__limits *limits = t->wait.limits, *first_limits = t->wait.first_limits;
     sparp__task_parse(t, o, s->now);
     sparp__task_result(t, s->now, &result);
     result.retry_at_s = s->retry_at_s;
     s->retry_at_s = 0;
     if (s->output.keep)
-        sparp__sched_keep(s, &result);
+        sparp__store_keep(s->env, &s->output, &result);
     else if (!s->output.discard && o->on_result == NULL)
         record = sparp__sched_record(s, &t, &result);
-    sparp__sched_count_outcome(&s->stats, result.outcome);
+    sparp__judge_count_outcome(&s->stats, result.outcome);
     s->output.progress_results++;
     s->input.memory_short = false;
     if (o->on_result != NULL)
-        o->on_result(s->run, &result, o->user_data);
+        sparp__sched_report(s, limits, &result);
     if (record != NULL)
-        sparp__sched_push_record(s, record);
+        sparp__sched_push_record(s, record, limits);
+    sparp__limits_put(&s->gates, limits, s->now);
+    sparp__limits_put(&s->gates, first_limits, s->now);
     if (t != NULL)
         sparp__sched_recycle(s, t);
     sparp__sched_apply_outcome(s, result.outcome);
 }
 
 static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait why, int64_t ns) {
+    if (ns == 0)
+        return;
     t->waited[why] += ns;
     s->stats.waited_us[why] += ns / 1000;
+}
+
+static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns, int64_t by_cost) {
+    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, ns);
+    by_cost = sparp__max(0, sparp__min(ns, by_cost));
+    t->waited_for_cost += by_cost;
+    s->stats.waited_cost_us += by_cost / 1000;
 }
 
 /* Its pause is over, or cut short. */
@@ -14398,7 +15717,8 @@ static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
 static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__limits *l) {
     sparp__clocks c;
     c.time = s->now;
-    c.rate = sparp__sched_rate_blocked(s);
+    c.rate = sparp__rate_blocked(&s->rate, s->now);
+    c.cost = sparp__rate_blocked_by_cost(&s->rate, s->now);
     c.shut = sparp__gate_shut(&l->gate, s->now);
     return c;
 }
@@ -14408,6 +15728,7 @@ static sparp__clocks sparp__sched_passed(const sparp__sched *s, const sparp__lim
     sparp__clocks c = sparp__sched_clocks(s, l);
     c.time -= since.time;
     c.rate -= since.rate;
+    c.cost -= since.cost;
     c.shut -= since.shut;
     return c;
 }
@@ -14419,6 +15740,7 @@ static sparp__clocks sparp__sched_let(const sparp__sched *s, const sparp__limits
         sparp__clocks now = sparp__sched_passed(s, l, l->let_at);
         let.time += now.time;
         let.rate += now.rate;
+        let.cost += now.cost;
         let.shut += now.shut;
     }
     return let;
@@ -14431,14 +15753,15 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
     sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
     sparp__clocks let = sparp__sched_let(s, q->limits);
     sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->parked);
+    sparp__list_remove(&q->limits->parked, &q->here);
     int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
     int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
     int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
     q->parked_ns += parked.time;
     q->rate_mark += parked.rate;
+    q->cost_mark += parked.cost;
     sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    sparp__sched_count_rate(s, t, by_rate, let.cost - q->let_mark.cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
     sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
 }
@@ -14447,10 +15770,19 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
    as much was the rate's as it alone held everybody back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
     int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t by_rate = sparp__min(waited, sparp__sched_rate_blocked(s) - t->wait.rate_mark);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_RATE, by_rate);
+    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.rate_mark;
+    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.cost_mark;
+    int64_t by_rate = sparp__min(waited, rate);
+    sparp__sched_count_rate(s, t, by_rate, cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
     t->wait.parked_ns = 0;
+}
+
+/* It begins to wait. */
+static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
+    t->wait.since = s->now;
+    t->wait.rate_mark = sparp__rate_blocked(&s->rate, s->now);
+    t->wait.cost_mark = sparp__rate_blocked_by_cost(&s->rate, s->now);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -14467,17 +15799,49 @@ static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
     sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
 }
 
+/* Of the origin that a request goes to; held. NULL: out of memory. */
+static sparp__limits *sparp__sched_limits(sparp__sched *s, const sparp__request *r) {
+    return sparp__limits_get(s->env, &s->origins, &s->gates, &s->fair.later, r, s->options);
+}
+
 /* --- what waits ------------------------------------------------------------------------------ */
+
+/* It waits for its origin's turn; but with .ordered there are no turns. */
+static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__list *queue,
+                               sparp__list *in_lane) {
+    sparp__list_push_back(queue, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->wait.here);
+}
+
+/* It goes on with what it has begun, before all others. */
+static void sparp__sched_queue_first(sparp__sched *s, sparp__task *t) {
+    sparp__list_push_front(&s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->wait.here);
+}
+
+static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
+    t->state = SPARP__TASK_FRESH;
+    sparp__sched_queue(s, t, &s->fresh, &t->wait.limits->lane.fresh);
+}
+
+/* Who starts next, of those that are queued. */
+static sparp__task *sparp__sched_first(const sparp__sched *s) {
+    if (!s->options->ordered)
+        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+    const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
+    return SPARP__OWNER(sparp__task, link, all->ring.next);
+}
 
 /* To be tried again as soon as a slot is free, unless its deadline comes before that. */
 static void sparp__sched_queue_again(sparp__sched *s, sparp__task *t, bool first) {
+    sparp__sched_mark(s, t);
     t->state = SPARP__TASK_AGAIN;
-    t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
     if (first)
-        sparp__list_push_front(&s->again, &t->link);
+        sparp__sched_queue_first(s, t);
     else
-        sparp__list_push_back(&s->again, &t->link);
+        sparp__sched_queue(s, t, &s->again, &t->wait.limits->lane.begun);
     if (t->deadline != SPARP__NEVER)
         sparp__heap_set(&s->sleeping, &t->wait.timer, t->deadline);
 }
@@ -14505,31 +15869,34 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
     if (l->parked.count == 0 || l->letting)
         return;
-    int64_t wait = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now);
+    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+    int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
             sparp__heap_set(&s->gates, &l->timer, sparp__time_after(s->now, wait));
         return;
     }
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.parked, l->parked.ring.next);
     sparp__sched_unlink_parked(s, t);
-    t->state = SPARP__TASK_AGAIN;
     t->wait.let_go = l->letting = true;
     l->let_at = sparp__sched_clocks(s, l);
-    sparp__list_push_back(&s->again, &t->link);
+    t->state = SPARP__TASK_AGAIN;
+    sparp__sched_queue(s, t, &s->again, &l->lane.begun);
 }
 
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
-static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    bool let_go = t->wait.let_go;
-    sparp__list_remove(queue, &t->link);
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
+    if (!s->options->ordered)
+        sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
+                           &t->wait.here);
     t->wait.let_go = false;
     if (let_go) {
         l->let = sparp__sched_let(s, l);
@@ -14546,9 +15913,9 @@ static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     t->wait.let_mark = sparp__sched_let(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.parked);
+        sparp__list_push_front(&l->parked, &t->wait.here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.parked);
+        sparp__list_push_back(&l->parked, &t->wait.here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -14587,11 +15954,15 @@ static int64_t sparp__sched_pause(sparp__sched *s, sparp__task *t, sparp__cause 
     return sparp__max(sparp__time_from_s(pause), until);
 }
 
-/* Its next attempt begins with the url it was given, and nothing is left of this one. */
-static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
+/* Nothing is left of this attempt. */
+static void sparp__sched_clear(sparp__sched *s, sparp__task *t) {
     t->error = sparp__task_error(t);
     sparp__crew_give_back(s->crew, t);
     t->fault = NULL;
+}
+
+/* Its next attempt begins with the url it was given. */
+static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     if (t->wait.first_limits == NULL)
         return;
     sparp__limits_put(&s->gates, t->wait.limits, s->now);
@@ -14600,10 +15971,25 @@ static void sparp__sched_rewind(sparp__sched *s, sparp__task *t) {
     t->on_hop = false;
 }
 
+/* on_retry() may charge it, for what it did at `l`, and change what goes out next. */
+static void sparp__sched_tell_retry(sparp__sched *s, sparp__task *t, sparp__limits *l,
+                                    const sparp_result *attempt, double pause_s) {
+    sparp__hand hand;
+    s->retrying = t;
+    sparp__pace_show(s->pace, &hand, t->index, t->booked, &l->gate.write);
+    s->options->on_retry(s->run, attempt, pause_s, s->options->user_data);
+    double charged = sparp__pace_hide(s->pace, &hand);
+    sparp__sched_book(s, l, charged, charged);
+    t->booked += charged;
+    s->retrying = NULL;
+    sparp__buf_free(s->env, &s->replaced);
+}
+
 /* Puts it to sleep before its next attempt. False: this was the last one. A pause that would
    end after a deadline is not begun. */
 static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cause, double asked) {
     const sparp_options *o = s->options;
+    sparp__limits *l = t->wait.limits;
     sparp_result attempt;
     if (sparp__sched_stopped(s) || !sparp__task_retries_left(t, o, cause))
         return false;
@@ -14618,13 +16004,11 @@ static bool sparp__sched_retry(sparp__sched *s, sparp__task *t, sparp__cause cau
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: %s%.0d%s; again in %.3f s",
                    (unsigned long long)t->index, attempt.error == SPARP_E_OK ? "status " : "",
                    attempt.error == SPARP_E_OK ? attempt.status : 0, attempt.detail, pause_s);
-    sparp__sched_sleep(s, t, pause);
-    s->retrying = t;
-    if (o->on_retry != NULL)
-        o->on_retry(s->run, &attempt, pause_s, o->user_data);
-    s->retrying = NULL;
-    sparp__buf_free(s->env, &s->replaced);
     sparp__sched_rewind(s, t);
+    sparp__sched_sleep(s, t, pause);
+    if (o->on_retry != NULL)
+        sparp__sched_tell_retry(s, t, l, &attempt, pause_s);
+    sparp__sched_clear(s, t);
     return true;
 }
 
@@ -14664,6 +16048,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     sparp__gate *g = &t->wait.limits->gate;
     if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
+    sparp__limits_on_429(t->wait.limits, asked > 0, s->now);
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
     if (!(asked > 0))
@@ -14704,6 +16089,7 @@ static void sparp__sched_on_soft_fail(sparp__sched *s, sparp__task *t) {
         t->outcome = SPARP_OUTCOME_SOFT_EXHAUSTED;      /* if its deadline comes first */
         t->passes++;
         s->stats.waiting++;
+        sparp__sched_clear(s, t);
         sparp__sched_rewind(s, t);
         sparp__sched_queue_again(s, t, false);
         sparp__sched_apply_rule(s, SPARP_STOP_ON_SOFT_FAIL);
@@ -14773,7 +16159,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
    before all others. The clock of the attempt stands still meanwhile. */
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
-    sparp__limits *l = sparp__limits_get(s->env, &s->origins, &s->gates, t->hop, s->options);
+    sparp__limits *l = sparp__sched_limits(s, t->hop);
     sparp__gate_widen(&q->limits->gate, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
@@ -14802,7 +16188,10 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    t->wait.limits->gate.in_flight--;
+    sparp__limits_leave(t->wait.limits, t);
+    sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
+    t->booked += t->fly.booked;
+    t->fly.booked = 0;
     if (s->slots.starved_until == SPARP__NEVER)
         s->slots.starved_until = 0;
 }
@@ -14811,6 +16200,8 @@ static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     sparp__flight *f = &t->fly;
     sparp__sched_leave(s, t);
+    if (sparp__limits_may_learn(t->wait.limits, t))
+        sparp__limits_learn(s->env, &s->told, t->wait.limits, t, s->options, s->now);
     if (f->cut_wanted && (f->end != SPARP__END_RESPONSE || f->verdict == SPARP_SOFT_FAIL)) {
         f->end = SPARP__END_CUT;        /* it would have been tried again */
         f->body_complete = false;
@@ -14844,12 +16235,30 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
     }
 }
 
+/* Its origin has had its turn: one start, or as many nanoseconds as its cost takes of the run's. */
+static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
+    if (!s->pace->weighs) {
+        sparp__fair_count(&s->fair, &t->wait.limits->lane, 1);
+        return;
+    }
+    double ns = t->cost * s->rate.admit.cost.ns;
+    sparp__fair_count(&s->fair, &t->wait.limits->lane,
+                      ns < 1 ? 1 : ns < SPARP__COUNT_MOST ? (int64_t)ns : SPARP__COUNT_MOST);
+    if (s->options->cost_burst > 0 && t->cost > s->options->cost_burst && !s->rate.heavy_said) {
+        s->rate.heavy_said = true;
+        sparp__env_log(s->env, SPARP_LOG_WARN, "request %llu costs %.12g, more than cost_burst: "
+                       "such a one starts when nothing is owed", (unsigned long long)t->index,
+                       t->cost);
+    }
+}
+
 static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    sparp__bucket_take(&s->rate.admit, s->now);
-    sparp__gate_enter(&l->gate, s->now);
+    sparp__meter_take(&s->rate.admit, t->cost, s->now);
+    sparp__limits_enter(l, t, s->now);
+    sparp__sched_count_turn(s, t);
     if (t->on_hop) {
         t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
         sparp__task_begin_hop(t);
@@ -14873,30 +16282,11 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
     return (sparp__task *)sparp__env_zalloc(s->env, sizeof(sparp__task));
 }
 
-/* sparp_run_all() keeps a result for each. */
-static bool sparp__sched_reserve_item(sparp__sched *s) {
-    sparp__output *out = &s->output;
-    uint64_t wanted = s->stats.pulled + 1;
-    size_t to = out->items_capacity * 2 < 64 ? 64 : out->items_capacity * 2;
-    if (!out->keep || wanted <= out->items_capacity)
-        return true;
-    if (out->items_capacity == 0 && s->options->num_requests > 0)
-        to = s->options->num_requests;
-    if (wanted > SIZE_MAX / 2 / sizeof *out->items)
-        return false;
-    void *items = sparp__env_realloc(s->env, out->items, out->items_capacity * sizeof *out->items,
-                                     to * sizeof *out->items);
-    if (items == NULL)
-        return false;
-    out->items = (sparp_result *)items;
-    out->items_capacity = to;
-    return true;
-}
-
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
     size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
-    return sparp__heap_reserve(s->env, &s->sleeping, live) && sparp__sched_reserve_item(s)
+    return sparp__heap_reserve(s->env, &s->sleeping, live)
+        && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
             || sparp__heap_reserve(s->env, &s->output.in_order, sparp__sched_backlog(s) + 1));
 }
@@ -14918,23 +16308,23 @@ static void sparp__sched_accept(sparp__sched *s, sparp__task *t, const sparp_req
     t->fly.timeout = timeout > 0 ? sparp__time_from_s(timeout) : SPARP__NEVER;
     t->patience = in->deadline_s > 0 ? sparp__time_from_s(in->deadline_s) : SPARP__NEVER;
     t->deadline = SPARP__NEVER;
-    t->pulled_at = t->wait.since = s->now;
-    t->wait.rate_mark = sparp__sched_rate_blocked(s);
+    t->cost = in->cost == 0 ? 1 : in->cost == SPARP_NONE ? 0 : in->cost;
+    t->pulled_at = s->now;
+    sparp__sched_mark(s, t);
     if (!sparp__request_build(s->env, &t->request, in, s->options, &s->input.memo,
                               &s->refusal)) {
         t->fault = &s->refusal;
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->wait.limits = sparp__limits_get(s->env, &s->origins, &s->gates, &t->request, s->options);
+    t->wait.limits = sparp__sched_limits(s, &t->request);
     if (t->wait.limits == NULL) {
         sparp__task_blame_memory(t);
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
         return;
     }
-    t->state = SPARP__TASK_FRESH;
     s->stats.waiting++;
-    sparp__list_push_back(&s->fresh, &t->link);
+    sparp__sched_queue_fresh(s, t);
 }
 
 /* Without memory for one more request, those that are under way come first; if there are none,
@@ -14996,9 +16386,9 @@ static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
 }
 
 /* A waiting one is given up. The turn that it had at its origin is another's. */
-static void sparp__sched_give_up_queued(sparp__sched *s, sparp__list *queue, sparp__task *t) {
+static void sparp__sched_give_up_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__sched_unlink_queued(s, queue, t);
+    sparp__sched_unlink_queued(s, t);
     sparp__sched_give_up(s, t);
     sparp__sched_look_at_limits(s, l);
 }
@@ -15015,12 +16405,9 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         sparp__sched_give_up(s, t);
         return;
     }
-    if ((t = sparp__sched_find(&s->fresh, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->fresh, t);
-        return;
-    }
-    if ((t = sparp__sched_find(&s->again, index)) != NULL) {
-        sparp__sched_give_up_queued(s, &s->again, t);
+    if ((t = sparp__sched_find(&s->fresh, index)) != NULL
+        || (t = sparp__sched_find(&s->again, index)) != NULL) {
+        sparp__sched_give_up_queued(s, t);
         return;
     }
     for (size_t i = 0; i < s->sleeping.count; i++) {
@@ -15047,9 +16434,18 @@ static void sparp__sched_give_up_sleepers(sparp__sched *s) {
     }
 }
 
-/* Those that wait, but for what is in flight between two hops if that may end by itself. */
+/* Those in a queue, but for what is in flight between two hops if that may end by itself. */
+static void sparp__sched_give_up_queue(sparp__sched *s, sparp__list *queue) {
+    for (sparp__link *at = queue->ring.next; at != &queue->ring;) {
+        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
+        at = at->next;
+        if (!s->draining || !t->on_hop)
+            sparp__sched_give_up_queued(s, t);
+    }
+}
+
+/* All that wait. */
 static void sparp__sched_give_up_waiting(sparp__sched *s) {
-    sparp__link *link;
     for (sparp__link *at = s->parked.ring.next; at != &s->parked.ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, link, at);
         at = at->next;
@@ -15058,15 +16454,9 @@ static void sparp__sched_give_up_waiting(sparp__sched *s) {
         sparp__sched_unlink_parked(s, t);
         sparp__sched_give_up(s, t);
     }
-    for (sparp__link *at = s->again.ring.next; at != &s->again.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-        at = at->next;
-        if (!s->draining || !t->on_hop)
-            sparp__sched_give_up_queued(s, &s->again, t);
-    }
+    sparp__sched_give_up_queue(s, &s->again);
     sparp__sched_give_up_sleepers(s);
-    while ((link = sparp__list_pop_front(&s->fresh)) != NULL)
-        sparp__sched_give_up(s, SPARP__OWNER(sparp__task, link, link));
+    sparp__sched_give_up_queue(s, &s->fresh);
 }
 
 /* What is in flight. */
@@ -15121,10 +16511,10 @@ static void sparp__sched_catch_up(sparp__sched *s) {
     }
 }
 
-/* Nanoseconds until the rate lets the next one start. */
+/* Nanoseconds until the rate lets the first one start. */
 static int64_t sparp__sched_rate_wait(const sparp__sched *s) {
-    return sparp__max(sparp__bucket_wait(&s->rate.admit, s->now),
-                      sparp__pace_wait(s->pace, NULL, s->now));
+    return !s->rate.admit.limits ? 0
+        : sparp__pace_wait(s->pace, &s->rate.admit, sparp__sched_first(s)->cost, s->now);
 }
 
 /* How many at once: what the user said, less if the system says less, or what was found out. */
@@ -15145,12 +16535,12 @@ static bool sparp__sched_ask_permit(sparp__sched *s, const sparp__task *t) {
     const sparp_options *o = s->options;
     if (o->permit == NULL)
         return true;
-    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), o->user_data);
+    double wait = o->permit(sparp__request_url(sparp__task_wire(t)), t->cost, o->user_data);
     if (wait == 0)                      /* what was asked for inside comes first */
         return !s->stop_pending && s->cancels.size == 0;
     s->rate.permit_at = wait > 0 ? sparp__time_after(s->now, sparp__time_from_s(wait))
                                  : SPARP__NEVER;
-    s->rate.blocked_at = s->now;
+    sparp__rate_block(&s->rate, false, s->now);
     return false;
 }
 
@@ -15159,7 +16549,8 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
     if (sparp__sched_rate_wait(s) <= 0 && s->rate.permit_at <= s->now)
         return false;
     if (s->rate.blocked_at == 0)
-        s->rate.blocked_at = s->now;
+        sparp__rate_block(&s->rate, sparp__pace_owes(s->pace, &s->rate.admit,
+                                                     sparp__sched_first(s)->cost, s->now), s->now);
     return true;
 }
 
@@ -15172,7 +16563,7 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(s, t);
     else
-        sparp__sched_unlink_queued(s, &s->again, t);
+        sparp__sched_unlink_queued(s, t);
     sparp__sched_count_queue(s, t);
     s->stats.waiting--;
     if (t->on_hop)
@@ -15190,23 +16581,22 @@ static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
 static bool sparp__sched_admit_next(sparp__sched *s) {
     if (!sparp__sched_may_start(s) || sparp__sched_rate_blocks(s))
         return false;
-    sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    sparp__task *t = SPARP__OWNER(sparp__task, link, queue->ring.next);
+    sparp__task *t = sparp__sched_first(s);
     sparp__limits *l = t->wait.limits;
     if (t->deadline <= s->now) {        /* its timer goes off at the end of the turn: too late */
         sparp__sched_expire(s, t);
         return true;
     }
     if (sparp__sched_is_barred(s, l)) {
-        sparp__sched_unlink_queued(s, queue, t);
+        sparp__sched_unlink_queued(s, t);
         sparp__sched_refuse(s, t);
         return true;
     }
-    bool held = sparp__gate_wait(&l->gate, s->options->max_at_once_per_origin, s->now) > 0
-        || (queue == &s->fresh && l->parked.count > 0);         /* whose turn it is */
+    bool held = sparp__limits_wait(l, t, s->options, s->now) > 0
+        || (t->state == SPARP__TASK_FRESH && l->parked.count > 0);      /* whose turn it is */
     if (!held && !sparp__sched_ask_permit(s, t))
         return false;
-    bool let_go = sparp__sched_unlink_queued(s, queue, t);
+    bool let_go = sparp__sched_unlink_queued(s, t);
     if (held)
         sparp__sched_park(s, t, let_go);
     else
@@ -15217,9 +16607,7 @@ static bool sparp__sched_admit_next(sparp__sched *s) {
 
 /* Starts what can be started. */
 static void sparp__sched_admit(sparp__sched *s) {
-    if (s->rate.blocked_at != 0)
-        s->rate.blocked += s->now - s->rate.blocked_at;
-    s->rate.blocked_at = 0;
+    sparp__rate_unblock(&s->rate, s->now);
     for (int n = 0; n < SPARP__STARTS_A_TURN; n++) {
         sparp__sched_catch_up(s);
         while (sparp__sched_may_pull(s) && sparp__sched_pull(s))
@@ -15232,29 +16620,13 @@ static void sparp__sched_admit(sparp__sched *s) {
     sparp__sched_check_stop(s);
 }
 
-/* The retry budget: so many per first try, and one a second. 0: this one is within it, and taken
-   off; else nanoseconds after which to look again. It is put off, never dropped. */
-static int64_t sparp__sched_budget_wait(sparp__sched *s) {
-    sparp__rate *r = &s->rate;
-    if (!(s->options->retry_ratio > 0))
-        return 0;
-    double passed = (double)(s->now - r->retry_credit_at) / (double)SPARP__NS_PER_S;
-    r->retry_credit_at = s->now;
-    r->retry_credit += passed;
-    if (r->retry_credit >= 1) {
-        r->retry_credit -= 1;
-        return 0;
-    }
-    return sparp__max(SPARP__NS_PER_MS, sparp__time_from_s(1 - r->retry_credit));
-}
-
 /* Its pause is over; or its deadline came while it waited for a slot. */
 static void sparp__sched_on_sleeper(sparp__sched *s, sparp__task *t) {
     if (t->state != SPARP__TASK_SLEEPING || t->deadline <= s->now) {
         sparp__sched_expire(s, t);
         return;
     }
-    int64_t defer = sparp__sched_budget_wait(s);
+    int64_t defer = sparp__rate_retry_wait(&s->rate, s->options->retry_ratio, s->now);
     sparp__sched_count_pause(s, t);
     if (defer > 0)
         sparp__heap_set(&s->sleeping, &t->wait.timer,
@@ -15269,11 +16641,11 @@ static void sparp__sched_on_gate(sparp__sched *s, sparp__limits *l) {
         sparp__sched_look_at_limits(s, l);
         return;
     }
-    int64_t memory = sparp__gate_memory(&l->gate);      /* no engine writes there now */
+    int64_t memory = sparp__limits_memory(l);   /* no engine writes there now */
     if (memory > s->now)
         sparp__heap_set(&s->gates, &l->timer, memory);
     else
-        sparp__origins_remove(s->env, &s->origins, &l->origin);
+        sparp__limits_free(s->env, &s->origins, &s->told, l);
 }
 
 static void sparp__sched_run_timers(sparp__sched *s) {
@@ -15348,20 +16720,51 @@ static void sparp__sched_end_turn(sparp__sched *s) {
     sparp__sched_progress(s);
 }
 
+/* --- results that the user takes ------------------------------------------------------------- */
+
+/* The next record that the user takes; NULL: there is none. He may charge it until he gives it
+   back. */
+static sparp__stored *sparp__sched_hand_out(sparp__sched *s) {
+    if (!sparp__store_has_ready(&s->output))
+        return NULL;
+    sparp__stored *r = s->output.shown = sparp__store_take(&s->output);
+    sparp__pace_show(s->pace, &s->output.hand, r->result.index, r->result.cost,
+                     r->limits != NULL ? &r->limits->gate.write : NULL);
+    return r;
+}
+
+static void sparp__sched_take_in(sparp__sched *s) {
+    sparp__stored *r = s->output.shown;
+    if (r == NULL)
+        return;
+    double charged = sparp__pace_hide(s->pace, &s->output.hand);
+    sparp__sched_book(s, r->limits, charged, charged);
+    if (r->limits != NULL)
+        sparp__sched_look_at_limits(s, r->limits);
+    sparp__limits_put(&s->gates, r->limits, s->now);
+    sparp__store_free(s->env, &s->output, r);
+    s->output.shown = NULL;
+    s->input.memory_short = false;
+}
+
 /* --- opening and closing --------------------------------------------------------------------- */
 
 /* False: out of memory. Then, too, it is for sparp__sched_free. */
 static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
                               sparp_options *options, sparp__crew *crew,
                               sparp__pace *pace) {
-    sparp__list *lists[6];
+    sparp__list *lists[10];
     lists[0] = &s->fresh;
     lists[1] = &s->again;
     lists[2] = &s->parked;
     lists[3] = &s->flying;
     lists[4] = &s->unused;
     lists[5] = &s->output.ready;
-    for (size_t i = 0; i < 6; i++)
+    lists[6] = &s->fair.now;
+    lists[7] = &s->fair.next;
+    lists[8] = &pace->hands;
+    lists[9] = &s->told;
+    for (size_t i = 0; i < 10; i++)
         sparp__list_init(lists[i]);
     s->run = run;
     s->env = env;
@@ -15377,8 +16780,10 @@ static bool sparp__sched_open(sparp__sched *s, sparp *run, sparp__env *env,
     s->slots.limit = options->max_at_once;
     s->stats.input_size = options->requests != NULL ? options->num_requests
                                                     : options->estimated_input_size;
-    sparp__bucket_init(&s->rate.admit, options->max_per_second, options->burst);
+    sparp__meter_init(&s->rate.admit, options->max_per_second, options->burst,
+                      options->max_cost_per_second, options->cost_burst);
     s->pace->all = s->rate.admit;
+    s->pace->weighs = sparp__limits_weigh(options);
     return sparp__origins_open(env, &s->origins, sizeof(sparp__limits));
 }
 
@@ -15386,24 +16791,6 @@ static void sparp__sched_free_tasks(sparp__sched *s, sparp__list *list) {
     sparp__link *link;
     while ((link = sparp__list_pop_front(list)) != NULL)
         sparp__task_free(s->env, SPARP__OWNER(sparp__task, link, link));
-}
-
-static void sparp__sched_free_records(sparp__sched *s) {
-    sparp__link *link;
-    sparp__timer *timer;
-    if (s->output.shown != NULL)
-        sparp__sched_free_record(s, s->output.shown);
-    while ((link = sparp__list_pop_front(&s->output.ready)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, link, link));
-    while ((timer = sparp__heap_expire(&s->output.in_order, SPARP__NEVER)) != NULL)
-        sparp__sched_free_record(s, SPARP__OWNER(sparp__stored, timer, timer));
-    while (s->output.spare != NULL) {
-        sparp__stored *r = s->output.spare;
-        s->output.spare = (sparp__stored *)(void *)r->link.next;
-        sparp__env_free(s->env, r, r->size);
-    }
-    sparp__env_free(s->env, s->output.items, s->output.items_capacity * sizeof *s->output.items);
-    sparp__slabs_free(s->env, &s->output.slabs);
 }
 
 /* Whatever state it is in: nobody is told anything any more. Its engines are closed. */
@@ -15419,20 +16806,21 @@ static void sparp__sched_free(sparp__sched *s) {
     sparp__sched_free_tasks(s, &s->parked);
     sparp__sched_free_tasks(s, &s->flying);
     sparp__sched_free_tasks(s, &s->unused);
-    sparp__sched_free_records(s);
+    sparp__store_close(s->env, &s->output);
     while ((o = sparp__origins_next(&s->origins, &bucket)) != NULL)
-        sparp__origins_remove(s->env, &s->origins, o);
+        sparp__limits_free(s->env, &s->origins, &s->told, SPARP__OWNER(sparp__limits, origin, o));
     sparp__origins_close(s->env, &s->origins);
     sparp__heap_free(s->env, &s->sleeping);
     sparp__heap_free(s->env, &s->output.in_order);
     sparp__heap_free(s->env, &s->gates);
+    sparp__heap_free(s->env, &s->fair.later);
     sparp__buf_free(s->env, &s->cancels);
     sparp__buf_free(s->env, &s->input.memo.lines);
 }
 
 /* ============================================================================================ */
 /* >>run        one run: its scheduler, its engines, its memory; and one turn of them all.       */
-/*              Uses env, pace, reactor, engine, crew, sched.                                    */
+/*              Uses env, pace, reactor, engine, store, crew, sched.                             */
 /* ============================================================================================ */
 
 struct sparp {
@@ -15448,7 +16836,7 @@ struct sparp {
 static int sparp__run_wait_ms(const sparp *run, int64_t now) {
     const sparp__sched *s = &run->sched;
     if (s->over || s->stop_pending || s->cancels.size > 0 || run->engine.turn == 0
-        || sparp__sched_has_ready(s) || sparp__sched_may_pull(s))
+        || sparp__store_has_ready(&s->output) || sparp__sched_may_pull(s))
         return 0;                       /* may pull: a result was taken, and made room */
     return sparp__time_wait_ms(sparp__min(sparp__engine_next_due(&run->engine),
                                             sparp__sched_next_due(s)), now);
@@ -15726,9 +17114,15 @@ static void sparp__workers_close(sparp *run) {
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
+    X(cost_burst,                0,   NONE, 0,    1e12, \
+      "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+      "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \
     X(timeout_s,                 30,  NONE, 0,    1e9,     "must not be negative (0: 30 s)") \
@@ -15827,6 +17221,8 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__options_check_rest(o);
     if (wrong == NULL)
         wrong = sparp__route_check(o);
+    if (wrong == NULL)
+        wrong = sparp__limits_check(o);
     return wrong != NULL ? wrong : "";
 }
 
@@ -15925,20 +17321,11 @@ void sparp_close(sparp *run) {
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static void sparp__public_take_back(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    if (out->shown == NULL)
-        return;
-    sparp__sched_free_record(&run->sched, out->shown);
-    out->shown = NULL;
-    run->sched.input.memory_short = false;
-}
-
 bool sparp_step(sparp *run, int wait_ms) {
     sparp__sched *s = &run->sched;
-    sparp__public_take_back(run);
+    sparp__sched_take_in(s);
     if (s->over)
-        return sparp__sched_has_ready(s);
+        return sparp__store_has_ready(&s->output);
     if (wait_ms != 0) {
         int64_t now = sparp__env_now();
         int ours = sparp__run_wait_ms(run, now);
@@ -15953,20 +17340,13 @@ bool sparp_step(sparp *run, int wait_ms) {
         run->engine.deadline = s->deadline;
     }
     sparp__run_turn(run, wait_ms);
-    return !s->over || sparp__sched_has_ready(s);
+    return !s->over || sparp__store_has_ready(&s->output);
 }
 
 const sparp_result *sparp_ready(sparp *run) {
-    sparp__output *out = &run->sched.output;
-    sparp__public_take_back(run);
-    if (out->ready.count > 0) {
-        out->shown = SPARP__OWNER(sparp__stored, link, sparp__list_pop_front(&out->ready));
-    } else if (sparp__sched_has_ready(&run->sched)) {
-        int64_t index = (int64_t)out->next_in_order++;
-        out->shown = SPARP__OWNER(sparp__stored, timer,
-                                  sparp__heap_expire(&out->in_order, index));
-    }
-    return out->shown != NULL ? &out->shown->result : NULL;
+    sparp__sched_take_in(&run->sched);
+    sparp__stored *r = sparp__sched_hand_out(&run->sched);
+    return r != NULL ? &r->result : NULL;
 }
 
 const sparp_result *sparp_next(sparp *run) {
@@ -16012,6 +17392,11 @@ void sparp_cancel(sparp *run, uint64_t index) {
         sparp__env_log(&run->env, SPARP_LOG_ERROR, "no memory to cancel a request");
 }
 
+bool sparp_charge(sparp *run, uint64_t index, double more) {
+    return more >= -SPARP__COST_MOST && more <= SPARP__COST_MOST && run->pace.weighs
+        && sparp__pace_charge(&run->pace, index, more, sparp__env_now());
+}
+
 void sparp_wake(sparp *run) {
     sparp__wake_send_news(&run->engine.wake);
 }
@@ -16025,9 +17410,9 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     }
     if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
-    sparp__bucket *admit = &s->rate.admit;
+    sparp__bucket *admit = &s->rate.admit.starts;
     sparp__pace_lock(s->pace);
-    sparp__bucket before = s->pace->all;
+    sparp__bucket before = s->pace->all.starts;
     run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
     if (before.period != 0 && before.next > s->now) {   /* what was ahead still is, in starts */
@@ -16035,13 +17420,19 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
         double ns = ahead * (double)admit->period;
         admit->next = sparp__time_after(s->now, ns < 9e18 ? (int64_t)ns : SPARP__NEVER);
     }
-    s->pace->all = *admit;
+    s->pace->all.starts = *admit;
+    s->pace->all.limits = s->rate.admit.limits = run->options.max_per_second > 0
+        || run->options.max_cost_per_second > 0;
     sparp__pace_unlock(s->pace);
     sparp__crew_wake(&run->crew);
 }
 
 sparp_stats sparp_get_stats(const sparp *run) {
     return sparp__sched_stats(&run->sched);
+}
+
+bool sparp_get_left(const sparp *run, size_t i, sparp_left *out) {
+    return sparp__limits_show(&run->sched.told, i, run->sched.now, out);
 }
 
 const char *sparp_error_detail(const sparp *run) {
@@ -16130,7 +17521,8 @@ size_t sparp_sizeof(const char *type) {
 #define SPARP__X(type) {#type, sizeof(type)},
         SPARP__X(sparp_field) SPARP__X(sparp_request) SPARP__X(sparp_result) SPARP__X(sparp_results)
         SPARP__X(sparp_stats) SPARP__X(sparp_options) SPARP__X(sparp_tls_options)
-        SPARP__X(sparp_allocator) SPARP__X(sparp_logger)
+        SPARP__X(sparp_allocator) SPARP__X(sparp_logger) SPARP__X(sparp_host_limit)
+        SPARP__X(sparp_left)
 #undef SPARP__X
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -16282,7 +17674,13 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__QUOTAS
+#undef SPARP__QUOTA_MOST
+#undef SPARP__QUOTA_LONGEST
+#undef SPARP__QUOTA_COARSE
 #undef SPARP__BUCKET_SLACK
+#undef SPARP__DEBT_MOST
+#undef SPARP__COUNT_MOST
 #undef SPARP__BUCKET_NEW
 #undef SPARP__SHAKES_A_TURN
 #undef SPARP__LATE_READS
@@ -16328,6 +17726,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__GETRANDOM
 #undef SPARP__TLS
 #undef SPARP__NEVER
+#undef SPARP__COST_MOST
 #undef SPARP__NS_PER_S
 #undef SPARP__NS_PER_MS
 #undef SPARP__OWNER

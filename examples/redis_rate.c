@@ -25,11 +25,12 @@ static const char script[] = "local t = redis.call('TIME') local now = t[1] * 10
     " redis.call('SET', KEYS[1], string.format('%.0f', to), 'PX', math.ceil((to - now) / 1000))"
     " return from - now";
 
-static double permit(const char *url, void *user_data) {
+static double permit(const char *url, double cost, void *user_data) {
     struct limiter *l = user_data;
     double wait = l->wait;
     char question[1000];
     (void)url;
+    (void)cost;
     l->wait = 0;
     if (l->permits == 0 && !l->asking) {
         /* It always fits: no other is under way. If Redis is gone, hear() comes to know. */

@@ -160,7 +160,7 @@ example() {
     sed -n "/^\.\\\\\" example: $1\$/,/^\.Ed/p" tools/sparp.1 | sed '1,2d;$d' |
         sed "s|https*://api\.example\.com|$base|g" >"$dir/$1/typed"
     [ -s "$dir/$1/typed" ] || return 1
-    (cd "$dir/$1" && PATH=$dir/bin:$PATH timeout 30 sh typed >out 2>err)
+    (cd "$dir/$1" && PATH=$dir/$1/bin:$dir/bin:$PATH timeout 30 sh typed >out 2>err)
     got=$?
     [ "$got" -eq "$2" ] || { echo "    exit status $got"; cat "$dir/$1/err"; return 1; }
 }
@@ -198,6 +198,32 @@ check 'example: POST and join' ends join 0 joined.jsonl \
 urls rate retry-after/man/1 items/2
 check 'example: 60 a minute, and 429' ends rate 0 results.jsonl \
     'map(.status) == [200, 200] and (map(.attempts) | add) > 2'
+
+printf 'http://%s/items/%d\n' api.example.com 1 a.example.org 2 api.example.com 3 localhost 4 \
+    a.example.org 5 api.example.com 6 localhost 7 >"$dir/hosts/urls.txt"
+mkdir -p "$dir/hosts/bin"
+printf '#!/bin/sh\nexec "%s" --connect-to "::127.0.0.1:%s" "$@"\n' "$SPARP_PLAIN" "$port" \
+    >"$dir/hosts/bin/sparp"
+chmod +x "$dir/hosts/bin/sparp"
+# waited HOST JQ: about the times that requests to it have waited for its limits, in ms, sorted
+waited() {
+    got=$(jq -sc "map(select(.url | contains(\"$1\")) | .ms.origin // 0) | sort | $2, ." \
+        "$dir/hosts/results.jsonl" 2>&1)
+    case $got in
+        true*) ;;
+        *) echo "    $got"; return 1 ;;
+    esac
+}
+check 'example: two hosts' ends hosts 0 results.jsonl 'length == 7 and all(.status == 200)'
+check '... five a second at one' waited api.example.com '.[1] > 150 and .[2] > 350'
+check '... one a second at the other' waited a.example.org '.[1] > 900'
+check '... no limit at a third' waited localhost '. == [0, 0]'
+
+for n in 1 2 3; do
+    printf '{"model":"m","max_tokens":20,"usage":{"total_tokens":%s5}}\n' $n
+done >"$dir/cost/chats.jsonl"
+check 'example: a cost' ends cost 0 results.jsonl 'map(.cost) | sort == [15, 25, 35]'
+check '... in the summary' grep -q '^cost  *75 booked' "$dir/cost/err"
 
 urls downloads bytes/1000 bytes/2000
 check 'example: downloads' ends downloads 0 results.jsonl 'map(.status) == [200, 200]'

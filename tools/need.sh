@@ -65,6 +65,10 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:haproxy      haproxy            haproxy        haproxy            haproxy         haproxy
 ?cmd:python3      python3            python3        python3            -               python3
 ?cmd:node         nodejs             nodejs         nodejs             node            node
+?cmd:xmllint      libxml2-utils      libxml2-utils  libxml2            -               libxml2
+?cmd:tidy         tidy               tidyhtml       tidy               tidy-html5      tidy-html5
+?py:html5lib      python3-html5lib   py3-html5lib   python3-html5lib   -               -
+?cmd:chromium     chromium           chromium       chromium           -               chromium
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -

@@ -11,6 +11,7 @@
        url.h       percent-encoding, resolution against a base
        template.h  values of a line in the place of {...}
        hash.h      a set of hashes
+       limits.h    limits of hosts, and what requests cost
        options.h   the one table of flags, and what it makes
        shard.h     which lines are ours: --shard
        config.h    the command line as a struct
@@ -26,6 +27,11 @@
        files.h     request bodies out of files, response bodies into files
        summary.h   what is said at the end
        progress.h  what is said in between
+       version.h   what we are made of
+       report.h    what --report keeps of a run
+       command.h   the command line as others may see it
+       chart.h     what was kept, as pictures
+       page.h      the file of --report
        signals.h   flags set by handlers
        run.h       the loop that joins all of the above
        modes.h     --dry-run, --summarize
@@ -91,6 +97,7 @@ enum {
 #include "sparp/url.h"
 #include "sparp/template.h"
 #include "sparp/hash.h"
+#include "sparp/limits.h"
 #include "sparp/options.h"
 #include "sparp/shard.h"
 #include "sparp/config.h"
@@ -106,37 +113,15 @@ enum {
 #include "sparp/files.h"
 #include "sparp/summary.h"
 #include "sparp/progress.h"
+#include "sparp/version.h"
+#include "sparp/report.h"
+#include "sparp/command.h"
+#include "sparp/chart.h"
+#include "sparp/page.h"
 #include "sparp/signals.h"
 #include "sparp/run.h"
 #include "sparp/modes.h"
 #include "sparp/merge.h"
-
-/* What a static build was linked with: see tools/static.sh. */
-#ifndef SPARP_CLI_TLS
-#define SPARP_CLI_TLS ""
-#endif
-
-static void put_version(text *t) {
-#if defined(__clang__)
-    const char *compiler = "clang " __clang_version__;
-#elif defined(__VERSION__)
-    const char *compiler = "gcc " __VERSION__;
-#else
-    const char *compiler = "unknown";
-#endif
-    PUT(t, "sparp " SPARP_VERSION_STRING "\ncompiler  ");
-    put_text(t, compiler);
-    PUT(t, "\nTLS       ");
-    put_text(t, sparp_tls_library());
-    PUT(t, SPARP_CLI_TLS);
-#ifdef SPARP_CLI_LIBC
-    PUT(t, "\nlibc      " SPARP_CLI_LIBC);
-#endif
-    PUT(t, "\nbackend   ");
-    put_text(t, sparp_backend());
-    PUT(t, "\nzlib      ");
-    put_text(t, sparp_has_zlib() ? "yes\n" : "no\n");
-}
 
 /* What was asked for on stdout, and the exit code of having done so. */
 static int print_and_free(text *t) {

@@ -70,6 +70,36 @@ check '--retry-failed: is sent again' [ "$(jq -sc 'map(.outcome) | sort' "$resul
 try -q -R 0 -j "$journal" --restart -o "$results" "$dir/all"
 check '--restart: begins anew' [ "$(wc -l <"$results")" -eq 3 ]
 
+# A request is what is sent: what the command line adds to it, too, but for credentials.
+printf '%s/echo?1\n%s/echo?2\n' "$base" "$base" >"$dir/two"
+rm -f "$dir/key"
+# sends N FLAGS...: so many of the two
+sends() {
+    n=$1
+    shift
+    forget
+    try -q -j "$dir/key" -o "$dir/keyed" "$@" "$dir/two"
+    sent=$(arrived)
+    [ "$status" -eq 0 ] && [ "$sent" -eq "$n" ] && return
+    echo "    exit status $status, $sent sent"
+    return 1
+}
+for flags in -dx -dy '--json {}' '--json [] -H A:1' '-d {}' '-X PUT' '-H A:1' '-H A:2' \
+    '-H Accept:' '-A me' '-F a=b' '-F a=c' '-F b=c' "-F a=@$dir/two"; do
+    # shellcheck disable=SC2086
+    check "$flags: sent" sends 2 $flags
+    # shellcheck disable=SC2086
+    check "$flags: once more" sends 0 $flags
+done
+check 'a credential: not sent again' sends 0 -d x -u a:b
+check '... another one' sends 0 -d x -H 'Authorization: Bearer c' -b d=e
+check '... named by --sensitive' sends 0 -d x --sensitive X-Key -H 'X-Key: f'
+check '... and one that is not' sends 2 -d x -H 'X-Key: f'
+check 'a template' sends 2 -T '{raw}' -H 'X: {raw}' -H 'Authorization: g'
+check '... with another credential' sends 0 -T '{raw}' -H 'X: {raw}' -H 'Authorization: h'
+check '... with another value' sends 2 -T '{raw}' -H 'X: {raw}!' -H 'Authorization: h'
+check '... with a credential of the row' sends 2 -T '{raw}' -H 'X: {raw}' -H 'Authorization: {raw}'
+
 # What is torn is cut off.
 printf '99 0123456789ab' >>"$journal"
 printf '{"torn' >>"$results"

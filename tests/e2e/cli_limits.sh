@@ -37,6 +37,26 @@ expect 'a soft limit is raised' 0 'length == 300 and all(.outcome == "success")'
 limited n 40 -q -c 24 -r 1000
 expect 'ulimit -n 40, -c 24' 0 'length == 300 and all(.outcome == "success")'
 
+# --- -c auto ------------------------------------------------------------------------------------
+
+most_at_once() {
+    curl -s "$base/stats" | jq .most_at_once
+}
+seq 1 30 | sed "s|.*|$base/hang?&|" >"$dir/in"
+forget
+try -q -c auto -t 100ms -R 0
+expect '-c auto: a server that hangs' 1 'length == 30 and all(.outcome == "timeout_exhausted")'
+check '-c auto: never more than 8 there' [ "$(most_at_once)" -le 8 ]
+seq 1 800 | sed "s|.*|$base/delay/5?&|" >"$dir/in"
+forget
+try -q -c auto
+expect '-c auto: a server that answers' 0 'length == 800 and all(.outcome == "success")'
+check '-c auto: more and more there' [ "$(most_at_once)" -gt 12 ]
+forget
+try -q -c auto --per-host 4
+check '-c auto --per-host 4: never more than 4' [ "$status" -eq 0 -a "$(most_at_once)" -le 4 ]
+refused '-c AUTO' 'a number or auto' -c AUTO
+
 # --- usage --------------------------------------------------------------------------------------
 
 given '%s/items/1\n' "$base"
@@ -175,13 +195,14 @@ silent '-h: nothing on stderr'
 cp "$dir/out" "$dir/short"
 try --help
 check '--help: exit 0' ended 0
-for flag in shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
+for flag in max-cost cost-burst cost cost-from per-host per-host-rate limit-host retry-ratio \
+    shard fleet-rate merge user bearer cookie form csv tsv body-name overwrite \
     only fields output-format resume journal retry-failed restart \
     method header data json url-query base-url template format on-bad-line skip limit \
     total max-at-once max-per-second burst timeout connect-timeout deadline ok retry-on retries \
     soft-retries timeout-retries transport-retries backoff backoff-max retry-after-max \
     retry-safe-only retry-unsafe no-gate stop-on max-fail first stop-mode drain-input output order \
-    body \
+    body report \
     headers echo ascii rejects max-body progress summary summary-file summarize no-fail quiet \
     verbose color dry-run curl help version concurrency rate max-redirs compressed user-agent \
     ipv4 ipv6 \

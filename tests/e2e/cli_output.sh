@@ -305,8 +305,8 @@ PYTHON
     cat >"$dir/in" <<INPUT
 {"url":"$base/echo","method":"PUT","id":[1],"query":{"a":[1,"b",true]},"json":{},"meta":null}
 {"url":"$base/echo","headers":{"X":"1","Y":["2","3"],"Z":null},"timeout":2.5,"idempotent":true}
-{"url":"$base/echo","custom_id":"x","body":"text"}
-{"url":"$base/echo","body":[1]}
+{"url":"$base/echo","custom_id":"x","body":"text","cost":0.5}
+{"url":"$base/echo","body":[1],"cost":0}
 {"url":"$base/echo","body_base64":"AP/+gA"}
 {"url":"$base/echo","body_file":"$dir/in"}
 {"url":"$base/echo","body_file":"$dir/nowhere"}
@@ -325,12 +325,15 @@ INPUT
         try -q -R 0 --headers all --echo --max-body 1000 --body $mode
         check "schema: records with --body $mode" valid tools/result.schema.json "$dir/out"
     done
+    try -q -R 0 --max-cost 1000 --cost-burst 1000
+    check 'schema: records with a cost' valid tools/result.schema.json "$dir/out"
+    check 'schema: ... which some have' grep -q '"cost"' "$dir/out"
     try -q -R 0 --body-dir "$dir/bodies"
     check 'schema: records with --body-dir' valid tools/result.schema.json "$dir/out"
     check 'schema: ... of which some have one' grep -q '"body_file"' "$dir/out"
     try -q -R 0 --stop-on hard-fail -c 1
     check 'schema: records after a stop' valid tools/result.schema.json "$dir/out"
-    try -n
+    try -n --max-cost 5
     check 'schema: records of a dry run' valid tools/result.schema.json "$dir/out"
     echo '{"url":"x","unknown":1}' >"$dir/strange"
     check 'schema: an unknown key is none' sh -c \

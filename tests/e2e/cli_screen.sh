@@ -80,7 +80,7 @@ check 'it took as long as it says' holds "$dir/summary" '.seconds > 0.3 and .sec
 try --summarize --summary json --summary-file "$dir/summary" "$dir/records"
 check '--summarize: exit 0' ended 0
 numbers_agree '--summarize'
-saved_has='del(.connections, .done_before, .not_read, .all_read, .stopped, .exit_code)'
+saved_has='del(.connections, .left, .done_before, .not_read, .all_read, .stopped, .exit_code)'
 # 18: every figure of it, but for those that only the run itself can know.
 check '18: the summary and --summarize say the same' [ "$(jq -c . "$dir/summary")" = \
     "$(jq -c "$saved_has" "$dir/live")" ]
@@ -331,6 +331,16 @@ echo "$base/flaky/bar/1" >"$dir/in2"
 terminal pauses 80 "'$SPARP' -o '$dir/16' --backoff 1500ms '$dir/in2'"
 frames pauses >"$dir/frames"
 check '21: a pause before a retry, too' grep -qE '0% .* 0/1 .*  retry in [1-3] s ' "$dir/frames"
+
+# What holds all of it without a word from a server, and with one.
+printf '%s/items/1\n%s/items/2\n' "$base" "$base" >"$dir/in2"
+terminal rate 80 "'$SPARP' -r 1/3s -o '$dir/17' '$dir/in2'"
+frames rate >"$dir/frames"
+check 'the bar names the limit' grep -qE '50% .* 1/2 .*/s  waits: rate ' "$dir/frames"
+printf '%s/left/60/0/3\n%s/items/2\n' "$base" "$base" >"$dir/in2"
+terminal quota 80 "'$SPARP' -c 1 -o '$dir/18' '$dir/in2'"
+frames quota >"$dir/frames"
+check 'the bar names a quota, and its end' grep -qE '50% .* 1/2 .*/s  quota: [1-3] s ' "$dir/frames"
 
 # After the terminal has become narrower, no frame is too wide for it.
 check 'resized: wide before' [ "$(frames resized | head -n 1 | wc -L)" -gt 60 ]

@@ -439,7 +439,8 @@ static void set_rest(sparp_options *o, const uint8_t *s) {
     o->max_redirects = (s[4] >> 4 & 3) == 0 ? 0 : (s[4] >> 4 & 3) == 1 ? SPARP_NONE : 3;
 }
 
-static double permit(const char *url, void *user_data) {
+static double permit(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     CHECK(url != NULL && url[0] == 'h', "%s", url);
     meddle(current);

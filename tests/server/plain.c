@@ -11,11 +11,13 @@
    /flaky/KEY/N                the first N requests with this KEY get 503, later ones 200
    /slow-then-fast/KEY/N/MS    the first N requests with this KEY take MS, later ones nothing
    /retry-after/KEY/SECONDS    the first request with this KEY gets 429 with Retry-After
+   /left/N/LEFT/SECONDS        200 that says so, by RateLimit-Limit, -Remaining and -Reset
    /throttle/N/SECONDS/MS      200 after MS; but where more than N requests have come in a second,
                                429 with Retry-After: SECONDS, see "early" and "probes" below
    /bytes/N  /chunked/N        N bytes "abc..z", with a Content-Length or chunked
    /close/N                    the same, ended by the end of the connection
    /echo                       any method: the request as JSON
+   /v1/...                     any method: the request's body, as it came
    /redirect/CODE/N            that status, N times, then as /echo
    /redirect-to/CODE?URL       that status, to just this URL
    /half/KEY/N/M               the first time with this KEY half of N bytes, then M bytes
@@ -721,6 +723,21 @@ static void echo_route(struct conn *c, const struct request *r) {
     free(body.data);
 }
 
+static void left_route(struct conn *c, const struct request *r) {
+    char more[160];
+    snprintf(more, sizeof more,
+             "RateLimit-Limit: %ld\r\nRateLimit-Remaining: %ld\r\nRateLimit-Reset: %ld\r\n",
+             number(r->path[1]), number(r->path[2]), number(r->path[3]));
+    answer_text(c, 200, more, "{}");
+}
+
+static void mirror_route(struct conn *c, const struct request *r) {
+    struct buf body = { NULL, 0, 0 };
+    buf_add(&body, r->body, r->body_size);
+    answer(c, 200, "", &body);
+    free(body.data);
+}
+
 /* To the address at hand, so that it works whatever name and port the client knows us by. */
 static void redirect_route(struct conn *c, const struct request *r) {
     char more[128];
@@ -870,6 +887,8 @@ static struct route {
     { "chunked",        chunked_route,        0 },
     { "close",          close_route,          0 },
     { "echo",           echo_route,           0 },
+    { "v1",             mirror_route,         0 },
+    { "left",           left_route,           3 },
     { "redirect",       redirect_route,       0 },
     { "redirect-to",    redirect_to_route,    0 },
     { "digest",         digest_route,         0 },

@@ -324,6 +324,111 @@ static void test_json_number_values(void **state) {
 
 /* --- url ------------------------------------------------------------------------------------- */
 
+/* A value inside a value, by names and places. */
+static void test_json_paths(void **state) {
+    static const char whole[] =
+        " {\"a\":1,\"b\":{\"c\":[10,{\"d\":\"x\"},[]],\"\":5},\"b\":2}";
+    static const struct { const char *path, *value; } good[] = {
+        { "a", "1" }, { "b.c.0", "10" }, { "b.c.1.d", "\"x\"" }, { "b.c.2", "[]" }, { "b.", "5" }
+    };
+    static const char *const none[] = { "", "c", "a.b", "b.c.3", "b.c.x", "b.c.-1", "b.c.1.d.e",
+                                        "b.c.2.0", "A", ".a" };
+    static const char *const broken[] = { "", "{", "{\"b\"", "{\"b\":", "[", "[1", "x", "{1}",
+                                          "{\"a\":1 \"b\":2}" };
+    char *memory;
+    slice found;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK(json_find(slice_of(whole), slice_of(good[i].path), &found)
+              && slice_is(found, good[i].value), "%s", good[i].path);
+    }
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        CHECK(!json_find(slice_of(whole), slice_of(none[i]), &found), "%s", none[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(broken); i++) {
+        slice s = exact(broken[i], &memory);
+        CHECK(!json_find(s, slice_of("b.c"), &found) && !json_find(s, slice_of("1"), &found), "%s",
+              broken[i]);
+        free(memory);
+    }
+}
+
+/* --- limits of hosts, costs ------------------------------------------------------------------ */
+
+static void test_costs(void **state) {
+    static const struct { const char *in; double out; } good[] = {
+        { "0", 0 }, { "1", 1 }, { "0.25", 0.25 }, { "1000000000000", 1e12 }
+    };
+    static const char *const bad[] = { "", "-1", "1e3", "x", "1 ", "1000000000001", "nan", "{}" };
+    static const struct { const char *body, *path; double out; } answers[] = {
+        { "{\"usage\":{\"total_tokens\":123}}", "usage.total_tokens", 123 },
+        { "{\"cost\":1.5e2,\"x", "cost", 150 }, { "{\"n\":0}", "n", 0 },
+        { "{\"n\":\"5\"}", "n", -1 }, { "{\"n\":-5}", "n", -1 }, { "{\"n\":null}", "n", -1 },
+        { "{\"n\":1e13}", "n", -1 }, { "{\"n\":1e999}", "n", -1 }, { "{\"n\":{}}", "n", -1 },
+        { "", "n", -1 }, { "<html>", "n", -1 }, { "{\"n\":5", "m", -1 }
+    };
+    static const char *const paths[] = { "", ".usage", "$.usage", "a..b", "a.", "a[0]", "a b",
+                                        "a/b" };
+    double cost;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK(parse_cost(slice_of(good[i].in), &cost) && cost == good[i].out, "%s", good[i].in);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK(!parse_cost(slice_of(bad[i]), &cost), "%s", bad[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        bool found = cost_of_answer(slice_of(answers[i].body), slice_of(answers[i].path), &cost);
+        CHECK(found == (answers[i].out >= 0) && (!found || cost == answers[i].out), "%s",
+              answers[i].body);
+    }
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        CHECK(wrong_path(slice_of(paths[i])) != NULL, "%s", paths[i]);
+    }
+    assert_null(wrong_path(slice_of("usage.total_tokens")));
+    assert_null(wrong_path(slice_of("items.0.cost")));
+}
+
+static void test_host_limits(void **state) {
+    static const struct { const char *in, *host; int n; double rate, cost; } good[] = {
+        { "a.example=10", "a.example", 10, 0, 0 }, { "*.b=2,5/s", "*.b", 2, 5, 0 },
+        { "*=none,none,none", "*", SPARP_NONE, SPARP_NONE, SPARP_NONE },
+        { "h:8080=,300/m", "h:8080", 0, 5, 0 }, { "h=,,600/m", "h", 0, 0, 10 },
+        { "[::1]:80=1,,", "[::1]:80", 1, 0, 0 }, { "h=2147483647,0.5,0.5", "h", INT_MAX, 0.5, 0.5 }
+    };
+    static const char *const bad[] = {
+        "", "h", "=5", "h=", "h=,", "h=,,", "h=0", "h=-1", "h=x", "h=5/s", "h=1.5", "h=2147483648",
+        "h=1,0", "h=1,x", "h=1,2,0", "h=1,2,3,4", "h=1,2,3,", "http://h=1", "h/=1", "a@h=1", "h=all"
+    };
+    static const struct { const char *first, *second; bool covers; } pairs[] = {
+        { "*", "x", true }, { "a.b", "A.B", true }, { "*.b", "a.b", true },
+        { "*.b", "*.a.b", true },
+        { "*.b", "*.b", true }, { "*.b", "b", false }, { "*.b", "ab", false }, { "a", "*", false },
+        { "a", "*.a", false }, { "a", "a:80", true }, { "a:80", "a", false },
+        { "*", "[::1]:80", true },
+        { "*.b", "a.b:80", true }, { "a:80", "a:8", false }, { "a", "b:80", false },
+        { "a", "80", false }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        sparp_host_limit l;
+        slice host;
+        CHECK(parse_host_limit(slice_of(good[i].in), &host, &l) == NULL, "%s", good[i].in);
+        CHECK(slice_is(host, good[i].host) && l.max_at_once == good[i].n
+              && l.max_per_second == good[i].rate && l.max_cost_per_second == good[i].cost, "%s",
+              good[i].in);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        sparp_host_limit l;
+        slice host;
+        CHECK(parse_host_limit(slice_of(bad[i]), &host, &l) != NULL, "%s", bad[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        CHECK(pattern_covers(slice_of(pairs[i].first), slice_of(pairs[i].second))
+              == pairs[i].covers, "%s %s", pairs[i].first, pairs[i].second);
+    }
+}
+
 static void test_templates(void **state) {
     static const struct { const char *pattern, *line, *out; } good[] = {
         { "http://h/{}", "7", "http://h/7" },
@@ -704,6 +809,15 @@ static void test_bad_lines(void **state) {
         { "{\"url\":\"http://h\",\"timeout\":0}", 29, "timeout is out of range" },
         { "{\"url\":\"http://h\",\"timeout\":\"1\"}", 29, "timeout is a number of seconds" },
         { "{\"url\":\"http://h\",\"idempotent\":1}", 32, "expected true or false" },
+        { "{\"url\":\"http://h\",\"cost\":\"1\"}", 26, "cost is a number, 0 for free" },
+        { "{\"url\":\"http://h\",\"cost\":null}", 26, "cost is a number, 0 for free" },
+        { "{\"url\":\"http://h\",\"cost\": -1}", 27,
+          "cost is out of range, which is 0 to 1000000000000" },
+        { "{\"url\":\"http://h\",\"cost\":1e13}", 26,
+          "cost is out of range, which is 0 to 1000000000000" },
+        { "{\"url\":\"http://h\",\"cost\":01}", 26, "number starts with 0" },
+        { "{\"url\":\"http://h\",\"costs\":1}", 19,
+          "unknown key \"costs\"; did you mean \"cost\"?" },
         { "{\"url\":\"http://h\",\"headers\":{\"a\":1}}", 34,
           "a header is a string, strings or null" },
         { "{\"url\":\"http://h\",\"headers\":{\"a\":\"\",\"A\":\"\"}}", 37,
@@ -811,6 +925,54 @@ static bool parse_words(config *c, const char *words) {
     config_free(c);
     memset(c, 0, sizeof *c);
     return config_parse(c, argc, argv) && config_check(c);
+}
+
+/* The cost of a line: its own, that of --cost, or that of its row. */
+static void test_costs_of_lines(void **state) {
+    static const struct { const char *words, *line; double cost; } cases[] = {
+        { "", "http://h", 0 }, { "", "{\"url\":\"http://h\",\"cost\":2.5}", 2.5 },
+        { "", "{\"url\":\"http://h\",\"cost\":0}", SPARP_NONE },
+        { "", "{\"url\":\"http://h\",\"cost\":0.0e5}", SPARP_NONE },
+        { "--cost 7", "http://h", 7 }, { "--cost 0", "http://h", SPARP_NONE },
+        { "--cost 7", "{\"url\":\"http://h\",\"cost\":2}", 2 },
+        { "-T http://h/{1} --cost {2}", "a\t 3.5 ", 3.5 },
+        { "-T http://h/{1} --cost {2}0", "a\t3", 30 },
+        { "-T http://h/{1} --cost {2}", "a\t0", SPARP_NONE }, { "-T http://h/{} --cost 4", "a", 4 }
+    };
+    item it;
+    sparp_request r;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char words[100];
+        (void)snprintf(words, sizeof words, "--max-cost 5 %s", cases[i].words);
+        CHECK(parse_words(&test_config, words), "%s", words);
+        CHECK(parse(cases[i].line, &it) == LINE_REQUEST, "%s", cases[i].line);
+        item_request(&test_parser, &it, &r, form_read);
+        CHECK(r.cost == cases[i].cost, "%s %s", cases[i].words, cases[i].line);
+    }
+    assert_true(parse_words(&test_config, "--max-cost 5 -T http://h/{1} --cost {2}"));
+    assert_int_equal(parse("a\tx", &it), LINE_BAD);
+    assert_string_equal(test_parser.error, "--cost is no number with these values");
+    assert_int_equal(parse("a\t", &it), LINE_BAD);
+    assert_int_equal(parse("a", &it), LINE_BAD);
+    assert_int_equal(parse("{\"url\":\"http://h\"}", &it), LINE_BAD);
+}
+
+static void test_limits_of_flags(void **state) {
+    config *c = &test_config;
+    (void)state;
+    assert_true(parse_words(c, "--max-cost 90000/m --cost-burst 0.5 --per-host-rate 2 "
+                            "--limit-host a.example=10,5/s,600/m --limit-host *.example=,1"));
+    assert_true(c->max_cost == 1500 && c->cost_burst == 0.5 && c->per_host_rate == 2);
+    assert_int_equal(c->num_host_limits, 2);
+    assert_string_equal(c->host_limits[0].host, "a.example");
+    assert_true(c->host_limits[0].max_cost_per_second == 10 && c->host_limits[1].max_at_once == 0);
+    assert_true(parse_words(c, "--retry-ratio 10%") && c->retry_ratio == 0.1);
+    assert_true(parse_words(c, "--retry-ratio 2.5") && c->retry_ratio == 2.5);
+    assert_true(parse_words(c, "--cost-from usage.total_tokens") && shows_cost(c));
+    assert_true(parse_words(c, "--limit-host *=,,5 --cost 2 --cost-burst 7") && shows_cost(c));
+    assert_true(parse_words(c, "--limit-host h:80=none --limit-host h=5 --limit-host *=1"));
+    assert_false(shows_cost(c));
 }
 
 static void test_command_lines(void **state) {
@@ -1032,7 +1194,8 @@ static void test_our_words(void **state) {
         { "local_address is not of ip_version", "--interface is not of ip_version" },
         { "pin_sha256: not the base64", "--pin: not the base64" }, { "", "" },
         { "xmax_body_bytes max_body_bytes2 _", "xmax_body_bytes max_body_bytes2 _" },
-        { "timeout_s", "--timeout" }, { "connection refused", "connection refused" }
+        { "timeout_s", "--timeout" }, { "connection refused", "connection refused" },
+        { "cost_burst must be", "--cost-burst must be" }
     };
     text t = { NULL, 0, 0, false };
     (void)state;
@@ -1052,7 +1215,7 @@ static void test_usage_errors(void **state) {
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
         "--journl x", "-y x", "--shard 2/2", "--fleet-rate 5", "--merge",
-        "--per-host 0", "--report r",
+        "--per-host 0", "--report",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
         "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
@@ -1072,7 +1235,17 @@ static void test_usage_errors(void **state) {
         "--min-speed 1.5", "--min-speed x", "--min-speed-time 5", "--sensitive=",
         "--sensitive a,,b", "--sensitive a:b", "--min-speed 1 --min-speed-time 0",
         "--body-dir=", "--body-dir d --body none", "--body auto --body-dir d", "--body-dir",
-        "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b"
+        "--headers=", "--headers x,none", "--headers a,,b", "--headers ,", "--headers a;b",
+        "--max-cost 0", "--max-cost x", "--max-cost -1", "--max-cost 90k/m", "--cost-burst 5",
+        "--max-cost 5 --cost-burst 0", "--max-cost 5 --cost-burst 5/m", "--cost 5",
+        "--max-cost 5 --cost x", "--max-cost 5 --cost -1", "--max-cost 5 --cost {1}",
+        "--max-cost 5 -T http://h/{1} --cost {x}", "--limit-host h=5 --cost 5", "--cost-from=",
+        "--cost-from .a", "--cost-from a --body-dir d", "--per-host-rate 0", "--limit-host",
+        "--limit-host h", "--limit-host *.*=5", "--limit-host a*=5", "--limit-host h:x=5",
+        "--limit-host h:0=5", "--limit-host *=5 --limit-host h=5",
+        "--limit-host h=5 --limit-host h:80=none", "--limit-host h=,1e9",
+        "--limit-host h=,,99999999999999", "--retry-ratio 0", "--retry-ratio x", "--retry-ratio 5x",
+        "--retry-ratio -1", "--retry-ratio %", "--no-gate=1"
     };
     (void)state;
     int saved_stderr = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
@@ -1092,6 +1265,9 @@ static void test_nearest_option(void **state) {
     assert_string_equal(option_nearest(slice_of("retry")), "retries");
     assert_string_equal(option_nearest(slice_of("max-at-onec")), "max-at-once");
     assert_string_equal(option_nearest(slice_of("quite")), "quiet");
+    assert_string_equal(option_nearest(slice_of("max-tokens")), "max-cost");
+    assert_string_equal(option_nearest(slice_of("tpm")), "max-cost");
+    assert_string_equal(option_nearest(slice_of("rpm")), "max-per-second");
     assert_string_equal(option_nearest(slice_of("concurency")), "concurrency");
     assert_null(option_nearest(slice_of("frobnicate")));
 }
@@ -1491,7 +1667,7 @@ static void test_base64(void **state) {
 }
 
 static void test_record(void **state) {
-    record_style style = { false, false, BODY_JSON, "all", NULL, false };
+    record_style style = { false, false, BODY_JSON, "all", NULL, false, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("\"user-17\"", "", "");
     text t = { NULL, 0, 0, false };
@@ -1508,8 +1684,39 @@ static void test_record(void **state) {
     text_free(&t);
 }
 
+/* What was booked, where anybody counts it, and not where nothing was sent. */
+static void test_record_of_a_cost(void **state) {
+    static const struct { double cost; const char *out; } cases[] = {
+        { 0, ",\"cost\":0," }, { 2, ",\"cost\":2," }, { 0.1 + 0.2, ",\"cost\":0.3," },
+        { 123456789.25, ",\"cost\":123456789.25," }, { 1e12, ",\"cost\":1e+12," }
+    };
+    record_style style = { false, false, BODY_NONE, NULL, NULL, false, true };
+    sparp_result r = plain_result();
+    ticket k = plain_ticket("", "", "");
+    text t = { NULL, 0, 0, false };
+    saved v;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        t.size = 0;
+        r.cost = cases[i].cost;
+        put_record(&t, &style, &k, &r, 5000);
+        slice line = { t.at, t.size };
+        CHECK(json_is_valid(line) && saved_parse(&v, line), "%.*s", (int)t.size, t.at);
+        CHECK(v.sample.has_cost && v.sample.cost - r.cost < 1e-9, "%s", cases[i].out);
+        put_char(&t, '\0');
+        CHECK(strstr(t.at, cases[i].out) != NULL, "%s", t.at);
+    }
+    t.size = 0;
+    r.attempts = 0;
+    put_record(&t, &style, &k, &r, 5000);
+    put_char(&t, '\0');
+    assert_null(strstr(t.at, "cost"));
+    text_free(&k.parts);
+    text_free(&t);
+}
+
 static void test_record_of_a_failure(void **state) {
-    record_style style = { false, true, BODY_AUTO, NULL, NULL, false };
+    record_style style = { false, true, BODY_AUTO, NULL, NULL, false, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "{\"m\":1}", " GET http://h/ ");
     text t = { NULL, 0, 0, false };
@@ -1533,7 +1740,7 @@ static void test_record_of_a_failure(void **state) {
 }
 
 static void test_record_of_a_redirect(void **state) {
-    record_style style = { false, false, BODY_NONE, NULL, NULL, false };
+    record_style style = { false, false, BODY_NONE, NULL, NULL, false, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -1554,7 +1761,7 @@ static void test_record_of_a_redirect(void **state) {
 
 /* What the library says of a request without its body_file is not what went wrong. */
 static void test_record_of_a_lost_file(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("1", "2", "line");
     text t = { NULL, 0, 0, false };
@@ -1588,7 +1795,7 @@ static void test_record_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, cases[i].mode, NULL, NULL, false };
+        record_style style = { false, false, cases[i].mode, NULL, NULL, false, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         r.body = cases[i].body;
@@ -1607,7 +1814,7 @@ static void test_record_body_files(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir, false };
+        record_style style = { false, false, BODY_AUTO, NULL, cases[i].dir, false, false };
         sparp_result r = plain_result();
         ticket k = plain_ticket("", "", "");
         k.has_file = true;
@@ -1629,7 +1836,7 @@ static void test_half_surrogates(void **state) {
         { "{\"\\ud83d\":1}", false }, { "[1,[\"\\\\ud83d\"]]", true },
         { "\"\\ud83d\\u0041\"", false }, { "\"\\uD83D\\uDE00\\uDE00\"", false }
     };
-    record_style style = { false, false, BODY_JSON, NULL, NULL, false };
+    record_style style = { false, false, BODY_JSON, NULL, NULL, false, false };
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -1660,7 +1867,8 @@ static void test_encoded_bodies(void **state) {
     text t = { NULL, 0, 0, false };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        record_style style = { false, false, BODY_NONE, NULL, NULL, cases[i].compressed };
+        record_style style = { false, false, BODY_NONE, NULL, NULL, cases[i].compressed,
+                               false };
         sparp_field fields[2] = { { "content-encoding", cases[i].one },
                                   { "content-encoding", cases[i].two } };
         sparp_result r = plain_result();
@@ -1740,7 +1948,7 @@ static void test_ranges(void **state) {
 }
 
 static void test_bad_record(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false, false };
     text t = { NULL, 0, 0, false };
     (void)state;
     put_bad_record(&t, &style, 19, slice_of("line 20, column 8: expected ':'"),
@@ -1769,7 +1977,7 @@ static void test_dry_urls(void **state) {
         { "http://h:80?y", "http://h:80/?y&k=v%20w", "" }
     };
     static const sparp_field query = { "k", "v w" };
-    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false, false };
     ticket k = plain_ticket("", "", "");
     static config c;                    /* no flags */
     text t = { NULL, 0, 0, false };
@@ -1911,6 +2119,109 @@ static void test_summary_text(void **state) {
     text_free(&t);
 }
 
+/* What the limits have held, by their names, and what was booked. */
+static void test_summary_of_limits(void **state) {
+    static tally y;
+    config *c = &test_config;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    memset(&s, 0, sizeof s);
+    memset(&y, 0, sizeof y);
+    s.tally = &y;
+    s.columns = 80;
+    y.waiters = 2;
+    y.waited_us[SPARP_WAIT_RATE] = 4000000;
+    put_waiting_row(&t, &s);
+    expect_text(&t, "waiting    2.00s a request:   100 % for the rate limit\n");
+    put_cost_json(&t, &s);
+    expect_text(&t, ",\"cost\":null");
+    y.has_cost = true;
+    y.cost = 90000.5;
+    put_waiting_row(&t, &s);        /* of saved records */
+    expect_text(&t, "waiting    2.00s a request:   100 % for the limit of rate or cost\n");
+    put_cost_json(&t, &s);
+    expect_text(&t, ",\"cost\":{\"booked\":90000.5}");
+    put_cost_row(&t, &s);
+    expect_text(&t, "cost       90000.5 booked\n");
+    assert_true(parse_words(c, "-r 5 --max-cost 9 --limit-host h=1 --per-host 3 --cost-from a.b"));
+    s.config = c;
+    s.live = true;
+    s.waited_cost_us = 3000000;
+    s.costs_unknown = 2;
+    y.waited_us[SPARP_WAIT_ORIGIN] = 4000000;
+    put_waiting_row(&t, &s);
+    expect_text(&t, "waiting    4.00s a request:   13 % for the rate limit (-r)\n"
+                "           38 % for the limit of cost (--max-cost)\n"
+                "           50 % for the limits of its host (--per-host, --limit-host)\n");
+    y.to_us = 60000000;
+    put_cost_row(&t, &s);
+    expect_text(&t, "cost       90000.5 booked   1500/s   2 answers without a.b\n");
+    put_cost_json(&t, &s);
+    expect_text(&t, ",\"cost\":{\"booked\":90000.5,\"unknown\":2,\"waited_ms\":3000,"
+                "\"held_by\":\"max_cost\"}");
+    s.waited_cost_us = 1000000;
+    put_cost_json(&t, &s);
+    expect_text(&t, ",\"cost\":{\"booked\":90000.5,\"unknown\":2,\"waited_ms\":1000,"
+                "\"held_by\":\"max_per_second\"}");
+    assert_true(parse_words(c, "--shard 0/2 --fleet-rate 9"));
+    s.waited_cost_us = 0;
+    y.waited_us[SPARP_WAIT_ORIGIN] = 0;
+    put_waiting_row(&t, &s);
+    expect_text(&t, "waiting    2.00s a request:   100 % for the rate limit (--fleet-rate)\n");
+    text_free(&t);
+}
+
+/* What servers say is left: the least first, and not all of a thousand. */
+static void test_summary_of_what_is_left(void **state) {
+    sparp_left l = { "api.example.com", false, 60, 57, 12.4 };
+    static tally y;
+    summary s;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    memset(&s, 0, sizeof s);
+    s.tally = &y;
+    s.columns = 60;
+    put_left_row(&t, &s);
+    expect_text(&t, "");
+    put_left_json(&t, &s);
+    expect_text(&t, ",\"left\":[]");
+    summary_add_left(&s, &l);
+    l.is_cost = true;
+    l.limit = 90000;
+    l.left = 1234;
+    l.reset_s = 0;
+    summary_add_left(&s, &l);
+    l.origin = "127.0.0.1:8080";
+    l.is_cost = false;
+    l.limit = 0;
+    l.left = 5;
+    summary_add_left(&s, &l);
+    put_left_row(&t, &s);
+    expect_text(&t, "left       api.example.com: 1234 of 90000 in cost left\n"
+                "           api.example.com: 57 of 60 left, 12 s\n"
+                "           127.0.0.1:8080: 5 left\n");
+    put_left_json(&t, &s);
+    expect_text(&t, ",\"left\":[{\"origin\":\"api.example.com\",\"of\":\"cost\",\"limit\":90000,"
+                "\"left\":1234,\"reset\":0},{\"origin\":\"api.example.com\",\"of\":\"requests\","
+                "\"limit\":60,\"left\":57,\"reset\":12.4},{\"origin\":\"127.0.0.1:8080\","
+                "\"of\":\"requests\",\"limit\":0,\"left\":5,\"reset\":0}]");
+    s.num_left = 0;
+    memset(s.left, 0, sizeof s.left);
+    for (int i = 0; i < 1000; i++) {
+        l.limit = 1000;
+        l.left = i * 7 % 1000;
+        summary_add_left(&s, &l);
+    }
+    assert_int_equal(s.num_left, LEFT_MAX);
+    for (int i = 0; i < LEFT_MAX; i++)
+        assert_true(s.left[i].left == i);
+    put_left_row(&t, &s);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, "127.0.0.1:8080: 4 of 1000 left   others have more\n"));
+    text_free(&t);
+}
+
 /* No row is wider than the terminal, if its items are not. */
 static void test_summary_wraps(void **state) {
     static tally y;
@@ -1974,7 +2285,7 @@ static void test_summary_json_is_json(void **state) {
 
 /* What was written can be read back. */
 static void test_saved_records(void **state) {
-    record_style style = { false, false, BODY_AUTO, NULL, NULL, false };
+    record_style style = { false, false, BODY_AUTO, NULL, NULL, false, false };
     sparp_result r = plain_result();
     ticket k = plain_ticket("", "", "");
     text t = { NULL, 0, 0, false };
@@ -2005,7 +2316,8 @@ static void test_saved_records(void **state) {
 /* --- progress -------------------------------------------------------------------------------- */
 
 static progress_view view(void) {
-    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31, 22, 0, 0, -1, 0 };
+    progress_view v = { 41230, 100000, false, 40897, 301, 1204, 100, 1873, 31, 22, 0, 0, -1, 0, 0,
+                        NULL, 0, 0 };
     return v;
 }
 
@@ -2215,6 +2527,68 @@ static void test_progress_pauses(void **state) {
     assert_int_equal(v.wait_s, -1);
 }
 
+/* A limit that lets nothing start is named when nothing has come for a second. */
+static void test_progress_names_the_limit(void **state) {
+    static const struct { const char *words, *name; } cases[] = {
+        { "-c 5", NULL }, { "-r 5", "rate" }, { "--shard 0/1 --fleet-rate 5", "rate" },
+        { "--max-cost 5", "cost" }, { "-r 5 --max-cost 5", "limits" },
+        { "--per-host-rate 5", "host" },
+        { "--limit-host h=,5", "host" }, { "--limit-host h=,,5", "host" },
+        { "--limit-host h=5", NULL },
+        { "--limit-host h=none,none,none", NULL }, { "-r 5 --limit-host h=,5", "limits" }
+    };
+    progress_view v = view();
+    progress p;
+    text t = { NULL, 0, 0, false };
+    (void)state;
+    v.live = 0;
+    v.waiting = 7;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        CHECK(parse_words(&test_config, cases[i].words), "%s", cases[i].words);
+        progress_open(&p, &test_config, 0);
+        progress_find_pause(&p, &v, 999999);
+        assert_null(v.held_by);
+        progress_find_pause(&p, &v, 1000000);
+        CHECK(cases[i].name == NULL ? v.held_by == NULL
+              : v.held_by != NULL && strcmp(v.held_by, cases[i].name) == 0, "%s", cases[i].words);
+    }
+    expect_bar(&v, 80, " 41%  41230/100000  fail 301  retry 1204  1873/s  waits: limits  eta 0:31");
+    put_progress_json(&t, &v, 0);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"wait\":null,\"wait_for\":\"limits\"}"));
+    t.size = 0;
+    v.quota_s = 11.2;
+    progress_find_pause(&p, &v, 1000000);
+    expect_bar(&v, 80, " 41%  41230/100000  fail 301  retry 1204  1873/s  quota: 12 s  eta 0:31");
+    put_progress_json(&t, &v, 0);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"wait\":12,\"wait_for\":\"quota\"}"));
+    t.size = 0;
+    v.waiting = 0;
+    progress_find_pause(&p, &v, 1000000);
+    assert_null(v.held_by);         /* it is the input that is waited for */
+    v.waiting = 7;
+    progress_pause(&p, 0, 52, 429);
+    progress_find_pause(&p, &v, 1000000);
+    assert_true(v.held_by == NULL && v.wait_s == 51);
+    text_free(&t);
+}
+
+/* The time left is not less than the cost of the rest takes. */
+static void test_progress_with_a_cost(void **state) {
+    progress_view v = view();
+    progress p;
+    (void)state;
+    assert_true(parse_words(&test_config, "--max-cost 600/m"));
+    progress_open(&p, &test_config, 0);
+    v.done = 10;
+    v.live = 10;
+    v.total = 110;
+    v.cost = 400;       /* 20 each: the 90 that are left, 3 minutes */
+    progress_rates(&p, &v, 1000000);
+    assert_int_equal(v.eta_s, 180);
+}
+
 /* 21: without a bar, ten seconds of silence are broken by a line; later ones more rarely. */
 static void test_progress_breaks_the_silence(void **state) {
     progress p = begun(PROGRESS_RARELY);
@@ -2234,7 +2608,8 @@ int main(void) {
         TEST(test_status_lists), TEST(test_numbers_as_text), TEST(test_numbers_for_people),
         TEST(test_utf8), TEST(test_json_documents), TEST(test_json_like_json_c),
         TEST(test_json_mutations), TEST(test_json_depth), TEST(test_json_decoding),
-        TEST(test_json_number_values),
+        TEST(test_json_number_values), TEST(test_json_paths),
+        TEST(test_costs), TEST(test_host_limits),
         TEST(test_templates), TEST(test_csv_rows), TEST(test_csv_lines),
         TEST(test_loose_templates), TEST(test_resolution),
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
@@ -2245,16 +2620,19 @@ int main(void) {
         TEST(test_bodies_that_cannot_be_written), TEST(test_record_of_a_lost_file),
         TEST(test_record_of_a_redirect),
         LINES(test_bad_lines), LINES(test_formats), LINES(test_arena_stays), LINES(test_requests),
+        LINES(test_costs_of_lines), LINES(test_limits_of_flags),
         LINES(test_command_lines), LINES(test_network_flags), LINES(test_compressed),
         LINES(test_user_agent),
         LINES(test_proxies), LINES(test_bad_proxies),
         LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
         TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
-        TEST(test_record), TEST(test_record_of_a_failure), TEST(test_record_bodies),
+        TEST(test_record), TEST(test_record_of_a_cost), TEST(test_record_of_a_failure),
+        TEST(test_record_bodies),
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
+        LINES(test_summary_of_limits), TEST(test_summary_of_what_is_left),
         TEST(test_template_words), TEST(test_body_names),
         LINES(test_equal_names), TEST(test_ranges),
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),
@@ -2263,7 +2641,8 @@ int main(void) {
         TEST(test_progress_lines), TEST(test_bar_says_what_it_waits_for),
         LINES(test_progress_in_rounds), LINES(test_progress_with_a_gate),
         LINES(test_progress_rates), LINES(test_progress_pauses),
-        LINES(test_progress_breaks_the_silence)
+        LINES(test_progress_names_the_limit),
+        LINES(test_progress_with_a_cost), LINES(test_progress_breaks_the_silence)
     };
     (void)command;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -364,8 +364,9 @@ static void stalling_on_progress(sparp *run_, const sparp_stats *stats, void *us
     stall_once();
 }
 
-static double stalling_permit(const char *url, void *user_data) {
+static double stalling_permit(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     stall_once();
     return 0;

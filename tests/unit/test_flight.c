@@ -27,7 +27,7 @@
 static sparp__engine engine;
 static sparp__env env;
 static sparp__pace pace;
-static sparp__bucket bucket, other_bucket;      /* of writes: of all origins, if not said else */
+static sparp__meter meter, other_meter;        /* of writes: of all origins, if not said else */
 static sparp_options options;
 static test_memory memory;
 static sparp__task *tasks[MAX];
@@ -44,7 +44,7 @@ static bool try_to_open(void) {
     memset(&env, 0, sizeof env);
     env.allocator = options.allocator;
     env.random = 1;
-    sparp__bucket_init(&pace.all, options.max_per_second, options.burst);
+    sparp__meter_init(&pace.all, options.max_per_second, options.burst, 0, 0);
     return sparp__engine_open(&engine, &env, &options, &pace, &fault);
 }
 
@@ -70,8 +70,8 @@ static void again(void) {
     net_begin();
     memset(&memory, 0, sizeof memory);
     memset(&pace, 0, sizeof pace);
-    memset(&bucket, 0, sizeof bucket);
-    memset(&other_bucket, 0, sizeof other_bucket);
+    memset(&meter, 0, sizeof meter);
+    memset(&other_meter, 0, sizeof other_meter);
     memset(&options, 0, sizeof options);
     num_tasks = num_ended = 0;
 }
@@ -107,7 +107,7 @@ static sparp__task *new_task(const sparp_request *in) {
     t->user_data = in->user_data;
     t->patience = t->deadline = NEVER;
     t->fly.timeout = options.timeout_s > 0 ? sparp__time_from_s(options.timeout_s) : NEVER;
-    t->fly.write = &bucket;
+    t->fly.write = &meter;
     t->state = SPARP__TASK_FLYING;
     return tasks[num_tasks++] = t;
 }
@@ -823,7 +823,7 @@ static void test_a_cut_reaches_every_state(void **state) {
               (unsigned long)result_of(t).body_size);
         options.on_body = NULL;
         net.send_room = 0;
-        pace.all.next = 0;
+        pace.all.starts.next = 0;
         net_answer("/next", 0.01, NET_200);
         sparp__task *next = fly("http://10.0.0.5/next");        /* it goes on as if nothing was */
         if (options.proxy == NULL) {
@@ -907,8 +907,8 @@ static void test_an_engine_may_be_closed_in_every_state(void **state) {
 static void test_those_of_one_origin_are_recalled(void **state) {
     (void)state;
     net_answer("/a", 5, NET_200);
-    sparp__bucket_init(&bucket, 0.1, 1);
-    sparp__bucket_init(&other_bucket, 0.1, 1);
+    sparp__meter_init(&meter, 0.1, 1, 0, 0);
+    sparp__meter_init(&other_meter, 0.1, 1, 0, 0);
     open_engine();
     sparp__task *a[5];
     for (int i = 0; i < 5; i++) {
@@ -916,13 +916,13 @@ static void test_those_of_one_origin_are_recalled(void **state) {
         memset(&in, 0, sizeof in);
         in.url = i < 3 ? A "/a" : B "/a";
         a[i] = new_task(&in);
-        a[i]->fly.write = i < 3 ? &bucket : &other_bucket;
+        a[i]->fly.write = i < 3 ? &meter : &other_meter;
         begin(a[i]);
     }
     until(0.5);
     assert_int_equal(net.num_requests, 2);
     assert_int_equal(engine.held.count, 3);
-    sparp__engine_recall(&engine, &bucket);
+    sparp__engine_recall(&engine, &meter);
     assert_end(a[2], SPARP__END_RECALLED, SPARP_E_OK);  /* the last one first: each goes to the */
     assert_end(a[1], SPARP__END_RECALLED, SPARP_E_OK);  /* head of the queue                    */
     assert_int_equal(engine.ended.count, 0);

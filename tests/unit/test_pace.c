@@ -164,9 +164,9 @@ static void test_a_zeroed_gate_is_open(void **state) {
     sparp__gate g;
     memset(&g, 0, sizeof g);
     for (int i = 0; i < 1000; i++) {
-        assert_true(sparp__gate_wait(&g, 0, 7 * S) == 0);
-        assert_int_equal(sparp__gate_wait(&g, 0, 7 * S), 0);
-        sparp__gate_enter(&g, 7 * S);
+        assert_true(sparp__gate_wait(&g, 0, 1, 7 * S) == 0);
+        assert_int_equal(sparp__gate_wait(&g, 0, 1, 7 * S), 0);
+        sparp__gate_enter(&g, 1, 7 * S);
     }
     assert_int_equal(g.in_flight, 1000);
     assert_true(sparp__gate_memory(&g) <= 7 * S);
@@ -177,26 +177,26 @@ static void test_a_gate_counts_those_inside(void **state) {
     sparp__gate g;
     memset(&g, 0, sizeof g);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(sparp__gate_wait(&g, 3, S), 0);
-        sparp__gate_enter(&g, S);
+        assert_int_equal(sparp__gate_wait(&g, 3, 1, S), 0);
+        sparp__gate_enter(&g, 1, S);
     }
-    assert_true(sparp__gate_wait(&g, 3, S) == NEVER);
-    assert_int_equal(sparp__gate_wait(&g, 4, S), 0);
+    assert_true(sparp__gate_wait(&g, 3, 1, S) == NEVER);
+    assert_int_equal(sparp__gate_wait(&g, 4, 1, S), 0);
     g.in_flight--;
-    assert_int_equal(sparp__gate_wait(&g, 3, S), 0);
+    assert_int_equal(sparp__gate_wait(&g, 3, 1, S), 0);
 }
 
 static void test_a_gate_has_its_own_pace(void **state) {
     (void)state;
     sparp__gate g;
     memset(&g, 0, sizeof g);
-    sparp__bucket_init(&g.bucket, 10, 2);
-    sparp__gate_enter(&g, S);
+    sparp__meter_init(&g.admit, 10, 2, 0, 0);
+    sparp__gate_enter(&g, 1, S);
     g.in_flight--;
-    assert_int_equal(sparp__gate_wait(&g, 0, S), 0);
-    sparp__gate_enter(&g, S);
-    assert_int_equal(sparp__gate_wait(&g, 0, S), 100 * MS);
-    assert_int_equal(sparp__gate_wait(&g, 0, S + 100 * MS), 0);
+    assert_int_equal(sparp__gate_wait(&g, 0, 1, S), 0);
+    sparp__gate_enter(&g, 1, S);
+    assert_int_equal(sparp__gate_wait(&g, 0, 1, S), 100 * MS);
+    assert_int_equal(sparp__gate_wait(&g, 0, 1, S + 100 * MS), 0);
     assert_true(sparp__gate_memory(&g) > S);        /* who forgets it gives the burst again */
 }
 
@@ -207,12 +207,12 @@ static void test_a_gate_closes_until_the_latest_end(void **state) {
     sparp__gate_close(&g, 10 * S, 12 * S);
     sparp__gate_close(&g, 11 * S, 11 * S + 5);      /* sooner: nothing new */
     assert_true(g.closed_until == 12 * S && g.closed_at == 10 * S);
-    assert_true(sparp__gate_wait(&g, 0, 11 * S) == S);
+    assert_true(sparp__gate_wait(&g, 0, 1, 11 * S) == S);
     sparp__gate_close(&g, 11 * S, 15 * S);
     assert_true(g.closed_until == 15 * S && g.closed_at == 10 * S);
     assert_true(sparp__gate_memory(&g) >= 15 * S);
-    assert_true(sparp__gate_wait(&g, 0, 15 * S - 1) > 0);
-    assert_true(sparp__gate_wait(&g, 0, 15 * S) == 0);
+    assert_true(sparp__gate_wait(&g, 0, 1, 15 * S - 1) > 0);
+    assert_true(sparp__gate_wait(&g, 0, 1, 15 * S) == 0);
     sparp__gate_close(&g, 16 * S, 17 * S);          /* another time */
     assert_true(g.closed_until == 17 * S && g.closed_at == 16 * S);
 }
@@ -226,18 +226,18 @@ static void test_a_gate_reopens_by_doubling(void **state) {
     assert_int_equal(g.width, 1);
     for (int width = 1; width < GATE_OPEN; width *= 2) {
         assert_int_equal(g.width, width);
-        while (sparp__gate_wait(&g, 0, 2 * S) == 0)
-            sparp__gate_enter(&g, 2 * S);
+        while (sparp__gate_wait(&g, 0, 1, 2 * S) == 0)
+            sparp__gate_enter(&g, 1, 2 * S);
         assert_int_equal(g.in_flight, width);
-        assert_true(sparp__gate_wait(&g, 0, 2 * S) == NEVER);
+        assert_true(sparp__gate_wait(&g, 0, 1, 2 * S) == NEVER);
         sparp__gate_widen(&g, 2 * S);
     }
     assert_int_equal(g.width, 0);
-    assert_int_equal(sparp__gate_wait(&g, 0, 2 * S), 0);
+    assert_int_equal(sparp__gate_wait(&g, 0, 1, 2 * S), 0);
     sparp__gate_close(&g, 3 * S, 4 * S);            /* and all from the beginning */
     g.in_flight = 0;
-    sparp__gate_enter(&g, 4 * S);
-    assert_true(sparp__gate_wait(&g, 0, 4 * S) == NEVER);
+    sparp__gate_enter(&g, 1, 4 * S);
+    assert_true(sparp__gate_wait(&g, 0, 1, 4 * S) == NEVER);
 }
 
 /* --- the found, by itself ------------------------------------------------------------------ */
@@ -719,7 +719,8 @@ static void test_a_turn_that_is_not_taken_goes_to_the_next(void **state) {
 static double denied_from, denied_until;        /* by the permit */
 static size_t permits_asked;
 
-static double permit_by_time(const char *url, void *user_data) {
+static double permit_by_time(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     assert_non_null(strstr(url, "http://"));
     permits_asked++;
@@ -920,6 +921,7 @@ static void test_13_what_is_above_the_cap_closes_its_origin(void **state) {
 /* The gate is the same for all: when the time is nearly over, those that come wait for it. */
 static void test_13_what_is_left_of_it_may_be_waited_for(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     net_answer("/a", 0.05, BUSY("Retry-After: 11\r\n"));
     net_answer("/a", 0.05, NET_200);
     options.max_at_once = 1;
@@ -2074,8 +2076,9 @@ static void test_a_permit_defers_for_seconds(void **state) {
 
 static bool may_start;
 
-static double permit_after_wake(const char *url, void *user_data) {
+static double permit_after_wake(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     permits_asked++;
     return may_start ? 0 : SPARP_NONE;
@@ -2126,8 +2129,9 @@ static void test_a_permit_is_not_asked_in_vain(void **state) {
 
 static sparp *stopped_by_permit;
 
-static double permit_that_stops(const char *url, void *user_data) {
+static double permit_that_stops(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     if (++permits_asked == 4)
         sparp_stop(stopped_by_permit);
@@ -2345,7 +2349,8 @@ static const struct {
     const char *name;
     size_t offset;
 } real_fields[] = {
-    FIELD(max_per_second), FIELD(max_per_second_per_origin), FIELD(timeout_s),
+    FIELD(max_per_second), FIELD(max_per_second_per_origin), FIELD(max_cost_per_second),
+    FIELD(cost_burst), FIELD(max_cost_per_second_per_origin), FIELD(timeout_s),
     FIELD(connect_timeout_s), FIELD(idle_timeout_s), FIELD(run_deadline_s), FIELD(retry_ratio),
     FIELD(backoff_s), FIELD(backoff_max_s), FIELD(retry_after_max_s),
     FIELD(stop_after_failure_ratio), FIELD(progress_every_s),
@@ -2658,6 +2663,7 @@ static void test_behind_a_gate_that_opened_waits_count_for_what_they_are(void **
 /* While 1 is parked the rate holds others back; then it waits for a slot. */
 static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     static const change one_slot[] = {{0.95, 1, 0}};
     net_answer("/first", 1, NET_200);
     net_answer("/b", 0.01, NET_200);
@@ -2681,6 +2687,7 @@ static void test_what_the_rate_does_to_others_is_not_its_wait(void **state) {
    from when it was let go, not from when it was parked. */
 static void test_nor_that_of_the_next(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     static const change one_slot[] = {{0.95, 1, 0}};
     net.server = town;
     net_answer("/a", 0.01, BUSY("Retry-After: 1\r\n"));
@@ -2698,8 +2705,8 @@ static void test_nor_that_of_the_next(void **state) {
     run_with_changes(one_slot, 1);
     assert_waited(2, SPARP_WAIT_SLOT, 2.89, 0.011);
     assert_waited(3, SPARP_WAIT_SLOT, 2.89, 0.021);     /* then the retry of 0 has its turn */
-    assert_waited(2, SPARP_WAIT_RATE, 0.2, 0.011);
-    assert_waited(3, SPARP_WAIT_RATE, 0.38, 0.021);
+    assert_waited(2, SPARP_WAIT_RATE, 0.1, 0.011);      /* from when it was pulled */
+    assert_waited(3, SPARP_WAIT_RATE, 0.18, 0.021);
 }
 
 /* One at a time and ten a second: the slot is free again long before the rate lets the next one. */

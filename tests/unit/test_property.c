@@ -5,6 +5,7 @@
        SEEDS=100000 test_property
 
    A failure names its seed. */
+#include <math.h>
 #include "../fakenet.h"
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
@@ -24,6 +25,34 @@ static bool one_in(size_t n) {
 
 static double seconds(double most) {
     return most * (double)below(1001) / 1000;
+}
+
+/* --- what arrives, and what it costs -------------------------------------------------------- */
+
+#define MAX_ARRIVALS 8192
+
+static struct {
+    char    host[48];
+    int64_t at;
+    double  cost;
+} arrivals[MAX_ARRIVALS];
+static size_t num_arrivals;
+static double costs[100], arrived[100], charged[100];   /* by index: of one; of all that came */
+static double charged_late;             /* to results that had been given out */
+
+static double number_behind(const net_request *request, const char *name) {
+    const char *at = strstr(request->text, name);
+    CHECK(at != NULL, "%s: a request without %s", net.label, name);
+    return atof(at + strlen(name));
+}
+
+static void note_arrival(const net_request *request) {
+    size_t index = (size_t)number_behind(request, "X-Index: ");
+    assert_true(num_arrivals < MAX_ARRIVALS);
+    snprintf(arrivals[num_arrivals].host, sizeof arrivals[0].host, "%s", request->host);
+    arrivals[num_arrivals].at = request->at;
+    arrivals[num_arrivals++].cost = costs[index];
+    arrived[index] += costs[index];
 }
 
 /* --- a server that does anything ---------------------------------------------------------- */
@@ -52,7 +81,7 @@ static const char *const bodies[] = {
 static char answers[COUNT_OF(heads)][COUNT_OF(bodies)][200];
 
 static void any_answer(const net_request *request, net_rule *answer) {
-    (void)request;
+    note_arrival(request);
     size_t head = below(COUNT_OF(heads)), body = below(COUNT_OF(bodies) * 2);
     body = body < COUNT_OF(bodies) ? body : body % 3;
     snprintf(answers[head][body], sizeof answers[head][body], "HTTP/1.1 %s\r\n%s", heads[head],
@@ -75,7 +104,7 @@ static const char *const urls[] = {
 
 static const char *const methods[] = {"GET", "GET", "GET", "POST", "PUT", "HEAD", "PATCH"};
 
-static size_t requests_left;
+static size_t requests_left, num_given;
 static bool gives_up;
 static sparp *current;
 
@@ -84,6 +113,18 @@ static void *wake(void *argument) {
     if (current != NULL)
         sparp_wake(current);
     return NULL;
+}
+
+/* And an index, which hops do not lose. */
+static void give_a_cost(sparp_request *out) {
+    static char text[20];
+    static sparp_field field = {"X-Index", text};
+    size_t index = num_given++;
+    snprintf(text, sizeof text, "%lu", (unsigned long)index);
+    out->headers = &field;
+    out->num_headers = 1;
+    out->cost = one_in(3) ? 0 : one_in(10) ? SPARP_NONE : one_in(10) ? 100 : seconds(20);
+    costs[index] = out->cost == 0 ? 1 : out->cost == SPARP_NONE ? 0 : out->cost;
 }
 
 static sparp_input any_request(sparp_request *out, void *user_data) {
@@ -96,6 +137,7 @@ static sparp_input any_request(sparp_request *out, void *user_data) {
     }
     if (gives_up && one_in(30))
         return SPARP_INPUT_FAILED;
+    give_a_cost(out);
     requests_left--;
     out->url = one_in(40) ? urls[below(COUNT_OF(urls))] : urls[below(4)];
     out->url = one_in(3) ? urls[4 + below(2)] : out->url;
@@ -145,6 +187,21 @@ static void meddle_with_pace(sparp *run) {
     sparp_set_pace(run, at_once, rate);
 }
 
+static bool charges, weighs;            /* somebody charges; some limit is one of cost */
+
+/* What is at hand may be charged, and nothing else. */
+static void charge(sparp *run, uint64_t index, double booked, double *sum) {
+    if (!charges || !one_in(3))
+        return;
+    double more = one_in(2) ? seconds(10) : -seconds(15);
+    CHECK(!sparp_charge(run, index + 1, more), "%s: charged another", net.label);
+    CHECK(!sparp_charge(run, index, (double)NAN) && !sparp_charge(run, index, 1e300)
+          && !sparp_charge(run, index, -(double)INFINITY), "%s: charged nonsense", net.label);
+    CHECK(sparp_charge(run, index, more) == weighs, "%s: charged %d", net.label, weighs);
+    if (weighs)
+        *sum += more < -booked ? -booked : more;
+}
+
 static void meddle(sparp *run) {
     if (meddling == 0 || !one_in(meddling))
         return;
@@ -160,15 +217,21 @@ static void meddle(sparp *run) {
 }
 
 static void result_meddle(sparp *run, const sparp_result *result) {
-    (void)result;
+    charge(run, result->index, result->cost, &charged_late);
     meddle(run);
+}
+
+static void retry_meddle(sparp *run, const sparp_result *attempt) {
+    charge(run, attempt->index, attempt->cost, &charged[attempt->index]);
 }
 
 static sparp_verdict any_verdict(const sparp_result *response, void *user_data) {
     (void)user_data;
     sparp_verdict usual = sparp_default_inspect(response, NULL);
-    if (current != NULL)
+    if (current != NULL) {
+        charge(current, response->index, response->cost, &charged[response->index]);
         meddle(current);
+    }
     if (!response->body_complete && one_in(3))
         return SPARP_NEED_BODY;
     return one_in(20) ? (sparp_verdict)below(6) : usual;
@@ -183,7 +246,7 @@ static const sparp__task *task_of(const sparp__link *link) {
 /* Right before a start: the gate is open, and wide enough for one more. */
 static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
     const sparp__gate *g = &l->gate;
-    int cap = s->options->max_at_once_per_origin;
+    int cap = l->max_at_once;
     CHECK(g->closed_until <= s->now, "%s: a start at a closed gate", net.label);
     CHECK(g->width == 0 || g->in_flight < (uint64_t)g->width, "%s: %lu at once, %d may", net.label,
           (unsigned long)g->in_flight + 1, g->width);
@@ -191,11 +254,11 @@ static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
           cap);
 }
 
-static double any_permit(const char *url, void *user_data) {
+static double any_permit(const char *url, double cost, void *user_data) {
     (void)user_data;
     const sparp__sched *s = &current->sched;
-    const sparp__list *queue = s->again.count > 0 ? &s->again : &s->fresh;
-    const sparp__task *t = task_of(queue->ring.next);
+    const sparp__task *t = sparp__sched_first(s);
+    CHECK(cost == costs[t->index], "%s: permit() for a cost of %f", net.label, cost);
     CHECK(strcmp(sparp__request_url(sparp__task_wire(t)), url) == 0, "%s: whose permit?",
           net.label);
     check_may_start(&current->sched, t->wait.limits);
@@ -209,9 +272,9 @@ static double any_permit(const char *url, void *user_data) {
 
 /* Somebody who waits at an origin is sure to be looked at: one that it let go is on its way, or
    one is in flight there, or its timer runs. */
-static void check_origin(const sparp__sched *s, const sparp__limits *l, size_t let_go) {
+static void check_origin(const sparp__limits *l, size_t let_go) {
     const sparp__gate *g = &l->gate;
-    int cap = s->options->max_at_once_per_origin;
+    int cap = l->max_at_once;
     CHECK(cap == 0 || g->in_flight <= (uint64_t)cap, "%s: more than %d at an origin", net.label,
           cap);
     CHECK(l->users > 0 || l->timer.place > 0, "%s: an origin is never forgotten", net.label);
@@ -256,7 +319,7 @@ static void check_origins(const sparp__sched *s) {
             const sparp__link *end = &s->again.ring;
             for (const sparp__link *at = end->next; at != end; at = at->next)
                 let_go += task_of(at)->wait.limits == l;
-            check_origin(s, l, let_go);
+            check_origin(l, let_go);
             in_flight += (size_t)l->gate.in_flight;
             parked += l->parked.count;
         }
@@ -306,6 +369,41 @@ static int some_retries(void) {
     return one_in(3) ? SPARP_NONE : 1 + (int)below(4);
 }
 
+static sparp_host_limit host_limits[3];
+
+/* Of 10.0.0.1, of what is below "test", and of all others or none. */
+static size_t any_host_limits(void) {
+    memset(host_limits, 0, sizeof host_limits);
+    host_limits[0].host = one_in(2) ? "10.0.0.1" : "10.0.0.1:80";
+    host_limits[1].host = "*.test";
+    host_limits[2].host = "*";
+    for (size_t i = 0; i < 3; i++) {
+        sparp_host_limit *h = &host_limits[i];
+        h->max_at_once = one_in(3) ? 0 : one_in(3) ? SPARP_NONE : 1 + (int)below(3);
+        h->max_per_second = one_in(3) ? 0 : one_in(3) ? SPARP_NONE : 1 + seconds(20);
+        h->max_cost_per_second = one_in(3) ? 0 : one_in(3) ? SPARP_NONE : 20 + seconds(80);
+    }
+    return 2 + below(2);
+}
+
+static double own_or(double own, double all) {
+    double limit = own != 0 ? own : all;
+    return limit > 0 ? limit : 0;
+}
+
+/* What a host is allowed, at its address; 0: no limit. */
+static sparp_host_limit allowed_at(const sparp_options *o, const char *host) {
+    sparp_host_limit none = {0}, own = {0};
+    bool named = strcmp(host, "10.0.0.4") == 0 || strcmp(host, "10.0.0.5") == 0;
+    if (o->num_host_limits > 0)
+        own = strcmp(host, "10.0.0.1") == 0 ? host_limits[0] : named ? host_limits[1]
+            : o->num_host_limits > 2 ? host_limits[2] : none;
+    own.max_at_once = (int)own_or(own.max_at_once, o->max_at_once_per_origin);
+    own.max_per_second = own_or(own.max_per_second, o->max_per_second_per_origin);
+    own.max_cost_per_second = own_or(own.max_cost_per_second, o->max_cost_per_second_per_origin);
+    return own;
+}
+
 static void any_options(sparp_options *o) {
     memset(o, 0, sizeof *o);
     o->next_request = any_request;
@@ -313,6 +411,13 @@ static void any_options(sparp_options *o) {
     o->max_at_once = one_in(10) ? SPARP_AUTO : 1 + (int)below(12);
     o->max_at_once_per_origin = one_in(2) ? 0 : 1 + (int)below(4);
     o->max_per_second_per_origin = one_in(2) ? 0 : 1 + seconds(30);
+    o->max_cost_per_second = one_in(2) ? 0 : 20 + seconds(200);
+    o->cost_burst = one_in(2) ? 0 : seconds(60);
+    o->max_cost_per_second_per_origin = one_in(3) ? 20 + seconds(100) : 0;
+    if (one_in(2)) {
+        o->host_limits = host_limits;
+        o->num_host_limits = any_host_limits();
+    }
     o->permit = one_in(2) ? NULL : any_permit;
     o->retry_ratio = one_in(3) ? 0.01 + seconds(0.5) : 0;
     o->no_gate = one_in(5);
@@ -377,13 +482,14 @@ static void check_rate(const sparp_options *o) {
 
 /* The same at every host; each of them is one origin. */
 static void check_origin_rates(const sparp_options *o) {
-    double rate = o->max_per_second_per_origin, burst = o->burst > 0 ? o->burst : 1;
-    if (rate <= 0 || races)
+    double burst = o->burst > 0 ? o->burst : 1;
+    if (races)
         return;
     double late = LATE + (net.fail_at > 0 ? 0.002 : 0);
     for (size_t i = 0; i < net.num_requests; i++) {
         size_t count = 0;
-        for (size_t j = i; j < net.num_requests; j++) {
+        double rate = allowed_at(o, net.requests[i].host).max_per_second;
+        for (size_t j = i; j < net.num_requests && rate > 0; j++) {
             if (strcmp(net.requests[i].host, net.requests[j].host) != 0)
                 continue;
             double window = (double)(net.requests[j].at - net.requests[i].at) / 1e9;
@@ -392,6 +498,60 @@ static void check_origin_rates(const sparp_options *o) {
                   net.requests[i].host, rate);
         }
     }
+}
+
+/* Of each window, from any arrival to any other: the cost of what began in it. */
+static void check_cost_windows(double rate, double burst, const char *host) {
+    double late = LATE + (net.fail_at > 0 ? 0.002 : 0);
+    for (size_t i = 0; i < num_arrivals && rate > 0; i++) {
+        double sum = 0, heaviest = burst;
+        for (size_t j = i; j < num_arrivals; j++) {
+            if (host != NULL && (strcmp(arrivals[j].host, host) != 0
+                                 || strcmp(arrivals[i].host, host) != 0))
+                continue;
+            double window = (double)(arrivals[j].at - arrivals[i].at) / 1e9;
+            heaviest = arrivals[j].cost > heaviest ? arrivals[j].cost : heaviest;
+            sum += arrivals[j].cost;
+            CHECK(sum <= (window + late) * rate + heaviest + 1e-6,
+                  "%s: a cost of %f in %f s, rate %f", net.label, sum, window, rate);
+        }
+    }
+}
+
+/* What is charged afterwards comes too late for some, and what is given back is used again. */
+static void check_costs(const sparp_options *o, const sparp_stats *s, bool with_failures) {
+    double sum = charged_late, burst = o->cost_burst > 0 ? o->cost_burst : 0;
+    if (!charges)
+        check_cost_windows(o->max_cost_per_second, burst, NULL);
+    for (size_t i = 0; !charges && !races && i < num_arrivals; i++) {
+        bool first = true;
+        for (size_t k = 0; k < i; k++)
+            first = first && strcmp(arrivals[k].host, arrivals[i].host) != 0;
+        if (first)
+            check_cost_windows(allowed_at(o, arrivals[i].host).max_cost_per_second, burst,
+                               arrivals[i].host);
+    }
+    for (size_t i = 0; i < seen.count; i++) {
+        double cost = arrived[i] + charged[i], booked = seen.results[i].cost;
+        sum += booked;
+        CHECK(fabs(booked - cost) < 1e-6 || (with_failures && booked > cost),
+              "%s: %lu: a cost of %f is booked, it was %f", net.label, (unsigned long)i, booked,
+              cost);
+    }
+    CHECK(fabs(s->cost - sum) < 1e-6 * (1 + sum), "%s: %f are booked in all, they were %f",
+          net.label, s->cost, sum);
+    CHECK(s->waited_cost_us <= s->waited_us[SPARP_WAIT_RATE] + 1000, "%s: waited for its cost",
+          net.label);
+    int64_t waited = 0;
+    for (size_t i = 0; i < seen.count; i++) {
+        const sparp_result *r = &seen.results[i];
+        CHECK(r->wait_cost_us >= 0 && r->wait_cost_us <= r->wait_us[SPARP_WAIT_RATE],
+              "%s: %lu: waited for its cost", net.label, (unsigned long)i);
+        waited += r->wait_cost_us;
+    }
+    CHECK(llabs(s->waited_cost_us - waited) <= 1000 || with_failures,
+          "%s: %ld us for costs, the results say %ld", net.label, (long)s->waited_cost_us,
+          (long)waited);
 }
 
 static void run_once(sparp_options *o, sparp_stats *stats) {
@@ -411,6 +571,7 @@ static void run_once(sparp_options *o, sparp_stats *stats) {
         seen_check_moment(current);
         CHECK(!o->ordered || r->index == seen.count, "%s: order", net.label);
         seen_keep(r);
+        charge(current, r->index, r->cost, &charged_late);
         meddle(current);
     }
     *stats = sparp_get_stats(current);
@@ -441,16 +602,26 @@ static void run_seed(uint64_t seed, bool with_failures) {
     memset(has_started, 0, sizeof has_started);
     in_turn = net.fd_limit == 0 && !with_failures;
     requests_left = below(60);
+    num_given = num_arrivals = 0;
+    memset(arrived, 0, sizeof arrived);
+    memset(charged, 0, sizeof charged);
+    charged_late = 0;
+    charges = one_in(2);
+    weighs = o.max_cost_per_second > 0 || o.max_cost_per_second_per_origin > 0;
+    for (size_t i = 0; i < o.num_host_limits; i++)
+        weighs = weighs || o.host_limits[i].max_cost_per_second > 0;
     num_changes = 0;
     gives_up = one_in(5);
     meddling = one_in(2) ? 0 : 5 + below(50);
     seen.on_result = result_meddle;
+    seen.on_retry = retry_meddle;
     if (with_failures)
         any_failure();
     run_once(&o, &stats);
     seen_check_end(&stats);
     seen_check_clean();
     check_limits(&o);
+    check_costs(&o, &stats, with_failures);
 }
 
 static void test_random_runs(void **state) {

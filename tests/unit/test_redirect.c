@@ -1003,7 +1003,8 @@ static void test_a_post_that_got_through_is_not_in_doubt(void **state) {
 static char permitted[8][40];
 static size_t num_permitted;
 
-static double permit_all(const char *url, void *user_data) {
+static double permit_all(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     if (num_permitted < 8)
         snprintf(permitted[num_permitted++], sizeof permitted[0], "%s", url);

@@ -152,7 +152,9 @@ static void check_limits(const sparp__limits *l) {
     CHECK(l->users > 0 || l->timer.place != 0, "%s: %s is never forgotten", seen.label,
           l->origin.host);
     if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
-        int64_t wait = sparp__gate_wait(&l->gate, run.options.max_at_once_per_origin, sched->now);
+        const sparp__task *t = OWNER(sparp__task, wait.here, l->parked.ring.next);
+        int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, t, &run.options,
+                                          sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
               && l->timer.key <= sched->now + wait, "%s: %s: parked for ever", seen.label,
               l->origin.host);
@@ -273,7 +275,8 @@ static void begin(sparp__worker *w, sparp__task *t) {
     assert_null(aloft[t->index]);
     t->fly.posted = false;
     aloft[t->index] = t;
-    sparp__pace_take(&run.pace, t->fly.write, test_now_ns);
+    if (sparp__pace_take(&run.pace, t->fly.write, t->cost, test_now_ns))
+        t->fly.booked += t->cost;
     start_seen *s = &seen.starts[seen.num_starts < COUNT_OF(seen.starts) ? seen.num_starts++ : 0];
     s->index = t->index;
     s->at = test_now_ns;
@@ -848,6 +851,7 @@ static void test_an_origin_has_its_own_rate(void **state) {
 /* It waits for its origin first, and for a slot when that has let it go. */
 static void test_an_origin_and_a_slot_are_told_apart(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.max_at_once = 2;
     options.max_at_once_per_origin = 1;
     get_many(3, A);
@@ -875,6 +879,7 @@ static void test_an_origin_and_a_slot_are_told_apart(void **state) {
 /* One token every 4 s: who is parked waits for its origin, then with all others for a token. */
 static void test_an_origin_and_the_rate_are_told_apart(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.max_per_second = 0.25;
     options.max_at_once_per_origin = 1;
     get_many(3, A);
@@ -892,13 +897,14 @@ static void test_an_origin_and_the_rate_are_told_apart(void **state) {
     finish();
     assert_waited(1, SPARP_WAIT_RATE, 7);
     assert_waited(1, SPARP_WAIT_ORIGIN, 1);
-    assert_waited(2, SPARP_WAIT_RATE, 10);
+    assert_waited(2, SPARP_WAIT_RATE, 6);               /* since it was pulled */
     assert_waited(2, SPARP_WAIT_ORIGIN, 2);
 }
 
 /* While it was parked the rate held up others: that is none of its business afterwards. */
 static void test_the_rate_that_held_up_others_is_not_counted(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.max_per_second = 1;
     options.burst = 4;
     options.max_at_once_per_origin = 1;
@@ -948,7 +954,8 @@ static double permit_says;
 static size_t permit_asked;
 static char permit_url[40];
 
-static double permit(const char *url, void *user_data) {
+static double permit(const char *url, double cost, void *user_data) {
+    (void)cost;
     (void)user_data;
     permit_asked++;
     snprintf(permit_url, sizeof permit_url, "%s", url);
@@ -980,8 +987,9 @@ static void test_the_last_word_is_permits(void **state) {
     assert_waited(1, SPARP_WAIT_RATE, 60);
 }
 
-static double stopping_permit(const char *url, void *user_data) {
+static double stopping_permit(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     sparp_abort(&run);
     return 0;
@@ -1061,6 +1069,7 @@ static void test_429_closes_the_gate_which_reopens_by_doubling(void **state) {
 /* Who had its turn when it closed again has it when it reopens. */
 static void test_who_was_let_go_is_the_next_one_again(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.max_at_once = 3;
     options.max_at_once_per_origin = 2;
     get_many(4, A);
@@ -1235,6 +1244,7 @@ static void test_without_a_gate_a_429_is_a_soft_fail_like_any_other(void **state
    come later waits as at any closed gate. */
 static void test_an_origin_that_wants_too_much_time(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.retry_after_max_s = 60;
     options.max_at_once = 3;
     options.max_at_once_per_origin = 2;
@@ -1285,6 +1295,7 @@ static void test_an_origin_says_when(void **state) {
 /* So does one that has been told to wait less, and wakes up too early; and what was let go. */
 static void test_an_origin_that_wants_too_much_time_refuses_whoever_waits(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.retry_after_max_s = 60;
     options.max_at_once = 4;
     options.max_at_once_per_origin = 3;
@@ -1747,6 +1758,7 @@ static void test_recalled_by_a_closed_gate_waits_for_it(void **state) {
 /* Five requests in five states: 0 is in flight, 1 is parked, 2 pauses, 3 waits again for a slot, 4
    is fresh. */
 static void put_into_states(void) {
+    options.input_buffer_size = 1;
     options.max_at_once = 2;
     options.max_at_once_per_origin = 1;
     options.backoff_s = options.backoff_max_s = 20;
@@ -1953,6 +1965,7 @@ static void test_a_cancel_of_what_is_only_posted(void **state) {
 /* The turn that it had at its origin is another's. */
 static void test_a_cancel_of_what_was_let_go_lets_the_next_one_go(void **state) {
     (void)state;
+    options.input_buffer_size = 1;      /* looked at in the order of the input */
     options.max_at_once = 2;
     options.max_at_once_per_origin = 1;
     get_many(3, A);
@@ -2662,8 +2675,9 @@ static sparp_input any_request(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
-static double any_permit(const char *url, void *user_data) {
+static double any_permit(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     return one_in(8) ? SPARP_NONE : one_in(4) ? upto(1) : 0;
 }

@@ -114,8 +114,9 @@ static sparp_input next_origin(sparp_request *out, void *user_data) {
     return SPARP_INPUT_READY;
 }
 
-static double seventh_waits(const char *url, void *user_data) {
+static double seventh_waits(const char *url, double cost, void *user_data) {
     (void)url;
+    (void)cost;
     (void)user_data;
     return ++permits % 7 == 0 ? 0.005 : 0;
 }

@@ -47,7 +47,7 @@ static bool out_of_range(option_id id, const char *arg) {
     const option_row *row = &option_rows[id];
     char label[48];
     (void)option_label(id, label, sizeof label);
-    if (row->kind == KIND_TIME || row->kind == KIND_RATE)
+    if (row->kind == KIND_TIME || row->kind == KIND_RATE || row->kind == KIND_NUMBER)
         say("%s: '%s' is out of range, it must be more than 0", label, arg);
     else if (row->high == INT64_MAX)
         say("%s: '%s' is out of range, the lowest is %lld", label, arg, (long long)row->low);
@@ -78,6 +78,9 @@ static bool set_real(void *field, option_id id, const char *arg) {
     if (row->kind == KIND_TIME) {
         if (!parse_time(slice_of(arg), &value))
             return option_refuse(id, arg, "a time like 30, 500ms or 2m");
+    } else if (row->kind == KIND_NUMBER) {
+        if (!parse_cost(slice_of(arg), &value))
+            return option_refuse(id, arg, "a number");
     } else if (!parse_rate(slice_of(arg), &value)) {
         return option_refuse(id, arg, "a rate like 50, 300/m or 5/15s");
     }
@@ -457,7 +460,7 @@ static bool set_only(config *c, const char *arg) {
 
 /* What a record may have; those with a dot at the end are objects of fields. */
 static const char record_fields[] =
-    "index|id|outcome|status|attempts|retried|retried.|url|final_url|redirects|t|ms|ms.|bytes|"
+    "index|id|outcome|status|attempts|retried|retried.|cost|url|final_url|redirects|t|ms|ms.|bytes|"
     "bytes.|reused|headers|headers.|error|error.|retry_at|maybe_applied|meta|meta.|request|"
     "request.|truncated|encoded|body_file|kept|body|body_base64|json|json.|line";
 
@@ -529,7 +532,9 @@ static bool list_append(config *c, const char **list, const char *entry) {
     X("max_per_second", MAX_PER_SECOND) X("timeout_s", TIMEOUT) \
     X("connect_timeout_s", CONNECT_TIMEOUT) X("idle_timeout_s", IDLE_TIMEOUT) \
     X("run_deadline_s", DEADLINE) X("sensitive_headers", SENSITIVE) X("https_proxy", PROXY) \
-    X("no_proxy", NOPROXY) X("max_at_once_per_origin", PER_HOST)
+    X("no_proxy", NOPROXY) X("max_at_once_per_origin", PER_HOST) \
+    X("max_per_second_per_origin", PER_HOST_RATE) X("max_cost_per_second", MAX_COST) \
+    X("cost_burst", COST_BURST) X("host_limits", LIMIT_HOST) X("retry_ratio", RETRY_RATIO)
 
 /* A sentence of the library, with our flags in the place of its fields. */
 static void put_in_our_words(text *t, slice s) {
@@ -662,6 +667,55 @@ static bool set_stop_on(config *c, const char *arg) {
     return true;
 }
 
+/* A fraction, or per cent. */
+static bool set_retry_ratio(config *c, const char *arg) {
+    slice s = slice_of(arg);
+    bool percent = s.size > 0 && s.at[s.size - 1] == '%';
+    s.size -= percent;
+    if (!take_decimal(&s, &c->retry_ratio) || s.size > 0)
+        return option_refuse(OPTION_RETRY_RATIO, arg, "a fraction like 0.1, or 10%");
+    c->retry_ratio /= percent ? 100 : 1;
+    if (c->retry_ratio > 0 && c->retry_ratio <= 1e6)
+        return true;
+    say("--retry-ratio: '%s' is out of range, it must be more than 0", arg);
+    return false;
+}
+
+static bool set_cost_from(config *c, const char *arg) {
+    const char *wanted = wrong_path(slice_of(arg));
+    c->cost_from = arg;
+    return wanted == NULL || option_refuse(OPTION_COST_FROM, arg, wanted);
+}
+
+/* "HOST=N[,R[,COST]]". One that would never count is a mistake. */
+static bool set_limit_host(config *c, const char *arg) {
+    sparp_options o;
+    slice host;
+    if (c->num_host_limits == HOST_LIMITS_MAX) {
+        say("--limit-host: more than %d hosts", HOST_LIMITS_MAX);
+        return false;
+    }
+    sparp_host_limit *limit = &c->host_limits[c->num_host_limits];
+    const char *wanted = parse_host_limit(slice_of(arg), &host, limit);
+    if (wanted != NULL)
+        return option_refuse(OPTION_LIMIT_HOST, arg, wanted);
+    for (size_t i = 0; i < c->num_host_limits; i++) {
+        if (!pattern_covers(slice_of(c->host_limits[i].host), host))
+            continue;
+        say("--limit-host: '%.200s' never counts, for %s= stands before it", arg,
+            c->host_limits[i].host);
+        return false;
+    }
+    limit->host = config_keep(c, host.at, host.size);
+    memset(&o, 0, sizeof o);
+    o.host_limits = limit;
+    o.num_host_limits = 1;
+    if (limit->host == NULL || !library_takes(&o, OPTION_LIMIT_HOST, arg))
+        return false;
+    c->num_host_limits++;
+    return true;
+}
+
 static bool set_other(config *c, option_id id, const char *arg) {
     static const char statuses[] = "a list of statuses like 200-299,4xx,301,all,none";
     switch (id) {
@@ -677,6 +731,9 @@ static bool set_other(config *c, option_id id, const char *arg) {
     case OPTION_MAX_AT_ONCE: return set_or_auto(id, arg, 100000, &c->max_at_once);
     case OPTION_WORKERS:   return set_or_auto(id, arg, WORKERS_MAX, &c->workers);
     case OPTION_SHARD:     return set_shard(c, arg);
+    case OPTION_COST_FROM: return set_cost_from(c, arg);
+    case OPTION_LIMIT_HOST: return set_limit_host(c, arg);
+    case OPTION_RETRY_RATIO: return set_retry_ratio(c, arg);
     case OPTION_MAX_FAIL:  return set_max_fail(c, arg);
     case OPTION_STOP_ON:   return set_stop_on(c, arg);
     case OPTION_HEADERS:   return set_headers_shown(c, arg);
@@ -713,6 +770,7 @@ static bool config_set(config *c, option_id id, const char *arg) {
     case KIND_COUNT:
     case KIND_SIZE:
         return set_whole(field, id, arg);
+    case KIND_NUMBER:
     case KIND_TIME:
     case KIND_RATE:
         return set_real(field, id, arg);
@@ -802,6 +860,8 @@ static bool is_whole_name(const char *word) {
 static bool config_parse(config *c, int argc, char **argv) {
     getopt_tables g;
     getopt_fill(&g);
+    c->argc = argc;
+    c->argv = argv;
     c->sources = (const char **)calloc((size_t)argc + 1, sizeof *c->sources);
     if (c->sources == NULL) {
         say("out of memory");
@@ -1049,6 +1109,9 @@ static bool check_templates(config *c, const column_names *names, bool later) {
         || (c->json != NULL
             && !check_loose(OPTION_JSON, body, true, names, later, &c->words_in_json)))
         return false;
+    if (c->cost != NULL
+        && !check_loose(OPTION_COST, slice_of(c->cost), false, names, later, &c->words_in_cost))
+        return false;
     for (size_t i = c->num_removed; i < c->num_headers; i++) {
         slice value = slice_of(c->headers[i].value);
         if (!check_loose(OPTION_HEADER, value, false, names, later, &c->words_in_headers))
@@ -1109,6 +1172,15 @@ static bool check_fleet(config *c) {
     return true;
 }
 
+/* A report is about what was sent. */
+static bool check_report(const config *c) {
+    if (c->report == NULL || (!c->merge && !c->dry_run))
+        return true;
+    say("--report does not go with --%s", c->merge ? "merge: give the files to --summarize"
+        : "dry-run: nothing is sent");
+    return false;
+}
+
 static bool check_view(config *c) {
     bool part = c->only != ONLY_ALL || c->fields != NULL || c->output_format != OUTPUT_JSONL;
     if (c->journal == NULL && (c->retry_failed || c->restart)) {
@@ -1159,6 +1231,41 @@ static bool check_contents(config *c) {
     return true;
 }
 
+/* Is there a limit that a cost counts for? */
+static bool has_cost_limit(const config *c) {
+    bool any = c->given[OPTION_MAX_COST];
+    for (size_t i = 0; i < c->num_host_limits; i++)
+        any = any || c->host_limits[i].max_cost_per_second > 0;
+    return any;
+}
+
+/* Are costs worth a word in records and summary? */
+static bool shows_cost(const config *c) {
+    return has_cost_limit(c) || c->cost_from != NULL;
+}
+
+/* After the templates. */
+static bool check_cost(config *c) {
+    if (c->given[OPTION_COST_BURST] && !has_cost_limit(c)) {
+        say("--cost-burst says how much --max-cost lets come at once, give that too");
+        return false;
+    }
+    if (c->cost != NULL && !shows_cost(c)) {
+        say("--cost is what --max-cost counts, give that too");
+        return false;
+    }
+    if (c->cost_from != NULL && c->body_dir != NULL) {
+        say("--cost-from looks into the answers, which --body-dir puts into files");
+        return false;
+    }
+    if (c->cost == NULL || c->words_in_cost)
+        return true;
+    if (!parse_cost(slice_of(c->cost), &c->cost_default))
+        return option_refuse(OPTION_COST, c->cost, "a number like 1 or 0.5, or with -T a {column}");
+    c->cost_default = c->cost_default > 0 ? c->cost_default : SPARP_NONE;
+    return true;
+}
+
 /* What no single flag can know; false after a message. */
 static bool config_check(config *c) {
     if (c->given[OPTION_BURST] && !c->given[OPTION_MAX_PER_SECOND]
@@ -1192,7 +1299,8 @@ static bool config_check(config *c) {
             c->body_name != NULL ? "body-name" : "overwrite");
         return false;
     }
-    if (!check_records(c) || !check_fleet(c) || !check_contents(c) || !check_view(c))
+    if (!check_records(c) || !check_fleet(c) || !check_contents(c) || !check_view(c)
+        || !check_report(c))
         return false;
     if (!check_tls(c) || !check_net(c) || !check_user_agent(c))
         return false;
@@ -1207,6 +1315,7 @@ static bool config_check(config *c) {
     resolve_headers(c);
     return resolve_lists(c)
         && (c->template_url != NULL ? check_template(c) : check_templates(c, NULL, false))
+        && check_cost(c)
         && (c->json == NULL || c->words_in_json || check_json(c));
 }
 

@@ -236,6 +236,39 @@ static bool json_end(json *j) {
     return json_fail(j, "text after the end of the value");
 }
 
+/* What is there under a name, or in a place of an array, counted from 0. */
+static bool json_member(slice whole, slice key, slice *value) {
+    json j = json_of(whole);
+    bool first = true, object = json_peek(&j) == '{';
+    int64_t place = -1;
+    slice name, raw;
+    if (!object && (json_peek(&j) != '[' || !parse_count(key, &place)))
+        return false;
+    j.at++;
+    while (json_more(&j, object ? '}' : ']', &first)) {
+        if ((object && !json_key(&j, &name)) || !json_value(&j, &raw))
+            return false;
+        if (object ? name.size != key.size || memcmp(name.at, key.at, key.size) != 0
+            : place-- > 0)
+            continue;
+        *value = raw;
+        return true;
+    }
+    return false;
+}
+
+/* The value at "key", "key.inner", "key.0.inner" ..., as it is written. */
+static bool json_find(slice whole, slice path, slice *value) {
+    slice key, found = whole;
+    while (path.at != NULL) {
+        (void)slice_split(&path, '.', &key);
+        if (!json_member(found, key, &found))
+            return false;
+    }
+    *value = found;
+    return true;
+}
+
 /* JSON that every reader takes: without half of a surrogate pair, which jq and others refuse, and
    the rest of the file with it. */
 static bool json_is_valid(slice s) {

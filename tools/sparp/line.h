@@ -8,11 +8,11 @@ enum { FIELDS_MAX = 1000 };      /* headers, and query parameters, of one line *
     X("url", URL) X("method", METHOD) X("id", ID) X("custom_id", ID) X("query", QUERY) \
     X("headers", HEADERS) X("json", JSON) X("body", BODY) X("body_base64", BODY_BASE64) \
     X("body_file", BODY_FILE) X("form", FORM) X("timeout", TIMEOUT) \
-    X("idempotent", IDEMPOTENT) X("meta", META)
+    X("idempotent", IDEMPOTENT) X("cost", COST) X("meta", META)
 
 typedef enum key_tag {
     KEY_URL, KEY_METHOD, KEY_ID, KEY_QUERY, KEY_HEADERS, KEY_JSON, KEY_BODY, KEY_BODY_BASE64,
-    KEY_BODY_FILE, KEY_FORM, KEY_TIMEOUT, KEY_IDEMPOTENT, KEY_META, KEY_UNKNOWN
+    KEY_BODY_FILE, KEY_FORM, KEY_TIMEOUT, KEY_IDEMPOTENT, KEY_COST, KEY_META, KEY_UNKNOWN
 } key_tag;
 
 /* Of these a line has one at most. */
@@ -36,6 +36,7 @@ typedef struct item {            /* a line taken apart; valid until the next one
     const char *body_file;              /* its path; body is empty then: it is read later */
     size_t body_size;
     double timeout;
+    double cost;                        /* as the library has it: 0 is none given */
     bool idempotent;
     unsigned keys_seen;                 /* 1 << key_tag */
 } item;
@@ -46,6 +47,7 @@ typedef struct parser {
     text url;                           /* resolved, or out of the template */
     text form;                          /* encoded */
     text filled;                        /* -d, --json and -H as templates */
+    text cost;                          /* --cost as one */
     row_values row;
     const column_names *columns;             /* NULL: they have no names */
     field_list headers, query, fields;  /* the fields are those of the form */
@@ -276,6 +278,22 @@ static bool take_timeout(json *j, item *out) {
     return json_fail_at(j, raw.at, "timeout is out of range");
 }
 
+static bool take_cost(json *j, item *out) {
+    slice raw = { NULL, 0 };
+    char c = json_peek(j);
+    raw.at = j->at;
+    if (c != '-' && !is_digit(c))
+        return json_fail(j, "cost is a number, 0 for free");
+    if (!json_number(j))
+        return false;
+    raw.size = (size_t)(j->at - raw.at);
+    double cost = json_number_value(raw);
+    if (c == '-' || cost > COST_MAX)
+        return json_fail_at(j, raw.at, "cost is out of range, which is 0 to 1000000000000");
+    out->cost = cost > 0 ? cost : SPARP_NONE;
+    return true;
+}
+
 static bool take_bool(json *j, bool *out) {
     *out = json_peek(j) == 't';
     if (*out)
@@ -304,6 +322,7 @@ static bool take_member(parser *p, json *j, item *out, key_tag tag) {
     case KEY_FORM:        return take_form(p, j, out);
     case KEY_TIMEOUT:     return take_timeout(j, out);
     case KEY_IDEMPOTENT:  return take_bool(j, &out->idempotent);
+    case KEY_COST:        return take_cost(j, out);
     case KEY_META:        return json_value(j, &out->meta);
     case KEY_UNKNOWN:
     default:              return json_fail(j, "unknown key");
@@ -437,6 +456,20 @@ static const char *fill_request(parser *p, item *out) {
     return NULL;
 }
 
+/* --cost with the values of the row. */
+static const char *fill_cost(parser *p, item *out) {
+    double cost = 0;
+    p->cost.size = 0;
+    const char *wrong = fill_loose(&p->cost, slice_of(p->config->cost), false, &p->row, p->columns);
+    slice filled = { p->cost.at, p->cost.size };
+    if (wrong != NULL || p->cost.failed)
+        return wrong;
+    if (!parse_cost(trimmed(filled), &cost))
+        return "--cost is no number with these values";
+    out->cost = cost > 0 ? cost : SPARP_NONE;
+    return NULL;
+}
+
 static line_kind parse_value(parser *p, item *out) {
     const config *c = p->config;
     p->url.size = 0;
@@ -445,6 +478,8 @@ static line_kind parse_value(parser *p, item *out) {
         error = fill_url(&p->url, slice_of(c->template_url), &p->row, p->columns);
     if (error == NULL && (c->words_in_data || c->words_in_json || c->words_in_headers))
         error = fill_request(p, out);
+    if (error == NULL && c->words_in_cost)
+        error = fill_cost(p, out);
     if (error != NULL)
         return line_bad(p, 1, error);
     put_char(&p->url, '\0');
@@ -501,10 +536,10 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
         return LINE_REQUEST;      /* see parser_failed() */
     const config *c = p->config;
     bool row = c->template_url != NULL && !argument;
-    bool words = c->words_in_data || c->words_in_json || c->words_in_headers;
+    bool words = c->words_in_data || c->words_in_json || c->words_in_headers || c->words_in_cost;
     int format = argument || p->columns != NULL ? FORMAT_URL : c->format;
     if (words && (!row || (format == FORMAT_AUTO && s.at[0] == '{')))
-        return line_bad(p, 1, "no line of values, which -d, --json or -H want");
+        return line_bad(p, 1, "no line of values, which -d, --json, -H or --cost want");
     if (format == FORMAT_JSONL || (format == FORMAT_AUTO && s.at[0] == '{'))
         return parse_object(p, out);
     const char *nul = (const char *)memchr(line.at, '\0', line.size);
@@ -517,7 +552,7 @@ static line_kind parse_line(parser *p, slice line, bool argument, item *out) {
 
 static bool parser_failed(const parser *p) {     /* out of memory */
     return p->arena.failed || p->url.failed || p->form.failed || p->filled.failed
-        || p->row.unquoted.failed;
+        || p->cost.failed || p->row.unquoted.failed;
 }
 
 static void parser_free(parser *p) {
@@ -525,6 +560,7 @@ static void parser_free(parser *p) {
     text_free(&p->url);
     text_free(&p->form);
     text_free(&p->filled);
+    text_free(&p->cost);
     text_free(&p->row.unquoted);
 }
 
@@ -552,6 +588,7 @@ static void item_request(parser *p, const item *it, sparp_request *out, form_rea
     out->num_query = p->query.count;
     out->timeout_s = it->timeout;
     out->idempotent = it->idempotent;
+    out->cost = it->cost < 0 || it->cost > 0 ? it->cost : c->cost_default;
     if (it->json != NULL || it->body != NULL) {
         out->json = it->json;
         out->body = it->body;

@@ -250,6 +250,11 @@ static void put_dry_record(text *t, const record_style *style, const config *c, 
     put_index_and_id(t, style, k);
     PUT(t, ",\"outcome\":\"not_started\",\"status\":null,\"attempts\":0,\"method\":");
     put_string(t, slice_of(s->method), style->ascii);
+    if (style->cost) {
+        double cost = s->request->cost;
+        PUT(t, ",\"cost\":");
+        put_number(t, cost > 0 ? cost : cost < 0 ? 0 : 1);
+    }
     PUT(t, ",\"url\":");
     put_masked_url(t, url, style->ascii);
     put_sent_headers(t, style, c, s);

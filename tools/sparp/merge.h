@@ -70,14 +70,14 @@ static bool place_differs(const place *a, const place *b) {
 static const char *place_take(place *p, slice line) {
     slice index, outcome, id = { NULL, 0 }, url = id;
     int64_t number;
-    if (!find_value(line, slice_of("index"), &index) || !parse_count(index, &number))
+    if (!json_find(line, slice_of("index"), &index) || !parse_count(index, &number))
         return "no record of sparp, it has no index";
-    (void)find_value(line, slice_of("id"), &id);
-    (void)find_value(line, slice_of("url"), &url);
+    (void)json_find(line, slice_of("id"), &id);
+    (void)json_find(line, slice_of("url"), &url);
     p->index = (uint64_t)number;
     if (id.size + url.size > 0)
         p->request = hash_bytes(hash_byte(hash_bytes(HASH_START, id), '\n'), url);
-    if (find_value(line, slice_of("outcome"), &outcome) && slice_is(outcome, "\"success\""))
+    if (json_find(line, slice_of("outcome"), &outcome) && slice_is(outcome, "\"success\""))
         p->rank |= PLACE_SUCCESS;
     return NULL;
 }

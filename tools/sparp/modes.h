@@ -103,6 +103,19 @@ static double take_number(slice raw) {
     return raw.size > 0 && (is_digit(raw.at[0]) || raw.at[0] == '-') ? json_number_value(raw) : 0;
 }
 
+/* `times` the number, as a whole one from 0 to `most`: what a record says need not be true. */
+static int64_t take_whole(slice raw, double times, int64_t most) {
+    double value = take_number(raw) * times + 0.5;
+    return value < (double)most ? value > 0 ? (int64_t)value : 0 : most;
+}
+
+enum { SAVED_TRIES_MAX = 1000000 };
+
+static const int64_t saved_us_max = INT64_C(1000000000000);      /* eleven days */
+static const int64_t saved_ms_max = INT64_C(100000000000000);    /* Unix time: the year 5138 */
+static const int64_t saved_count_max = INT64_C(1) << 53;         /* what a double has exactly */
+static const double saved_cost_max = 1e15;
+
 static slice unquoted(slice raw) {
     slice s = { raw.at + 1, raw.size - 2 };
     return raw.size >= 2 && raw.at[0] == '"' ? s : raw;
@@ -112,9 +125,9 @@ static slice unquoted(slice raw) {
 static void saved_inner(saved *v, slice outer, slice key, slice raw) {
     sample *s = &v->sample;
     if (slice_is(outer, "retried"))
-        tried_add(&s->tried, tried_find(key), (unsigned)take_number(raw));
+        tried_add(&s->tried, tried_find(key), (unsigned)take_whole(raw, 1, SAVED_TRIES_MAX));
     if (slice_is(outer, "ms")) {
-        int64_t us = (int64_t)(take_number(raw) * 1000 + 0.5);
+        int64_t us = take_whole(raw, 1000, saved_us_max);
         for (int i = 0; i < SPARP_WAIT_COUNT; i++)
             if (slice_is(key, sparp_wait_name((sparp_wait)i)))
                 s->waited_us[i] = us;
@@ -124,9 +137,9 @@ static void saved_inner(saved *v, slice outer, slice key, slice raw) {
             s->total_us = us;
     } else if (slice_is(outer, "bytes")) {
         if (slice_is(key, "in"))
-            s->bytes_in = (uint64_t)take_number(raw);
+            s->bytes_in = (uint64_t)take_whole(raw, 1, saved_count_max);
         if (slice_is(key, "out"))
-            s->bytes_out = (uint64_t)take_number(raw);
+            s->bytes_out = (uint64_t)take_whole(raw, 1, saved_count_max);
     } else if (slice_is(outer, "error")) {
         if (slice_is(key, "kind"))
             s->error = error_find(unquoted(raw));
@@ -137,20 +150,29 @@ static void saved_inner(saved *v, slice outer, slice key, slice raw) {
 
 static void saved_member(saved *v, slice key, slice raw) {
     sample *s = &v->sample;
+    slice inside = key, outer;
+    (void)slice_split(&inside, '.', &outer);
+    if (inside.at != NULL)              /* "ms.total", as --fields writes it */
+        saved_inner(v, outer, inside, raw);
     if (slice_is(key, "outcome")) {
         s->outcome = outcome_find(unquoted(raw));
         v->has_outcome = s->outcome >= 0;
     }
     if (slice_is(key, "index"))
-        s->index = (uint64_t)take_number(raw);
+        s->index = (uint64_t)take_whole(raw, 1, saved_count_max);
     if (slice_is(key, "status"))
-        s->status = (int)take_number(raw);
+        s->status = (int)take_whole(raw, 1, STATUS_END);
     if (slice_is(key, "attempts"))
-        s->attempts = (int)take_number(raw);
+        s->attempts = (int)take_whole(raw, 1, SAVED_TRIES_MAX);
     if (slice_is(key, "redirects"))
-        s->redirects = (int)take_number(raw);
+        s->redirects = (int)take_whole(raw, 1, SAVED_TRIES_MAX);
+    if (slice_is(key, "cost")) {
+        double cost = take_number(raw);
+        s->has_cost = cost >= 0 && cost <= saved_cost_max;
+        s->cost = s->has_cost ? cost : 0;
+    }
     if (slice_is(key, "t"))
-        s->at_ms = (int64_t)(take_number(raw) * 1000 + 0.5);
+        s->at_ms = take_whole(raw, 1000, saved_ms_max);
     if (slice_is(key, "reused"))
         s->reused = slice_is(raw, "true");
     if (slice_is(key, "url"))
@@ -185,6 +207,18 @@ static bool saved_parse(saved *v, slice line) {
     return j.error == NULL && json_end(&j) && v->has_outcome;
 }
 
+/* The URL is there as JSON has it. */
+static void report_saved(app *a, sample *s) {
+    a->record.size = 0;
+    if (!put_json_decoded(&a->record, s->url))
+        a->record.size = 0;
+    slice url = { a->record.at, a->record.size };
+    s->url = url;
+    if (a->record.failed)
+        a->out_of_memory = true;
+    report_add(a->report.report, s);
+}
+
 static bool summarize_line(app *a, slice line) {
     saved v;
     if (!saved_parse(&v, line))
@@ -193,6 +227,8 @@ static bool summarize_line(app *a, slice line) {
     if (v.sample.attempts > 0 && (unsigned)v.sample.attempts > known)
         tried_add(&v.sample.tried, TRIED_ERROR, (unsigned)v.sample.attempts - known);
     tally_add(&a->tally, &v.sample);
+    if (a->report.report != NULL)
+        report_saved(a, &v.sample);
     return true;
 }
 
@@ -223,6 +259,9 @@ static int run_summarize(config *c) {
     y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = terminal_takes_utf8();
     bool shown = summary_show(c, &y, &a->summary);
+    if (a->out_of_memory)
+        say("out of memory");
+    shown = state != READ_FAILED && !a->out_of_memory && report_publish(&a->report, c, &y) && shown;
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
 }

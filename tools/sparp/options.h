@@ -14,8 +14,8 @@
 
 /* X(ID, short, "long", "ARGUMENT", GROUP, KIND, config field, lowest, highest, "help")
    KIND says how the argument is read: SWITCH has none; a CHOICE is one of the words of ARGUMENT;
-   OTHER is read by a function of its own. The limits are those of COUNT and SIZE; for TIME and
-   RATE a lowest of 1 means "more than 0". */
+   OTHER is read by a function of its own. The limits are those of COUNT and SIZE; for NUMBER, TIME
+   and RATE a lowest of 1 means "more than 0". */
 #define OPTIONS(X) \
     X(METHOD, 'X', "method", "METHOD", INPUT, TEXT, method, 0, 0, \
       "method of lines that give none [GET; POST with a body]") \
@@ -63,12 +63,26 @@
       "requests in flight, whole process; auto: found out, up to 1000 [100]") \
     X(PER_HOST, 0, "per-host", "N", PACE, COUNT, per_host, 1, 100000, \
       "requests in flight to one host [no limit]") \
+    X(PER_HOST_RATE, 0, "per-host-rate", "RATE", PACE, RATE, per_host_rate, 1, 0, \
+      "requests started to one host [no limit]") \
+    X(LIMIT_HOST, 0, "limit-host", "HOST=N[,R[,COST]]", PACE, OTHER, given, 0, 0, \
+      "limits of one host, or of *.example.com: in flight, rate, cost; what is empty is as for " \
+      "all hosts, none: no limit; the first that matches counts; repeatable") \
     X(MAX_PER_SECOND, 'r', "max-per-second", "RATE", PACE, RATE, max_per_second, 1, 0, \
       "requests started, whole process: 50, 300/m, 5/15s [no limit]") \
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
     X(FLEET_RATE, 0, "fleet-rate", "RATE", PACE, RATE, fleet_rate, 1, 0, \
       "of all N processes of --shard together: RATE / N for each") \
+    X(MAX_COST, 0, "max-cost", "RATE", PACE, RATE, max_cost, 1, 0, \
+      "cost of the requests started, whole process: 90000/m [no limit]") \
+    X(COST_BURST, 0, "cost-burst", "N", PACE, NUMBER, cost_burst, 1, 0, \
+      "cost that may come at once [that of one request]") \
+    X(COST, 0, "cost", "N|'{COLUMN}'", PACE, TEXT, cost, 0, 0, \
+      "of a request whose line has no \"cost\"; 0: free; with -T out of a column [1]") \
+    X(COST_FROM, 0, "cost-from", "KEY.KEY", PACE, OTHER, given, 0, 0, \
+      "where the JSON of an answer says what it really cost: usage.total_tokens; that is booked " \
+      "instead") \
     X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
       "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \
@@ -109,6 +123,9 @@
       "longest such pause [30s]") \
     X(RETRY_AFTER_MAX, 0, "retry-after-max", "TIME", JUDGE, TIME, retry_after_max, 0, 0, \
       "longest Retry-After obeyed [120s]") \
+    X(RETRY_RATIO, 0, "retry-ratio", "N|P%", JUDGE, OTHER, given, 0, 0, \
+      "retries for each first try, all together: 0.1, 10%; one a second is free, what is more " \
+      "waits [no limit]") \
     X(NO_GATE, 0, "no-gate", NULL, JUDGE, SWITCH, no_gate, 0, 0, \
       "a host that says 429 is not left alone: only the request that was told so waits") \
     X(RETRY_SAFE_ONLY, 0, "retry-safe-only", NULL, JUDGE, SWITCH, retry_safe_only, 0, 0, \
@@ -206,6 +223,9 @@
       "said on stderr at the end [text]") \
     X(SUMMARY_FILE, 0, "summary-file", "FILE", SCREEN, TEXT, summary_file, 0, 0, \
       "the summary goes there instead") \
+    X(REPORT, 0, "report", "FILE.html", SCREEN, TEXT, report, 0, 0, \
+      "a page for a browser: requests and latencies over time, waits, errors, the slowest, the " \
+      "hosts; with --summarize of saved records") \
     X(SUMMARIZE, 0, "summarize", NULL, SCREEN, SWITCH, summarize, 0, 0, \
       "send nothing: the arguments are files of records, sum them up") \
     X(MERGE, 0, "merge", NULL, SCREEN, SWITCH, merge, 0, 0, \
@@ -220,7 +240,8 @@
     X(COLOR, 0, "color", "auto|always|never", SCREEN, CHOICE, color, 0, 0, \
       "[auto: on a terminal, unless NO_COLOR is set]") \
     X(DRY_RUN, 'n', "dry-run", NULL, SCREEN, SWITCH, dry_run, 0, 0, \
-      "parse everything, print the requests as records, send nothing; secrets are ***") \
+      "parse everything, print the requests as records, send nothing; secret headers and the " \
+      "user of a URL are ***, queries and bodies as they are") \
     X(CURL, 0, "curl", NULL, SCREEN, SWITCH, curl, 0, 0, \
       "with -n: print the commands of curl that send them; put the secrets in for ***") \
     X(USAGE, 'h', "", NULL, SCREEN, SWITCH, show_usage, 0, 0, \
@@ -244,7 +265,12 @@
     X("max-time", TIMEOUT) \
     X("location", MAX_REDIRS) \
     X("speed-limit", MIN_SPEED) \
-    X("speed-time", MIN_SPEED_TIME)
+    X("speed-time", MIN_SPEED_TIME) \
+    X("rpm", MAX_PER_SECOND) \
+    X("tpm", MAX_COST) \
+    X("max-tokens", MAX_COST) \
+    X("host-limit", LIMIT_HOST) \
+    X("retry-budget", RETRY_RATIO)
 
 /* X('letter of another tool', "what it is here") */
 #define FOREIGN_LETTERS(X) \
@@ -269,7 +295,8 @@ typedef enum option_group {
 } option_group;
 
 typedef enum option_kind {
-    KIND_SWITCH, KIND_COUNT, KIND_SIZE, KIND_TIME, KIND_RATE, KIND_TEXT, KIND_CHOICE, KIND_OTHER
+    KIND_SWITCH, KIND_COUNT, KIND_NUMBER, KIND_SIZE, KIND_TIME, KIND_RATE, KIND_TEXT, KIND_CHOICE,
+    KIND_OTHER
 } option_kind;
 
 /* The values of the CHOICE flags, in the order of the words in the table. */
@@ -305,7 +332,7 @@ typedef struct kept {            /* memory that lives as long as the config */
 
 typedef struct config {
     const char *method, *base_url, *template_url, *output, *rejects, *summary_file, *headers_shown;
-    const char *body_dir, *body_name;
+    const char *body_dir, *body_name, *report;
     const char *cacert, *pin, *cert, *key;
     const char *sensitive, *user_agent, *unix_socket, *local_address;
     const char *resolve, *connect_to;   /* all that were given, ',' between */
@@ -329,12 +356,18 @@ typedef struct config {
     int64_t retries, soft_retries, timeout_retries, transport_retries;
     int64_t max_redirs, min_speed;      /* max_redirs 0: the default */
     double max_per_second, fleet_rate, timeout, connect_timeout, deadline;
+    double max_cost, cost_burst, per_host_rate, retry_ratio;
+    const char *cost, *cost_from;
+    double cost_default;                /* --cost, if it is a number: of 0 the library's "free" */
+    sparp_host_limit host_limits[HOST_LIMITS_MAX];
+    size_t num_host_limits;
     double dns_timeout, tls_timeout, send_timeout, first_byte_timeout, idle_timeout;
     double min_speed_time;
     double backoff, backoff_max, retry_after_max;
     int format, on_bad_line, stop_mode, order, body, progress, summary, color, tls_min;
     bool overwrite, csv, tsv;
     bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
+    bool words_in_cost;                 /* --cost is */
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, no_fail;
     bool summarize, merge;
     bool insecure, compressed, ipv4, ipv6;
@@ -348,6 +381,8 @@ typedef struct config {
     unsigned stop_on;
     int64_t max_fail, max_fail_after;   /* N failed; or a ratio, once so many have ended */
     double max_fail_ratio;
+    int argc;                           /* the command line itself */
+    char **argv;
     const char **sources;               /* files and URLs, in the order given */
     size_t num_sources;
     kept *kept;

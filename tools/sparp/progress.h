@@ -9,6 +9,8 @@ enum { WINDOW_US = 10000000, MARK_EVERY_US = 250000, MARKS_MAX = 64 };
 
 enum { LARGE_BODY = 256 * 1024 };        /* bytes: above it the bar shows how fast they come */
 
+enum { WAIT_NAMED_US = 1000000 };        /* nothing came for that long: that is a wait */
+
 enum { PAUSES_MAX = 64 };                /* of which the next end is known, the others follow */
 
 /* Not a choice: a line after ten seconds without a word, the next after twice as long. */
@@ -25,6 +27,10 @@ typedef struct progress_view {   /* one moment of a run */
     double bytes_rate;                  /* per second, lately; 0: bodies are small */
     int64_t wait_s;                     /* nothing is in flight before that; -1: something is */
     int wait_for;                       /* 429, 503, or 0: a pause before a retry */
+    uint64_t waiting;                   /* read, and not in flight */
+    const char *held_by;                /* nothing is in flight for this limit; NULL: not so */
+    double cost;                        /* booked so far */
+    double quota_s;                     /* servers say that nothing is left until then; 0: no */
 } progress_view;
 
 typedef struct progress_mark {   /* how far it had come at one time */
@@ -37,7 +43,8 @@ typedef struct progress {
     bool utf8, color;
     size_t columns;
     int64_t start_us, last_us, every_us;    /* last: when it was shown */
-    double limit;                       /* --max-per-second, 0 for none */
+    double limit, cost_limit;           /* --max-per-second, --max-cost; 0 for none */
+    const char *slow_limit;             /* the one that may hold all; NULL: there is none */
     progress_mark marks[MARKS_MAX];
     size_t num_marks;
     int64_t mark_every_us;
@@ -68,17 +75,24 @@ enum {
     FIELD_ELAPSED, FIELD_ETA, FIELDS
 };
 
-static void put_wait(text *t, const progress_view *v, const char *retry) {
-    if (v->wait_for != 0)
-        put_count(t, "", (uint64_t)v->wait_for, ": ");
+static void put_wait(text *t, const progress_view *v) {
+    if (v->held_by != NULL)
+        put_format(t, v->wait_s < 0 ? "  waits: %s" : "  %s: ", v->held_by);
+    else if (v->wait_for != 0)
+        put_count(t, "  ", (uint64_t)v->wait_for, ": ");
     else
-        put_text(t, retry);
-    put_count(t, "", (uint64_t)v->wait_s, " s");
+        PUT(t, "  retry in ");
+    if (v->wait_s >= 0)
+        put_count(t, "", (uint64_t)v->wait_s, " s");
+}
+
+static bool view_waits(const progress_view *v) {
+    return v->wait_s >= 0 || v->held_by != NULL;
 }
 
 /* What waits has no rate, and nothing live. */
 static void put_field(text *t, const progress_view *v, int field) {
-    bool waits = v->wait_s >= 0;
+    bool waits = view_waits(v);
     switch (field) {
     case FIELD_OK:    put_count(t, "  ok ", v->ok, ""); break;
     case FIELD_FAIL:  put_count(t, "  fail ", v->failed, ""); break;
@@ -100,10 +114,8 @@ static void put_field(text *t, const progress_view *v, int field) {
         }
         break;
     case FIELD_WAIT:
-        if (waits) {
-            PUT(t, "  ");
-            put_wait(t, v, "retry in ");
-        }
+        if (waits)
+            put_wait(t, v);
         break;
     case FIELD_ELAPSED:
         PUT(t, "  in ");
@@ -194,14 +206,7 @@ static void put_progress_bar(text *t, const progress_view *v, size_t columns, bo
 
 /* "2026-11-20T12:04:44Z sparp 41230/100000 ok=40897 fail=301 ..." */
 static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    char stamp[96];
-    if (gmtime_r(&seconds, &utc) == NULL)
-        memset(&utc, 0, sizeof utc);
-    snprintf(stamp, sizeof stamp, "%d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900,
-             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
-    put_bytes(t, stamp, strlen(stamp));
+    put_utc(t, now_ms);
     put_count(t, " sparp ", v->done, "");
     if (v->total > 0)
         put_count(t, v->estimated ? "/~" : "/", v->total, "");
@@ -215,10 +220,8 @@ static void put_progress_line(text *t, const progress_view *v, int64_t now_ms) {
         put_count(t, "", (uint64_t)v->eta_s, "s");
     else
         PUT(t, "-");
-    if (v->wait_s >= 0) {
-        PUT(t, "  ");
-        put_wait(t, v, "retry in ");
-    }
+    if (view_waits(v))
+        put_wait(t, v);
     put_char(t, '\n');
 }
 
@@ -250,7 +253,9 @@ static void put_progress_json(text *t, const progress_view *v, int64_t now_ms) {
     put_seconds_or_null(t, ",\"eta\":", v->eta_s);
     put_seconds_or_null(t, ",\"wait\":", v->wait_s);
     PUT(t, ",\"wait_for\":");
-    if (v->wait_s < 0)
+    if (v->held_by != NULL)
+        put_format(t, "\"%s\"", v->held_by);
+    else if (v->wait_s < 0)
         PUT(t, "null");
     else if (v->wait_for != 0)
         put_u64(t, (uint64_t)v->wait_for);
@@ -283,6 +288,16 @@ static bool color_wanted(const config *c) {
     return isatty(STDERR_FILENO) && !terminal_is_dumb();
 }
 
+/* Which of the limits may be slow enough for nothing to be in flight. */
+static const char *limit_name(const config *c) {
+    bool rate = c->max_per_second > 0, cost = c->max_cost > 0, host = c->per_host_rate > 0;
+    for (size_t i = 0; i < c->num_host_limits; i++)
+        host = host || c->host_limits[i].max_per_second > 0
+            || c->host_limits[i].max_cost_per_second > 0;
+    return rate + cost + host > 1 ? "limits" : rate ? "rate" : cost ? "cost"
+        : host ? "host" : NULL;
+}
+
 static void progress_open(progress *p, const config *c, int64_t now_us) {
     memset(p, 0, sizeof *p);
     p->mode = c->progress;
@@ -294,6 +309,8 @@ static void progress_open(progress *p, const config *c, int64_t now_us) {
     p->color = color_wanted(c);
     p->columns = terminal_columns();
     p->limit = c->max_per_second;
+    p->cost_limit = c->max_cost;
+    p->slow_limit = limit_name(c);
     p->start_us = p->last_us = p->last_done_us = now_us;
     p->every_us = p->mode == PROGRESS_BAR ? BAR_EVERY_US : LINE_EVERY_US;
     p->mark_every_us = MARK_EVERY_US;
@@ -358,6 +375,9 @@ static double progress_left(const progress *p, const progress_view *v, int64_t n
         seconds = 1;
     if (p->limit > 0 && remaining / p->limit > seconds)
         seconds = remaining / p->limit;
+    double started = (double)(v->done + v->live), rest = remaining - (double)v->live;
+    if (p->cost_limit > 0 && rest * v->cost > seconds * p->cost_limit * started)
+        seconds = rest * v->cost / (p->cost_limit * started);
     if (seconds >= 0 && seconds < (double)v->wait_s)
         seconds = (double)v->wait_s;
     return remaining > 0 ? seconds : 0;
@@ -394,7 +414,8 @@ static void progress_pause(progress *p, int64_t now_us, double wait_s, int asked
     p->pauses[at].status = asked_by;
 }
 
-/* When nothing is in flight: until when, and why. */
+/* When nothing is in flight: until when, and why. A limit is named when nothing has come for a
+   second: how long it still takes, the library keeps to itself. */
 static void progress_find_pause(const progress *p, progress_view *v, int64_t now_us) {
     int64_t next = INT64_MAX;
     v->wait_s = -1;
@@ -405,6 +426,11 @@ static void progress_find_pause(const progress *p, progress_view *v, int64_t now
         v->wait_s = (next - now_us + 999999) / 1000000;
         v->wait_for = p->pauses[i].status;
     }
+    bool held = v->live == 0 && v->wait_s < 0 && v->waiting > 0
+        && now_us - p->last_done_us >= WAIT_NAMED_US;
+    v->held_by = !held ? NULL : v->quota_s > 0 ? "quota" : p->slow_limit;
+    if (held && v->quota_s > 0)
+        v->wait_s = (int64_t)(v->quota_s + 0.999);
 }
 
 static void progress_show(progress *p, progress_view *v) {

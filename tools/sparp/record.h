@@ -10,6 +10,7 @@ typedef struct record_style {
     const char *headers;                /* "all", "name,name", or NULL for none */
     const char *body_dir;               /* bodies are in files there; NULL: in the record */
     bool compressed;                    /* gzip and deflate have been asked for and undone */
+    bool cost;                          /* say what was booked */
 } record_style;
 
 typedef struct ticket {          /* what a request's record needs to know about its line */
@@ -25,6 +26,8 @@ typedef struct ticket {          /* what a request's record needs to know about 
     struct stat file;            /* its body_file: whose size is promised, and what is being read */
     const config *config;               /* whose form it sends */
     tried tries;                        /* those that were not the last */
+    double cost;                        /* of one start */
+    bool cost_unknown;                  /* --cost-from: the answer does not say */
     int part;                       /* descriptor of DIR/<index>.part while a body comes, else -1 */
     int part_attempt;                   /* whose body that is: 0 for none */
     int part_error;                     /* errno of what went wrong with it, else 0 */
@@ -85,7 +88,7 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->path_size = k->failure_size = 0;
     k->part = -1;
     k->part_attempt = k->part_error = 0;
-    k->has_file = k->has_failed = k->part_stays = k->kept = false;
+    k->has_file = k->has_failed = k->part_stays = k->kept = k->cost_unknown = false;
     k->part_size = 0;
     k->name.size = k->url.size = 0;
     k->tries.count = 0;
@@ -419,6 +422,10 @@ static void put_record(text *t, const record_style *style, const ticket *k, cons
     PUT(t, ",\"attempts\":");
     put_u64(t, (uint64_t)r->attempts);
     put_tries(t, &k->tries);
+    if (style->cost && r->attempts > 0) {
+        PUT(t, ",\"cost\":");
+        put_number(t, r->cost);
+    }
     PUT(t, ",\"url\":");
     put_string(t, slice_of(r->url), style->ascii);
     if (r->redirects > 0) {

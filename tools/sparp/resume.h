@@ -48,12 +48,12 @@ static bool resume_take(hash_set *done, slice line) {
     slice outcome, id = { NULL, 0 }, index = id, url = id;
     int64_t number = 0;
     text t = { NULL, 0, 0, false };
-    if (!json_is_valid(line) || !find_value(line, slice_of("outcome"), &outcome)
+    if (!json_is_valid(line) || !json_find(line, slice_of("outcome"), &outcome)
         || !slice_is(outcome, "\"success\""))
         return true;
-    (void)find_value(line, slice_of("id"), &id);
-    if (!find_value(line, slice_of("index"), &index) || !parse_count(index, &number)
-        || !find_value(line, slice_of("url"), &url) || url.size < 2)
+    (void)json_find(line, slice_of("id"), &id);
+    if (!json_find(line, slice_of("index"), &index) || !parse_count(index, &number)
+        || !json_find(line, slice_of("url"), &url) || url.size < 2)
         return true;
     slice raw = { url.at + 1, url.size - 2 };
     (void)put_json_decoded(&t, raw);

@@ -2,6 +2,7 @@
 
 enum { LINES_PER_PULL = 1000 };  /* lines without a request, before the loop gets its turn back */
 enum { COUNT_REST_US = 1000000 };  /* that long unread lines are counted */
+enum { LEFT_ASKED = 1000 };      /* origins whose limits are looked at, of those that tell */
 enum { HELD_MAX = 1000 };        /* bad lines that wait for the results before them */
 enum { SPARE_TEXT_MAX = 64 * 1024, DESCRIPTORS_EXTRA = 16, DESCRIPTORS_WORKER = 4 };
 
@@ -18,6 +19,7 @@ typedef struct app {
     reader reader;
     record_style style;
     sink out, rejects, summary;
+    report_file report;
     tally tally;
     progress progress;
     sparp *run;
@@ -37,6 +39,7 @@ typedef struct app {
     text record;                        /* whole, before it becomes what is wanted of it */
     bool viewed;                        /* --only, --fields, --output-format */
     bool bodies_failed;                 /* one could not be written: said so */
+    uint64_t costs_unknown;             /* answers that do not say it: --cost-from */
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
@@ -265,16 +268,57 @@ static uint64_t hash_text(uint64_t hash, const char *s) {
     return s == NULL ? hash_byte(hash, '\1') : hash_byte(hash_bytes(hash, slice_of(s)), '\0');
 }
 
-/* A request as its line has it: what the command line adds to all of them may change between two
-   runs, as a token does. */
+/* The parts of a form, without the line between them, which is another one in each run. */
+static uint64_t hash_form(uint64_t hash, const config *c) {
+    for (size_t i = 0; i < c->num_parts; i++) {
+        const form_part *part = &c->parts[i];
+        slice value = { part->value, part->path == NULL ? (size_t)part->size : 0 };
+        hash = hash_text(hash, strstr(part->head, "Content-Disposition"));
+        hash = hash_bytes(hash_text(hash, part->path), value);
+    }
+    return hash;
+}
+
+/* What the command line adds to a request. A credential is none of it: the next run may have
+   another one, for tokens do not last. */
+static uint64_t hash_defaults(uint64_t hash, const parser *p, const item *it) {
+    const config *c = p->config;
+    slice data = { c->data, c->data_size }, body = { c->json, c->json_size };
+    size_t count = c->words_in_headers ? c->num_removed : c->num_headers;
+    for (size_t i = 0; i < count; i++) {
+        const sparp_field *f = &c->headers[i];
+        if (!is_secret(c, slice_of(f->name)) && !list_has(&p->headers, f->name))
+            hash = hash_text(hash_text(hash, f->name), f->value);
+    }
+    if (it->method == NULL && c->method != NULL)
+        hash = hash_text(hash, c->method);
+    if (it->json != NULL || it->body != NULL)
+        return hash;
+    if (c->data != NULL)
+        hash = hash_bytes(hash_byte(hash, 'd'), data);
+    return hash_form(c->json != NULL ? hash_bytes(hash_byte(hash, 'j'), body) : hash, c);
+}
+
+/* Is that line of a template the same for all rows, and a credential? */
+static bool is_fixed_secret(const parser *p, size_t i) {
+    const config *c = p->config;
+    const sparp_field *f = &p->headers.items[i];
+    return c->words_in_headers && is_secret(c, slice_of(f->name))
+        && strcmp(f->value, c->headers[c->num_removed + i].value) == 0;
+}
+
+/* A request as it is sent. */
 static uint64_t app_key(const app *a, const item *it, slice url) {
     const parser *p = &a->parser;
     uint64_t hash = hash_url(hash_text(HASH_START, it->method), url);
     slice body = { it->body, it->body_size };
     for (size_t i = 0; i < p->headers.count; i++)
-        hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
+        if (!is_fixed_secret(p, i))
+            hash = hash_text(hash_text(hash, p->headers.items[i].name), p->headers.items[i].value);
     hash = hash_text(hash_text(hash, it->json), it->body_file);
-    return it->body != NULL ? hash_bytes(hash, body) : hash;
+    if (it->body != NULL)
+        hash = hash_bytes(hash, body);
+    return hash_defaults(hash, p, it);
 }
 
 /* Has an earlier run ended it? */
@@ -363,6 +407,13 @@ static read_state app_next_item(app *a, item *it) {
             return READ_LINE;
     }
     return READ_LATER;
+}
+
+/* Does the host of that answer ask to be left alone, and is it? */
+static bool app_closes_gate(const app *a, const sparp_result *r) {
+    return !a->config->no_gate
+        && (r->status == 429
+            || (r->status == 503 && sparp_find_header(r, "retry-after") != NULL));
 }
 
 static uint64_t stats_failed(const sparp_stats *s) {
@@ -504,6 +555,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     if (k != NULL) {
         k->config = c;
         k->key = a->key;
+        k->cost = out->cost > 0 ? out->cost : out->cost < 0 ? 0 : 1;
     }
     bool filled = k != NULL && ticket_fill(k, a->reader.lines - 1, &it, with_line);
     if (filled && it.body_file != NULL)
@@ -591,6 +643,24 @@ static void app_say_end(const app *a, const sparp_result *r) {
     text_free(&words);
 }
 
+/* An answer that does not say what it cost, where it could. */
+static void app_note_cost(app *a, const ticket *k, const sparp_result *r) {
+    if (!k->cost_unknown || r->outcome != SPARP_OUTCOME_SUCCESS)
+        return;
+    if (a->costs_unknown++ == 0 && !a->config->quiet)
+        say("request %llu: the answer has no number at %s, so what was booked stays",
+            (unsigned long long)r->index, a->config->cost_from);
+}
+
+/* The last try's answer may have closed a gate, too. */
+static void app_report(app *a, const sample *s, const sparp_result *r) {
+    if (a->report.report == NULL)
+        return;
+    report_add(a->report.report, s);
+    if (r->outcome == SPARP_OUTCOME_SOFT_EXHAUSTED && app_closes_gate(a, r))
+        report_add_closing(a->report.report, a->now_ms, 0);
+}
+
 static void app_deliver(app *a, const sparp_result *result) {
     ticket *k = (ticket *)result->user_data;
     sparp_result r = *result;
@@ -602,7 +672,10 @@ static void app_deliver(app *a, const sparp_result *result) {
     tried_complete(&k->tries, r.attempts);
     sample_result(&s, &r, k->index, a->now_ms);
     s.tried = k->tries;
+    s.has_cost = a->style.cost;
+    app_note_cost(a, k, &r);
     tally_add(&a->tally, &s);
+    app_report(a, &s, &r);
     bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
     if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
         if (k->line_size > 0)
@@ -668,6 +741,16 @@ static size_t bodies_came(app *a) {
 #endif
 }
 
+/* Nothing is in flight: is it because servers say that nothing is left? The first end of that. */
+static void app_find_quota(const app *a, progress_view *v) {
+    double first = 0;
+    sparp_left left;
+    for (size_t i = 0; v->live == 0 && i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        if (left.left < 1 && left.reset_s > 0 && (first <= 0 || left.reset_s < first))
+            first = left.reset_s;
+    v->quota_s = first < 1e9 ? first : 1e9;
+}
+
 static void app_show_progress(app *a) {
     sparp_stats s = sparp_get_stats(a->run);
     progress_view v;
@@ -678,6 +761,9 @@ static void app_show_progress(app *a) {
     v.done = v.ok + v.failed;
     v.retries = stats_retries(&s);
     v.live = s.in_flight;
+    v.waiting = s.waiting;
+    v.cost = s.cost;
+    app_find_quota(a, &v);
     v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
@@ -768,6 +854,25 @@ static sparp_verdict inspect_by_lists(const sparp_result *response, void *user_d
     return c->retry_on.has[status] ? SPARP_SOFT_FAIL : SPARP_HARD_FAIL;
 }
 
+/* sparp_options.inspect with --cost-from, on the threads of the workers: what is beyond what each
+   hop of the attempt was booked with. */
+static sparp_verdict inspect_cost(const sparp_result *response, void *user_data) {
+    const app *a = (const app *)user_data;
+    const config *c = a->config;
+    ticket *k = (ticket *)response->user_data;
+    bool lists = c->given[OPTION_OK] || c->given[OPTION_RETRY_ON];
+    sparp_verdict verdict = lists ? inspect_by_lists(response, user_data)
+        : sparp_default_inspect(response, NULL);
+    slice body = { response->body, response->body_size };
+    double cost;
+    if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
+        return SPARP_NEED_BODY;
+    k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    if (!k->cost_unknown)
+        (void)sparp_charge(a->run, response->index, cost - k->cost * (1 + response->redirects));
+    return verdict;
+}
+
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
@@ -797,6 +902,8 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
     if (a->config->very_verbose && !a->config->quiet)
         say_answer_head(a->config, attempt->index, attempt);
     progress_pause(&a->progress, monotonic_us(), wait_s, asked ? attempt->status : 0);
+    if (a->report.report != NULL && app_closes_gate(a, attempt))
+        report_add_closing(a->report.report, wall_ms(), wait_s);
     part_forget(k);
     if (a->body_dir >= 0)
         app_go_on(a, k);
@@ -880,15 +987,25 @@ static void run_options(app *a, sparp_options *o) {
     o->workers = (int)(c->workers == SPARP_AUTO ? processors() : c->workers);
     o->max_per_second = c->max_per_second;
     o->burst = (int)c->burst;
+    o->max_cost_per_second = c->max_cost;
+    o->cost_burst = c->cost_burst;
+    if (c->cost_from != NULL && !has_cost_limit(c))     /* no limit, but it is booked */
+        o->max_cost_per_second = o->cost_burst = COST_MAX;
+    o->max_per_second_per_origin = c->per_host_rate;
+    o->host_limits = c->host_limits;
+    o->num_host_limits = c->num_host_limits;
     o->run_deadline_s = c->deadline;
     if (c->given[OPTION_OK] || c->given[OPTION_RETRY_ON])
         o->inspect = inspect_by_lists;
+    if (c->cost_from != NULL)
+        o->inspect = inspect_cost;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
     o->max_retries_by_timeout = retries_option(c, OPTION_TIMEOUT_RETRIES, c->timeout_retries);
     o->max_retries_by_transport = retries_option(c, OPTION_TRANSPORT_RETRIES, c->transport_retries);
     o->backoff_s = none_if_zero(c, OPTION_BACKOFF, c->backoff);
     o->backoff_max_s = c->backoff_max;
     o->retry_after_max_s = none_if_zero(c, OPTION_RETRY_AFTER_MAX, c->retry_after_max);
+    o->retry_ratio = c->retry_ratio;
     o->no_gate = c->no_gate;
     o->retry_safe_only = c->retry_safe_only;
     o->retry_unsafe = c->retry_unsafe;
@@ -901,7 +1018,7 @@ static void run_options(app *a, sparp_options *o) {
     o->headers = c->headers + c->num_removed;
     o->num_headers = c->num_headers - c->num_removed;
     o->max_body_bytes = c->max_body == 0 && c->body_dir != NULL ? SPARP_NONE : c->max_body;
-    o->discard_body = c->body == BODY_NONE;
+    o->discard_body = c->body == BODY_NONE && c->cost_from == NULL;
     if (c->body_dir != NULL) {
         o->on_body = on_body;
         o->parse = on_body_end;
@@ -959,6 +1076,7 @@ static void app_free(app *a) {
     sink_close(&a->out);
     sink_close(&a->rejects);
     sink_close(&a->summary);
+    report_free(&a->report);
     sink_close(&a->journal.lines);
     hash_free(&a->journal.done);
     hash_free(&a->journal.pulled);
@@ -990,6 +1108,25 @@ static bool app_open_journal(app *a) {
     return !file || journal_cut_output(&a->journal, &a->out);
 }
 
+/* False after a message. */
+static bool app_open_report(app *a) {
+    config *c = a->config;
+    const sink *others[] = { &a->out, &a->rejects, &a->summary };
+    struct stat part, whole;
+    if (c->report == NULL)
+        return true;
+    if (!report_open(&a->report, c, &a->reader) || fstat(a->report.sink.fd, &part) != 0)
+        return false;
+    bool exists = stat(c->report, &whole) == 0;
+    for (int i = 0; i < 3; i++) {
+        if (!is_output_of(others[i], &part) && !(exists && is_output_of(others[i], &whole)))
+            continue;
+        say("%s would be two outputs in one", c->report);
+        return false;
+    }
+    return true;
+}
+
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
@@ -1012,6 +1149,8 @@ static bool app_open_outputs(app *a) {
             }
         }
     }
+    if (!app_open_report(a))
+        return false;
     sink_begin(&a->rejects);
     if (c->resume != NULL && !resume_read(&a->done, c->resume))
         return false;
@@ -1049,10 +1188,11 @@ static app *app_new(config *c) {
     a->config = c;
     a->parser.config = c;
     a->reader.fd = a->rejects.fd = a->out.fd = a->summary.fd = a->body_dir = -1;
-    a->journal.lines.fd = -1;
+    a->journal.lines.fd = a->report.sink.fd = -1;
     a->style.ascii = c->ascii;
     a->style.echo = c->echo;
     a->style.compressed = c->compressed;
+    a->style.cost = shows_cost(c);
     a->style.body = c->body;
     a->style.headers = c->headers_shown;
     a->style.body_dir = c->body_dir;
@@ -1199,11 +1339,17 @@ static const char *app_stopped(const app *a, const sparp_stats *s) {
 
 static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     summary y;
+    sparp_left left;
     memset(&y, 0, sizeof y);
+    for (size_t i = 0; i < LEFT_ASKED && sparp_get_left(a->run, i, &left); i++)
+        summary_add_left(&y, &left);
     y.tally = &a->tally;
+    y.config = a->config;
     y.columns = a->progress.columns;
     y.live = true;
     y.connections = s->connects;
+    y.costs_unknown = a->costs_unknown;
+    y.waited_cost_us = a->config->max_cost > 0 ? s->waited_cost_us : 0;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;
@@ -1215,7 +1361,8 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.rejects = &a->rejects;
     y.body_dir = a->config->body_dir;
     y.body_files = a->body_files;
-    return summary_show(a->config, &y, &a->summary);
+    bool shown = summary_show(a->config, &y, &a->summary);
+    return report_publish(&a->report, a->config, &y) && shown;
 }
 
 static int run_requests(config *c) {
@@ -1237,7 +1384,10 @@ static int run_requests(config *c) {
     a->run = sparp_open(&options, &error);
     if (a->run == NULL) {
         const char *why = sparp_check_options(&options);
-        say("cannot start: %s", why[0] != '\0' ? why : sparp_error_text(error));
+        text t = { NULL, 0, 0, false };
+        put_in_our_words(&t, slice_of(why[0] != '\0' ? why : sparp_error_text(error)));
+        say("cannot start: %.*s", (int)t.size, t.at);
+        text_free(&t);
         app_free(a);
         return EXIT_USAGE;
     }

@@ -1,4 +1,4 @@
-/* sparp/say.h - messages on stderr, whole writes, clocks. Uses text. */
+/* sparp/say.h - messages on stderr, whole writes, clocks, dates. Uses text. */
 
 /* Writes all of it to a descriptor. What has to be known on failure is in errno and *written. */
 static bool write_all(int fd, const char *at, size_t size, size_t *written) {
@@ -66,4 +66,14 @@ static int64_t wall_ms(void) {
     if (clock_gettime(CLOCK_REALTIME, &now) != 0)
         return 0;
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* "2026-11-20T12:04:44Z" */
+static void put_utc(text *t, int64_t unix_ms) {
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc) == NULL)
+        memset(&utc, 0, sizeof utc);
+    put_format(t, "%d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+               utc.tm_hour, utc.tm_min, utc.tm_sec);
 }

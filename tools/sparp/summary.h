@@ -1,5 +1,5 @@
 /* sparp/summary.h - what is said at the end.
-   Uses text, say, values, terminal, options, config, sink, tally. */
+   Uses text, say, values, terminal, json, options, config, sink, tally. */
 
 enum { HISTOGRAM_ROWS = 12, HISTOGRAM_FIGURES = 33, HISTOGRAM_WIDTH = 46, HISTOGRAM_MIN = 100 };
 
@@ -7,19 +7,26 @@ enum { WAITING_WORTH_A_ROW = 1000000 };  /* microseconds, all requests together 
 
 enum { ROW_INDENT = 11 };
 
+enum { LEFT_MAX = 20, LEFT_SHOWN = 5 };  /* origins that tell what is left, and those in the text */
+
 typedef struct summary {
     const tally *tally;
+    const config *config;               /* of the run; NULL: saved records do not tell */
     size_t columns;
     bool histogram, utf8;
     /* of a run alone, not of saved records: */
     bool live;
-    uint64_t connections, done_before, not_read;     /* lines not read: at least that many ... */
+    uint64_t connections, costs_unknown;
+    int64_t waited_cost_us;             /* what of the wait for a rate was that of the cost */
+    uint64_t done_before, not_read;     /* lines not read: at least that many ... */
     bool rest_unknown;                  /* ... if so */
     const char *stopped;                /* why, as one word; NULL: the input has ended */
     int exit_code;
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
+    sparp_left left[LEFT_MAX];          /* the least first */
+    size_t num_left;
 } summary;
 
 /* A bar `part` of `whole` long; eighths of a column where the terminal has them. */
@@ -258,29 +265,132 @@ static void put_traffic_row(text *t, const summary *s) {
     row_end(&r);
 }
 
+static void put_cost_row(text *t, const summary *s) {
+    const tally *y = s->tally;
+    double seconds = (double)tally_elapsed_us(y) / 1e6;
+    row r = row_start(t, s->columns, "cost");
+    if (!y->has_cost)
+        return;
+    put_number(row_item(&r), y->cost);
+    PUT(&r.item, " booked");
+    if (seconds > 0) {
+        put_rate(row_item(&r), y->cost / seconds);
+        PUT(&r.item, "/s");
+    }
+    if (s->costs_unknown > 0) {
+        put_counted(row_item(&r), s->costs_unknown, " answer without ", " answers without ");
+        put_text(&r.item, s->config->cost_from);
+    }
+    row_end(&r);
+}
+
+/* What is waited for. The cost is a part of the rate; where nobody knows how much of it, it is one
+   or the other. */
+enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS, WAIT_RATE_OR_COST = WAITS };
+
+static int64_t waited_us(const summary *s, int reason) {
+    const tally *y = s->tally;
+    int64_t rate = y->waited_us[SPARP_WAIT_RATE];
+    int64_t cost = s->waited_cost_us < rate ? s->waited_cost_us : rate;
+    return reason == WAIT_COST ? cost : reason == SPARP_WAIT_RATE ? rate - cost
+        : y->waited_us[reason];
+}
+
+/* " (-r, --max-cost)": those that were given. Saved records do not tell. */
+static void put_flags(text *t, const summary *s, const option_id *ids, size_t count) {
+    const char *before = " (";
+    for (size_t i = 0; i < count && s->config != NULL; i++) {
+        const option_row *o = &option_rows[ids[i]];
+        if (!s->config->given[ids[i]])
+            continue;
+        if (o->letter != 0)
+            put_format(t, "%s-%c", before, o->letter);
+        else
+            put_format(t, "%s--%s", before, o->name);
+        before = ", ";
+    }
+    put_text(t, before[0] == ',' ? ")" : "");
+}
+
+/* " for the rate limit (-r)" */
+static void put_reason(text *t, const summary *s, int reason) {
+    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE, OPTION_MAX_COST };
+    static const option_id hosts[] = { OPTION_PER_HOST, OPTION_PER_HOST_RATE, OPTION_LIMIT_HOST };
+    switch (reason) {
+    case SPARP_WAIT_SLOT:   PUT(t, " for a free place (-c)"); break;
+    case SPARP_WAIT_GATE:   PUT(t, " for a host that had enough"); break;
+    case SPARP_WAIT_RATE:
+        PUT(t, " for the rate limit");
+        put_flags(t, s, rates, 2);
+        break;
+    case WAIT_COST:         PUT(t, " for the limit of cost (--max-cost)"); break;
+    case WAIT_RATE_OR_COST:
+        PUT(t, " for the limit of rate or cost");
+        put_flags(t, s, rates, 3);
+        break;
+    case SPARP_WAIT_ORIGIN:
+        PUT(t, " for the limits of its host");
+        put_flags(t, s, hosts, 3);
+        break;
+    default:                PUT(t, " between tries"); break;
+    }
+}
+
 /* What a request waited for on average, if all of that is worth a row. */
 static void put_waiting_row(text *t, const summary *s) {
-    static const char *const reasons[SPARP_WAIT_COUNT] = {
-        " for a free place (-c)", " for the rate limit (-r)",
-        " for a place at its host (--per-host)", " for a host that had enough (429)",
-        " between tries"
-    };
+    static const int order[WAITS] = { SPARP_WAIT_SLOT, SPARP_WAIT_RATE, WAIT_COST,
+                                      SPARP_WAIT_ORIGIN, SPARP_WAIT_GATE, SPARP_WAIT_BACKOFF };
     const tally *y = s->tally;
     int64_t sum = 0;
-    for (int i = 0; i < SPARP_WAIT_COUNT; i++)
-        sum += y->waited_us[i];
+    for (int i = 0; i < WAITS; i++)
+        sum += waited_us(s, order[i]);
     if (sum < WAITING_WORTH_A_ROW || y->waiters == 0)
         return;
     row r = row_start(t, s->columns, "waiting");
     put_duration(row_item(&r), (int64_t)((double)sum / (double)y->waiters + 0.5));
     PUT(&r.item, " a request:");
-    for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
-        int percent = (int)((double)y->waited_us[i] * 100 / (double)sum + 0.5);
-        if (percent > 0)
-            put_count(row_item(&r), "", (uint64_t)percent, " %");
-        if (percent > 0)
-            put_text(&r.item, reasons[i]);
+    for (int i = 0; i < WAITS; i++) {
+        int percent = (int)((double)waited_us(s, order[i]) * 100 / (double)sum + 0.5);
+        if (percent == 0)
+            continue;
+        put_count(row_item(&r), "", (uint64_t)percent, " %");
+        bool either = order[i] == SPARP_WAIT_RATE && s->config == NULL && y->has_cost;
+        put_reason(&r.item, s, either ? WAIT_RATE_OR_COST : order[i]);
     }
+    row_end(&r);
+}
+
+static double left_share(const sparp_left *l) {
+    return l->limit > 0 ? l->left / l->limit : l->left < 1 ? 0 : 1;
+}
+
+/* Keeps its place among those that have less, if there is one. */
+static void summary_add_left(summary *s, const sparp_left *l) {
+    size_t i = s->num_left < LEFT_MAX ? s->num_left++ : LEFT_MAX - 1;
+    if (i + 1 == LEFT_MAX && s->left[i].origin != NULL && left_share(&s->left[i]) <= left_share(l))
+        return;
+    for (; i > 0 && left_share(&s->left[i - 1]) > left_share(l); i--)
+        s->left[i] = s->left[i - 1];
+    s->left[i] = *l;
+}
+
+/* "api.example.com: 57 of 60 left, 12 s" */
+static void put_left(text *t, const sparp_left *l) {
+    put_format(t, "%.300s: %.0f", l->origin, l->left);
+    if (l->limit > 0)
+        put_format(t, " of %.0f", l->limit);
+    put_format(t, "%s left", l->is_cost ? " in cost" : "");
+    if (l->reset_s > 0)
+        put_format(t, ", %.0f s", l->reset_s);
+}
+
+/* What the servers said at last. */
+static void put_left_row(text *t, const summary *s) {
+    row r = row_start(t, s->columns, "left");
+    for (size_t i = 0; i < s->num_left && i < LEFT_SHOWN; i++)
+        put_left(row_item(&r), &s->left[i]);
+    if (s->num_left > LEFT_SHOWN)
+        PUT(row_item(&r), "others have more");
     row_end(&r);
 }
 
@@ -337,7 +447,9 @@ static void put_summary_text(text *t, const summary *s) {
     put_traffic_row(t, s);
     put_latency_row(t, s, "last try", &y->last_try);
     put_latency_row(t, s, "overall", &y->overall);
+    put_cost_row(t, s);
     put_waiting_row(t, s);
+    put_left_row(t, s);
     if (s->histogram && y->last_try.count > HISTOGRAM_MIN)
         put_histogram(t, &y->last_try, s->columns, s->utf8);
     put_output_row(t, s);
@@ -412,6 +524,34 @@ static void put_latency_json(text *t, const char *key, const latencies *l) {
     put_char(t, '}');
 }
 
+/* Which of the two limits was waited for more; NULL: neither. */
+static const char *held_by(const summary *s) {
+    int64_t cost = waited_us(s, WAIT_COST), rate = waited_us(s, SPARP_WAIT_RATE);
+    return cost > rate ? "max_cost" : rate > 0 && s->config->max_per_second > 0 ? "max_per_second"
+        : NULL;
+}
+
+/* What was booked; of a run also what --cost-from has not found, and what was waited for. */
+static void put_cost_json(text *t, const summary *s) {
+    if (!s->tally->has_cost) {
+        PUT(t, ",\"cost\":null");
+        return;
+    }
+    PUT(t, ",\"cost\":{\"booked\":");
+    put_number(t, s->tally->cost);
+    if (s->live) {
+        const char *held = held_by(s);
+        put_count(t, ",\"unknown\":", s->costs_unknown, ",\"waited_ms\":");
+        put_thousandths(t, waited_us(s, WAIT_COST));
+        PUT(t, ",\"held_by\":");
+        if (held != NULL)
+            put_format(t, "\"%s\"", held);
+        else
+            PUT(t, "null");
+    }
+    put_char(t, '}');
+}
+
 static void put_waits_json(text *t, const tally *y) {
     PUT(t, ",\"waited_ms\":{");
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
@@ -421,6 +561,23 @@ static void put_waits_json(text *t, const tally *y) {
     put_char(t, '}');
 }
 
+static void put_left_json(text *t, const summary *s) {
+    PUT(t, ",\"left\":[");
+    for (size_t i = 0; i < s->num_left; i++) {
+        const sparp_left *l = &s->left[i];
+        PUT(t, "{\"origin\":");
+        put_string(t, slice_of(l->origin), true);
+        put_format(t, ",\"of\":\"%s\",\"limit\":", l->is_cost ? "cost" : "requests");
+        put_number(t, l->limit);
+        PUT(t, ",\"left\":");
+        put_number(t, l->left);
+        PUT(t, ",\"reset\":");
+        put_thousandths(t, (int64_t)(l->reset_s * 1000));
+        put_text(t, i + 1 < s->num_left ? "}," : "}");
+    }
+    put_char(t, ']');
+}
+
 /* What a run alone knows; saved records do not. */
 static void put_live_json(text *t, const summary *s) {
     if (!s->live)
@@ -428,6 +585,7 @@ static void put_live_json(text *t, const summary *s) {
     put_count(t, ",\"connections\":", s->connections, ",\"done_before\":");
     put_count(t, "", s->done_before, ",\"not_read\":");
     put_u64(t, s->not_read);
+    put_left_json(t, s);
     put_format(t, ",\"all_read\":%s,\"stopped\":", s->not_read > 0 || s->rest_unknown ? "false"
                : "true");
     if (s->stopped == NULL)
@@ -456,6 +614,7 @@ static void put_summary_json(text *t, const summary *s) {
     put_count(t, "},\"reused\":", y->reused, "");
     put_latency_json(t, "latency_ms", &y->last_try);
     put_latency_json(t, "overall_ms", &y->overall);
+    put_cost_json(t, s);
     put_waits_json(t, y);
     put_live_json(t, s);
     PUT(t, "}\n");

@@ -30,6 +30,8 @@ typedef struct sample {          /* what the tally wants to know about one reque
     int64_t waited_us[SPARP_WAIT_COUNT];
     int64_t at_ms;                      /* Unix time of its record; 0: not known */
     tried tried;
+    double cost;
+    bool has_cost;
     slice url;
 } sample;
 
@@ -48,6 +50,8 @@ typedef struct tally {
     uint64_t waiters;                   /* requests that were tried at all */
     int64_t waited_us[SPARP_WAIT_COUNT];        /* all requests together */
     int64_t from_us, to_us;             /* Unix time: first one pulled, last one recorded */
+    double cost;                        /* booked, all requests together */
+    bool has_cost;                      /* there was one that says what it cost */
     bool has_first;                     /* the first one with an error */
     uint64_t first_index;
     char first_url[200];
@@ -172,21 +176,31 @@ static void tally_attempts(tally *y, const sample *s) {
     for (int i = 0; i < SPARP_WAIT_COUNT; i++)
         y->waited_us[i] += s->waited_us[i];
     y->waiters += s->attempts > 0;
+    y->cost += s->cost;
+    y->has_cost = y->has_cost || s->has_cost;
     y->bytes_in += s->bytes_in;
     y->bytes_out += s->bytes_out;
     if (s->redirects > 0)
         y->redirects += (uint64_t)s->redirects;
 }
 
+/* Was it sent, and had its end? */
+static bool sample_ended(const sample *s) {
+    return s->outcome != SPARP_OUTCOME_CANCELLED && s->outcome != SPARP_OUTCOME_NOT_STARTED
+        && s->outcome != OUTCOME_INVALID;
+}
+
 /* Timeouts are latencies too: without them a server that hangs looks fast. */
+static bool sample_has_latency(const sample *s) {
+    return sample_ended(s) && (s->status > 0 || s->error == SPARP_E_TIMEOUT);
+}
+
 static void tally_add(tally *y, const sample *s) {
     bool timeout = s->error == SPARP_E_TIMEOUT;
-    bool sent = s->outcome != SPARP_OUTCOME_CANCELLED && s->outcome != SPARP_OUTCOME_NOT_STARTED
-             && s->outcome != OUTCOME_INVALID;
     y->outcomes[s->outcome]++;
     tally_time(y, s);
     tally_attempts(y, s);
-    if (!sent)
+    if (!sample_ended(s))
         return;
     if (s->status > 0 && s->status < STATUS_END) {
         y->status[s->status]++;
@@ -200,7 +214,7 @@ static void tally_add(tally *y, const sample *s) {
         if (!y->has_first)
             tally_first(y, s);
     }
-    if (s->status > 0 || timeout) {
+    if (sample_has_latency(s)) {
         latencies_add(&y->last_try, s->elapsed_us);
         latencies_add(&y->overall, s->total_us);
     }
@@ -223,16 +237,46 @@ static void sample_result(sample *s, const sparp_result *r, uint64_t index, int6
     for (int i = 0; i < SPARP_WAIT_COUNT && r->attempts > 0; i++)
         s->waited_us[i] = r->wait_us[i];
     s->at_ms = at_ms;
+    s->cost = r->cost;
     s->url = slice_of(r->url);
 }
 
-static uint64_t tally_failed(const tally *y) {   /* said no, or could not be sent */
-    return y->outcomes[SPARP_OUTCOME_HARD_FAIL] + y->outcomes[SPARP_OUTCOME_LOCAL_FAILED];
+/* What people call the outcomes. */
+enum {
+    CLASS_OK,
+    CLASS_FAILED,                       /* said no, or could not be sent */
+    CLASS_GAVE_UP,                      /* tried as often as allowed */
+    CLASS_CUT,                          /* the run ended first */
+    CLASS_INVALID,
+    CLASSES
+};
+
+static int outcome_class(int outcome) {
+    switch (outcome) {
+    case SPARP_OUTCOME_SUCCESS:           return CLASS_OK;
+    case SPARP_OUTCOME_HARD_FAIL:
+    case SPARP_OUTCOME_LOCAL_FAILED:      return CLASS_FAILED;
+    case SPARP_OUTCOME_SOFT_EXHAUSTED:
+    case SPARP_OUTCOME_TIMEOUT_EXHAUSTED:
+    case SPARP_OUTCOME_TRANSPORT_FAILED:  return CLASS_GAVE_UP;
+    case OUTCOME_INVALID:                 return CLASS_INVALID;
+    default:                              return CLASS_CUT;
+    }
 }
 
-static uint64_t tally_gave_up(const tally *y) {  /* tried as often as allowed */
-    return y->outcomes[SPARP_OUTCOME_SOFT_EXHAUSTED] + y->outcomes[SPARP_OUTCOME_TIMEOUT_EXHAUSTED]
-         + y->outcomes[SPARP_OUTCOME_TRANSPORT_FAILED];
+static uint64_t tally_class(const tally *y, int kind) {
+    uint64_t sum = 0;
+    for (int i = 0; i < OUTCOMES; i++)
+        sum += outcome_class(i) == kind ? y->outcomes[i] : 0;
+    return sum;
+}
+
+static uint64_t tally_failed(const tally *y) {
+    return tally_class(y, CLASS_FAILED);
+}
+
+static uint64_t tally_gave_up(const tally *y) {
+    return tally_class(y, CLASS_GAVE_UP);
 }
 
 static uint64_t tally_finished(const tally *y) {

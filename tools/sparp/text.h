@@ -236,6 +236,12 @@ static void put_format(text *t, const char *format, ...) {     /* short things o
     put_bytes(t, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
 }
 
+/* A number that is no count: as short as it may be, and with twelve digits at most, for sums of
+   fractions are not exact. */
+static void put_number(text *t, double n) {
+    put_format(t, "%.12g", n);
+}
+
 /* The code point at s[0] and its length in bytes; length 0: not well-formed. s.size > 0. */
 static unsigned utf8_decode(slice s, size_t *length) {
     unsigned char c = (unsigned char)s.at[0];

@@ -11,32 +11,6 @@ static bool view_wants(const config *c, bool success, int status) {
     }
 }
 
-/* The value of "key" or "key.inner" in a record; false: it is not there. */
-static bool find_value(slice record, slice path, slice *value) {
-    slice key, name, raw;
-    (void)slice_split(&path, '.', &key);
-    json j = json_of(record);
-    bool first = true;
-    if (!json_take(&j, '{', ""))
-        return false;
-    while (json_more(&j, '}', &first)) {
-        if (!json_key(&j, &name) || !json_value(&j, &raw))
-            return false;
-        if (name.size != key.size || memcmp(name.at, key.at, key.size) != 0)
-            continue;
-        *value = raw;
-        if (path.at == NULL)
-            return true;
-        record = raw;
-        (void)slice_split(&path, '.', &key);
-        j = json_of(record);
-        first = true;
-        if (!json_take(&j, '{', ""))
-            return false;
-    }
-    return false;
-}
-
 /* As a cell: a string as it reads, null as nothing, all else as it was written. */
 static void put_cell(text *t, slice raw, bool csv) {
     text value = { NULL, 0, 0, false };
@@ -91,7 +65,7 @@ static void put_cells_of(text *t, const config *c, slice record) {
         slice value = { NULL, 0 };
         if (!first)
             put_char(t, csv ? ',' : '\t');
-        if (find_value(record, trimmed(field), &value))
+        if (json_find(record, trimmed(field), &value))
             put_cell(t, value, csv);
     }
     put_char(t, '\n');
@@ -102,7 +76,7 @@ static void put_chosen(text *t, const config *c, slice record) {
     slice rest = view_fields(c), field, value;
     const char *before = "{";
     while (slice_split(&rest, ',', &field)) {
-        if (!find_value(record, trimmed(field), &value))
+        if (!json_find(record, trimmed(field), &value))
             continue;
         put_text(t, before);
         put_string(t, trimmed(field), false);
@@ -116,19 +90,19 @@ static void put_chosen(text *t, const config *c, slice record) {
 /* As the Batch API of OpenAI gives its results: by custom_id, body as JSON. */
 static void put_batch_line(text *t, slice record) {
     slice id = slice_of("null"), index = id, status = id, body = id, kind = id, message = id;
-    (void)find_value(record, slice_of("id"), &id);
-    (void)find_value(record, slice_of("index"), &index);
-    (void)find_value(record, slice_of("status"), &status);
-    if (!find_value(record, slice_of("json"), &body))
-        (void)find_value(record, slice_of("body"), &body);
+    (void)json_find(record, slice_of("id"), &id);
+    (void)json_find(record, slice_of("index"), &index);
+    (void)json_find(record, slice_of("status"), &status);
+    if (!json_find(record, slice_of("json"), &body))
+        (void)json_find(record, slice_of("body"), &body);
     PUT(t, "{\"id\":\"sparp-");
     put_slice(t, index);
     PUT(t, "\",\"custom_id\":");
     put_slice(t, id);
     if (slice_is(status, "null")) {
         PUT(t, ",\"response\":null,\"error\":{\"code\":");
-        (void)find_value(record, slice_of("error.kind"), &kind);
-        (void)find_value(record, slice_of("error.message"), &message);
+        (void)json_find(record, slice_of("error.kind"), &kind);
+        (void)json_find(record, slice_of("error.message"), &message);
         put_slice(t, kind);
         PUT(t, ",\"message\":");
         put_slice(t, message);
