@@ -358,6 +358,22 @@
    sparp_set_pace() changes max_at_once (which ends SPARP_AUTO) and
    max_per_second, for what starts from then on.
 
+   Cost
+   ----
+   Many servers count tokens or credits, not only requests.
+   sparp_request.cost is what a request counts for: 1 is the default,
+   SPARP_NONE is free. max_cost_per_second limits their sum as max_per_second
+   limits their number. What starts in any W seconds costs no more than
+
+       (W + 10 ms) * max_cost_per_second + cost_burst
+
+   or, if that is more, plus the heaviest of them: a request that is heavier
+   than cost_burst starts when nothing is owed.
+
+   sparp_charge() books what a request turned out to cost beyond that, such as
+   the tokens that its answer names. Negative gives back. It counts from the
+   next start on.
+
    A limit of yours
    ----------------
    permit() is for a limit that sparp does not know, such as one that many
@@ -375,17 +391,35 @@
    -------------------------
    Its result says it in wait_us, by reason:
        SLOT      max_at_once were in flight
-       RATE      max_per_second, or permit()
-       ORIGIN    a limit of its origin
-       GATE      its origin had said 429, or 503 with Retry-After
+       RATE      max_per_second, max_cost_per_second, or permit(); what of
+                 it was for the cost is in wait_cost_us
+       ORIGIN    a limit of its origin, or its turn
+       GATE      its origin had said 429, or 503 with Retry-After, or that
+                 nothing is left
        BACKOFF   its own pause before a retry, retry_ratio included
-   The sums over all requests are in sparp_stats.waited_us.
+   The sums over all requests are in sparp_stats.waited_us and
+   waited_cost_us.
 
    PACE BY ORIGIN
    ==============
    An origin is scheme, host and port.
-   max_at_once_per_origin and max_per_second_per_origin hold for each of
-   them, with the same burst.
+   max_at_once_per_origin, max_per_second_per_origin and
+   max_cost_per_second_per_origin hold for each of them, with the same bursts.
+
+   host_limits has other limits for some hosts: in flight, starts, cost. The
+   first entry that matches applies, for each origin by itself; 0 stands for
+   the limit of all, SPARP_NONE for no limit:
+
+       static const sparp_host_limit limits[2] = {
+           {"api.example.com", 10, 5, 0},
+           {"*.example.org", 2, 1, 150}
+       };
+       options.host_limits = limits;
+       options.num_host_limits = 2;
+
+   Origins take turns, by what their requests cost (deficit round robin). So
+   many requests of one at the head of the input do not keep others waiting,
+   as far as the input is read ahead. With .ordered there are no turns.
 
    A request that waits for its origin holds no slot and no token, so it
    does not delay others. With 10,000 of them waiting, reading the input
@@ -409,7 +443,19 @@
    A Retry-After above retry_after_max_s is not waited for. The requests to
    that origin end at once as SOFT_EXHAUSTED, unsent, with retry_at_s set.
 
-   no_gate: only the request that was told waits.
+   What is left
+   ------------
+   Many servers say how much of a limit is left: RateLimit and
+   RateLimit-Policy, X-RateLimit-Remaining, and their like, for requests or
+   for tokens. sparp obeys before the first 429. A request that does not fit
+   into what is left, less what is in flight, waits until the reset, or until
+   enough has come back where it comes back bit by bit. Tokens are compared
+   with sparp_request.cost. The wait is retry_after_max_s at the most; then one
+   request tries. What is not clear says nothing.
+   sparp_get_left() says what is left, origin by origin.
+
+   no_gate: only the request that was told waits, and what is left is not
+   obeyed.
 
    RETRIES
    =======
@@ -741,39 +787,42 @@
    Seconds unless the name says otherwise. Anything else fails sparp_open(),
    with a sentence that names the field; nothing is changed silently.
 
-       sparp_options                default      or     from .. to
-       ------------------------------------------------------------------
-       input_buffer_size            100          NONE   1 .. 1,000,000
-       max_at_once                  100          AUTO   1 .. 100,000
-       max_per_second               no limit     NONE   10^-6 .. 10^9
-       burst                        1                   1 .. 10^9
-       max_at_once_per_origin       no limit     NONE   1 .. INT_MAX
-       max_per_second_per_origin    no limit     NONE   10^-6 .. 10^9
-       workers                      1            AUTO   1 .. 256
-       timeout_s                    30           NONE   0 .. 10^9
-       connect_timeout_s            10           NONE   0 .. 10^9
-       idle_timeout_s               timeout_s    NONE   0 .. 10^9
-       dns_timeout_s                none         NONE   0 .. 10^9
-       tls_timeout_s                none         NONE   0 .. 10^9
-       send_timeout_s               none         NONE   0 .. 10^9
-       first_byte_timeout_s         none         NONE   0 .. 10^9
-       min_bytes_per_second         none         NONE   0 .. 10^15
-       min_speed_s                  30                  0 .. 10^9
-       run_deadline_s               none         NONE   0 .. 10^9
-       max_retries_by_soft_fail     20           NONE   1 .. INT_MAX
-       max_retries_by_timeout       20           NONE   1 .. INT_MAX
-       max_retries_by_transport     5            NONE   1 .. INT_MAX
-       backoff_s                    0.5          NONE   0 .. 10^9
-       backoff_max_s                30           NONE   0 .. 10^9
-       retry_after_max_s            120          NONE   0 .. 10^9
-       retry_ratio                  no budget    NONE   0 .. 10^6
-       stop_after_failures          none         NONE   1 .. INT_MAX
-       stop_after_failure_ratio     none         NONE   0 .. 1
-       stop_after_successes         none         NONE   1 .. INT_MAX
-       max_redirects                10           NONE   1 .. INT_MAX
-       max_head_bytes               64 KiB              1 .. 1 GiB
-       max_body_bytes               64 MiB       NONE   1 .. 2^61
-       progress_every_s             0.5          NONE   0 .. 10^9
+       sparp_options                   default         or     from .. to
+       ----------------------------------------------------------------------
+       input_buffer_size               100             NONE   1 .. 1,000,000
+       max_at_once                     100             AUTO   1 .. 100,000
+       max_per_second                  no limit        NONE   10^-6 .. 10^9
+       burst                           1                      1 .. 10^9
+       max_cost_per_second             no limit        NONE   10^-6 .. 10^12
+       cost_burst                      one request's   NONE   0 .. 10^12
+       max_at_once_per_origin          no limit        NONE   1 .. INT_MAX
+       max_per_second_per_origin       no limit        NONE   10^-6 .. 10^9
+       max_cost_per_second_per_origin  no limit        NONE   10^-6 .. 10^12
+       workers                         1               AUTO   1 .. 256
+       timeout_s                       30              NONE   0 .. 10^9
+       connect_timeout_s               10              NONE   0 .. 10^9
+       idle_timeout_s                  timeout_s       NONE   0 .. 10^9
+       dns_timeout_s                   none            NONE   0 .. 10^9
+       tls_timeout_s                   none            NONE   0 .. 10^9
+       send_timeout_s                  none            NONE   0 .. 10^9
+       first_byte_timeout_s            none            NONE   0 .. 10^9
+       min_bytes_per_second            none            NONE   0 .. 10^15
+       min_speed_s                     30                     0 .. 10^9
+       run_deadline_s                  none            NONE   0 .. 10^9
+       max_retries_by_soft_fail        20              NONE   1 .. INT_MAX
+       max_retries_by_timeout          20              NONE   1 .. INT_MAX
+       max_retries_by_transport        5               NONE   1 .. INT_MAX
+       backoff_s                       0.5             NONE   0 .. 10^9
+       backoff_max_s                   30              NONE   0 .. 10^9
+       retry_after_max_s               120             NONE   0 .. 10^9
+       retry_ratio                     no budget       NONE   0 .. 10^6
+       stop_after_failures             none            NONE   1 .. INT_MAX
+       stop_after_failure_ratio        none            NONE   0 .. 1
+       stop_after_successes            none            NONE   1 .. INT_MAX
+       max_redirects                   10              NONE   1 .. INT_MAX
+       max_head_bytes                  64 KiB                 1 .. 1 GiB
+       max_body_bytes                  64 MiB          NONE   1 .. 2^61
+       progress_every_s                0.5             NONE   0 .. 10^9
 
        method                       GET; POST with a body
        headers of every request     Host, User-Agent: sparp/VERSION, and
@@ -797,6 +846,7 @@
        body paused by on_body()     256 KB
        stop_after_failure_ratio     counts after 20 results
        passes of a request          20, see GATE
+       cost of a request            10^12
        certificates                 10 to a path, 128 KiB to a chain
        pins                         16
        requests that pause, or      10,000; then nothing new is pulled

@@ -53,7 +53,7 @@ rows_of_code() {
 # Of the manual, with 0 where the default is a word.
 rows_of_manual() {
     sed -n '/^       sparp_options  /,/^$/p' "$dir/manual" | sed '1,2d;$d' |
-        sed 's/no limit/0/; s/no budget/0/; s/ none / 0 /; s/ \.\. / /' |
+        sed 's/no limit/0/; s/no budget/0/; s/one request.s/0/; s/ none / 0 /; s/ \.\. / /' |
         sed 's/^\( *workers *\) 1 /\1 0 /; s/\([0-9]\) \([KMG]iB\)/\1\2/g; s/,//g' |
         tr -s ' ' | sed 's/^ //; s/_s timeout_s /_s 0 /'
 }
