@@ -286,6 +286,12 @@ check 'example: a batch' ends batch 0 answers.jsonl \
     'map(.custom_id) == ["b", "a"] and map(.response.status_code) == [200, 200]'
 check '... the same command again' ends batch 0 answers.jsonl 'length == 2'
 
+urls report items/1 status/404
+check 'example: a report' example report 0
+check '... and one of its records' \
+    [ "$(grep -c '<h1>2 requests' "$dir/report/report.html" "$dir/report/saved.html" | paste -sd ' ' -)" \
+    = "$dir/report/report.html:1 $dir/report/saved.html:1" ]
+
 urls nightly items/1 items/2
 check 'example: every night' ends nightly 0 summary.json 'length == 1'
 check '... says nothing' says_nothing cat "$dir/nightly/out" "$dir/nightly/err"

@@ -6,6 +6,7 @@
     report.py html5 PAGE          no parse error, by html5lib (77: it is not here)
     report.py probe PAGE WIDTH... the page in frames, with a script that says how wide it is
     report.py picture PNG W H     it is that large, and not blank
+    report.py shrink PNG PNG      the same picture in fewer bytes, for the README
 """
 import html
 import json
@@ -193,20 +194,67 @@ def probe(page, *widths):
               % (width, text))
 
 
-def picture(path, width, height):
+def read_png(path):
+    """Width, height, bytes of a pixel, and the lines as they are filtered."""
     data = open(path, "rb").read()
-    at, packed, size = 8, b"", None
+    at, packed, head = 8, b"", None
     while at < len(data):
         length, kind = struct.unpack(">I4s", data[at:at + 8])
         if kind == b"IHDR":
-            size = struct.unpack(">II", data[at + 8:at + 16])
+            head = struct.unpack(">IIBB", data[at + 8:at + 18])
         if kind == b"IDAT":
             packed += data[at + 8:at + 8 + length]
         at += 12 + length
-    raw = zlib.decompress(packed)
+    return head[0], head[1], {2: 3, 6: 4}[head[3]], zlib.decompress(packed)
+
+
+def picture(path, width, height):
+    found_width, found_height, _, raw = read_png(path)
     drawn = len(raw) - raw.count(0)     # a blank picture is filtered to nothing but zeros
-    wrong = [] if size == (width, height) else ["it is %s" % (size,)]
+    wrong = []
+    if (found_width, found_height) != (width, height):
+        wrong.append("it is %d x %d" % (found_width, found_height))
     return wrong + ([] if drawn * 100 > len(raw) else ["hardly anything is drawn"])
+
+
+def unfiltered(width, height, size, raw):
+    """The lines of a PNG as they are (its specification, 9.2)."""
+    last = bytearray(width * size)
+    for y in range(height):
+        start = y * (width * size + 1)
+        how, line = raw[start], bytearray(raw[start + 1:start + 1 + width * size])
+        for i in range(len(line)):
+            left = line[i - size] if i >= size else 0
+            corner = last[i - size] if i >= size else 0
+            up = last[i]
+            guess = left + up - corner
+            near = min((abs(guess - left), 0, left), (abs(guess - up), 1, up),
+                       (abs(guess - corner), 2, corner))[2]
+            line[i] = (line[i] + (0, left, up, (left + up) // 2, near)[how]) & 255
+        last = line
+        yield line
+
+
+def shrink(source, target, colours=48):
+    """The same with a palette: what is drawn has few colours, but for the edges of letters."""
+    width, height, size, raw = read_png(source)
+    pixels = [[bytes(line[x:x + 3]) for x in range(0, width * size, size)]
+              for line in unfiltered(width, height, size, raw)]
+    count = {}
+    for line in pixels:
+        for pixel in line:
+            count[pixel] = count.get(pixel, 0) + 1
+    palette = sorted(count, key=count.get, reverse=True)[:colours]
+    nearest = {pixel: min(range(len(palette)), key=lambda i: sum(
+        (a - b) ** 2 for a, b in zip(pixel, palette[i]))) for pixel in count}
+    lines = b"".join(b"\0" + bytes(nearest[pixel] for pixel in line) for line in pixels)
+    with open(target, "wb") as out:
+        out.write(b"\x89PNG\r\n\x1a\n")
+        for kind, data in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+                           (b"PLTE", b"".join(palette)), (b"IDAT", zlib.compress(lines, 9)),
+                           (b"IEND", b"")):
+            out.write(struct.pack(">I", len(data)) + kind + data
+                      + struct.pack(">I", zlib.crc32(kind + data)))
 
 
 def main(what, *args):
@@ -214,6 +262,8 @@ def main(what, *args):
         return records(int(args[0]), int(args[1]), float(args[2]), *args[3:])
     if what == "figures":
         return print(json.dumps(figures(args[0])))
+    if what == "shrink":
+        return shrink(*args)
     if what == "probe":
         return probe(*args)
     found = {"check": check, "html5": html5}[what](args[0]) if what != "picture" else picture(

@@ -15,10 +15,10 @@ static const char page_style[] =
     "color:var(--ink);font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}\n"
     "h1{margin:0;font-size:1.6rem;line-height:1.25}h2{margin:2.5rem 0 .5rem;font-size:1.2rem}\n"
     "time{white-space:nowrap}p{margin:.4rem 0}.soft,.key,figcaption{color:var(--soft)}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.5rem;"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.2rem,1fr));gap:.5rem;"
     "margin:1.2rem 0;padding:0;list-style:none}.tiles li{background:var(--panel);"
     "border:1px solid var(--line);border-radius:.5rem;padding:.55rem .75rem;color:var(--soft);"
-    "font-size:.85rem}.tiles b{display:block;color:var(--ink);font-size:1.2rem;"
+    "font-size:.85rem}.tiles b{display:block;color:var(--ink);font-size:1.15rem;"
     "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}\n"
     "figure{margin:1rem 0 0}figcaption{margin-bottom:.35rem}figcaption b,.mark b{"
     "color:var(--ink)}\n"
@@ -187,16 +187,17 @@ static void put_traffic_tiles(text *t, const summary *s) {
         put_tile(t, "rate", &value);
     value.size = 0;
     put_size(&value, y->bytes_in);
-    PUT(&value, " / ");
+    put_tile(t, "received", &value);
+    value.size = 0;
     put_size(&value, y->bytes_out);
-    put_tile(t, "received / sent", &value);
+    put_tile(t, "sent", &value);
+    if (s->live && s->connections > 0)
+        put_count_tile(t, "connections", s->connections);
     value.size = 0;
     if (y->responses > 0) {
         put_percent_of(&value, y->reused, y->responses);
-        put_tile(t, "on kept connections", &value);
+        put_tile(t, "reused", &value);
     }
-    if (s->live && s->connections > 0)
-        put_count_tile(t, "connections", s->connections);
     value.size = 0;
     put_number(&value, y->cost);
     if (y->has_cost)
