@@ -445,13 +445,33 @@
 
    What is left
    ------------
-   Many servers say how much of a limit is left: RateLimit and
-   RateLimit-Policy, X-RateLimit-Remaining, and their like, for requests or
-   for tokens. sparp obeys before the first 429. A request that does not fit
-   into what is left, less what is in flight, waits until the reset, or until
-   enough has come back where it comes back bit by bit. Tokens are compared
-   with sparp_request.cost. The wait is retry_after_max_s at the most; then one
-   request tries. What is not clear says nothing.
+   Many servers say with their answers how much of a limit is left. That much
+   is used and no more, so that they need not say 429. These are read:
+       RateLimit, RateLimit-Policy       of the IETF's draft 11, and the forms
+                                         of older ones
+       [X-]RateLimit-Limit, -Remaining,  of whatever vendor, for requests or
+       -Reset and their like             ("...-tokens") for cost
+       X-Shopify-Shop-Api-Call-Limit
+   A reset may be in seconds, since 1970, a duration ("6m0s") or a date.
+
+   What is in flight is taken off. When nothing is left, nothing starts there
+   until the reset; then one request asks how much there is. A bucket, which
+   fills bit by bit, is told from a window by its answers, and used as it
+   fills. What makes no sense, contradicts itself or comes from a cache (Age)
+   changes nothing. A Retry-After has precedence.
+
+   This never ends a request, it only makes it wait, as GATE: for
+   retry_after_max_s since the last answer at the most; then one tries in any
+   case. It never starts anything sooner than your own limits do.
+
+   Where a server says nothing, the gate remembers how many requests got
+   through before the last 429. In the next window as many go as before. The
+   one behind them goes alone, and each answer to those lets one more try. So
+   a server that counts by windows says 429 once a window. In the first
+   window all that are in flight may hear it.
+
+   A server with several limits is left alone when one is used up: nobody
+   knows which of them the next request will count for.
    sparp_get_left() says what is left, origin by origin.
 
    no_gate: only the request that was told waits, and what is left is not
@@ -847,6 +867,7 @@
        stop_after_failure_ratio     counts after 20 results
        passes of a request          20, see GATE
        cost of a request            10^12
+       limits that an origin tells  6 are looked at
        certificates                 10 to a path, 128 KiB to a chain
        pins                         16
        requests that pause, or      10,000; then nothing new is pulled
@@ -891,6 +912,8 @@
                                    in part (64 of these are kept); during the
                                    handshake 4 KB, the server's chain, and
                                    4 KB while that is looked at
+       an origin                   1.2 KB, if it says what is left, until its
+                                   reset
        a response                  0.7 KB, the fields and the body: of each
                                    that has come in part, and of one for all
                                    that come whole
@@ -972,9 +995,9 @@
    and connections the engine's. With workers crew puts a lock around the lists. DNS
    threads touch sparp__dns_shared only.
 
-   Where a change goes. What starts, how often, how late: sched, limits, gate, bucket.
-   What an answer means: judge. How it is got: engine; on an open stream: conn; until
-   then: dial. How long it may take: patience. What goes out: request, url. What comes
+   Where a change goes. What starts, how often, how late: sched, limits, gate,
+   quota, bucket. What an answer means: judge. How it is got: engine; on an open stream:
+   conn; until then: dial. How long it may take: patience. What goes out: request, url. What comes
    in: http, inflate. Whom to trust: trust, x509. An option: its struct in api, its line
    in public, the table above, the README.
 

@@ -98,6 +98,7 @@ SPARP__POOL_MAX_UNUSED   unused origins remembered
 SPARP__GIVE_MAX          body paused by on_body\(\)
 SPARP__RATIO_AFTER       stop_after_failure_ratio
 SPARP__PASSES_MAX        passes of a request
+SPARP__QUOTAS            limits that an origin tells
 SPARP__CHAIN_MAX_CERTS   certificates
 SPARP__CHAIN_MAX_BYTES   certificates
 SPARP__TLS_PINS_MAX      pins

@@ -213,7 +213,8 @@ check 'commands within a line run' commands_run
 
 # Files, and titles of this one.
 links_lead_somewhere() {
-    grep -oE '\]\([^)#]+\)' README.md | sed 's/^](//; s/)$//' | grep -v '^https*:' | sort -u |
+    grep -oE '\]\([^)#]+\)|src(set)?="[^"]+"' README.md |
+        sed 's/^](//; s/)$//; s/^src[^"]*"//; s/"$//' | grep -v '^https*:' | sort -u |
         while read -r path; do [ -e "$path" ] || echo "$path"; done >"$dir/unknown"
     grep -E '^##+ ' README.md | sed 's/^#* //' | tr 'A-Z ' 'a-z-' | tr -d ',' |
         sort -u >"$dir/titles"
