@@ -12,7 +12,8 @@
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
 # make static       build/static/sparp: one file with musl and TLS, for small Linux machines
-#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH)
+#                   (static-aarch64, -armhf, -i386, -mips, -riscv64: build/static/sparp-ARCH;
+#                   static-pie: loaded wherever the kernel likes)
 # make dist         build/sparp-VERSION.tar.gz, of the last commit
 # make recipes      build/recipes: for Debian, Alpine, OpenWrt, Homebrew, Nix, vcpkg, Conan; URL=
 #                   is where that file will lie
@@ -102,7 +103,8 @@ examples: sparp.h
 	@mkdir -p build/examples
 	@libs="$(LIBS)" && for file in examples/*.c; do \
 	    name=$$(basename "$$file" .c); \
-	    set -- $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$libs; \
+	    loop=$$(CC="$(CC)" sh tools/loop.sh "$$file") || { echo "$$loop"; continue; }; \
+	    set -- $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $$libs; \
 	    echo "$$*" && "$$@" || exit 1; \
 	done
 
@@ -113,7 +115,7 @@ shared:
 static:
 	@MAKE="$(MAKE)" sh tools/static.sh
 
-static-aarch64 static-armhf static-i386 static-mips static-riscv64:
+static-aarch64 static-armhf static-i386 static-mips static-riscv64 static-pie:
 	@MAKE="$(MAKE)" sh tools/static.sh "$$(echo $@ | sed 's/.*-//')"
 
 # What pkg-config and CMake are told: written anew each time, as PREFIX may be another.
@@ -177,4 +179,5 @@ clean:
 	rm -rf build sparp
 
 .PHONY: all demo server test check lint fuzz bench picture sizes examples shared static \
-    static-aarch64 static-armhf static-i386 static-mips static-riscv64 install uninstall dist recipes clean always
+    static-aarch64 static-armhf static-i386 static-mips static-riscv64 static-pie install \
+    uninstall dist recipes clean always

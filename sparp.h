@@ -35,9 +35,35 @@
        SPARP_RANDOM(p, n)  your source of random bytes for TLS: writes
                            n of them to p; true: it could. Default:
                            getrandom(), /dev/urandom where it is missing
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds from
+                           anywhere, which never goes back. Default:
+                           clock_gettime(CLOCK_MONOTONIC)
+       SPARP_TIME()        your calendar: an int64_t of seconds since 1970,
+                           for the dates of certificates and of Retry-After.
+                           Default: time()
        SPARP_API           what stands before each declaration (default:
                            extern). For a shared library that hides the
                            rest: extern __attribute__((visibility("default")))
+
+   For a small device (README's table of sizes says what each saves):
+
+       SPARP_BUFFER_SIZE   bytes received at a time, 4096 or more: one such
+                           buffer for the run, and one for each read_body()
+                           in flight (of 32 KB at most). Default: 262144
+       SPARP_EVENTS        events taken at one look, 4 or more: 12 bytes of
+                           stack and 12 of heap each. Default: 1024
+       SPARP_READ_AHEAD    default of input_buffer_size: 0.5 KB each.
+                           Default: 100
+       SPARP_NO_WORKERS    no workers; helper threads still look names up
+       SPARP_NO_PROXIES    no proxy, https_proxy, resolve, connect_to
+       SPARP_NO_REDIRECTS  a redirect is a response like any other, and so
+                           is 417
+       SPARP_NO_DATES      a Retry-After that is a date is ignored
+       SPARP_NO_SENTENCES  errors have codes but no sentences: .detail is
+                           sparp_error_text(), nothing is logged, and
+                           sparp_check_options() names no field
+
+   An option that needs what was left out is BAD_OPTIONS.
 
    EXAMPLE
    =======
@@ -731,9 +757,20 @@
        }
 
    The descriptor alone is not enough: timeouts, pauses and the pace need the
-   milliseconds too. To wake early, or for nothing, is cheap. With the poll
-   backend there is no such descriptor (-1), and sparp_wait_ms() is at most 10.
-   No turn takes long, but for a callback of yours.
+   milliseconds too. To wake early, or for nothing, is cheap. No turn takes
+   long, but for a callback of yours.
+
+   With the poll backend there is no such descriptor (-1). There, and wherever
+   your loop is poll(2) itself, ask for all of them before each wait:
+
+       struct pollfd fds[401];                 // 4 * max_at_once + 1
+       size_t n = sparp_poll_fds(run, fds, 401);
+       poll(fds, n, sparp_wait_ms(run));
+
+   They change with each step. If you never ask for them, sparp_wait_ms() is
+   10 at the most. (5,000 requests, 100 at once: 0.10 s with them, 0.70 s
+   without.) examples/foreign_epoll_loop.c, foreign_libuv.c and foreign_libev.c
+   are whole programs.
 
    TLS
    ===
@@ -772,9 +809,9 @@
    Whom to trust
    -------------
    tls.ca_file or tls.ca_pem; else SSL_CERT_FILE; else SSL_CERT_DIR; else the
-   bundle of the system, at ten usual places. It is read once a run, at the
-   first https request (Debian's 144 certificates: 2 ms, 80 KB). If there is
-   none: TLS_TRUST.
+   bundle of the system, at eleven usual places, or Android's two folders. It
+   is read once a run, at the first https request (Debian's 144 certificates:
+   2 ms, 80 KB). If there is none: TLS_TRUST.
    The sentence of a refusal says what is wrong: expired (when, and what the
    clock says), the names that it is for, the unknown issuer.
 
@@ -826,7 +863,7 @@
        tls_timeout_s                   none            NONE   0 .. 10^9
        send_timeout_s                  none            NONE   0 .. 10^9
        first_byte_timeout_s            none            NONE   0 .. 10^9
-       min_bytes_per_second            none            NONE   0 .. 10^15
+       min_bytes_per_second            none            NONE   0 .. 10^12
        min_speed_s                     30                     0 .. 10^9
        run_deadline_s                  none            NONE   0 .. 10^9
        max_retries_by_soft_fail        20              NONE   1 .. INT_MAX
@@ -902,10 +939,11 @@
    MEMORY
    ======
    On a 64-bit machine:
-       a run                       280 KB; 256 KB of it is the receive buffer,
-                                   and up to seven more of these where bodies
-                                   of 16 KB and more come to on_result() in
-                                   parts
+       a run                       280 KB; 256 KB of it is the receive buffer
+                                   (SPARP_BUFFER_SIZE). Up to seven more of
+                                   these where bodies of 16 KB and more come
+                                   to on_result() in parts, if it is larger
+                                   than 16 KB
        a request, until it ends    0.5 KB and its bytes, in flight or not
        a connection                0.4 KB; as much again while it connects
          with TLS                  2 KB more; 16 KB while a record has come
@@ -921,10 +959,14 @@
        a result of run_all         0.3 KB, and its bytes; what is the same in
                                    the result before is kept once (a fifth of
                                    a small answer)
-       read_body()                 32 KB for each request in flight
+       read_body()                 32 KB for each request in flight (or
+                                   SPARP_BUFFER_SIZE, if that is less)
        a body being decoded        73 KB
        a body paused               up to 256 KB
-       the stack                   up to 30 KB, and more with kqueue
+       the stack                   14 KB, 12 of them for SPARP_EVENTS; more
+                                   with kqueue
+   With all left out that can be, one connection needs 17 KB of heap and 2.5 KB
+   of stack, each further one 1.7 KB.
    Buffers are used again. Everything comes from sparp_options.allocator, but
    for name look-ups. They come from malloc, because a helper thread may
    outlive the run.
@@ -1003,7 +1045,8 @@
 
    Rules. A section calls only what stands above it, and its banner says whom. It returns
    a status or fills a list; the only function pointers are the user's. Bytes and times
-   come in as arguments. "make lint" checks it. "make test ONLY=test_pace CASE=test_name"
+   come in as arguments. What a macro leaves out is behind an `if` on a constant of
+   platform, at one place each, and compiled all the same. "make lint" checks it. "make test ONLY=test_pace CASE=test_name"
    runs one test. tests/unit looks inside this file, over the network in tests/fakenet.h;
    test_sched has an engine of its own, test_flight no scheduler.
 
@@ -1196,6 +1239,7 @@ typedef enum sparp_stopped {     /* why a run ended before its input did */
 } sparp_stopped;
 
 typedef struct sparp sparp;      /* one run */
+struct pollfd;                   /* of <poll.h> */
 
 typedef struct sparp_field {     /* a header line, or a query parameter (encoded by sparp) */
     const char *name;
@@ -1393,7 +1437,8 @@ typedef struct sparp_options {
     double   backoff_s;                  /* first pause before a retry, doubling (default: 0.5;
                                             NONE: no pause) */
     double   backoff_max_s;              /* longest such pause (default: 30) */
-    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120) */
+    double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120); and how long
+                                            an origin that has nothing left is left alone */
     double   retry_ratio;                /* retries per first try; one a second is always free;
                                             what is beyond waits (default: no budget) */
     bool     no_gate;                    /* do not hold back an origin that says 429, or that
@@ -1496,9 +1541,13 @@ SPARP_API void                sparp_close(sparp *run);
 /* --- inside your own event loop; not in callbacks ------------------------------------------ */
 
 /* Readable: call sparp_step(). -1 with the poll backend, which has no such descriptor: then
-   call sparp_step() as often as sparp_wait_ms() says. */
+   watch those of sparp_poll_fds(), or call sparp_step() as often as sparp_wait_ms() says. */
 SPARP_API int                 sparp_poll_fd(const sparp *run);
-/* ... or after this many milliseconds; -1: no limit; 0: now. */
+/* What to watch, for poll(2), with any backend: writes up to `room` of them to `fds`, which may
+   be NULL without, and returns how many there are. They change with every step. */
+SPARP_API size_t              sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room);
+/* ... or after this many milliseconds; -1: no limit; 0: now. With the poll backend no more than
+   10, until sparp_poll_fds() is called for the first time. */
 SPARP_API int                 sparp_wait_ms(const sparp *run);
 /* One turn: waits up to wait_ms (-1: as long as it takes; 0: not at all), does what is due.
    false: the run is over and every result delivered. */
@@ -1671,6 +1720,54 @@ SPARP_NO_TLS."
 #include <pthread.h>
 #endif
 
+/* How much a small device can spare: see the list of macros at the top. */
+#ifndef SPARP_BUFFER_SIZE
+#define SPARP_BUFFER_SIZE (256 * 1024)
+#endif
+#ifndef SPARP_EVENTS
+#define SPARP_EVENTS 1024
+#endif
+#ifndef SPARP_READ_AHEAD
+#define SPARP_READ_AHEAD 100
+#endif
+#if SPARP_BUFFER_SIZE < 4096 || SPARP_BUFFER_SIZE > 16777216
+#error "sparp.h: SPARP_BUFFER_SIZE must be 4096 to 16777216 bytes."
+#endif
+#if SPARP_EVENTS < 4 || SPARP_EVENTS > 4096
+#error "sparp.h: SPARP_EVENTS must be 4 to 4096."
+#endif
+#if SPARP_READ_AHEAD < 1 || SPARP_READ_AHEAD > 1000000
+#error "sparp.h: SPARP_READ_AHEAD must be 1 to 1000000."
+#endif
+
+/* What is left out is compiled all the same, behind an `if` that is never true: no byte of it is
+   in the object, and no `#if` stands where it would have been. */
+#if defined(SPARP_NO_WORKERS) || defined(SPARP_NO_THREADS)
+#define SPARP__WORKERS 0
+#else
+#define SPARP__WORKERS 1
+#endif
+#ifdef SPARP_NO_DATES
+#define SPARP__DATES 0
+#else
+#define SPARP__DATES 1
+#endif
+#ifdef SPARP_NO_SENTENCES
+#define SPARP__SENTENCES 0
+#else
+#define SPARP__SENTENCES 1
+#endif
+#ifdef SPARP_NO_PROXIES
+#define SPARP__PROXIES 0
+#else
+#define SPARP__PROXIES 1
+#endif
+#ifdef SPARP_NO_REDIRECTS
+#define SPARP__REDIRECTS 0
+#else
+#define SPARP__REDIRECTS 1
+#endif
+
 #ifdef MSG_NOSIGNAL
 #define SPARP__NOSIGNAL MSG_NOSIGNAL
 #else
@@ -1771,9 +1868,11 @@ SPARP_NO_TLS."
 #if defined(__GNUC__)
 #define SPARP__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define SPARP__RARE __attribute__((noinline, cold))     /* its callers do without its registers */
+#define SPARP__APART __attribute__((noinline))          /* and without its many variables */
 #else
 #define SPARP__PRINTF(text, first)
 #define SPARP__RARE
+#define SPARP__APART
 #endif
 
 /* ============================================================================================ */
@@ -2110,10 +2209,23 @@ static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
 }
 
 static int64_t sparp__env_now(void) {
+#ifdef SPARP_CLOCK
+    return SPARP_CLOCK();
+#else
     struct timespec t;
     if (SPARP__SYS_CLOCK(CLOCK_MONOTONIC, &t) != 0)
         return 0;                       /* cannot fail where CLOCK_MONOTONIC exists */
     return (int64_t)t.tv_sec * SPARP__NS_PER_S + (int64_t)t.tv_nsec;
+#endif
+}
+
+/* Seconds since 1970, for the dates of certificates and of Retry-After. */
+static int64_t sparp__env_wall_s(void) {
+#ifdef SPARP_TIME
+    return SPARP_TIME();
+#else
+    return (int64_t)SPARP__SYS_TIME(NULL);
+#endif
 }
 
 /* splitmix64: one 64-bit word of state, good enough to spread retries. */
@@ -2199,6 +2311,24 @@ static bool sparp__fault_set(sparp__fault *fault, sparp_error error, int sys_err
             *at = '?';
     return false;
 }
+
+#if !SPARP__SENTENCES
+
+static bool sparp__fault_code(sparp__fault *fault, sparp_error error, int sys_error, bool said) {
+    fault->error = error;
+    fault->sys_error = sys_error;
+    strcpy(fault->detail, sparp_error_text(error));
+    return said;
+}
+
+/* From here on: the compiler sees that no sentence is ever used, and leaves it out. */
+#define sparp__fault_set(fault, error, sys_error, ...) \
+    sparp__fault_code(fault, error, sys_error, \
+                      0 && sparp__fault_set(fault, error, sys_error, __VA_ARGS__))
+#define sparp__env_log(env, level, ...) \
+    ((void)(0 && (sparp__env_log(env, level, __VA_ARGS__), 0)))
+
+#endif
 
 static bool sparp__fault_memory(sparp__fault *fault) {
     return sparp__fault_set(fault, SPARP_E_OUT_OF_MEMORY, ENOMEM, "out of memory");
@@ -2562,13 +2692,13 @@ typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one
     bool            weighs;             /* some meter limits the cost */
     sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
     bool            shared;             /* by several threads */
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
 #endif
 } sparp__pace;
 
 static void sparp__pace_lock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_lock(&p->lock);
 #else
@@ -2577,7 +2707,7 @@ static void sparp__pace_lock(sparp__pace *p) {
 }
 
 static void sparp__pace_unlock(sparp__pace *p) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (p->shared)
         pthread_mutex_unlock(&p->lock);
 #else
@@ -4889,7 +5019,8 @@ static const char *sparp__route_bad_proxy(const sparp_options *o, const char *ho
                                           bool https) {
     const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!o->lenient_proxies || text == NULL || *text == '\0' || o->unix_socket != NULL
+    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0'
+        || o->unix_socket != NULL
         || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
         return NULL;
     return sparp__proxy_parse(text, &proxy);
@@ -5031,11 +5162,20 @@ static const char *sparp__route_check_unix(const char *path) {
         : "unix_socket is longer than the path of a socket may be";
 }
 
+static const char *sparp__route_check_ways(const sparp_options *o) {
+    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
+    return wrong != NULL ? wrong : sparp__route_check_lists(o);
+}
+
+static bool sparp__route_has_ways(const sparp_options *o) {
+    return o->proxy != NULL || o->https_proxy != NULL || o->resolve != NULL
+        || o->connect_to != NULL;
+}
+
 static const char *sparp__route_check(const sparp_options *o) {
     sparp__address local;
-    const char *wrong = o->lenient_proxies ? NULL : sparp__route_check_proxies(o);
-    if (wrong == NULL)
-        wrong = sparp__route_check_lists(o);
+    const char *wrong = SPARP__PROXIES ? sparp__route_check_ways(o) : !sparp__route_has_ways(o)
+        ? NULL : "proxy, https_proxy, resolve and connect_to need a build without SPARP_NO_PROXIES";
     if (wrong == NULL && o->unix_socket != NULL)
         wrong = sparp__route_check_unix(o->unix_socket);
     if (wrong != NULL)
@@ -5464,8 +5604,8 @@ static bool sparp__request_is_safe(const sparp_request *in, unsigned traits,
 /* The proxy that gets to see it in the clear; NULL: none. */
 static const sparp__proxy *sparp__request_proxy(const sparp__url *url, const char *host,
                                                 const sparp_options *o, sparp__proxy *proxy) {
-    return !url->https && o->proxy != NULL && sparp__route_proxy(o, host, url->port, false, proxy)
-        ? proxy : NULL;
+    return SPARP__PROXIES && !url->https && o->proxy != NULL
+        && sparp__route_proxy(o, host, url->port, false, proxy) ? proxy : NULL;
 }
 
 /* The url and the method of a request that is refused, as far as they can be shown. */
@@ -5501,6 +5641,7 @@ static bool sparp__request_add_names(sparp__env *env, sparp__request *r, const s
 
 /* Fills `r`, whose buffer may have been used before. On false *fault says why, and as much of
    url and method is kept as can be. */
+SPARP__APART
 static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp_request *user,
                                  const sparp_options *o, sparp__request_memo *memo,
                                  sparp__fault *fault) {
@@ -5554,7 +5695,7 @@ static bool sparp__request_build(sparp__env *env, sparp__request *r, const sparp
     }
     r->is_head = (traits & SPARP__METHOD_HEAD) != 0;
     r->replay_safe = sparp__request_is_safe(&in, traits, &fields);
-    if (url.https && !SPARP__TLS)
+    if (!SPARP__TLS && url.https)
         return sparp__fault_set(fault, SPARP_E_TLS_ABSENT, 0, "https needs a build of sparp with "
                                 "TLS");
     return true;
@@ -5733,7 +5874,6 @@ static bool sparp__request_same_origin(const sparp__request *r, const sparp__url
 #define SPARP__READABLE 1u
 #define SPARP__WRITABLE 2u
 #define SPARP__HANGUP 4u                /* an error or EOF waits to be read */
-#define SPARP__REACTOR_EVENTS 1024      /* taken at once, at most */
 
 /* After a wait: nothing happened, or it cannot work any more. EINTR is an empty turn. */
 static int sparp__reactor_failure(void) {
@@ -5807,7 +5947,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct epoll_event events[SPARP__REACTOR_EVENTS];
+    struct epoll_event events[SPARP_EVENTS];
     int n = SPARP__SYS_EPOLL_WAIT(r->fd, events, (int)max, timeout_ms);
     for (int i = 0; i < n; i++) {
         uint32_t e = events[i].events;
@@ -5884,7 +6024,7 @@ static void sparp__reactor_mute(sparp__reactor *r, int fd) {
 
 /* How many; -1, with errno: it cannot work. */
 static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *out, size_t max) {
-    struct kevent events[SPARP__REACTOR_EVENTS];
+    struct kevent events[SPARP_EVENTS];
     struct timespec t;
     t.tv_sec = timeout_ms / 1000;
     t.tv_nsec = (long)(timeout_ms % 1000) * 1000000;
@@ -6026,6 +6166,22 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 }
 
 #endif
+
+/* What another loop has to watch: up to `room` of them, and how many there are. */
+static size_t sparp__reactor_fds(const sparp__reactor *r, struct pollfd *out, size_t room) {
+#if SPARP__EPOLL || SPARP__KQUEUE
+    if (room > 0) {
+        out->fd = r->fd;
+        out->events = POLLIN;
+        out->revents = 0;
+    }
+    return 1;
+#else
+    if (room > 0 && r->count > 0)
+        memcpy(out, r->fds, (room < r->count ? room : r->count) * sizeof *out);
+    return r->count;
+#endif
+}
 
 /* ============================================================================================ */
 /* >>socket     non-blocking TCP. The one place that knows EAGAIN and EINTR. Uses wake, resolve, */
@@ -7452,13 +7608,18 @@ static sparp__chain_answer sparp__chain_search(sparp__chain *chain, int *work) {
     return SPARP__NOT_YET;
 }
 
+/* "2049-12-31" of a second since 1970, also where a time_t ends in 2038. */
 static void sparp__chain_show_date(int64_t unix_s, char *out, size_t size) {
-    time_t t = (time_t)unix_s;
-    struct tm date;
-    if (gmtime_r(&t, &date) == NULL)
-        memset(&date, 0, sizeof date);
-    snprintf(out, size, "%d-%02u-%02u", date.tm_year + 1900, (unsigned)(date.tm_mon + 1) % 100,
-             (unsigned)date.tm_mday % 100);
+    int64_t days = (unix_s - (unix_s < 0 ? 86399 : 0)) / 86400;
+    int64_t year = 1970 + days / 366, month = 12;       /* not too late: no year has more days */
+    if (days < 0)
+        year = 1970 + (days - 364) / 365;
+    while (sparp__days(year + 1, 1, 1) <= days)
+        year++;
+    while (sparp__days(year, month, 1) > days)
+        month--;
+    snprintf(out, size, "%04lld-%02u-%02u", (long long)year, (unsigned)month % 100,
+             (unsigned)(days - sparp__days(year, month, 1) + 1) % 100);
 }
 
 /* A certificate outside of its time: always false, with the sentence. */
@@ -7752,7 +7913,10 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         "/usr/local/etc/ssl/cert.pem",
         "/etc/ssl/certs/ca-bundle.crt",                         /* Nix */
         "/etc/pki/tls/cacert.pem",
+        "/data/data/com.termux/files/usr/etc/tls/cert.pem",     /* Termux */
     };
+    static const char dirs_of_android[] =
+        "/apex/com.android.conscrypt/cacerts:/system/etc/security/cacerts";
     const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
     if (file != NULL && *file != '\0')
         return sparp__trust_add_file(env, t, file);
@@ -7767,6 +7931,8 @@ static bool sparp__trust_probe(sparp__env *env, sparp__trust *t) {
         if (t->fault.error == SPARP_E_OUT_OF_MEMORY)
             return false;
     }
+    if (!sparp__trust_add_dirs(env, t, dirs_of_android) || t->anchors.count > 0)
+        return t->fault.error == SPARP_E_OK;
     return sparp__fault_set(&t->fault, SPARP_E_TLS_TRUST, 0, "no trusted certificates: tried "
                             "SSL_CERT_FILE, SSL_CERT_DIR, %s, /etc/pki/..., /etc/ssl/cert.pem, "
                             "/usr/local/...", files[0]);
@@ -8954,7 +9120,7 @@ static bool sparp__shake_begin_chain(sparp__tls *tls, sparp__str list) {
     chain->anchors = &tls->trust->anchors;
     chain->host = tls->host;
     chain->ip = s->is_ip ? &s->ip : NULL;
-    chain->wall_s = (int64_t)time(NULL);
+    chain->wall_s = sparp__env_wall_s();
     if (!sparp__chain_take(chain, list, tls->version == SPARP__TLS_13))
         return sparp__shake_say(tls, "certificate of %.60s is malformed");
     if (!sparp__shake_keep_key(tls, chain->certs[0].spki))
@@ -10473,7 +10639,6 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 /*              tls, stream.                                                                     */
 /* ============================================================================================ */
 
-#define SPARP__SCRATCH_SIZE (256 * 1024)        /* a receive buffer for all connections */
 #define SPARP__SCRATCH_MAX 8                    /* the most of them, see sparp__net_lend */
 #define SPARP__RACE_MAX 4                       /* sockets that try to connect at one time */
 #define SPARP__RACE_STEP_NS (250 * SPARP__NS_PER_MS)    /* RFC 8305 §5: head start of each */
@@ -10481,7 +10646,7 @@ static void sparp__session_free(sparp__env *env, sparp__session *session) {
 #define SPARP__TUNNEL_HEAD_MAX (64 * 1024)      /* bytes of a proxy's answer to CONNECT */
 
 typedef struct sparp__scratch {         /* zeroed: not needed so far */
-    char *data;                         /* SPARP__SCRATCH_SIZE bytes */
+    char *data;                         /* SPARP_BUFFER_SIZE bytes */
     bool  lent;                         /* somebody needs what is in there */
 } sparp__scratch;
 
@@ -10571,6 +10736,16 @@ typedef struct sparp__dial {            /* zeroed: closed */
     sparp__fault   fault;
 } sparp__dial;
 
+/* NULL: straight to host and port. */
+static const sparp__way *sparp__peer_way(const sparp__peer *peer) {
+    return SPARP__PROXIES ? peer->way : NULL;
+}
+
+static bool sparp__peer_proxied(const sparp__peer *peer) {
+    const sparp__way *way = sparp__peer_way(peer);
+    return way != NULL && way->proxied;
+}
+
 /* What was begun at this address has failed: the next one begins with another. */
 static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
     if (peer->first == address)
@@ -10581,7 +10756,7 @@ static void sparp__peer_avoid(sparp__peer *peer, size_t address) {
 static bool sparp__net_open_scratch(sparp__net *net) {
     if (net->scratch != NULL)
         return true;
-    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+    net->scratch = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     net->scratches[0].data = net->scratch;
     return net->scratch != NULL;
 }
@@ -10598,7 +10773,7 @@ static bool sparp__net_lend(sparp__net *net) {
         return false;
     sparp__scratch *s = &net->scratches[other];
     if (s->data == NULL)
-        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP__SCRATCH_SIZE);
+        s->data = (char *)sparp__env_realloc(net->env, NULL, 0, SPARP_BUFFER_SIZE);
     if (s->data == NULL)
         return false;
     net->scratches[mine].lent = true;
@@ -10609,7 +10784,7 @@ static bool sparp__net_lend(sparp__net *net) {
 /* The one in which `data` is. */
 static void sparp__net_take_back(sparp__net *net, const char *data) {
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP__SCRATCH_SIZE)
+        if ((uintptr_t)data - (uintptr_t)net->scratches[i].data < SPARP_BUFFER_SIZE)
             net->scratches[i].lent = false;
 }
 
@@ -10653,7 +10828,7 @@ static sparp_error sparp__dial_error_of(int sys_error) {
 }
 
 static void sparp__dial_end_tunnel(sparp__net *net, sparp__dial *d) {
-    if (d->tunnel == NULL)
+    if (!SPARP__PROXIES || d->tunnel == NULL)
         return;
     sparp__buf_free(net->env, &d->tunnel->out);
     sparp__http_free(net->env, &d->tunnel->http);
@@ -10707,20 +10882,20 @@ static void sparp__dial_close(sparp__net *net, sparp__dial *d) {
 }
 
 static uint16_t sparp__dial_port(const sparp__dial *d) {
-    return d->peer->way != NULL ? d->peer->way->port : d->peer->port;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    return way != NULL ? way->port : d->peer->port;
 }
 
 /* Whatever goes wrong before a proxy has let us through is told apart from the server's faults. */
 static bool sparp__dial_blame_proxy(sparp__dial *d) {
-    const sparp__way *way = d->peer->way;
     sparp_error e = d->fault.error;
     char detail[sizeof d->fault.detail];
-    if (way == NULL || !way->proxied || e == SPARP_E_OUT_OF_MEMORY
+    if (!sparp__peer_proxied(d->peer) || e == SPARP_E_OUT_OF_MEMORY
         || e == SPARP_E_OUT_OF_RESOURCES || e == SPARP_E_TIMEOUT || e == SPARP_E_PROXY_REFUSED)
         return false;
     memcpy(detail, d->fault.detail, sizeof detail);
     return sparp__fault_set(&d->fault, SPARP_E_PROXY_FAILED, d->fault.sys_error,
-                            "proxy %.60s: %.80s", way->host, detail);
+                            "proxy %.60s: %.80s", d->peer->way->host, detail);
 }
 
 /* An address that cannot be reached says less than one that answered "no". */
@@ -10814,7 +10989,7 @@ static sparp__dial_event sparp__dial_on_shaking(sparp__net *net, sparp__dial *d,
                                                 const sparp__event *e, int64_t now) {
     size_t got = 0;
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) != 0 && !sparp__tls_is_busy(d->stream.tls)
-        && sparp__stream_recv(&d->stream, net->scratch, SPARP__SCRATCH_SIZE, &got)
+        && sparp__stream_recv(&d->stream, net->scratch, SPARP_BUFFER_SIZE, &got)
                == SPARP__IO_FAILED)
         return sparp__dial_fail(d, SPARP_E_TLS_HANDSHAKE, errno, "TLS handshake");
     if (got > 0)
@@ -10907,7 +11082,7 @@ static sparp__dial_event sparp__dial_on_tunneling(sparp__net *net, sparp__dial *
         return sparp__dial_flush_tunnel(net, d);
     if ((e->ready & (SPARP__READABLE | SPARP__HANGUP)) == 0)
         return SPARP__DIAL_BUSY;
-    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP__SCRATCH_SIZE, &got);
+    sparp__io io = sparp__socket_recv(d->stream.fd, net->scratch, SPARP_BUFFER_SIZE, &got);
     if (io == SPARP__IO_WAIT)
         return SPARP__DIAL_BUSY;
     if (io == SPARP__IO_OK) {
@@ -10941,7 +11116,7 @@ static sparp__dial_event sparp__dial_on_connected(sparp__net *net, sparp__dial *
     d->connected_at = d->active_at = now;
     d->due = SPARP__NEVER;
     d->wants_write = true;              /* as it was registered: see sparp__dial_want_write */
-    if (d->peer->https && d->peer->way != NULL && d->peer->way->proxied)
+    if (d->peer->https && sparp__peer_proxied(d->peer))
         return sparp__dial_begin_tunnel(net, d);
     return sparp__dial_on_through(net, d, now);
 }
@@ -11055,13 +11230,14 @@ static bool sparp__dial_ask_hook(sparp__net *net, sparp__dial *d, const char *ho
 
 /* An address that needs no look-up, if there is one: num_addresses says so. False: see fault. */
 static bool sparp__dial_know_address(sparp__net *net, sparp__dial *d, const char *host) {
+    const sparp__way *way = sparp__peer_way(d->peer);
     d->addresses = &d->literal;
     d->num_addresses = 1;
     if (net->options->unix_socket != NULL) {
         sparp__address_set_path(&d->literal, net->options->unix_socket);
-    } else if (d->peer->way != NULL && d->peer->way->num_fixed > 0) {
-        d->addresses = d->peer->way->fixed;
-        d->num_addresses = d->peer->way->num_fixed;
+    } else if (way != NULL && way->num_fixed > 0) {
+        d->addresses = way->fixed;
+        d->num_addresses = way->num_fixed;
     } else if (!sparp__address_parse(&d->literal, host)) {
         d->num_addresses = 0;
         return sparp__dial_ask_hook(net, d, host);
@@ -11082,7 +11258,8 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
         return SPARP__DIAL_FAILED;
     }
 #endif
-    const char *host = d->peer->way != NULL ? d->peer->way->host : d->peer->host;
+    const sparp__way *way = sparp__peer_way(d->peer);
+    const char *host = way != NULL ? way->host : d->peer->host;
     if (!sparp__net_open_scratch(net)) {
         sparp__fault_memory(&d->fault);
         return SPARP__DIAL_FAILED;
@@ -11151,7 +11328,7 @@ static sparp__dial_event sparp__dial_advance(sparp__net *net, sparp__dial *d,
         return sparp__dial_on_racer(net, d, e->fd, now);
     if (d->state < SPARP__DIAL_TUNNELING || d->stream.fd != e->fd)
         return SPARP__DIAL_BUSY;        /* it lost the race, and is gone */
-    if (d->state == SPARP__DIAL_TUNNELING)
+    if (SPARP__PROXIES && d->state == SPARP__DIAL_TUNNELING)
         return sparp__dial_on_tunneling(net, d, e, now);
 #if SPARP__TLS
     if (d->state == SPARP__DIAL_SHAKING)
@@ -11548,7 +11725,7 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
     size_t got = 0;
     bool rest = c->rest_size > 0;
     sparp__io io = sparp__stream_recv(&c->stream, rest ? c->rest : net->scratch,
-                                      rest ? c->rest_size : SPARP__SCRATCH_SIZE, &got);
+                                      rest ? c->rest_size : SPARP_BUFFER_SIZE, &got);
     if (rest) {
         c->rest += got;
         c->rest_size -= got;
@@ -11954,7 +12131,7 @@ static const char *sparp__judge_target(sparp__str target, bool from_https, sparp
         wrong = "it has credentials in it";
     if (wrong == NULL && from_https && !url->https)
         wrong = "it leads from https to http";
-    if (wrong == NULL && url->https && !SPARP__TLS)
+    if (!SPARP__TLS && wrong == NULL && url->https)
         wrong = "it leads to https, which needs a build of sparp with TLS";
     return wrong;
 }
@@ -12097,8 +12274,8 @@ static bool sparp__judge_date_word(sparp__date *d, sparp__str word) {
    Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994 */
 static bool sparp__judge_date(sparp__str text, int64_t *unix_s) {
     sparp__date d;
-    if (sparp__judge_iso(text, unix_s))
-        return true;
+    if (!SPARP__DATES || sparp__judge_iso(text, unix_s))
+        return SPARP__DATES;
     memset(&d, 0, sizeof d);
     for (size_t i = 0; i < text.size;) {
         size_t from = i;
@@ -12614,6 +12791,7 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     bool     is_cost;
     bool     leaks;                     /* it comes back bit by bit; else all at once, at `until` */
     bool     no_leak;                   /* it was taken to, and a 429 came */
+    int64_t  leaks_since;
     bool     too_early;                 /* its whole seconds are rounded down */
     double   limit, left;               /* limit 0: not told */
     double   unseen;                    /* taken of that, perhaps, by who brought no answer */
@@ -12623,6 +12801,7 @@ typedef struct sparp__quota {           /* zeroed: never heard of */
     int64_t  probed_at;                 /* one has gone out to see whether it is; 0: none */
     int64_t  said_until;                /* the log has said so */
     double   mark_used, mark_reset_s;   /* of an answer before: see sparp__quota_compare */
+    int64_t  mark_until;
 } sparp__quota;
 
 /* What there is by now. */
@@ -12635,48 +12814,57 @@ static double sparp__quota_now(const sparp__quota *q, int64_t now) {
 }
 
 /* Is it a bucket, of which the rest comes back bit by bit (GCRA), or a window, of which all comes
-   back at its end? The time until all of it is back grows with what is used of a bucket. */
-static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, bool same_window) {
-    double used = q->limit - t->left;
-    double expected = q->mark_reset_s * used / (q->mark_used > 0 ? q->mark_used : 1);
-    double fuzz = 0.2 * expected + (t->coarse ? SPARP__QUOTA_COARSE : 0);
-    if (same_window && q->mark_used > 0 && used >= q->mark_used
-        && (used < 2 * q->mark_used || expected - q->mark_reset_s < 2 * fuzz))
-        return;                         /* too early to tell */
-    if (same_window && q->mark_used > 0 && used > q->mark_used)
-        q->leaks = !q->no_leak && t->reset_s > expected - fuzz && t->reset_s < expected + fuzz;
+   back at its end? The time until all is back grows with what is used of a bucket. It is compared
+   with what an answer said before, while that holds. */
+static void sparp__quota_compare(sparp__quota *q, const sparp__told *t, int64_t now) {
+    double used = q->limit - t->left, before = q->mark_used;
+    double fuzz = t->coarse ? SPARP__QUOTA_COARSE : 0.01 * t->reset_s;
+    if (before > 0 && used >= before && now < q->mark_until - sparp__time_from_s(fuzz)) {
+        double growth = q->mark_reset_s * (used / before - 1);
+        if (growth > 2 * fuzz)
+            q->leaks = !q->no_leak && t->reset_s - q->mark_reset_s > growth / 2;
+        else if (used < 2 * before)
+            return;                     /* too early to tell */
+    }
     q->mark_used = used;
     q->mark_reset_s = t->reset_s;
+    q->mark_until = sparp__time_after(now, sparp__time_from_s(t->reset_s));
+}
+
+/* When all of it is back, and how. `probed`: the answer is to who went to see whether it is. */
+static void sparp__quota_learn_reset(sparp__quota *q, const sparp__told *t, bool probed,
+                                     int64_t now) {
+    bool early = probed && t->coarse && t->left < 1 && q->limit > 1 && t->reset_s < 2;
+    q->too_early = q->too_early || early;
+    q->until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
+    if (t->leaks)
+        q->leaks = !q->no_leak;
+    else if (q->limit > 0)
+        sparp__quota_compare(q, t, now);
+    if (q->leaks && t->left < q->limit)
+        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
 }
 
 /* What the answer says to a request that started then. Answers overtake each other: what was said
    before is taken back only by who started afterwards. */
 static void sparp__quota_learn(sparp__quota *q, const sparp__told *t, int64_t started_at,
                                int64_t now) {
-    bool same_window = q->until > now;
-    bool probed = q->probed_at != 0 && started_at >= q->probed_at;
-    int64_t until = sparp__max(q->until, now);
     if (started_at >= q->unseen_at)
         q->unseen = 0;
     if (started_at < q->as_of && t->left >= sparp__quota_now(q, now) + q->unseen)
         return;
-    q->limit = t->limit > 0 ? t->limit : 0;
-    if (t->reset_s >= 0) {
-        q->too_early = q->too_early || (probed && t->coarse && t->left < 1 && t->reset_s < 2
-                                        && q->limit > 1);
-        until = sparp__time_after(now, sparp__time_from_s(t->reset_s + (q->too_early ? 1 : 0)));
-        if (t->leaks)
-            q->leaks = !q->no_leak;
-        else if (q->limit > 0)
-            sparp__quota_compare(q, t, same_window);
-    }
-    q->leaks = q->leaks && t->reset_s > 0 && t->left < q->limit;
-    if (q->leaks)
-        q->leak_ns = t->reset_s * (double)SPARP__NS_PER_S / (q->limit - t->left);
+    if (t->limit > 0 || t->left > q->limit)
+        q->limit = t->limit > 0 ? t->limit : 0;     /* it need not be said each time */
+    if (t->reset_s >= 0)
+        sparp__quota_learn_reset(q, t, q->probed_at != 0 && started_at >= q->probed_at, now);
+    else
+        q->until = sparp__max(q->until, now);
+    if (!q->leaks)
+        q->leaks_since = now;
+    q->leaks = q->leaks && q->leak_ns > 0 && q->limit > 0;
     q->is_cost = t->is_cost;
     q->left = t->left;
     q->as_of = now;
-    q->until = until;
     q->probed_at = 0;
 }
 
@@ -12693,10 +12881,8 @@ static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need
     double missing = busy + need - sparp__quota_now(q, now);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
-    if (now >= until) {
-        bool alone = !(busy > 0) || busy + need <= q->limit;
-        return alone && q->probed_at == 0 ? 0 : SPARP__NEVER;
-    }
+    if (now >= until)
+        return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
     if (!q->leaks)
         return until - now;
     double wait = missing * q->leak_ns;
@@ -12787,11 +12973,14 @@ static void sparp__quotas_on_end(sparp__quotas *qs, const sparp__telling *told, 
 
 /* It has said 429, which was not to be expected. With Retry-After that counts, and the gate sees to
    it; then one looks what is left. */
-static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t now) {
+static void sparp__quotas_on_429(sparp__quotas *qs, bool retry_after, int64_t started_at,
+                                 int64_t now) {
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
-        q->no_leak = true;
-        q->leaks = false;
+        if (q->leaks && started_at > q->leaks_since) {
+            q->no_leak = true;
+            q->leaks = false;
+        }
         if (!retry_after)
             continue;
         q->left = q->unseen = 0;
@@ -13042,7 +13231,7 @@ static void sparp__task_reset(sparp__env *env, sparp__task *t) {
 
 /* What goes over the wire now. */
 static const sparp__request *sparp__task_wire(const sparp__task *t) {
-    return t->on_hop ? t->hop : &t->request;
+    return SPARP__REDIRECTS && t->on_hop ? t->hop : &t->request;
 }
 
 /* Without memory even for saying what went wrong. */
@@ -13126,7 +13315,8 @@ static void sparp__task_postpone(sparp__task *t, int64_t ns) {
         sparp__dial_postpone(c->dial, ns);
 }
 
-#define SPARP__UPLOAD_SIZE (32 * 1024 - 16)     /* bytes that read_body is asked for at a time */
+/* Bytes that read_body is asked for at a time. */
+#define SPARP__UPLOAD_SIZE ((SPARP_BUFFER_SIZE < 32768 ? SPARP_BUFFER_SIZE : 32768) - 16)
 #define SPARP__CHUNK_ROOM 8             /* "7fff" CR LF before them, and a little */
 
 /* Frames what read_body wrote behind CHUNK_ROOM bytes (RFC 9112 §7.1), and says where it is. */
@@ -13383,7 +13573,7 @@ typedef struct sparp__engine {          /* zeroed, then sparp__engine_open() */
     sparp__list    suspended;           /* connections whose user said: later */
     sparp__list    ended;               /* flights, for the scheduler to take */
 
-    sparp__event  *events;              /* of this look, SPARP__REACTOR_EVENTS of them */
+    sparp__event  *events;              /* of this look, SPARP_EVENTS of them */
     int            num_events, next_event;
     sparp__lookup *lookup;              /* has ended, and some still wait for it; NULL: none */
     size_t         num_news;            /* suspended connections that go on in this turn */
@@ -13725,7 +13915,7 @@ static void sparp__engine_on_redirect(sparp__engine *e, sparp__task *t, bool reu
 /* The response is complete, or as complete as we want it. */
 static void sparp__engine_on_response(sparp__engine *e, sparp__task *t, bool reusable) {
     sparp__flight *f = &t->fly;
-    if (f->redirecting) {
+    if (SPARP__REDIRECTS && f->redirecting) {
         sparp__engine_on_redirect(e, t, reusable);
         return;
     }
@@ -13768,7 +13958,7 @@ static bool sparp__engine_lend(sparp__engine *e, sparp__task *t, sparp__str data
     if (!e->may_lend || size <= SPARP__BUF_KEEP || a->inflate != NULL || a->body.size > 0
         || (t->fly.verdict != SPARP_SUCCESS && t->fly.verdict != SPARP_HARD_FAIL)
         || (!whole && a->http.state != SPARP__HTTP_LENGTH) || c->in.size > 0
-        || at >= SPARP__SCRATCH_SIZE || size >= SPARP__SCRATCH_SIZE - at)
+        || at >= SPARP_BUFFER_SIZE || size >= SPARP_BUFFER_SIZE - at)
         return false;
     if (left > 0 && (c->stream.tls != NULL || size > (uint64_t)e->options->max_body_bytes
                      || !sparp__net_lend(&e->net)))
@@ -13892,7 +14082,7 @@ static bool sparp__engine_expect_body(sparp__engine *e, sparp__answer *a) {
    before it sent its body (RFC 9110 §15.5.18), which goes without asking then. */
 static bool sparp__engine_redirects(const sparp__engine *e, const sparp__task *t) {
     if (t->status == 417)
-        return sparp__task_wire(t)->expects;
+        return SPARP__REDIRECTS && sparp__task_wire(t)->expects;
     return e->options->max_redirects > 0 && sparp__judge_redirects(t->status)
         && sparp__judge_header(&t->fly.answer->http, "location") != NULL;
 }
@@ -14265,7 +14455,8 @@ static bool sparp__engine_fix_addresses(sparp__engine *e, sparp__way *way) {
 static bool sparp__engine_find_way(sparp__engine *e, sparp__peer *peer,
                                    const sparp__proxy *proxy) {
     const sparp_options *o = e->options;
-    if (peer->way != NULL || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
+    if (!SPARP__PROXIES || peer->way != NULL
+        || (proxy == NULL && o->connect_to == NULL && o->resolve == NULL))
         return true;
     sparp__way *way = (sparp__way *)sparp__env_zalloc(&e->env, sizeof *way);
     if (way == NULL)
@@ -14291,7 +14482,7 @@ static sparp__pool *sparp__engine_find_pool(sparp__engine *e, const sparp__reque
     const sparp_options *o = e->options;
     const char *host = sparp__request_host(r);
     sparp__proxy proxy;
-    bool proxied = (o->proxy != NULL || o->https_proxy != NULL)
+    bool proxied = SPARP__PROXIES && (o->proxy != NULL || o->https_proxy != NULL)
         && sparp__route_proxy(o, host, r->port, r->https, &proxy);
     sparp__pool *pool = proxied && !r->https    /* one set of connections for all origins */
         ? sparp__pools_get(&e->env, &e->pools, proxy.host, proxy.port, false)
@@ -14522,8 +14713,7 @@ static void sparp__engine_drop_if_idle(sparp__engine *e, const sparp__event *eve
    to be good; but where those would be too many, only as many as are still in the cache when the
    next requests go out. */
 static size_t sparp__engine_max_events(const sparp__engine *e) {
-    return e->num_conns < SPARP__REACTOR_EVENTS ? SPARP__REACTOR_EVENTS
-                                                : SPARP__REACTOR_EVENTS / 4;
+    return e->num_conns < SPARP_EVENTS ? SPARP_EVENTS : SPARP_EVENTS / 4;
 }
 
 /* Takes events, and closes what went bad while idle. True: all that had happened was seen. */
@@ -14669,7 +14859,7 @@ static bool sparp__engine_open(sparp__engine *e, const sparp__env *env,
         sparp__address_parse(&e->net.local, options->local_address);
     e->now = sparp__env_now();
     e->events = (sparp__event *)sparp__env_realloc(&e->env, NULL, 0,
-                                                   SPARP__REACTOR_EVENTS * sizeof *e->events);
+                                                   SPARP_EVENTS * sizeof *e->events);
     if (!sparp__pools_open(&e->env, &e->pools) || e->events == NULL)
         return sparp__fault_memory(fault);
     return sparp__wake_open(&e->wake, fault) && sparp__engine_open_reactor(e, fault)
@@ -14729,10 +14919,10 @@ static void sparp__engine_close(sparp__engine *e) {
     sparp__pools_close(&e->env, &e->pools);
     sparp__heap_free(&e->env, &e->timers);
     sparp__engine_free_spares(e);
-    sparp__env_free(&e->env, e->events, SPARP__REACTOR_EVENTS * sizeof *e->events);
+    sparp__env_free(&e->env, e->events, SPARP_EVENTS * sizeof *e->events);
     e->events = NULL;
     for (size_t i = 0; i < SPARP__SCRATCH_MAX; i++)
-        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP__SCRATCH_SIZE);
+        sparp__env_free(&e->env, e->net.scratches[i].data, SPARP_BUFFER_SIZE);
     memset(e->net.scratches, 0, sizeof e->net.scratches);
     e->net.scratch = NULL;
 }
@@ -14759,7 +14949,7 @@ typedef struct sparp__slab {
     size_t size;                        /* of the block */
 } sparp__slab;
 
-#define SPARP__SLAB_SIZE (64 * 1024)
+#define SPARP__SLAB_SIZE (SPARP_BUFFER_SIZE < 65536 ? SPARP_BUFFER_SIZE : 65536)
 
 typedef struct sparp__slabs {           /* zeroed: none */
     sparp__slab *all;
@@ -14987,7 +15177,7 @@ typedef struct sparp__worker {          /* an engine on a thread of its own */
     bool           drop_idle;           /* others need its descriptors */
     size_t         load;                /* tasks it has; the scheduler's alone */
     bool           started;
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_t      thread;
 #endif
 } sparp__worker;
@@ -14998,13 +15188,18 @@ typedef struct sparp__crew {            /* zeroed, then `own` set: no workers */
     int            size;                /* how many workers */
     bool           quit;
     sparp__list    ended;               /* their flights that have ended */
-#if SPARP__THREADS
+#if SPARP__WORKERS
     pthread_mutex_t lock;               /* of all that workers and scheduler share */
 #endif
 } sparp__crew;
 
+/* How many workers: none is what it is in a build without. */
+static int sparp__crew_size(const sparp__crew *crew) {
+    return SPARP__WORKERS ? crew->size : 0;
+}
+
 static void sparp__crew_lock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_lock(&crew->lock);
 #else
@@ -15013,7 +15208,7 @@ static void sparp__crew_lock(sparp__crew *crew) {
 }
 
 static void sparp__crew_unlock(sparp__crew *crew) {
-#if SPARP__THREADS
+#if SPARP__WORKERS
     if (crew->size > 0)
         pthread_mutex_unlock(&crew->lock);
 #else
@@ -15030,14 +15225,14 @@ static void sparp__crew_call(sparp__worker *w) {
 
 static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
     sparp__worker *best = &crew->workers[0];
-    for (int i = 1; i < crew->size; i++)
+    for (int i = 1; i < sparp__crew_size(crew); i++)
         if (crew->workers[i].load < best->load)
             best = &crew->workers[i];
     return best;
 }
 
 static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         sparp__engine_start(crew->own, t);
         return;
     }
@@ -15053,7 +15248,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
 
 /* It ends soon, as CUT unless it has ended already. */
 static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
-    if (crew->size == 0) {
+    if (sparp__crew_size(crew) == 0) {
         if (t->fly.pool != NULL)
             sparp__engine_cut(crew->own, t);
         else
@@ -15076,7 +15271,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
 
 /* What is on its way to a worker may still be sent. */
 static void sparp__crew_recall(sparp__crew *crew, const sparp__meter *write) {
-    if (crew->size == 0)
+    if (sparp__crew_size(crew) == 0)
         sparp__engine_recall(crew->own, write);
 }
 
@@ -15086,14 +15281,14 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     if (link == NULL)
         return NULL;
     sparp__task *t = SPARP__OWNER(sparp__task, fly.link, link);
-    if (t->fly.worker != NULL)
+    if (SPARP__WORKERS && t->fly.worker != NULL)
         t->fly.worker->load--;
     return t;
 }
 
 /* What the workers have sent is put with what has ended here. */
 static void sparp__crew_collect(sparp__crew *crew) {
-    if (crew->size == 0)
+    if (sparp__crew_size(crew) == 0)
         return;
     sparp__crew_lock(crew);
     sparp__list_append(&crew->own->ended, &crew->ended);
@@ -15107,7 +15302,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
     t->fly.answer = NULL;
     if (a == NULL)
         return;
-    if (w == NULL) {
+    if (!SPARP__WORKERS || w == NULL) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }
@@ -15120,7 +15315,7 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
 /* Somebody needs descriptors. */
 static void sparp__crew_drop_idle(sparp__crew *crew) {
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++) {
+    for (int i = 0; i < sparp__crew_size(crew); i++) {
         crew->workers[i].drop_idle = true;
         sparp__crew_call(&crew->workers[i]);
     }
@@ -15129,14 +15324,14 @@ static void sparp__crew_drop_idle(sparp__crew *crew) {
 
 /* The user's news is for all of them. */
 static void sparp__crew_tell_news(sparp__crew *crew) {
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send_news(&crew->workers[i].engine.wake);
 }
 
 /* The pace has changed. */
 static void sparp__crew_wake(sparp__crew *crew) {
     sparp__wake_send(&crew->own->wake);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__wake_send(&crew->workers[i].engine.wake);
 }
 
@@ -15156,7 +15351,7 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
     sparp__crew_add_tally(&crew->own->tally, sum);
     sparp__crew_lock(crew);
-    for (int i = 0; i < crew->size; i++)
+    for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
     sparp__crew_unlock(crew);
 }
@@ -15205,9 +15400,9 @@ static void sparp__fair_go_round(sparp__fair *f) {
     if (f->next.count + f->later.count == 0)
         return;
     f->round = f->next.count > 0 ? f->round + 1 : sparp__heap_next(&f->later);
-    sparp__list_append(&f->now, &f->next);
     while ((timer = sparp__heap_expire(&f->later, f->round)) != NULL)
         sparp__list_push_back(&f->now, &SPARP__OWNER(sparp__lane, timer, timer)->link);
+    sparp__list_append(&f->now, &f->next);
 }
 
 static bool sparp__fair_waits(const sparp__lane *lane) {
@@ -15487,9 +15682,10 @@ static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t
     return l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit);
 }
 
-static void sparp__limits_on_429(sparp__limits *l, bool retry_after, int64_t now) {
+static void sparp__limits_on_429(sparp__limits *l, const sparp__task *t, bool retry_after,
+                                 int64_t now) {
     if (l->quotas != NULL)
-        sparp__quotas_on_429(l->quotas, retry_after, now);
+        sparp__quotas_on_429(l->quotas, retry_after, t->fly.started_at, now);
 }
 
 /* The i-th of those in the list. */
@@ -16008,7 +16204,7 @@ static void sparp__sched_sleep(sparp__sched *s, sparp__task *t, int64_t pause) {
 /* What the server asked for, in seconds; 0: nothing. */
 static double sparp__sched_retry_after(const sparp__task *t) {
     return t->fly.answer != NULL
-        ? sparp__judge_retry_after(&t->fly.answer->http, (int64_t)SPARP__SYS_TIME(NULL)) : 0;
+        ? sparp__judge_retry_after(&t->fly.answer->http, sparp__env_wall_s()) : 0;
 }
 
 /* Nanoseconds to pause; -1: longer than anyone wants to wait, see retry_at_s. */
@@ -16121,7 +16317,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     sparp__gate *g = &t->wait.limits->gate;
     if (o->no_gate || (t->status != 429 && (t->status != 503 || !(asked > 0))))
         return;
-    sparp__limits_on_429(t->wait.limits, asked > 0, s->now);
+    sparp__limits_on_429(t->wait.limits, t, asked > 0, s->now);
     if (!(asked > 0) && g->closed_until > s->now && t->fly.started_at <= g->closed_at)
         return;                         /* says nothing new */
     if (!(asked > 0))
@@ -16289,7 +16485,8 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
         sparp__sched_on_verdict(s, t);
         break;
     case SPARP__END_HOP:
-        sparp__sched_on_hop(s, t);
+        if (SPARP__REDIRECTS)
+            sparp__sched_on_hop(s, t);
         break;
     case SPARP__END_FAULT:
         sparp__sched_on_fault(s, t);
@@ -16904,6 +17101,7 @@ struct sparp {
     sparp__crew   crew;
     sparp__pace   pace;                 /* of all engines */
     int64_t       bar_at;               /* of sparp_progress_bar() */
+    bool          watched;              /* by a loop that asks for sparp_poll_fds() */
 };
 
 static int sparp__run_wait_ms(const sparp *run, int64_t now) {
@@ -16918,7 +17116,7 @@ static int sparp__run_wait_ms(const sparp *run, int64_t now) {
 /* Somebody has written to the pipe. */
 static void sparp__run_on_wake(sparp *run) {
     sparp__sched_on_wake(&run->sched, run->engine.news);
-    if (run->crew.size == 0)
+    if (sparp__crew_size(&run->crew) == 0)
         return;
     if (run->engine.news)
         sparp__crew_tell_news(&run->crew);
@@ -16980,7 +17178,7 @@ static void sparp__run_close(sparp *run) {
 
 #define SPARP__WORKERS_MAX 256
 
-#if SPARP__THREADS
+#if SPARP__WORKERS
 
 static void sparp__worker_cut(sparp__worker *w) {
     sparp__engine *e = &w->engine;
@@ -17181,7 +17379,8 @@ static void sparp__workers_close(sparp *run) {
 /* One row for each number: what 0 stands for, what it may be besides (NONE, AUTO, or nothing ELSE)
    and from where to where, and what is said of all other values. */
 #define SPARP__OPTIONS(X) \
-    X(input_buffer_size,         100, NONE, 1,    1000000, "must be 1 to 1000000 (0: 100)") \
+    X(input_buffer_size,         SPARP_READ_AHEAD, NONE, 1, 1000000, \
+      "must be 1 to 1000000 (0: the default)") \
     X(max_at_once,               100, AUTO, 1,    SPARP__MAX_AT_ONCE, \
       "must be 1 to 100000 (0: 100, SPARP_AUTO: found out)") \
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
@@ -17205,7 +17404,7 @@ static void sparp__workers_close(sparp *run) {
     X(tls_timeout_s,             0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(send_timeout_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(first_byte_timeout_s,      0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
-    X(min_bytes_per_second,      0,   NONE, 0,    1e15,    "must not be negative (0: none)") \
+    X(min_bytes_per_second,      0,   NONE, 0,    1e12,    "must not be negative (0: none)") \
     X(min_speed_s,               30,  ELSE, 0,    1e9,     "must not be negative (0: 30 s)") \
     X(run_deadline_s,            0,   NONE, 0,    1e9,     "must not be negative (0: none)") \
     X(max_retries_by_soft_fail,  20,  NONE, 0,    INT_MAX, \
@@ -17221,7 +17420,7 @@ static void sparp__workers_close(sparp *run) {
     X(stop_after_failures,       0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
     X(stop_after_failure_ratio,  0,   NONE, 0,    1,       "must be 0 to 1 (0: none)") \
     X(stop_after_successes,      0,   NONE, 0,    INT_MAX, "must not be negative (0: none)") \
-    X(max_redirects,             10,  NONE, 0,    INT_MAX, \
+    X(max_redirects,             SPARP__REDIRECTS * 10, NONE, 0, INT_MAX, \
       "must not be negative (0: 10, SPARP_NONE: not followed)") \
     X(max_head_bytes,            1 << 16, ELSE, 1,    1 << 30, "must be 1 to 1 GiB (0: 64 KiB)") \
     X(max_body_bytes,            1 << 26, NONE, 1,    SPARP__BODY_MOST, \
@@ -17238,12 +17437,50 @@ static bool sparp__options_fits(double value, int or_else, double least, double 
     return value == 0 || value == or_else || (value >= least && value <= most);
 }
 
-static const char *sparp__options_check_numbers(const sparp_options *o) {
+typedef struct sparp__number {          /* a row */
+    const char   *words;
+    float         least, most, fallback;        /* exact, or with some room */
+    short         or_else;
+    unsigned char at;                   /* in sparp_options, in units of an int */
+    unsigned char type;                 /* of SPARP__TYPE */
+} sparp__number;
+
+/* 4 is an int, 8 an int64_t and 9 a double: with a float an integer adds up to a float. */
+#define SPARP__TYPE(value) (sizeof(value) + (sizeof(value + 0.0f) > sizeof(float)))
+
+static const sparp__number sparp__numbers[] = {
 #define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (!sparp__options_fits((double)o->field, SPARP__OR_##or_else, least, most)) \
-        return #field " " words;
+    {SPARP__SENTENCES ? #field " " words : "", (float)(least), (float)(most), (float)(fallback), \
+     SPARP__OR_##or_else, offsetof(sparp_options, field) / sizeof(int), \
+     SPARP__TYPE(((sparp_options *)0)->field)},
     SPARP__OPTIONS(SPARP__X)
 #undef SPARP__X
+};
+
+static double sparp__number_get(const sparp__number *n, const sparp_options *o) {
+    const void *at = (const int *)(const void *)o + n->at;
+    return n->type == sizeof(int) ? *(const int *)at
+        : n->type == sizeof(int64_t) ? (double)*(const int64_t *)at : *(const double *)at;
+}
+
+static void sparp__number_set(const sparp__number *n, sparp_options *o, double value) {
+    void *at = (int *)(void *)o + n->at;
+    if (n->type == sizeof(int))
+        *(int *)at = (int)value;
+    else if (n->type == sizeof(int64_t))
+        *(int64_t *)at = (int64_t)value;
+    else
+        *(double *)at = value;
+}
+
+#define SPARP__NUMBERS (sizeof sparp__numbers / sizeof *sparp__numbers)
+
+static const char *sparp__options_check_numbers(const sparp_options *o) {
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++)
+        if (!sparp__options_fits(sparp__number_get(n, o), n->or_else, (double)n->least,
+                                 (double)n->most))
+            return n->words;
     return NULL;
 }
 
@@ -17262,8 +17499,10 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "requests and next_request are both set";
     if (o->requests == NULL && o->num_requests > 0)
         return "requests is NULL, but num_requests is not 0";
-    if (o->workers > 1 && !SPARP__THREADS)
-        return "workers need a build without SPARP_NO_THREADS";
+    if (!SPARP__WORKERS && o->workers > 1)
+        return "workers need a build without SPARP_NO_WORKERS and SPARP_NO_THREADS";
+    if (!SPARP__REDIRECTS && o->max_redirects > 0)
+        return "max_redirects needs a build without SPARP_NO_REDIRECTS";
     if (o->retry_safe_only && o->retry_unsafe)
         return "retry_safe_only and retry_unsafe contradict each other";
     if (o->stop_on >= 1u << 6)
@@ -17274,7 +17513,7 @@ static const char *sparp__options_check_rest(const sparp_options *o) {
         return "headers has a line with a bad name or value";
     if (sparp__options_bad_names(o->sensitive_headers))
         return "sensitive_headers must be names of header lines with commas between";
-    if (o->compressed && !SPARP__ZLIB)
+    if (!SPARP__ZLIB && o->compressed)
         return "compressed needs a build with SPARP_ZLIB";
     if ((o->tls.client_cert_file != NULL) != (o->tls.client_key_file != NULL))
         return "tls.client_cert_file and tls.client_key_file belong together";
@@ -17296,7 +17535,7 @@ const char *sparp_check_options(const sparp_options *o) {
         wrong = sparp__route_check(o);
     if (wrong == NULL)
         wrong = sparp__limits_check(o);
-    return wrong != NULL ? wrong : "";
+    return wrong == NULL ? "" : SPARP__SENTENCES ? wrong : sparp_error_text(SPARP_E_BAD_OPTIONS);
 }
 
 const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
@@ -17327,13 +17566,14 @@ const char *sparp_check_tls(const sparp_options *o, char *out, size_t size) {
 
 /* Fills in every default; from here on 0 means none. */
 static void sparp__options_fill(sparp_options *o) {
-#define SPARP__X(field, fallback, or_else, least, most, words) \
-    if (o->field == 0) \
-        o->field = fallback; \
-    else if (o->field == SPARP_NONE) \
-        o->field = 0;
-    SPARP__OPTIONS(SPARP__X)
-#undef SPARP__X
+    const sparp__number *n = sparp__numbers;
+    for (; n < sparp__numbers + SPARP__NUMBERS; n++) {
+        double value = sparp__number_get(n, o);
+        if (value == 0)
+            sparp__number_set(n, o, (double)n->fallback);
+        else if (value == SPARP_NONE)
+            sparp__number_set(n, o, 0);
+    }
     if (o->input_buffer_size == 0)
         o->input_buffer_size = 1;
     if (o->max_body_bytes == 0)
@@ -17434,9 +17674,14 @@ int sparp_poll_fd(const sparp *run) {
     return sparp__reactor_poll_fd(&run->engine.net.reactor);
 }
 
+size_t sparp_poll_fds(sparp *run, struct pollfd *fds, size_t room) {
+    run->watched = true;
+    return sparp__reactor_fds(&run->engine.net.reactor, fds, room);
+}
+
 int sparp_wait_ms(const sparp *run) {
     int ms = sparp__run_wait_ms(run, sparp__env_now());
-    bool blind = sparp_poll_fd(run) < 0 && !run->sched.over;    /* then look every 10 ms */
+    bool blind = sparp_poll_fd(run) < 0 && !run->watched && !run->sched.over;
     return blind && (ms < 0 || ms > 10) ? 10 : ms;
 }
 
@@ -17702,6 +17947,14 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__EPOLL
 #undef SPARP__KQUEUE
 #undef SPARP__THREADS
+#undef SPARP__WORKERS
+#undef SPARP__SENTENCES
+#ifdef SPARP_NO_SENTENCES
+#undef sparp__fault_set
+#undef sparp__env_log
+#endif
+#undef SPARP__PROXIES
+#undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
 #undef SPARP__BSD
 #undef SPARP__NOSIGNAL
@@ -17735,6 +17988,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__SYS_FREE
 #undef SPARP__PRINTF
 #undef SPARP__RARE
+#undef SPARP__APART
+#undef SPARP__DATES
 #undef SPARP__FOLLOW_NS
 #undef SPARP__ASK_NS
 #undef SPARP__GIVE_MAX
@@ -17819,9 +18074,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__READABLE
 #undef SPARP__WRITABLE
 #undef SPARP__HANGUP
-#undef SPARP__REACTOR_EVENTS
 #undef SPARP__SCRATCH_MAX
-#undef SPARP__SCRATCH_SIZE
 #undef SPARP__RACE_MAX
 #undef SPARP__RACE_STEP_NS
 #undef SPARP__CONN_INDEX_BITS
@@ -17837,6 +18090,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__STARVED_NS
 #undef SPARP__OPTIONS
 #undef SPARP__BODY_MOST
+#undef SPARP__TYPE
+#undef SPARP__NUMBERS
 #undef SPARP__OR_ELSE
 #undef SPARP__OR_NONE
 #undef SPARP__OR_AUTO

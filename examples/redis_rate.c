@@ -1,18 +1,18 @@
 /* redis_rate.c - one rate for many programs on many machines: a Redis server counts for them.
    cc redis_rate.c -lbearssl -lpthread -o redis_rate
-   ./redis_rate 127.0.0.1:6379 http://127.0.0.1:8080 1000 200 */
+   ./redis_rate 127.0.0.1:6379 http://127.0.0.1:8080 1000 200 1 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 
-enum { HANDFUL = 10 };      /* permits per question: fewer questions, but so many may lie idle */
+enum { HANDFUL = 10 };      /* asked for at a time: fewer questions, but so much may lie idle */
 
 struct limiter {
-    int fd, permits, pulled, total;
-    bool asking;
-    double rate, wait;      /* per second; seconds until the permits count */
+    int fd, pulled, total;
+    double rate, cost, left;    /* per second; of one request; what may be spent */
+    double asked, wait;         /* what Redis is asked for; seconds until its answer counts */
     size_t size;            /* bytes of the answer so far */
     char answer[100], url[300];
     const char *base;
@@ -28,21 +28,18 @@ static const char script[] = "local t = redis.call('TIME') local now = t[1] * 10
 static double permit(const char *url, double cost, void *user_data) {
     struct limiter *l = user_data;
     double wait = l->wait;
-    char question[1000];
     (void)url;
-    (void)cost;
     l->wait = 0;
-    if (l->permits == 0 && !l->asking) {
+    if (l->left < cost && l->asked == 0) {
         /* It always fits: no other is under way. If Redis is gone, hear() comes to know. */
-        int size = snprintf(question, sizeof question, "EVAL \"%s\" 1 sparp:rate %.0f\r\n",
-                            script, HANDFUL * 1e6 / l->rate);
-        l->asking = send(l->fd, question, (size_t)size, 0) == size;
+        l->asked = cost > HANDFUL ? cost : HANDFUL;
+        dprintf(l->fd, "EVAL \"%s\" 1 sparp:rate %.0f\r\n", script, l->asked * 1e6 / l->rate);
     }
-    if (l->permits == 0)
+    if (l->left < cost)
         return SPARP_NONE;  /* not before sparp_wake() */
     if (wait > 0)
         return wait;        /* sparp asks again then */
-    l->permits--;
+    l->left -= cost;
     return 0;
 }
 
@@ -55,8 +52,8 @@ static bool hear(struct limiter *l, sparp *run) {
         return false;
     if (strchr(l->answer, '\n') != NULL) {
         l->wait = atof(l->answer + 1) / 1e6;
-        l->permits = HANDFUL;
-        l->asking = false;
+        l->left += l->asked;
+        l->asked = 0;
         l->size = 0;
         sparp_wake(run);    /* permit() is asked again */
     }
@@ -67,6 +64,7 @@ static sparp_input next(sparp_request *out, void *user_data) {
     struct limiter *l = user_data;
     snprintf(l->url, sizeof l->url, "%s/items/%d", l->base, l->pulled);
     out->url = l->url;
+    out->cost = l->cost;
     return l->pulled++ < l->total ? SPARP_INPUT_READY : SPARP_INPUT_END;
 }
 
@@ -82,15 +80,15 @@ static int dial(char *host_port) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: redis_rate HOST:PORT-OF-REDIS BASE-URL N RATE\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: redis_rate HOST:PORT-OF-REDIS BASE-URL N RATE COST\n");
         return 2;
     }
     struct limiter l = { .fd = dial(argv[1]), .base = argv[2], .total = atoi(argv[3]),
-                         .rate = atof(argv[4]) };
+                         .rate = atof(argv[4]), .cost = atof(argv[5]) };
     /* Its own rate, too: so that a handful leaves evenly, not at once. */
     sparp_options options = { .next_request = next, .permit = permit, .user_data = &l,
-                              .max_per_second = l.rate };
+                              .max_cost_per_second = l.rate };
     sparp *run = l.fd < 0 ? NULL : sparp_open(&options, NULL);
     if (run == NULL) {
         fprintf(stderr, "Redis does not answer, or there is no such rate\n");

@@ -29,9 +29,14 @@ first:clang++:c++11:-O2'
     for cc in gcc clang; do
         [ $cc = gcc ] && opt=-O1 || opt=-O0
         for what in after_everything twice static split no_stdio no_tls no_zlib no_threads poll \
-            kqueue unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim; do
+            kqueue unsigned_char ndebug gnu_source m32 hidden declarations macros symbols shim \
+            small; do
             echo "$what:$cc:gnu99:$opt"
         done
+    done
+    for what in everything no_workers no_proxies no_redirects no_dates no_sentences buffer \
+        events read_ahead; do
+        echo "$what:gcc:gnu99:-O1"
     done
     echo 'twice:g++:c++11:-O0
 after_everything:g++:c++11:-O0
@@ -39,10 +44,23 @@ kqueue:g++:c++11:-O0
 macros:g++:c++11:-O0
 first:tcc:c99:-O0
 large:gcc:gnu99:-O1
-random:gcc:gnu99:-O1
-random:g++:c++11:-O1
+hooks:gcc:gnu99:-O1
+hooks:g++:c++11:-O1
+small:g++:c++11:-O1
+small:tcc:c99:-O0
+size:gcc:gnu99:-Os
+first:gcc:c2x:-O0
+first:clang-16:c2x:-O0
+small:clang-16:c2x:-O0
+macos:zig:gnu99:x86_64
+macos:zig:gnu99:aarch64
 large:arm-linux-gnueabihf-gcc:gnu99:-O1'
 }
+
+# All that can be left out, and as little memory as can be.
+least='-DSPARP_NO_TLS -DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIRECTS
+       -DSPARP_NO_DATES -DSPARP_NO_SENTENCES -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=4
+       -DSPARP_READ_AHEAD=1'
 
 skip() {
     echo "skipped: $*"
@@ -74,7 +92,8 @@ check_macros() {
     esac
     for standard in "$std" "$(echo "$std" | sed 's/gnu/c/')"; do
         for config in '' $zlib -DSPARP_NO_TLS -DSPARP_NO_STDIO -DSPARP_NO_THREADS \
-            -DSPARP_FORCE_POLL -DSPARP_STATIC '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
+            -DSPARP_NO_SENTENCES -DSPARP_FORCE_POLL -DSPARP_STATIC \
+            '-DSPARP_USE_KQUEUE -Itests/compile/shim'; do
             # A strict standard needs the POSIX names switched on: the one foreign macro.
             allowed='^SPARP_[A-Z]'
             [ "$standard" = c99 ] && allowed='^SPARP_[A-Z]|^_POSIX_C_SOURCE$'
@@ -87,6 +106,45 @@ check_macros() {
         done
     done
     return $bad
+}
+
+# What a program has inside shows by its texts.
+in_program() {
+    grep -qF "$1" "$bin"
+}
+
+# without MACRO TEXT: builds and works without, and the text is gone.
+without() {
+    program "-D$1" $src/first.c && ! in_program "$2"
+}
+
+# ... all of which are there otherwise, so that their absence says something.
+check_everything() {
+    program $src/first.c || return 1
+    for text in 'starting a worker' 'answered CONNECT' 'redirects, the next one' janfebmar \
+        'connecting to'; do
+        in_program "$text" || { echo "no '$text' in it"; return 1; }
+    done
+}
+
+# The least that sends requests: code and constants, of what a program with sparp_run_each() needs.
+check_size() {
+    [ "$(uname -m)" = x86_64 ] || skip 'the limit is for x86-64'
+    # shellcheck disable=SC2086
+    "$cc" -std="$std" $opt -fno-pic -ffunction-sections -fdata-sections -fno-unwind-tables \
+        -fno-asynchronous-unwind-tables $least -I. -c -o "$bin.o" $src/sparp.c || return 1
+    ld -r --gc-sections -u sparp_run_each -o "$bin.least.o" "$bin.o" || return 1
+    size=$(size "$bin.least.o" | awk 'NR == 2 { print $1 }')
+    echo "$size bytes"
+    [ "$size" -le 58000 ]
+}
+
+# Compiled and linked for macOS; nothing runs it here.
+check_macos() {
+    target=$opt-macos opt=-O1
+    # shellcheck disable=SC2086
+    "$cc" cc -target "$target" -std="$std" $opt $warn -DSPARP_NO_TLS '-DBACKEND="kqueue"' -I. \
+        -o "$bin" $src/first.c
 }
 
 check_symbols() {
@@ -182,8 +240,21 @@ CASE
                        esac
                        program -m32 $src/first.c ;;
         large)         check_large ;;
-        random)        program $src/random.c || return 1
-                       nm "$bin" | grep -E 'getrandom|arc4random' && return 1
+        small)         # shellcheck disable=SC2086
+                       program $least $src/small.c ;;
+        everything)    check_everything ;;
+        no_workers)    without SPARP_NO_WORKERS 'starting a worker' ;;
+        no_proxies)    without SPARP_NO_PROXIES 'answered CONNECT' ;;
+        no_redirects)  without SPARP_NO_REDIRECTS 'redirects, the next one' ;;
+        no_dates)      without SPARP_NO_DATES janfebmar ;;
+        no_sentences)  without SPARP_NO_SENTENCES 'connecting to' ;;
+        buffer)        program -DSPARP_BUFFER_SIZE=4096 $src/first.c ;;
+        events)        program -DSPARP_EVENTS=4 $src/first.c ;;
+        read_ahead)    program -DSPARP_READ_AHEAD=1 $src/first.c ;;
+        size)          check_size ;;
+        macos)         check_macos ;;
+        hooks)         program $src/hooks.c || return 1
+                       nm "$bin" | grep -E 'getrandom|arc4random|clock_gettime| time' && return 1
                        return 0 ;;
         hidden)        check_hidden ;;
         declarations)  check_declarations ;;

@@ -63,6 +63,36 @@ else
         readelf -h sparp | grep -q 'Machine: *ARM'
     }
     check 'it is for that machine' is_for_arm
+
+    # Where a size_t has 32 bits. Not a byte of it is on a disk.
+    large=5368709120
+    starts_large() {
+        timeout 300 python3 tests/server/large.py "$dir/large.port" &
+        servers="$servers $!"
+        until_true test -s "$dir/large.port" && large_port=$(cat "$dir/large.port")
+    }
+    downloads_5_gb() {
+        echo "http://127.0.0.1:$large_port/" |
+            $qemu ./sparp -q --timeout 100 --max-body 6G --body none >"$dir/record" &&
+            grep -q '"status":200.*"in":53687091[2-9]' "$dir/record"
+    }
+    uploads_5_gb() {
+        truncate -s "$large" "$dir/large" &&
+            printf '{"url":"%s","method":"PUT","body_file":"%s"}\n' \
+            "http://127.0.0.1:$large_port/" "$dir/large" |
+            $qemu ./sparp -q --timeout 250 >"$dir/record" &&
+            grep -q "\"status\":200.*\"body\":\"$large\"" "$dir/record"
+    }
+    if ! command -v python3 >/dev/null || ! starts_large; then
+        skip 'no python3 for a server of 5 GB'
+    else
+        check '5 GB down' downloads_5_gb
+        if [ -n "${FULL:-}" ]; then
+            check '5 GB up' uploads_5_gb
+        else
+            skip '5 GB up takes 40 s: FULL=1'
+        fi
+    fi
 fi
 
 # A BearSSL that the compiler does not know of by itself.

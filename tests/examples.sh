@@ -8,6 +8,7 @@ work=build/examples
 server=
 passed=0
 failed=0
+skipped=0
 tls=$(sh tools/tls.sh)
 
 mkdir -p $work tests/examples
@@ -24,7 +25,7 @@ build() {
     source=$1 program=$2
     shift 2
     rm -f "$program"
-    libs="$tls -lpthread"
+    libs="${loop:-} $tls -lpthread"
     case $source:$tls in
         *-DSPARP_NO_TLS*) ;;
         examples/*) libs=$(libraries "$(basename "$source" .c)") ;;
@@ -71,6 +72,11 @@ run_example() {
         not_ok "$name" "has $limit lines or more"
         return
     fi
+    if ! loop=$(sh tools/loop.sh "examples/$name.c"); then
+        skipped=$((skipped + 1))
+        echo "$loop"
+        return
+    fi
     if [ ! -x "$work/$name" ]; then
         not_ok "$name" "does not compile"
         cat "$work/$name.log"
@@ -107,6 +113,7 @@ if [ $# -eq 0 ]; then
 fi
 build tests/server/plain.c $work/plain -O2 &
 for name; do
+    loop=$(sh tools/loop.sh "examples/$name.c") || continue
     build "examples/$name.c" "$work/$name" -O1 -Wall -Wextra -Werror &
 done
 wait
@@ -118,5 +125,5 @@ start_server || exit 1
 for name; do
     run_example "$name"
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

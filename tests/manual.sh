@@ -35,6 +35,8 @@ rows_of_code() {
     sed -n '/^#define SPARP__OPTIONS(X)/,/^$/p' sparp.h | sed '1d;s/\\$//' | tr -d '\n' |
         sed 's/    X(/\n/g' | sed 1d | awk -F ', *' '
             function number(n) {
+                if (n == "SPARP_READ_AHEAD") return 100
+                if (n == "SPARP__REDIRECTS * 10") return 10
                 if (n == "SPARP__MAX_AT_ONCE") return 100000
                 if (n == "SPARP__WORKERS_MAX") return 256
                 if (n == "SPARP__BODY_MOST") return "2^61"

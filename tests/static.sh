@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 [ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
 ${MAKE:-make} -s build/plain || exit 1
+unset SSL_CERT_FILE SSL_CERT_DIR
 SPARP=none PLAIN=$(pwd)/build/plain RUDE=none
 . tests/e2e/lib.sh
 
@@ -61,6 +62,7 @@ start_tls() {
 small() {
     case $name in
         i386) limit=409600 ;;
+        pie)  limit=430080 ;;
         mips) limit=501760 ;;
         *)    limit=389120 ;;
     esac
@@ -69,10 +71,12 @@ small() {
     [ "$size" -le "$limit" ]
 }
 
-# Neither an interpreter, nor libraries, nor symbols.
+# Neither an interpreter, nor libraries, nor symbols; and bound to its addresses, or not.
 alone() {
-    readelf -lSW "$1" >"$dir/elf" || return 1
-    ! grep -qE 'INTERP|NEEDED|DYNAMIC|\.symtab' "$dir/elf"
+    readelf -hlSWd "$1" >"$dir/elf" || return 1
+    type=EXEC
+    [ "$name" != pie ] || type=DYN
+    grep -q "Type: *$type " "$dir/elf" && ! grep -qE 'INTERP|\(NEEDED\)|\.symtab' "$dir/elf"
 }
 
 all_answered() {
@@ -81,19 +85,21 @@ all_answered() {
         [ "$(grep -c '"outcome":"success","status":200' "$dir/$name.jsonl")" = 200 ]
 }
 
-# fetch CERTIFICATES URL: in a new root; the record goes to $dir/record. Under qemu a big-endian
-# musl never comes back from getifaddrs(), which every look-up asks: there the address is told.
+# fetch CERTIFICATES URL [WHERE]: in a new root; the record goes to $dir/record. Under qemu a
+# big-endian musl never comes back from getifaddrs(), which every look-up asks: there the address
+# is told.
 fetch() {
     told=''
+    to=${3:-/etc/ssl/certs/ca-certificates.crt}
     [ "$name" != mips ] ||
         told="--resolve one.test:$port:127.0.0.1 --resolve one.test:${tls_port:-1}:127.0.0.1"
     rm -rf "$dir/root"
-    mkdir -p "$dir/root/etc/ssl/certs"
+    mkdir -p "$dir/root/etc" "$(dirname "$dir/root$to")"
     cp "$binary" "$dir/root/sparp"
     [ -z "$qemu" ] || cp "$qemu" "$dir/root/qemu"
     echo 'nameserver 127.0.0.1' >"$dir/root/etc/resolv.conf"
     echo '127.0.0.1 one.test' >"$dir/root/etc/hosts"
-    [ -z "$1" ] || cp "$1" "$dir/root/etc/ssl/certs/ca-certificates.crt"
+    [ -z "$1" ] || cp "$1" "$dir/root$to"
     # shellcheck disable=SC2086
     echo "$2" | in_root "$dir/root" ${qemu:+/qemu} /sparp -q -R 0 $told >"$dir/record"
 }
@@ -104,6 +110,15 @@ http_in_root() {
 
 https_in_root() {
     fetch "$dir/ours.pem" "https://one.test:$tls_port/" && grep -q '"status":200' "$dir/record"
+}
+
+# Where Termux has them, and where Android has each in a file.
+https_on_android() {
+    for to in /data/data/com.termux/files/usr/etc/tls/cert.pem \
+        /system/etc/security/cacerts/01419da9.0 /apex/com.android.conscrypt/cacerts/01419da9.0; do
+        fetch "$dir/ours.pem" "https://one.test:$tls_port/" "$to" &&
+            grep -q '"status":200' "$dir/record" || return 1
+    done
 }
 
 # https_refused CERTIFICATES ERROR
@@ -125,6 +140,7 @@ test_in_root() {
         skip 'no openssl'
     else
         check "$name: https in an empty root, trusted" https_in_root
+        [ "$name" != native ] || check 'Termux and Android: https' https_on_android
         check "$name: https, another authority" https_refused "$dir/other.pem" tls_certificate
         check "$name: https, no certificates" https_refused '' tls_trust
     fi
@@ -205,6 +221,7 @@ test_one() {
 
 built=''
 build native
+build pie pie
 build aarch64 aarch64
 build armhf armhf
 # For these `make test` installs no compiler.
@@ -223,6 +240,7 @@ for name in $built; do
             test_one build/static/sparp "$(uname -m)"
             check 'native: the same bytes again' same_again
             check 'BearSSL in the tree' builds_with_sources ;;
+        pie) test_one build/static/sparp-pie "$(uname -m)" ;;
         *) test_one "build/static/sparp-$name" "$name" ;;
     esac
 done

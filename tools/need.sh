@@ -38,6 +38,9 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:g++          g++                g++            gcc-c++            -               -
 ?cmd:clang        clang              clang          clang              -               -
 ?rt:clang         clang-rt           compiler-rt    compiler-rt        -               -
+?cmd:clang-16     clang-16           -              -                  -               -
+?hdr:uv.h         libuv1-dev         libuv-dev      libuv-devel        libuv           libuv
+?hdr:ev.h         libev-dev          libev-dev      libev-devel        libev           libev
 ?cmd:tcc          tcc                tcc            tcc                -               tinycc
 ?cmd:valgrind     valgrind           valgrind       valgrind           -               valgrind
 ?cmd:git          git                git            git                git             git

@@ -2,6 +2,7 @@
 # Builds the command with TLS as one static, stripped file for Linux:   tools/static.sh [ARCH]
 #   without ARCH   for this machine: build/static/sparp
 #   with ARCH      aarch64, armhf, i386, mips (big endian) or riscv64: build/static/sparp-ARCH
+#   pie            for this machine, to be loaded wherever the kernel likes: build/static/sparp-pie
 # With musl, and with BearSSL from source: that of BEARSSL=DIR, or the source package of the
 # distribution, which apt fetches into build/static, as it does musl of another architecture (its
 # source, where the distribution does not build for that). The system's package lists stay as they
@@ -45,68 +46,7 @@ this_machine() {
 
 # --- what the distribution has ----------------------------------------------------------------
 
-# sources deb|deb-src ARCHITECTURE: the system's own entries for the place BearSSL comes from, as
-# entries of that type, into sources/.
-sources() {
-    base=$(apt-get --print-uris download libbearssl-dev 2>/dev/null |
-        sed -n "s|^'\(.*\)/pool/.*|\1|p" | head -n 1)
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ -e "$file" ] || continue
-        awk -v base="$base" -v type="$1" -v arch="$2" '
-            BEGIN { RS = ""; ORS = "\n\n" }
-            /(^|\n)Enabled: *no/ || !index($0, base) { next }
-            {
-                gsub(/(^|\n)#[^\n]*/, "")
-                sub(/^\n/, "")
-                sub(/\nArchitectures:[^\n]*/, "")
-                sub(/Types:[^\n]*/, "Types: " type "\nArchitectures: " arch)
-                print
-            }' "$file" >"sources/$(basename "$file")"
-    done
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ -e "$file" ] || continue
-        awk -v base="$base" -v type="$1" -v arch="$2" '
-            /^deb[ \t]/ && index($0, base) {
-                sub(/arch=[^] ]*/, "arch=" arch)
-                sub(/^deb/, type)
-                print
-            }' "$file" >"sources/$(basename "$file")"
-    done
-}
-
-apt() {
-    apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources" \
-        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root \
-        -o APT::Architectures::="$debian" -o Acquire::Languages=none "$@"
-}
-
-# fetch deb|deb-src COMMAND...: in a directory of its own, which is left for what is in there then.
-# An update that fails in part may do: what counts is whether the package comes.
-fetch() {
-    apt=$work/apt.$$
-    rm -rf "$apt"
-    mkdir -p "$apt/sources" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/in"
-    trap 'rm -rf "$apt"' EXIT
-    trap 'exit 130' INT TERM HUP
-    (
-        cd "$apt" || exit 1
-        sources "$1" "$debian"
-        shift
-        apt update
-        cd in && "$@"
-    ) >"$work/$arch/log" 2>&1 </dev/null || tail -n 5 "$work/$arch/log"
-}
-
-# fetch_source NAME WHAT FILE: into $work/NAME; FILE is in it.
-fetch_source() {
-    echo "fetching the source package of $2"
-    fetch deb-src apt source "$1"
-    for dir in "$apt"/in/"$1"-*/; do
-        [ -e "$dir/$3" ] || missing "the source package of $2 could not be fetched"
-        [ -e "$work/$1" ] || mv "$dir" "$work/$1"
-    done
-    rm -rf "$apt"
-}
+. tools/fetch.sh
 
 fetch_bearssl() {
     { command -v apt-get && command -v dpkg-source; } >/dev/null ||
@@ -161,6 +101,22 @@ native_compiler() {
     fi
 }
 
+# The linker is told by the specs, or by a compiler that has musl by itself.
+pie_compiler() {
+    native_compiler
+    all_flags="$(echo "$all_flags" | sed 's/-fno-pie/-fPIE/')"
+    link_flags='-s -Wl,--gc-sections,--build-id=none -Wl,-z,noseparate-code,-z,max-page-size=4096'
+    specs=''
+    [ "$cc" != musl-gcc ] || specs=$(sed -n 's/.*-specs "\(.*\)".*/\1/p' "$(command -v musl-gcc)")
+    if [ -z "$specs" ]; then
+        link_flags="-static-pie $link_flags"
+        return
+    fi
+    sed 's/Scrt1\.o/rcrt1.o/; s/-dynamic-linker [^ ]*/-static -pie --no-dynamic-linker -z text/' \
+        "$specs" >"$work/$arch/musl.specs"
+    cc="${REALGCC:-gcc} -specs $work/$arch/musl.specs"
+}
+
 # A cross compiler for glibc becomes one for musl by a file of specs, as musl-gcc does it.
 cross_compiler() {
     sh tools/need.sh "static-$arch" || exit 1
@@ -182,6 +138,7 @@ cross_compiler() {
 }
 
 arch=${1:-$(this_machine)}
+[ "${1:-}" != pie ] || arch=$(this_machine)
 output=build/static/sparp${1:+-$1}
 case $arch in
     x86_64)  debian=amd64 triple=x86_64-linux abi='' cpu='-fno-inline-functions-called-once
@@ -196,12 +153,15 @@ case $arch in
     *) missing "no static binary for $arch" ;;
 esac
 case ${1:-} in
-    ''|aarch64|armhf|i386|mips|riscv64) ;;
-    *) echo 'usage: tools/static.sh [aarch64|armhf|i386|mips|riscv64]' >&2; exit 2 ;;
+    ''|pie|aarch64|armhf|i386|mips|riscv64) ;;
+    *) echo 'usage: tools/static.sh [aarch64|armhf|i386|mips|riscv64|pie]' >&2; exit 2 ;;
 esac
 [ "$(uname)" = Linux ] || missing 'static binaries are built on Linux'
+[ "${1:-}" != pie ] || arch=$arch-pie
 mkdir -p "$work/$arch"
-if [ "$arch" = "$(this_machine)" ]; then
+if [ "${1:-}" = pie ]; then
+    pie_compiler
+elif [ "$arch" = "$(this_machine)" ]; then
     native_compiler
 else
     cross_compiler

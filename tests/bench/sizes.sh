@@ -1,8 +1,8 @@
 #!/bin/sh
-# How large sparp is, by machine and by what is left out: a table, in README.md too, between its two
-# lines "make sizes".   make sizes
+# How large sparp is, by machine and by what is left out, and what it needs beside others: two
+# tables, in README.md too, between its two lines "make sizes".   make sizes
 # First code and constants of sparp.h alone, as an object file; then whole programs, static and
-# stripped, with musl and with what they need of BearSSL.
+# stripped, with musl and with what they need of BearSSL; then tests/bench/memory.sh.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=build/sizes
@@ -91,9 +91,14 @@ table() {
     row '... with `SPARP_NO_TLS`' object -DSPARP_NO_TLS
     row '... with `SPARP_NO_THREADS` and `SPARP_NO_STDIO` too' object -DSPARP_NO_TLS \
         -DSPARP_NO_THREADS -DSPARP_NO_STDIO
+    row '... and without proxies, redirects, dates and sentences' object -DSPARP_NO_TLS \
+        -DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIRECTS \
+        -DSPARP_NO_DATES -DSPARP_NO_SENTENCES
     row 'a program that sends one request, with musl and BearSSL' program
     row '... with `SPARP_NO_TLS`' program -DSPARP_NO_TLS
     row 'the command, `make static`' whole_command
+    echo
+    sh tests/bench/memory.sh
     echo
     echo "$(date -u +%F), sparp $(version), gcc $(gcc -dumpfullversion)," \
         "$("$static/sparp" -V | sed -n 's/^libc *//p')," \

@@ -62,8 +62,6 @@ refused '-c AUTO' 'a number or auto' -c AUTO
 given '%s/items/1\n' "$base"
 watched=no
 forget
-refused '--report is not built: refused' 'unknown option --report' --report
-refused '--report=1: refused' 'unknown option --report' --report=1
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"

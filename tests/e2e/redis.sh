@@ -36,12 +36,13 @@ stat() {
     jq "$1" "$dir/stats"
 }
 
-# fleet PROGRAM: four of them, 100 requests each.
+# fleet PROGRAM RATE COST: four of them, 100 requests each, which take 2 s.
 fleet() {
     curl -s "$base/stats/reset" >/dev/null
     programs=''
     for i in 1 2 3 4; do
-        timeout -k 2 30 "$1" 127.0.0.1:$redis "$base" 100 200 >"$dir/$i.out" 2>"$dir/$i.err" &
+        timeout -k 2 30 "$1" 127.0.0.1:$redis "$base" 100 "$2" "$3" \
+            >"$dir/$i.out" 2>"$dir/$i.err" &
         programs="$programs $!"
     done
     ended_well=yes
@@ -55,12 +56,12 @@ fleet() {
         check "program $i has nothing to complain of" [ ! -s "$dir/$i.err" ]
     done
     check '400 requests' between 400 "$(stat .requests)" 400
-    # The last of the 40 handfuls counts from 39 / 40 of 2 s on.
+    # The last handful, of 40 or more, counts from 39 / 40 of 2 s on.
     check 'together they take 2 s (ms)' \
         between 1900 "$(stat '(.last_us - .first_us) / 1000 | round')" 3000
-    # Handfuls of 10 count from 50 ms apart at least: in any second 20 of them begin, which are 200
-    # requests. To these come what had begun before and was not used yet: as nobody asks for
-    # another handful before the last one is used up, at most 10 in each of the four programs.
+    # Handfuls of 10 count from 10 / RATE apart at least: in any second as many begin as 200
+    # requests cost. To these come what had begun before and was not used yet: as nobody asks for
+    # another handful while one request can be paid, at most 10 in each of the four programs.
     check 'never more than 200 in a second, and what four may hold' \
         between 150 "$(stat .max_in_window)" 240
 }
@@ -76,17 +77,23 @@ check 'and with poll(2) alone' \
 start_plain
 base=http://127.0.0.1:$port
 start_redis
-fleet "$dir/redis_rate"
+fleet "$dir/redis_rate" 200 1
 if command -v redis-cli >/dev/null; then
     redis-cli -p "$redis" info commandstats >"$dir/commands"
     check 'one question for ten requests' grep -q '^cmdstat_eval:calls=40,' "$dir/commands"
 else
     skip 'no redis-cli to count the questions'
 fi
-fleet "$dir/redis_rate_poll"
+fleet "$dir/redis_rate_poll" 200 1
+# Each request costs 4 of 800 a second: the same pace.
+fleet "$dir/redis_rate" 800 4
+if command -v redis-cli >/dev/null; then
+    redis-cli -p "$redis" info commandstats >"$dir/commands"
+    check 'and four for ten' grep -q '^cmdstat_eval:calls=240,' "$dir/commands"
+fi
 
 # Without Redis: an end, not a wait.
-timeout -k 2 30 "$dir/redis_rate" 127.0.0.1:$redis "$base" 100000 200 >"$dir/lost.out" \
+timeout -k 2 30 "$dir/redis_rate" 127.0.0.1:$redis "$base" 100000 200 1 >"$dir/lost.out" \
     2>"$dir/lost.err" &
 program=$!
 curl -s "$base/stats/reset" >/dev/null

@@ -70,6 +70,28 @@ static void check_field(const sparp_field *f) {
                          && strchr(" \t", f->value[value - 1]) == NULL), "'%s'", f->value);
 }
 
+/* What its fields say is left, and what becomes of that: sensible, whatever they are. */
+static void check_quotas(void) {
+    sparp__telling told;
+    sparp__quotas qs;
+    memset(&qs, 0, sizeof qs);
+    qs.longest = INT64_MAX;
+    sparp__quota_read(&told, &http, 1700000000);
+    CHECK(told.count <= sizeof told.items / sizeof *told.items, "%u of them", (unsigned)told.count);
+    for (size_t i = 0; i < told.count; i++) {
+        const sparp__told *q = &told.items[i];
+        CHECK(q->left >= 0 && q->left <= 1e15 && (q->limit < 0 || q->left <= q->limit),
+              "%f of %f left", q->left, q->limit);
+        CHECK(q->reset_s < 0 || q->reset_s <= 32 * 86400.0, "%f s", q->reset_s);
+    }
+    for (int64_t now = 1; now < 9; now++) {
+        sparp__quotas_on_end(&qs, &told, true, 1, 1, now - 1, now);
+        int64_t wait = sparp__quotas_wait(&qs, 1, 1, 1, now);
+        CHECK(wait >= 0 && (wait == INT64_MAX || wait <= 33 * 86400 * INT64_C(1000000000)),
+              "%lld ns", (long long)wait);
+    }
+}
+
 static void on_head(trace *t) {
     CHECK(!t->has_head, "a second head");
     CHECK(http.status >= 200 && http.status <= 999, "status %d", http.status);
@@ -77,6 +99,7 @@ static void on_head(trace *t) {
     CHECK(http.head_bytes <= max_head, "%u bytes", (unsigned)http.head_bytes);
     CHECK(http.keep_alive_s >= -1 && http.keep_alive_s <= 3600, "%d s", http.keep_alive_s);
     t->has_head = true;
+    check_quotas();
     t->num_fields = http.num_fields;
     for (size_t i = 0; i < http.num_fields; i++) {
         const char *name = http.fields[i].name, *value = http.fields[i].value;

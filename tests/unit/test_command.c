@@ -1707,6 +1707,14 @@ static void test_record_of_a_cost(void **state) {
         CHECK(strstr(t.at, cases[i].out) != NULL, "%s", t.at);
     }
     t.size = 0;
+    r.wait_us[SPARP_WAIT_RATE] = 3000;
+    r.wait_cost_us = 2000;
+    put_record(&t, &style, &k, &r, 5000);
+    slice line = { t.at, t.size };
+    assert_true(saved_parse(&v, line) && v.sample.waited_cost_us == 2000);
+    put_char(&t, '\0');
+    assert_non_null(strstr(t.at, ",\"rate\":3,\"cost\":2,"));
+    t.size = 0;
     r.attempts = 0;
     put_record(&t, &style, &k, &r, 5000);
     put_char(&t, '\0');
@@ -2139,15 +2147,16 @@ static void test_summary_of_limits(void **state) {
     y.has_cost = true;
     y.cost = 90000.5;
     put_waiting_row(&t, &s);        /* of saved records */
-    expect_text(&t, "waiting    2.00s a request:   100 % for the limit of rate or cost\n");
+    expect_text(&t, "waiting    2.00s a request:   100 % for the rate limit\n");
     put_cost_json(&t, &s);
-    expect_text(&t, ",\"cost\":{\"booked\":90000.5}");
+    expect_text(&t, ",\"cost\":{\"booked\":90000.5,\"waited_ms\":0,"
+                "\"held_by\":\"max_per_second\"}");
     put_cost_row(&t, &s);
     expect_text(&t, "cost       90000.5 booked\n");
     assert_true(parse_words(c, "-r 5 --max-cost 9 --limit-host h=1 --per-host 3 --cost-from a.b"));
     s.config = c;
     s.live = true;
-    s.waited_cost_us = 3000000;
+    y.waited_cost_us = 3000000;
     s.costs_unknown = 2;
     y.waited_us[SPARP_WAIT_ORIGIN] = 4000000;
     put_waiting_row(&t, &s);
@@ -2160,12 +2169,12 @@ static void test_summary_of_limits(void **state) {
     put_cost_json(&t, &s);
     expect_text(&t, ",\"cost\":{\"booked\":90000.5,\"unknown\":2,\"waited_ms\":3000,"
                 "\"held_by\":\"max_cost\"}");
-    s.waited_cost_us = 1000000;
+    y.waited_cost_us = 1000000;
     put_cost_json(&t, &s);
     expect_text(&t, ",\"cost\":{\"booked\":90000.5,\"unknown\":2,\"waited_ms\":1000,"
                 "\"held_by\":\"max_per_second\"}");
     assert_true(parse_words(c, "--shard 0/2 --fleet-rate 9"));
-    s.waited_cost_us = 0;
+    y.waited_cost_us = 0;
     y.waited_us[SPARP_WAIT_ORIGIN] = 0;
     put_waiting_row(&t, &s);
     expect_text(&t, "waiting    2.00s a request:   100 % for the rate limit (--fleet-rate)\n");

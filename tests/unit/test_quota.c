@@ -429,7 +429,7 @@ static void client_hear(asked *a, int64_t now) {
                          now);
     client.known = client.known || !a->lost;
     if (a->refused && !a->lost) {
-        sparp__quotas_on_429(&client.quotas, true, now);
+        sparp__quotas_on_429(&client.quotas, true, a->at, now);
         sparp__gate_close(&client.gate, now, server_next(a->cost, now));
     } else if (!a->lost) {
         sparp__gate_widen(&client.gate, now);
@@ -518,11 +518,13 @@ static int64_t earliest(int64_t begin) {
 }
 
 /* Windows or buckets, one limit or both, whatever the latencies and the order of the answers: no
-   429, and little more time than the limit takes. */
+   429, and little more time than the limit takes. SEEDS=10000 in the environment: so many plays. */
 static void test_what_is_left_is_used_without_a_429(void **state) {
     (void)state;
-    uint64_t dice = 1;
-    for (int n = 0; n < 2000; n++) {
+    const char *seeds = getenv("SEEDS");
+    int plays = seeds != NULL ? atoi(seeds) : 1000;
+    for (int n = 0; n < plays; n++) {
+        uint64_t dice = (uint64_t)n + 1;
         bool buckets = n % 2 == 1, costs = n / 2 % 2 == 1;
         style how = (style)(n / 4 % 2 == 0 ? EXACT : n / 8 % 2 == 0 ? WHOLE_SECONDS : EPOCH);
         double window = how == EXACT ? 2 + (double)(n % 7) : 60;
@@ -561,10 +563,64 @@ static void test_a_429_takes_the_leak_back(void **state) {
         sparp__quotas_on_end(&qs, &told, true, 1, 1, used, used);
     }
     assert_true(qs.items[0].leaks && sparp__quotas_wait(&qs, 0, 0, 1, 64) <= S);
-    sparp__quotas_on_429(&qs, false, 65);
+    sparp__quotas_on_429(&qs, false, 1, 65);       /* of one that went before anybody knew */
+    assert_true(qs.items[0].leaks);
+    sparp__quotas_on_429(&qs, false, 64, 65);
     assert_true(!qs.items[0].leaks && sparp__quotas_wait(&qs, 0, 0, 1, 64) == 64 * S);
-    sparp__quotas_on_429(&qs, true, 66);
+    sparp__quotas_on_429(&qs, true, 65, 66);
     assert_true(sparp__quotas_wait(&qs, 0, 0, 1, 66) == 0);
+}
+
+static sparp__quotas heard;
+
+/* An answer, to a request of that moment. Negative: it does not say. */
+static void hear(double left, double limit, double reset_s, int64_t at) {
+    sparp__telling told;
+    memset(&told, 0, sizeof told);
+    sparp__told *t = sparp__telling_about(&told, 1, 0);
+    t->left = left;
+    t->limit = limit;
+    t->reset_s = reset_s;
+    sparp__quotas_on_end(&heard, &told, true, 1, 1, at, at);
+}
+
+static void test_what_is_said_once(void **state) {
+    (void)state;
+    const sparp__quota *q = &heard.items[0];
+    memset(&heard, 0, sizeof heard);
+    heard.longest = NEVER;
+    hear(9, 10, 60, S);
+    hear(8, -1, -1, 2 * S);             /* the limit, and the reset, are as they were */
+    assert_true(q->limit == 10 && q->until == 61 * S && q->left == 8);
+    assert_true(sparp__quotas_wait(&heard, 8, 0, 1, 2 * S) == 59 * S);
+    hear(12, -1, -1, 3 * S);            /* it is not 10 any more */
+    assert_true(!(q->limit > 0) && q->left == 12);
+    hear(0, -1, -1, 70 * S);            /* nothing is left, and nobody knows until when */
+    assert_true(sparp__quotas_wait(&heard, 0, 0, 1, 70 * S) == 0);
+    memset(&heard, 0, sizeof heard);
+    for (int used = 1; used <= 64; used++)      /* a bucket, whose resets are said no more */
+        hear(64 - used, 64, used, used);
+    hear(1, -1, -1, 65);
+    assert_true(q->leaks && sparp__quotas_wait(&heard, 1, 0, 1, 65) <= S);
+    hear(64, 64, 0, 66);                /* full, and a bucket still */
+    assert_true(q->leaks && sparp__quotas_wait(&heard, 64, 0, 1, 66) == 0);
+}
+
+/* A table that is full: who has not been heard so far is not listened to. */
+static void test_more_quotas_than_are_looked_at(void **state) {
+    (void)state;
+    char fields[600] = "RateLimit: ";
+    for (int i = 0; i < 20; i++)
+        snprintf(fields + strlen(fields), 20, "\"%d\";r=0;t=9,", i);
+    strcat(fields, "\r\n");
+    read_fields(fields);
+    assert_int_equal(telling.count, QUOTAS);
+    memset(&heard, 0, sizeof heard);
+    sparp__quotas_on_end(&heard, &telling, true, 1, 1, 0, 1);
+    for (size_t i = 0; i < telling.count; i++)
+        telling.items[i].key += 100;
+    sparp__quotas_on_end(&heard, &telling, true, 1, 1, 0, 1);
+    assert_int_equal(heard.count, QUOTAS);
 }
 
 /* Whole seconds that are rounded down end too soon. Who comes too soon has come alone, and that is
@@ -904,6 +960,22 @@ static void test_a_hop_is_told_what_is_left(void **state) {
           seen.at[1]);
 }
 
+/* The one that tries after the reset may be a hop, whose attempt began long before. */
+static void test_a_hop_tries_after_the_reset(void **state) {
+    (void)state;
+    net_answer("/1", 0.05, "HTTP/1.1 200 OK\r\n" NOTHING_LEFT("10"));
+    net_answer("/1", 0.05, NET_200);
+    net_answer("/a", 3, "HTTP/1.1 302 There\r\nLocation: " SITE "1\r\nContent-Length: 0\r\n\r\n");
+    options.max_at_once = 1;
+    get(SITE "1");
+    get(OTHER "a");
+    get_many(3, SITE "1");
+    sparp_stats stats = run();
+    assert_int_equal(stats.success, 5);
+    CHECK(seen.at[1] > 10 && seen.at[1] < 11 && seen.at[4] < 12, "%f and %f s", seen.at[1],
+          seen.at[4]);
+}
+
 /* Without memory for what is left the run goes on without. */
 static void test_what_is_left_without_memory(void **state) {
     (void)state;
@@ -950,6 +1022,8 @@ int main(void) {
         TEST(test_spoilt_fields),
         TEST(test_what_is_left_is_used_without_a_429),
         TEST(test_a_429_takes_the_leak_back),
+        TEST(test_what_is_said_once),
+        TEST(test_more_quotas_than_are_looked_at),
         TEST(test_seconds_rounded_down),
         TEST(test_lost_answers),
         TEST(test_as_heavy_as_the_limit),
@@ -966,6 +1040,7 @@ int main(void) {
         SEEN_TEST(test_what_is_left_can_be_asked),
         SEEN_TEST(test_the_log_says_what_is_left),
         SEEN_TEST(test_a_hop_is_told_what_is_left),
+        SEEN_TEST(test_a_hop_tries_after_the_reset),
         SEEN_TEST(test_what_is_left_without_memory),
         SEEN_TEST(test_a_run_with_the_gate_alone),
     };

@@ -1192,6 +1192,29 @@ static void test_constraints(void **state) {
         }
 }
 
+/* The dates of a sentence, whatever a time_t is. */
+static void test_dates(void **state) {
+    static const struct { int64_t unix_s; const char *date; } rows[] = {
+        {0, "1970-01-01"}, {86399, "1970-01-01"}, {86400, "1970-01-02"}, {-1, "1969-12-31"},
+        {951782400, "2000-02-29"}, {951868800, "2000-03-01"}, {978220800, "2000-12-31"},
+        {INT64_C(2147483647), "2038-01-19"}, {INT64_C(2147483648), "2038-01-19"},
+        {INT64_C(2524607999), "2049-12-31"}, {INT64_C(4107542400), "2100-03-01"},
+        {INT64_C(253402300799), "9999-12-31"}, {INT64_C(-62135596800), "0001-01-01"}
+    };
+    char date[40];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        sparp__chain_show_date(rows[i].unix_s, date, sizeof date);
+        assert_string_equal(date, rows[i].date);
+    }
+    for (int64_t day = -300000; day < 300000; day += 13) {     /* 1148 to 2791, and back */
+        int year, month, of_month;
+        sparp__chain_show_date(day * 86400, date, sizeof date);
+        assert_int_equal(sscanf(date, "%d-%d-%d", &year, &month, &of_month), 3);
+        assert_true(sparp__days(year, month, of_month) == day);
+    }
+}
+
 /* --- PEM -------------------------------------------------------------------------------------- */
 
 /* 660 KB of beginnings without an end: each byte is looked at a few times only. */
@@ -1226,7 +1249,7 @@ int main(void) {
         TEST(test_downgrades), TEST(test_no_memory),
         TEST(test_secrets_are_wiped), TEST(test_x25519),
         TEST(test_chains_that_cost), TEST(test_bundle),
-        TEST(test_constraints), TEST(test_pem_is_linear),
+        TEST(test_constraints), TEST(test_dates), TEST(test_pem_is_linear),
         TEST(test_flips), TEST(test_old_flips)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

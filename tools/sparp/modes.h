@@ -131,6 +131,8 @@ static void saved_inner(saved *v, slice outer, slice key, slice raw) {
         for (int i = 0; i < SPARP_WAIT_COUNT; i++)
             if (slice_is(key, sparp_wait_name((sparp_wait)i)))
                 s->waited_us[i] = us;
+        if (slice_is(key, "cost"))
+            s->waited_cost_us = us;
         if (slice_is(key, "total"))
             s->elapsed_us = us;
         if (slice_is(key, "all"))

@@ -335,8 +335,12 @@ static void put_wait_steps(text *t, const page *p, int reason, int64_t sum_us) {
         values[i] = ended > 0 ? (double)r->columns[i].waited_s[reason] / (double)ended : 0;
     }
     text words = { NULL, 0, 0, false };
-    bool either = reason == SPARP_WAIT_RATE && y->has_cost;
-    put_reason(&words, p->summary, either ? WAIT_RATE_OR_COST : reason);
+    int64_t cost = reason == SPARP_WAIT_RATE ? waited_us(y, WAIT_COST) : 0;
+    if (cost < y->waited_us[reason])
+        put_reason(&words, p->summary, reason);
+    put_text(&words, cost > 0 && words.size > 0 ? ", or" : "");
+    if (cost > 0)
+        put_reason(&words, p->summary, WAIT_COST);
     PUT(t, "<figure class=\"wait\">\n<figcaption><b>");
     slice label = { words.at, words.size };
     put_slice(t, trimmed(label));

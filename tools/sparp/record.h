@@ -159,6 +159,10 @@ static void put_times(text *t, const sparp_result *r) {
         PUT(t, "\":");
         put_thousandths(t, r->wait_us[i]);
     }
+    if (r->wait_cost_us > 0) {
+        PUT(t, ",\"cost\":");
+        put_thousandths(t, r->wait_cost_us);
+    }
     if (r->status != 0) {
         PUT(t, ",\"dns\":");
         put_thousandths(t, phase_us(r, SPARP_PHASE_DNS));

@@ -1349,7 +1349,6 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.live = true;
     y.connections = s->connects;
     y.costs_unknown = a->costs_unknown;
-    y.waited_cost_us = a->config->max_cost > 0 ? s->waited_cost_us : 0;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
     y.rest_unknown = a->rest_unknown;

@@ -17,7 +17,6 @@ typedef struct summary {
     /* of a run alone, not of saved records: */
     bool live;
     uint64_t connections, costs_unknown;
-    int64_t waited_cost_us;             /* what of the wait for a rate was that of the cost */
     uint64_t done_before, not_read;     /* lines not read: at least that many ... */
     bool rest_unknown;                  /* ... if so */
     const char *stopped;                /* why, as one word; NULL: the input has ended */
@@ -284,19 +283,17 @@ static void put_cost_row(text *t, const summary *s) {
     row_end(&r);
 }
 
-/* What is waited for. The cost is a part of the rate; where nobody knows how much of it, it is one
-   or the other. */
-enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS, WAIT_RATE_OR_COST = WAITS };
+/* What is waited for; the cost is a part of the rate. */
+enum { WAIT_COST = SPARP_WAIT_COUNT, WAITS };
 
-static int64_t waited_us(const summary *s, int reason) {
-    const tally *y = s->tally;
+static int64_t waited_us(const tally *y, int reason) {
     int64_t rate = y->waited_us[SPARP_WAIT_RATE];
-    int64_t cost = s->waited_cost_us < rate ? s->waited_cost_us : rate;
+    int64_t cost = y->waited_cost_us < rate ? y->waited_cost_us : rate;
     return reason == WAIT_COST ? cost : reason == SPARP_WAIT_RATE ? rate - cost
         : y->waited_us[reason];
 }
 
-/* " (-r, --max-cost)": those that were given. Saved records do not tell. */
+/* " (--per-host, --limit-host)": those that were given. Saved records do not tell. */
 static void put_flags(text *t, const summary *s, const option_id *ids, size_t count) {
     const char *before = " (";
     for (size_t i = 0; i < count && s->config != NULL; i++) {
@@ -314,7 +311,7 @@ static void put_flags(text *t, const summary *s, const option_id *ids, size_t co
 
 /* " for the rate limit (-r)" */
 static void put_reason(text *t, const summary *s, int reason) {
-    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE, OPTION_MAX_COST };
+    static const option_id rates[] = { OPTION_MAX_PER_SECOND, OPTION_FLEET_RATE };
     static const option_id hosts[] = { OPTION_PER_HOST, OPTION_PER_HOST_RATE, OPTION_LIMIT_HOST };
     switch (reason) {
     case SPARP_WAIT_SLOT:   PUT(t, " for a free place (-c)"); break;
@@ -324,10 +321,6 @@ static void put_reason(text *t, const summary *s, int reason) {
         put_flags(t, s, rates, 2);
         break;
     case WAIT_COST:         PUT(t, " for the limit of cost (--max-cost)"); break;
-    case WAIT_RATE_OR_COST:
-        PUT(t, " for the limit of rate or cost");
-        put_flags(t, s, rates, 3);
-        break;
     case SPARP_WAIT_ORIGIN:
         PUT(t, " for the limits of its host");
         put_flags(t, s, hosts, 3);
@@ -343,19 +336,18 @@ static void put_waiting_row(text *t, const summary *s) {
     const tally *y = s->tally;
     int64_t sum = 0;
     for (int i = 0; i < WAITS; i++)
-        sum += waited_us(s, order[i]);
+        sum += waited_us(y, order[i]);
     if (sum < WAITING_WORTH_A_ROW || y->waiters == 0)
         return;
     row r = row_start(t, s->columns, "waiting");
     put_duration(row_item(&r), (int64_t)((double)sum / (double)y->waiters + 0.5));
     PUT(&r.item, " a request:");
     for (int i = 0; i < WAITS; i++) {
-        int percent = (int)((double)waited_us(s, order[i]) * 100 / (double)sum + 0.5);
+        int percent = (int)((double)waited_us(y, order[i]) * 100 / (double)sum + 0.5);
         if (percent == 0)
             continue;
         put_count(row_item(&r), "", (uint64_t)percent, " %");
-        bool either = order[i] == SPARP_WAIT_RATE && s->config == NULL && y->has_cost;
-        put_reason(&r.item, s, either ? WAIT_RATE_OR_COST : order[i]);
+        put_reason(&r.item, s, order[i]);
     }
     row_end(&r);
 }
@@ -525,31 +517,30 @@ static void put_latency_json(text *t, const char *key, const latencies *l) {
 }
 
 /* Which of the two limits was waited for more; NULL: neither. */
-static const char *held_by(const summary *s) {
-    int64_t cost = waited_us(s, WAIT_COST), rate = waited_us(s, SPARP_WAIT_RATE);
-    return cost > rate ? "max_cost" : rate > 0 && s->config->max_per_second > 0 ? "max_per_second"
-        : NULL;
+static const char *held_by(const tally *y) {
+    int64_t cost = waited_us(y, WAIT_COST), rate = waited_us(y, SPARP_WAIT_RATE);
+    return cost > rate ? "max_cost" : rate > 0 ? "max_per_second" : NULL;
 }
 
-/* What was booked; of a run also what --cost-from has not found, and what was waited for. */
+/* What was booked, what was waited for; of a run also what --cost-from has not found. */
 static void put_cost_json(text *t, const summary *s) {
-    if (!s->tally->has_cost) {
+    const tally *y = s->tally;
+    const char *held = held_by(y);
+    if (!y->has_cost) {
         PUT(t, ",\"cost\":null");
         return;
     }
     PUT(t, ",\"cost\":{\"booked\":");
-    put_number(t, s->tally->cost);
-    if (s->live) {
-        const char *held = held_by(s);
-        put_count(t, ",\"unknown\":", s->costs_unknown, ",\"waited_ms\":");
-        put_thousandths(t, waited_us(s, WAIT_COST));
-        PUT(t, ",\"held_by\":");
-        if (held != NULL)
-            put_format(t, "\"%s\"", held);
-        else
-            PUT(t, "null");
-    }
-    put_char(t, '}');
+    put_number(t, y->cost);
+    if (s->live)
+        put_count(t, ",\"unknown\":", s->costs_unknown, "");
+    PUT(t, ",\"waited_ms\":");
+    put_thousandths(t, waited_us(y, WAIT_COST));
+    put_text(t, ",\"held_by\":");
+    if (held != NULL)
+        put_format(t, "\"%s\"}", held);
+    else
+        PUT(t, "null}");
 }
 
 static void put_waits_json(text *t, const tally *y) {

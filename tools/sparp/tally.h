@@ -27,7 +27,7 @@ typedef struct sample {          /* what the tally wants to know about one reque
     bool reused;
     uint64_t index, bytes_in, bytes_out;
     int64_t elapsed_us, total_us;
-    int64_t waited_us[SPARP_WAIT_COUNT];
+    int64_t waited_us[SPARP_WAIT_COUNT], waited_cost_us;
     int64_t at_ms;                      /* Unix time of its record; 0: not known */
     tried tried;
     double cost;
@@ -49,6 +49,7 @@ typedef struct tally {
     uint64_t redirects, responses, reused, bytes_in, bytes_out;
     uint64_t waiters;                   /* requests that were tried at all */
     int64_t waited_us[SPARP_WAIT_COUNT];        /* all requests together */
+    int64_t waited_cost_us;             /* what of it for the rate was that of the cost */
     int64_t from_us, to_us;             /* Unix time: first one pulled, last one recorded */
     double cost;                        /* booked, all requests together */
     bool has_cost;                      /* there was one that says what it cost */
@@ -175,6 +176,7 @@ static void tally_attempts(tally *y, const sample *s) {
         y->tried[s->tried.codes[i]] += s->tried.times[i];
     for (int i = 0; i < SPARP_WAIT_COUNT; i++)
         y->waited_us[i] += s->waited_us[i];
+    y->waited_cost_us += s->waited_cost_us;
     y->waiters += s->attempts > 0;
     y->cost += s->cost;
     y->has_cost = y->has_cost || s->has_cost;
@@ -236,6 +238,7 @@ static void sample_result(sample *s, const sparp_result *r, uint64_t index, int6
     s->total_us = r->attempts > 0 ? r->total_us : 0;
     for (int i = 0; i < SPARP_WAIT_COUNT && r->attempts > 0; i++)
         s->waited_us[i] = r->wait_us[i];
+    s->waited_cost_us = r->attempts > 0 ? r->wait_cost_us : 0;
     s->at_ms = at_ms;
     s->cost = r->cost;
     s->url = slice_of(r->url);
