@@ -145,6 +145,8 @@ check '16: retries ask for what is missing' \
     [ "$(ranges)" = '[null,"bytes=1500000-","bytes=2250000-"]' ]
 check '16: it is whole' same 0
 has '16: and nothing else is left' '0 '
+again cut/l/1/$size -X get
+check '16: get, in lower case, too' [ "$(ranges)" = '[null,"bytes=1500000-"]' ]
 again cut/w/2/$size -w 3
 check '16: with workers, too' same 0
 
@@ -185,6 +187,12 @@ again liar/a/1/$size
 expect '16: another part than was asked for is refused' 1 '.[0] | .outcome == "local_failed"
     and (.error.message | test("another part"))'
 has '16: and is in no file' ''
+for kind in forgetful packed endless; do
+    again $kind/a/1/$size
+    expect "16: $kind: what is no rest is not put behind the beginning" 1 '.[0] |
+        .outcome == "local_failed" and (.error.message | test("another part"))'
+    has "16: $kind: nor in a file" ''
+done
 again busy/a/1/$size --soft-retries 0
 expect '16: a 503 in between' 1 '.[0].status == 503'
 has '16: leaves what has come' '0.part 0.part-of '

@@ -489,7 +489,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         out->body_size = 1;
         return true;
     }
-    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    bool get = out->method == NULL || same_name(slice_of(out->method), slice_of("get"));
     if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
@@ -1301,7 +1301,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
     bool bad = stats_failed(s) + s->cancelled + s->not_started > 0
-            || a->tally.outcomes[OUTCOME_INVALID] > 0;
+            || a->tally.outcomes[OUTCOME_INVALID] > 0           /* and bodies that are no file */
+            || a->tally.outcomes[SPARP_OUTCOME_LOCAL_FAILED] > s->local_failed;
     bool lost = a->input_failed || a->out_of_memory || s->stopped == SPARP_STOPPED_BY_ERROR;
     if (lost && s->pulled == 0)
         return EXIT_USAGE;
@@ -1360,8 +1361,10 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.rejects = &a->rejects;
     y.body_dir = a->config->body_dir;
     y.body_files = a->body_files;
-    bool shown = summary_show(a->config, &y, &a->summary);
-    return report_publish(&a->report, a->config, &y) && shown;
+    bool published = report_publish(&a->report, a->config, &y);
+    y.report = published ? a->config->report : NULL;
+    y.exit_code = published ? code : EXIT_OUTPUT;
+    return summary_show(a->config, &y, &a->summary) && published;
 }
 
 static int run_requests(config *c) {
