@@ -7990,7 +7990,7 @@ static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake, not none */
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake */
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
