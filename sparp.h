@@ -390,15 +390,16 @@
 
    Cost
    ----
-   Many servers count tokens or credits, not only requests.
-   sparp_request.cost is what a request counts for: 1 is the default,
-   SPARP_NONE is free. max_cost_per_second limits their sum as max_per_second
-   limits their number. What starts in any W seconds costs no more than
+   Many servers count credits, or the tokens of a language model, not only
+   requests. sparp_request.cost is what a request counts for: 1 is the
+   default, SPARP_NONE is free. max_cost_per_second limits their sum as
+   max_per_second limits their number. What starts in any W seconds costs no
+   more than
 
        (W + 10 ms) * max_cost_per_second + cost_burst
 
-   or, if that is more, plus the heaviest of them: a request that is heavier
-   than cost_burst starts when nothing is owed.
+   with the heaviest of them in place of cost_burst, if that is more: so a
+   request that is heavier than cost_burst starts, too, when nothing is owed.
 
    sparp_charge() books what a request turned out to cost beyond that, such as
    the tokens that its answer names. Negative gives back. It counts from the
@@ -407,10 +408,10 @@
    A limit of yours
    ----------------
    permit() is for a limit that sparp does not know, such as one that many
-   machines share (examples/redis_rate.c). It is asked last, when slot,
-   token, origin and gate are free: once for each attempt and each hop of a
-   redirect, not for a replay. What it permits starts; only a stop or a cancel
-   from inside it comes first.
+   machines share (examples/redis_rate.c). It is told url and cost, and
+   asked last, when slot, token, origin and gate are free: once for each
+   attempt and each hop of a redirect, not for a replay. What it permits
+   starts; only a stop or a cancel from inside it comes first.
 
    It must not block. It returns 0 (it may), the seconds after which to ask
    again, or SPARP_NONE: not before sparp_wake(), though it may be asked
