@@ -279,7 +279,7 @@
    LIFETIMES
    =========
    Yours: the array of requests, and what sparp_options points at (headers,
-   strings), must stay until the run is closed. sparp_open() copies the
+   host_limits, strings), must stay until the run is closed. sparp_open() copies the
    struct itself.
 
    A sparp_request is copied, with all that it points at, when it is pulled:
@@ -386,24 +386,43 @@
    take three times as long as the fastest of their origin.
 
    sparp_set_pace() changes max_at_once (which ends SPARP_AUTO) and
-   max_per_second, for what starts from then on.
+   max_per_second, for what starts from then on. Limits of cost stay.
 
    Cost
    ----
    Many servers count credits, or the tokens of a language model, not only
-   requests. sparp_request.cost is what a request counts for: 1 is the
-   default, SPARP_NONE is free. max_cost_per_second limits their sum as
-   max_per_second limits their number. What starts in any W seconds costs no
-   more than
+   requests. sparp_request.cost is what a request counts for, in any unit: 1 is
+   the default, SPARP_NONE is free. max_cost_per_second limits their sum as
+   max_per_second limits their number. With 1,500 a second and a cost of 3,000
+   the next request starts two seconds later. Retries, redirects and replays
+   cost as much again. What starts in any W seconds costs no more than
 
        (W + 10 ms) * max_cost_per_second + cost_burst
 
    with the heaviest of them in place of cost_burst, if that is more: so a
    request that is heavier than cost_burst starts, too, when nothing is owed.
 
-   sparp_charge() books what a request turned out to cost beyond that, such as
-   the tokens that its answer names. Negative gives back. It counts from the
-   next start on.
+   Without a cost_burst requests go one after another, evenly. Where both limits
+   are equally tight and costs vary, that wastes some of each: 23 % for costs
+   from 0 to twice their mean. With a cost_burst of five such requests it is
+   3 %, with ten under 1 %.
+
+   sparp_charge() books what a request turned out to cost beyond that, or gives
+   back what it did not. Call it from inspect(), on_retry() or on_result(), or
+   for the result that sparp_next() has just returned:
+
+       static sparp_verdict inspect(const sparp_result *r, void *user_data) {
+           struct mine *m = (struct mine *)user_data;
+           if (!r->body_complete)
+               return SPARP_NEED_BODY;
+           sparp_charge(m->run, r->index, tokens_used(r->body) - m->expected);
+           return sparp_default_inspect(r, NULL);
+       }
+
+   It counts from the next start on. What was not sent costs nothing.
+   result->cost is what was booked for a request, sparp_stats.cost for all. A
+   server's word is refused only beyond 1e12: bound it where you pass it on, or
+   one answer can stop a run for years.
 
    A limit of yours
    ----------------
@@ -441,16 +460,21 @@
    first entry that matches applies, for each origin by itself; 0 stands for
    the limit of all, SPARP_NONE for no limit:
 
-       static const sparp_host_limit limits[2] = {
-           {"api.example.com", 10, 5, 0},
-           {"*.example.org", 2, 1, 150}
+       static const sparp_host_limit limits[3] = {
+           {"api.example.com", 10, 5, 1500},
+           {"*.example.com", 4, 0, 0},         // what is below it
+           {"*", 2, 0, 0}                      // everybody else
        };
        options.host_limits = limits;
-       options.num_host_limits = 2;
+       options.num_host_limits = 3;
 
-   Origins take turns, by what their requests cost (deficit round robin). So
-   many requests of one at the head of the input do not keep others waiting,
-   as far as the input is read ahead. With .ordered there are no turns.
+   Origins take turns where max_at_once, max_per_second or max_cost_per_second
+   holds all of them back. One that costs twice as much has half as many turns
+   (deficit round robin). So 99,000 requests for one host keep no other
+   waiting, nor do its retries. That reaches as far as requests are read ahead:
+   if one host fills the head of the input, set input_buffer_size to 10,000,
+   say. What goes on with an attempt, as the next hop of a redirect does, comes
+   before all others. With .ordered there are no turns.
 
    A request that waits for its origin holds no slot and no token, so it
    does not delay others. With 10,000 of them waiting, reading the input
@@ -949,14 +973,15 @@
                                    these where bodies of 16 KB and more come
                                    to on_result() in parts, if it is larger
                                    than 16 KB
-       a request, until it ends    0.5 KB and its bytes, in flight or not
+       a request, until it ends    0.6 KB and its bytes, in flight or not
        a connection                0.4 KB; as much again while it connects
          with TLS                  2 KB more; 16 KB while a record has come
                                    in part (64 of these are kept); during the
                                    handshake 4 KB, the server's chain, and
                                    4 KB while that is looked at
-       an origin                   1.2 KB, if it says what is left, until its
-                                   reset
+       an origin                   0.5 KB while it is in use, or owes something;
+                                   1.2 KB more, if it says what is left, until
+                                   its reset
        a response                  0.7 KB, the fields and the body: of each
                                    that has come in part, and of one for all
                                    that come whole
@@ -1007,7 +1032,7 @@
    A run belongs to one thread at a time. Callbacks are called on it, inside a
    sparp function. Runs share nothing: have as many as you like, in as many
    threads. Only sparp_wake() may be called from any thread and from a signal
-   handler.
+   handler; sparp_charge() from inspect(), whatever thread that is on.
 
    Helper threads look host names up. They take no signals and touch nothing
    of yours; literal addresses need none. sparp_close() does not wait for a
@@ -1043,7 +1068,7 @@
    threads touch sparp__dns_shared only.
 
    Where a change goes. What starts, how often, how late: sched, limits, gate,
-   quota, bucket. What an answer means: judge. How it is got: engine; on an open stream:
+   quota, bucket, rate; whose turn it is: fair. What an answer means: judge. How it is got: engine; on an open stream:
    conn; until then: dial. How long it may take: patience. What goes out: request, url. What comes
    in: http, inflate. Whom to trust: trust, x509. An option: its struct in api, its line
    in public, the table above, the README.
