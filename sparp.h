@@ -1067,19 +1067,18 @@
    and connections the engine's. With workers crew puts a lock around the lists. DNS
    threads touch sparp__dns_shared only.
 
-   Where a change goes. What starts, how often, how late: sched, limits, gate,
-   quota, bucket, rate; whose turn it is: fair. What an answer means: judge. How it is got: engine; on an open stream:
-   conn; until then: dial. How long it may take: patience. What goes out: request, url. What comes
-   in: http, inflate. Whom to trust: trust, x509. An option: its struct in api, its line
-   in public, the table above, the README.
+   Where a change goes. What starts, how often, how late: sched, limits, gate, quota,
+   bucket, rate; whose turn it is: fair. What an answer means: judge. How it is got: engine;
+   on an open stream: conn; until then: dial. How long it may take: patience. What goes out:
+   request, url. What comes in: http, inflate. Whom to trust: trust, x509. An option: its
+   struct in api, its line in public, the table above, the README.
 
    Rules. A section calls only what stands above it, and its banner says whom. It returns a
-   status or fills a list; the only function pointers are the user's. Bytes and times come
-   in as arguments. What a macro leaves out is behind an `if` on a constant of platform, at
-   one place each, and compiled all the same. "make lint" checks it. "make test
-   ONLY=test_pace CASE=test_name" runs one test. tests/unit looks inside this file, over the
-   network in tests/fakenet.h; test_sched has an engine of its own, test_flight no
-   scheduler.
+   status or fills a list; the only function pointers are the user's. Bytes and times come in as
+   arguments. What a macro leaves out is behind an `if` on a constant of platform, at one place
+   each, and compiled all the same. "make lint" checks it. "make test ONLY=test_pace
+   CASE=test_name" runs one test. tests/unit looks inside this file, over the network in
+   tests/fakenet.h; test_sched has an engine of its own, test_flight no scheduler.
 
    NOT DONE
    ========

@@ -43,6 +43,7 @@ rows_of_code() {
                 if (n == "1 << 16") return "64KiB"
                 if (n == "1 << 26") return "64MiB"
                 if (n == "1 << 30") return "1GiB"
+                if (n == "1.0001e12") return "10^12"    # as a float may have it
                 if (n ~ /^1e/) return "10^" substr(n, 3) + 0
                 return n
             }
