@@ -172,9 +172,10 @@ lists_its_parts() {
 builds_with_sources() {
     rm -rf "$dir/tree"
     mkdir "$dir/tree"
-    cp -R sparp.h examples "$dir/tree"
+    cp sparp.h "$dir/tree"
+    sed 's/"\.\.\/sparp.h"/"sparp.h"/' examples/readme.c >"$dir/tree/readme.c"
     ln -s "${BEARSSL:-$(pwd)/build/static/bearssl}" "$dir/tree/bearssl"
-    line=$(sed -n 's/^    cc -O2 \(.*-Ibearssl.*\)/\1/p' README.md)
+    line=$(sed -n 's/^cc -O2 \(.*-Ibearssl.*\)/\1/p' README.md)
     [ -n "$line" ] && (cd "$dir/tree" && eval "${CC:-cc} -O0 $line") &&
         "$dir/tree/readme" "http://127.0.0.1:$port/items/1" | grep -q '^200 '
 }
