@@ -34,6 +34,9 @@
        SPARP_NO_WORKERS    no workers; names are still looked up on helper threads
        SPARP_NO_PROXIES    no proxy, https_proxy, resolve and connect_to
        SPARP_NO_REDIRECTS  a redirect is a response like any other, and so is 417
+       SPARP_NO_LIMITS     no costs, no host_limits; of what a server says of its limits only 429,
+                           and 503 with Retry-After, counts
+       SPARP_NO_LOOKUPS    no getaddrinfo(): hosts are addresses, or resolve_host() knows them
        SPARP_NO_DATES      a Retry-After that is a date counts for nothing; seconds still do
        SPARP_NO_SENTENCES  errors have codes but no sentences, and nothing is logged: .detail is
                            sparp_error_text(), and sparp_check_options() names no field
@@ -1098,6 +1101,16 @@ SPARP_NO_TLS."
 #else
 #define SPARP__SENTENCES 1
 #endif
+#ifdef SPARP_NO_LOOKUPS
+#define SPARP__LOOKUPS 0
+#else
+#define SPARP__LOOKUPS 1
+#endif
+#ifdef SPARP_NO_LIMITS
+#define SPARP__LIMITS 0
+#else
+#define SPARP__LIMITS 1
+#endif
 #ifdef SPARP_NO_PROXIES
 #define SPARP__PROXIES 0
 #else
@@ -1963,7 +1976,7 @@ static void sparp__debt_init(sparp__debt *d, double rate, double burst) {
 
 /* Nanoseconds until something of that cost may start; 0: now. What is free waits for nothing. */
 static int64_t sparp__debt_wait(const sparp__debt *d, double cost, int64_t now) {
-    if (d->ns == 0 || cost == 0)
+    if (!SPARP__LIMITS || d->ns == 0 || cost == 0)
         return 0;
     double early = d->ahead - cost * d->ns;
     early = early < 0 ? 0 : early < SPARP__DEBT_MOST ? early : SPARP__DEBT_MOST;
@@ -1972,7 +1985,7 @@ static int64_t sparp__debt_wait(const sparp__debt *d, double cost, int64_t now) 
 
 /* A negative cost is given back; what is beyond that which is owed is lost. */
 static void sparp__debt_book(sparp__debt *d, double cost, int64_t now) {
-    if (d->ns == 0)
+    if (!SPARP__LIMITS || d->ns == 0)
         return;
     int64_t from = sparp__bucket_caught_up(d->paid_at, now);
     double ns = cost * d->ns + (from == d->paid_at ? d->part : 0);
@@ -2056,6 +2069,10 @@ static void sparp__pace_unlock(sparp__pace *p) {
 #endif
 }
 
+static bool sparp__pace_weighs(const sparp__pace *p) {
+    return SPARP__LIMITS && p->weighs;
+}
+
 /* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
 static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
                                 int64_t now) {
@@ -2069,6 +2086,8 @@ static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double 
 
 /* Whether it waits for its cost, rather than for its token. */
 static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
+    if (!sparp__pace_weighs(p))
+        return false;
     sparp__pace_lock(p);
     int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
                                   sparp__debt_wait(&own->cost, cost, now));
@@ -2097,7 +2116,7 @@ static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int
 static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, double booked,
                              sparp__meter *own) {
     hand->charged = 0;
-    if (!p->weighs)
+    if (!sparp__pace_weighs(p))
         return;
     hand->index = index;
     hand->booked = booked;
@@ -2109,7 +2128,7 @@ static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, 
 
 /* Returns what it was charged. */
 static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
-    if (!p->weighs)
+    if (!sparp__pace_weighs(p))
         return 0;
     sparp__pace_lock(p);
     sparp__list_remove(&p->hands, &hand->link);
@@ -3881,7 +3900,7 @@ static void sparp__resolver_close(sparp__env *env, sparp__resolver *r) {
     sparp__dns_shared *shared = r->shared;
     if (shared == NULL)
         return;
-    while (r->ages.count > 0)
+    while (SPARP__LOOKUPS && r->ages.count > 0)
         sparp__resolver_free_lookup(env, r,
                                     SPARP__OWNER(sparp__lookup, age, r->ages.ring.next));
     sparp__dns_lock(shared);
@@ -3992,7 +4011,7 @@ static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now)
 
 /* When sparp__resolver_tend() is due if nothing happens before. */
 static int64_t sparp__resolver_due(const sparp__resolver *r) {
-    if (r->pending == 0)
+    if (!SPARP__LOOKUPS || r->pending == 0)
         return SPARP__NEVER;
     sparp__dns_lock(r->shared);
     int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
@@ -4003,7 +4022,7 @@ static int64_t sparp__resolver_due(const sparp__resolver *r) {
 
 /* More threads if the queue stands still. */
 static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
-    if (sparp__resolver_due(r) > now)
+    if (!SPARP__LOOKUPS || sparp__resolver_due(r) > now)
         return;
     sparp__dns_lock(r->shared);
     int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
@@ -4049,7 +4068,7 @@ static sparp__lookup *sparp__resolver_get(sparp__env *env, sparp__resolver *r, c
 
 /* A job that nobody waits for any more is none, unless a thread is at it. */
 static void sparp__resolver_put(sparp__lookup *lookup) {
-    if (--lookup->users > 0 || !lookup->pending)
+    if (!SPARP__LOOKUPS || --lookup->users > 0 || !lookup->pending)
         return;
     if (sparp__resolver_unqueue(lookup->resolver, lookup))
         lookup->expires = 0;
@@ -4075,6 +4094,8 @@ static void sparp__resolver_take_error(sparp__lookup *lookup, const sparp__dns_j
 /* The next lookup that has ended, now with addresses or a fault; NULL: no more. */
 static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *r, int64_t now) {
     sparp__dns_shared *shared = r->shared;
+    if (!SPARP__LOOKUPS)
+        return NULL;
     sparp__dns_lock(shared);
     sparp__link *link = sparp__list_pop_front(&shared->done);
     sparp__dns_unlock(shared);
@@ -10181,7 +10202,7 @@ static void sparp__dial_forget_lookup(sparp__net *net, sparp__dial *d) {
     sparp__env_free(net->env, d->hooked, d->num_hooked * sizeof *d->hooked);
     d->hooked = NULL;
     d->num_hooked = 0;
-    if (d->lookup == NULL)
+    if (!SPARP__LOOKUPS || d->lookup == NULL)
         return;
     if (d->state == SPARP__DIAL_RESOLVING)
         sparp__list_remove(&d->lookup->waiters, &d->waiter);
@@ -10530,7 +10551,7 @@ static sparp__dial_event sparp__dial_race(sparp__net *net, sparp__dial *d, int64
 
 static sparp__dial_event sparp__dial_on_resolved(sparp__net *net, sparp__dial *d, int64_t now) {
     d->resolved_at = d->active_at = now;
-    if (d->lookup != NULL) {
+    if (SPARP__LOOKUPS && d->lookup != NULL) {
         d->addresses = d->lookup->addresses;
         d->num_addresses = d->lookup->count;
         if (d->num_addresses == 0) {
@@ -10609,6 +10630,8 @@ static sparp__dial_event sparp__dial_open(sparp__net *net, sparp__dial *d, int64
         return SPARP__DIAL_FAILED;
     if (d->num_addresses > 0)
         return sparp__dial_on_resolved(net, d, now);
+    if (!SPARP__LOOKUPS)
+        return sparp__dial_fail(d, SPARP_E_DNS_NOT_FOUND, 0, "built with SPARP_NO_LOOKUPS");
     d->lookup = sparp__resolver_get(net->env, &net->resolver, host, now);
     if (d->lookup == NULL) {
         sparp__fault_memory(&d->fault);
@@ -10633,7 +10656,7 @@ static void sparp__dial_postpone(sparp__dial *d, int64_t ns) {
 /* How much of the time since it was last asked its name has waited in the queue for a thread. Our
    queues eat no timeout: its own clocks are put forward here, the attempt's by the caller. */
 static int64_t sparp__dial_queued(sparp__dial *d, int64_t now) {
-    int64_t queued = d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
+    int64_t queued = !SPARP__LOOKUPS || d == NULL || d->state != SPARP__DIAL_RESOLVING ? 0
         : sparp__min(now, sparp__resolver_started(d->lookup, now)) - d->opened_at;
     if (queued > 0)
         sparp__dial_postpone(d, queued);
@@ -12219,15 +12242,16 @@ static int64_t sparp__quota_patience(const sparp__quota *q, int64_t longest) {
 static int64_t sparp__quota_wait(const sparp__quota *q, double busy, double need, int64_t longest,
                                  int64_t now) {
     int64_t until = sparp__quota_patience(q, longest);
-    double missing = busy + need - sparp__quota_now(q, now);
+    double missing = busy + need - (q->left - q->unseen);
     if (q->until <= q->as_of || missing <= 0)
         return 0;
+    if (q->leaks && missing * q->leak_ns < (double)(until - q->as_of)) {
+        int64_t there = q->as_of + (int64_t)(missing * q->leak_ns) + 1;
+        return sparp__max(0, there - now);
+    }
     if (now >= until)
         return !(busy > 0) || (q->probed_at == 0 && busy + need <= q->limit) ? 0 : SPARP__NEVER;
-    if (!q->leaks)
-        return until - now;
-    double wait = missing * q->leak_ns;
-    return wait < (double)(until - now) ? (int64_t)wait : until - now;
+    return until - now;
 }
 
 /* --- all those of one origin ------------------------------------------------------------------ */
@@ -12275,7 +12299,7 @@ static void sparp__quotas_on_start(sparp__quotas *qs, double busy, double cost, 
     for (size_t i = 0; i < qs->count; i++) {
         sparp__quota *q = &qs->items[i];
         double missing = (q->is_cost ? cost + need : busy + 1) - sparp__quota_now(q, now);
-        if (missing > 0 && q->until > q->as_of)
+        if (missing > 0 && now >= sparp__quota_patience(q, qs->longest))
             q->probed_at = now;
     }
 }
@@ -12803,7 +12827,7 @@ static void sparp__patience_nearer(int64_t from, int64_t patience, const char *n
     if (at >= *due)
         return;
     *due = at;
-    *what = name;
+    *what = SPARP__SENTENCES ? name : "";
 }
 
 /* The same of a connection that is not open yet. */
@@ -13966,7 +13990,7 @@ static void sparp__engine_resume(sparp__engine *e) {
 
 /* One of those that waited for a look-up which has ended goes on. False: there are none. */
 static bool sparp__engine_take_lookup(sparp__engine *e) {
-    while (e->lookup == NULL || e->lookup->waiters.count == 0) {
+    while (!SPARP__LOOKUPS || e->lookup == NULL || e->lookup->waiters.count == 0) {
         if (e->lookup != NULL)
             sparp__resolver_put(e->lookup);
         e->lookup = sparp__resolver_collect(&e->env, &e->net.resolver, e->now);
@@ -14818,6 +14842,11 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
 
+/* NULL: it says nothing. */
+static sparp__quotas *sparp__limits_quotas(const sparp__limits *l) {
+    return SPARP__LIMITS ? l->quotas : NULL;
+}
+
 /* --- host_limits ------------------------------------------------------------------------------ */
 
 /* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
@@ -14862,7 +14891,7 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
     all.max_at_once = o->max_at_once_per_origin;
     all.max_per_second = o->max_per_second_per_origin;
     all.max_cost_per_second = o->max_cost_per_second_per_origin;
-    for (size_t i = 0; i < o->num_host_limits; i++) {
+    for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
         if (!sparp__limits_matches(h, origin))
             continue;
@@ -14878,7 +14907,7 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
 /* Some limit is one of cost. */
 static bool sparp__limits_weigh(const sparp_options *o) {
     bool weigh = o->max_cost_per_second > 0 || o->max_cost_per_second_per_origin > 0;
-    for (size_t i = 0; i < o->num_host_limits; i++)
+    for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++)
         weigh = weigh || o->host_limits[i].max_cost_per_second > 0;
     return weigh;
 }
@@ -14888,6 +14917,10 @@ static const char *sparp__limits_check(const sparp_options *o) {
     sparp__str name;
     uint16_t port;
     bool below;
+    if (!SPARP__LIMITS)
+        return o->num_host_limits == 0 && o->max_cost_per_second == 0
+            && o->max_cost_per_second_per_origin == 0 ? NULL
+            : "host_limits and costs need a build without SPARP_NO_LIMITS";
     if (o->host_limits == NULL && o->num_host_limits > 0)
         return "host_limits is NULL, but num_host_limits is not 0";
     for (size_t i = 0; i < o->num_host_limits; i++) {
@@ -14938,7 +14971,8 @@ static sparp__limits *sparp__limits_get(sparp__env *env, sparp__origins *os, spa
 /* Until when it has to be remembered although nobody uses it. */
 static int64_t sparp__limits_memory(const sparp__limits *l) {
     int64_t memory = sparp__gate_memory(&l->gate);
-    return l->quotas == NULL ? memory : sparp__max(memory, sparp__quotas_memory(l->quotas));
+    const sparp__quotas *qs = sparp__limits_quotas(l);
+    return qs == NULL ? memory : sparp__max(memory, sparp__quotas_memory(qs));
 }
 
 /* When nobody uses it, it is forgotten at the end of the turn, or when it is all open again. */
@@ -14949,9 +14983,9 @@ static void sparp__limits_put(sparp__heap *timers, sparp__limits *l, int64_t now
 
 static void sparp__limits_free(sparp__env *env, sparp__origins *os, sparp__list *told,
                                sparp__limits *l) {
-    if (l->quotas != NULL)
+    if (sparp__limits_quotas(l) != NULL)
         sparp__list_remove(told, &l->quotas->link);
-    sparp__env_free(env, l->quotas, sizeof *l->quotas);
+    sparp__env_free(env, sparp__limits_quotas(l), sizeof *l->quotas);
     sparp__origins_remove(env, os, &l->origin);
 }
 
@@ -14962,8 +14996,9 @@ SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp
                                                    const sparp_options *o, int64_t now) {
     sparp__gate *g = &l->gate;
     int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
-    if (l->quotas != NULL && !o->no_gate && l->quotas->longest > 0)
-        left = sparp__quotas_wait(l->quotas, (double)g->in_flight, l->cost, t->cost, now);
+    sparp__quotas *qs = sparp__limits_quotas(l);
+    if (qs != NULL && !o->no_gate && qs->longest > 0)
+        left = sparp__quotas_wait(qs, (double)g->in_flight, l->cost, t->cost, now);
     sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
     return sparp__max(wait, left);
 }
@@ -14971,13 +15006,13 @@ SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp
 /* Nanoseconds until the task may start there; NEVER: not before another one has ended. */
 static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const sparp_options *o,
                                   int64_t now) {
-    if (l->quotas != NULL || l->gate.known > 0 || l->gate.held)
+    if (sparp__limits_quotas(l) != NULL || l->gate.known > 0 || l->gate.held)
         return sparp__limits_wait_more(l, t, o, now);
     return sparp__gate_wait(&l->gate, l->max_at_once, t->cost, now);
 }
 
 static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
-    if (l->quotas != NULL)
+    if (sparp__limits_quotas(l) != NULL)
         sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
     l->cost += t->cost;
     sparp__gate_enter(&l->gate, t->cost, now);
@@ -15020,18 +15055,19 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
 
 /* Has it anything to learn from? */
 static bool sparp__limits_may_learn(const sparp__limits *l, const sparp__task *t) {
-    return l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit);
+    return SPARP__LIMITS
+        && (l->quotas != NULL || (t->fly.answer != NULL && t->fly.answer->http.may_limit));
 }
 
 static void sparp__limits_on_429(sparp__limits *l, const sparp__task *t, bool retry_after,
                                  int64_t now) {
-    if (l->quotas != NULL)
+    if (sparp__limits_quotas(l) != NULL)
         sparp__quotas_on_429(l->quotas, retry_after, t->fly.started_at, now);
 }
 
 /* The i-th of those in the list. */
 static bool sparp__limits_show(const sparp__list *list, size_t i, int64_t now, sparp_left *out) {
-    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next) {
+    for (sparp__link *at = list->ring.next; SPARP__LIMITS && at != &list->ring; at = at->next) {
         const sparp__quotas *qs = SPARP__OWNER(sparp__quotas, link, at);
         if (i >= qs->count) {
             i -= qs->count;
@@ -15056,7 +15092,7 @@ SPARP__RARE static void sparp__limits_learn(sparp__env *env, sparp__list *list, 
     sparp__telling told;
     told.count = 0;
     if (h != NULL)
-        sparp__quota_read(&told, h, (int64_t)SPARP__SYS_TIME(NULL));
+        sparp__quota_read(&told, h, sparp__env_wall_s());
     sparp__quotas *qs = told.count > 0 ? sparp__limits_get_quotas(env, list, l, o) : l->quotas;
     if (qs == NULL)
         return;
@@ -15226,7 +15262,7 @@ static sparp__stored *sparp__sched_record(sparp__sched *s, sparp__task **t,
 
 /* Where a result goes that the user takes when he likes. */
 static void sparp__sched_push_record(sparp__sched *s, sparp__stored *r, sparp__limits *l) {
-    r->limits = s->pace->weighs ? l : NULL;
+    r->limits = sparp__pace_weighs(s->pace) ? l : NULL;
     if (r->limits != NULL)
         l->users++;
     if (s->options->ordered)
@@ -15248,7 +15284,7 @@ static void sparp__sched_apply_outcome(sparp__sched *s, sparp_outcome outcome) {
 /* What a request cost, and by how much that differs from what was admitted at that origin. */
 static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, double more) {
     s->stats.cost += cost;
-    if (more == 0 || !s->pace->weighs)
+    if (more == 0 || !sparp__pace_weighs(s->pace))
         return;
     sparp__debt_book(&s->rate.admit.cost, more, s->now);
     if (l != NULL)
@@ -15258,7 +15294,7 @@ static void sparp__sched_book(sparp__sched *s, sparp__limits *l, double cost, do
 /* on_result() may charge it. */
 static void sparp__sched_report(sparp__sched *s, sparp__limits *l, const sparp_result *result) {
     sparp__hand hand;
-    if (!s->pace->weighs) {
+    if (!sparp__pace_weighs(s->pace)) {
         s->options->on_result(s->run, result, s->options->user_data);
         return;
     }
@@ -15848,7 +15884,7 @@ static void sparp__sched_conclude(sparp__sched *s, sparp__task *t) {
 
 /* Its origin has had its turn: one start, or as many nanoseconds as its cost takes of the run's. */
 static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
-    if (!s->pace->weighs) {
+    if (!sparp__pace_weighs(s->pace)) {
         sparp__fair_count(&s->fair, &t->wait.limits->lane, 1);
         return;
     }
@@ -17052,7 +17088,7 @@ void sparp_cancel(sparp *run, uint64_t index) {
 }
 
 bool sparp_charge(sparp *run, uint64_t index, double more) {
-    return more >= -SPARP__COST_MOST && more <= SPARP__COST_MOST && run->pace.weighs
+    return more >= -SPARP__COST_MOST && more <= SPARP__COST_MOST && sparp__pace_weighs(&run->pace)
         && sparp__pace_charge(&run->pace, index, more, sparp__env_now());
 }
 
@@ -17295,6 +17331,8 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef sparp__env_log
 #endif
 #undef SPARP__PROXIES
+#undef SPARP__LIMITS
+#undef SPARP__LOOKUPS
 #undef SPARP__REDIRECTS
 #undef SPARP__IFADDRS
 #undef SPARP__BSD

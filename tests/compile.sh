@@ -34,8 +34,8 @@ first:clang++:c++11:-O2'
             echo "$what:$cc:gnu99:$opt"
         done
     done
-    for what in everything no_workers no_proxies no_redirects no_dates no_sentences buffer \
-        events read_ahead; do
+    for what in everything no_workers no_proxies no_redirects no_limits no_lookups \
+        no_dates no_sentences buffer events read_ahead; do
         echo "$what:gcc:gnu99:-O1"
     done
     echo 'twice:g++:c++11:-O0
@@ -59,8 +59,8 @@ large:arm-linux-gnueabihf-gcc:gnu99:-O1'
 
 # All that can be left out, and as little memory as can be.
 least='-DSPARP_NO_TLS -DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIRECTS
-       -DSPARP_NO_DATES -DSPARP_NO_SENTENCES -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=4
-       -DSPARP_READ_AHEAD=1'
+       -DSPARP_NO_LIMITS -DSPARP_NO_LOOKUPS -DSPARP_NO_DATES -DSPARP_NO_SENTENCES
+       -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=4 -DSPARP_READ_AHEAD=1'
 
 skip() {
     echo "skipped: $*"
@@ -122,7 +122,7 @@ without() {
 check_everything() {
     program $src/first.c || return 1
     for text in 'starting a worker' 'answered CONNECT' 'redirects, the next one' janfebmar \
-        'connecting to'; do
+        /etc/hosts 'host_limits is NULL' 'connecting to'; do
         in_program "$text" || { echo "no '$text' in it"; return 1; }
     done
 }
@@ -246,6 +246,9 @@ CASE
         no_workers)    without SPARP_NO_WORKERS 'starting a worker' ;;
         no_proxies)    without SPARP_NO_PROXIES 'answered CONNECT' ;;
         no_redirects)  without SPARP_NO_REDIRECTS 'redirects, the next one' ;;
+        no_limits)     without SPARP_NO_LIMITS 'host_limits is NULL' ;;
+        no_lookups)    without SPARP_NO_LOOKUPS /etc/hosts &&
+                           ! nm "$bin" | grep -E 'getaddrinfo|getifaddrs' ;;
         no_dates)      without SPARP_NO_DATES janfebmar ;;
         no_sentences)  without SPARP_NO_SENTENCES 'connecting to' ;;
         buffer)        program -DSPARP_BUFFER_SIZE=4096 $src/first.c ;;

@@ -291,9 +291,8 @@ check 'example: two processes' ends shards 0 all.jsonl 'map(.index) == [0, 1, 2]
 
 urls report items/1 status/404
 check 'example: a report' example report 0
-check '... and one of its records' \
-    [ "$(grep -c '<h1>2 requests' "$dir/report/report.html" "$dir/report/saved.html" | paste -sd ' ' -)" \
-    = "$dir/report/report.html:1 $dir/report/saved.html:1" ]
+check '... of the run' grep -q '<h1>2 requests' "$dir/report/report.html"
+check '... and of its records' grep -q '<h1>2 requests' "$dir/report/saved.html"
 
 urls nightly items/1 items/2
 check 'example: every night' ends nightly 0 summary.json 'length == 1'

@@ -16,8 +16,8 @@ mkdir -p "$work"
 flags='-Os -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables'
 wrap='-Wl,--gc-sections,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free'
 least='-DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIRECTS
-       -DSPARP_NO_DATES -DSPARP_NO_SENTENCES -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=32
-       -DSPARP_READ_AHEAD=8'
+       -DSPARP_NO_LIMITS -DSPARP_NO_LOOKUPS -DSPARP_NO_DATES -DSPARP_NO_SENTENCES
+       -DSPARP_BUFFER_SIZE=4096 -DSPARP_EVENTS=32 -DSPARP_READ_AHEAD=8'
 servers=''
 end_servers() {
     # shellcheck disable=SC2086

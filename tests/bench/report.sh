@@ -1,7 +1,8 @@
 #!/bin/sh
-# The picture of a report in the README, light and dark: sh tests/bench/report.sh (chromium, python3)
-# A run of half a minute against a server of its own, which in its middle is slow and asks for pauses,
-# and which does not know everything that it is asked for.
+# The picture of a report in the README, light and dark, with chromium and python3:
+#   sh tests/bench/report.sh
+# A run of half a minute against a server of its own, which in its middle is slow and asks for
+# pauses, and which does not know everything that it is asked for.
 set -eu
 cd "$(dirname "$0")/../.."
 make -s sparp build/plain

@@ -91,9 +91,9 @@ table() {
     row '... with `SPARP_NO_TLS`' object -DSPARP_NO_TLS
     row '... with `SPARP_NO_THREADS` and `SPARP_NO_STDIO` too' object -DSPARP_NO_TLS \
         -DSPARP_NO_THREADS -DSPARP_NO_STDIO
-    row '... and without proxies, redirects, dates and sentences' object -DSPARP_NO_TLS \
+    row '... and without all else that can be left out' object -DSPARP_NO_TLS \
         -DSPARP_NO_THREADS -DSPARP_NO_STDIO -DSPARP_NO_PROXIES -DSPARP_NO_REDIRECTS \
-        -DSPARP_NO_DATES -DSPARP_NO_SENTENCES
+        -DSPARP_NO_LIMITS -DSPARP_NO_LOOKUPS -DSPARP_NO_DATES -DSPARP_NO_SENTENCES
     row 'a program that sends one request, with musl and BearSSL' program
     row '... with `SPARP_NO_TLS`' program -DSPARP_NO_TLS
     row 'the command, `make static`' whole_command

@@ -12,6 +12,25 @@ static bool refused(const sparp_options *options) {
         && strcmp(sparp_check_options(options), sparp_error_text(error)) == 0;
 }
 
+/* Not tried again: it will not be known later, either. */
+static bool knows_no_names(void) {
+    sparp_request request;
+    sparp_options options;
+    sparp_results results;
+    bool ok;
+    memset(&request, 0, sizeof request);
+    memset(&options, 0, sizeof options);
+    request.url = "http://localhost/";
+    options.requests = &request;
+    options.num_requests = 1;
+    results = sparp_run_all(&options);
+    ok = results.count == 1 && results.items[0].error == SPARP_E_DNS_NOT_FOUND
+        && results.items[0].attempts == 1
+        && strcmp(results.items[0].detail, sparp_error_text(SPARP_E_DNS_NOT_FOUND)) == 0;
+    sparp_results_free(&results);
+    return ok;
+}
+
 int main(void) {
     sparp_options options, none;
     memset(&none, 0, sizeof none);
@@ -35,8 +54,15 @@ int main(void) {
     options.connect_to = "a:80:b:80";
     if (!refused(&options)) return 25;
     options = none;
+    options.num_host_limits = 1;
+    if (!refused(&options)) return 26;
+    options = none;
+    options.max_cost_per_second = 1;
+    if (!refused(&options)) return 27;
+    options = none;
     options.max_redirects = SPARP_NONE;
     options.workers = 1;
-    if (sparp_check_options(&options)[0] != 0) return 26;
+    if (sparp_check_options(&options)[0] != 0) return 28;
+    if (!knows_no_names()) return 29;
     return use_sparp(NULL);
 }

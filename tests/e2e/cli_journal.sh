@@ -154,6 +154,9 @@ check 'a torn line in both: they are whole again' \
 echo 'something else' >"$dir/other"
 refused '-j of another file' 'a file of another kind' -j "$dir/other" -o "$results" "$dir/all"
 check '... which stays' grep -q 'something else' "$dir/other"
+printf 'sparp-journal 1\n0 0123456789abcdef success 9\n' >"$dir/other"
+refused '-j of another version' 'another version, .*--restart' -j "$dir/other" -o "$results" \
+    "$dir/all"
 refused '-j and stdout in a file' 'give the records their file by -o' -j "$dir/j" "$dir/all"
 refused '-j and --resume' 'does not go with' -j "$dir/j" --resume "$results" \
     -o "$results" "$dir/all"

@@ -113,7 +113,9 @@ shows 'an example of everything' '[$f.tables.statuses[], $f.tables.errors[]]
     | all(.[0] == "none" or (.[3] | test("^[0-9]+ [a-z0-9.-]+example")))'
 shows 'what waits cost' '[$f.captions[] | select(test("free place|had enough"))] | length == 2
     and all(test("(ms|s) a request, [0-9.]+ % of all waiting"))'
-shows 'what records do not say' '$f.verdict == "Summed up from saved records."
+shows 'how many succeeded' '$f.verdict
+    | test("^Summed up from saved records. 1,[0-9]{3} of 100,000 did not succeed.$")'
+shows 'what records do not say' 'true
     and ($f.gaps | length == 1 and (.[0] | test("gate of a host")))'
 valid '100,000 records' "$page"
 cp "$page" "$dir/sorted.html"
@@ -202,7 +204,8 @@ live -c 20 -R 3 -t 1 --backoff 0 --timeout-retries 1 -o "$dir/records"
 check 'a run: exit 1' ended 1
 agree 'a run'
 valid 'a run' "$page"
-shows 'a run: how it ended' '$f.verdict == "The run came to its end. Exit status 1."'
+shows 'a run: how it ended' \
+    '$f.verdict | test("^The run came to its end. [0-9]+ of 34 did not succeed. Exit status 1.$")'
 shows 'a run: its gate' \
     '[$f.captions[] | select(test("^gate closed: [0-9,]+ times")) ] | length == 1'
 shows 'a run: a mark for each' '[$f.pictures[] | select(test("gates of hosts"))
@@ -226,7 +229,8 @@ echo old >"$page"
 ended=$("$dir/signal" "$dir/out" lines=20 INT -- "$SPARP" -c 4 --report "$page" --summary json \
     --summary-file "$dir/summary" <"$dir/in" 2>"$dir/err")
 check 'Ctrl-C: dies of it' [ "${ended% *}" = 'signal 2' ]
-shows 'Ctrl-C: a page' '$f.verdict | test("^The run was stopped by a signal.* Exit status 130.")'
+shows 'Ctrl-C: a page' '$f.verdict
+    | test("^The run was stopped by a signal, such as Ctrl-C.* Exit status 130. ")'
 shows 'Ctrl-C: lines were not read' '$f.verdict | test("[0-9] lines were not read")'
 agree 'Ctrl-C'
 ended=$("$dir/signal" "$dir/out" lines=20 KILL -- "$SPARP" -c 4 --report "$page" <"$dir/in" \
@@ -235,12 +239,13 @@ shows 'killed: the page of before is whole' '$f.verdict | test("Exit status 130.
 check 'killed: the next one is begun beside it' [ -e "$page.part" ]
 seq 1 300 | sed "s|.*|$base/status/404?&|" >"$dir/in"
 live --max-fail 10
-shows '--max-fail' '$f.verdict | test("^The run was stopped by --max-fail. Exit status 3.")'
+shows '--max-fail' '$f.verdict | test("^The run was stopped by --max-fail. .* Exit status 3.")'
 check 'the part is gone' [ ! -e "$page.part" ]
 agree '--max-fail'
 given '%s/hang\n' "$base"
 live --deadline 0.3
-shows '--deadline' '$f.verdict | test("^The run was stopped by its --deadline. Exit status 4")'
+shows '--deadline' '$f.verdict
+    | test("^The run was stopped by its --deadline. 1 of 1 did .* Exit status 4")'
 given ''
 live
 shows 'no input: a page, too' '$f.title == "0 requests"'
@@ -290,6 +295,8 @@ refused 'the journal' 'is input and output' --report "$dir/j" -j "$dir/j" -o "$d
 refused '--dry-run' '--report does not go with --dry-run' -n --report "$page"
 try --merge "$dir/few" --report "$page"
 check '--merge: exit 2' ended 2
+try --report "$page"
+said 'the summary names it' '^output +.*page.html$'
 try --report /dev/full
 check 'a full disk: exit 5' ended 5
 said 'a full disk: says so' 'cannot write /dev/full: No space'
@@ -311,6 +318,8 @@ for report in no yes; do
         --summary-file "$dir/summary" "$@" "$dir/in" >/dev/null 2>"$dir/err" || status=$?
 done
 check '100,000 requests: exit 0' ended 0
+shows '100,000 requests: how it ended' \
+    '$f.verdict == "The run came to its end. Every request succeeded. Exit status 0."'
 agree '100,000 requests'
 valid '100,000 requests' "$page"
 grown=$(($(cat "$dir/peak.yes") - $(cat "$dir/peak.no")))

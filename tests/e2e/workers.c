@@ -812,6 +812,48 @@ static void test_gate(void) {
     check(stat_of(stats, "probes") <= 1, now.what, "probes %ld", stat_of(stats, "probes"));
 }
 
+/* --- what is charged --------------------------------------------------------------------------- */
+
+static sparp *charged;
+static int    charges, refusals;
+
+/* On a worker. Each costs 2 more than was thought; a third of that is given back. */
+static sparp_verdict charging_inspect(const sparp_result *r, void *user_data) {
+    bool all = sparp_charge(charged, r->index, 3) && sparp_charge(charged, r->index, -1);
+    add(all ? &charges : &refusals, 1);
+    return inspect(r, user_data);
+}
+
+/* Nothing of it is lost, whoever charges: the workers, and who takes the results. */
+static void test_charges(void) {
+    for (int i = 0; i < 3; i++) {
+        prepare(crews[i], NEXT, 600, "charges");
+        now.only = ITEM;
+        now.o.parse = NULL;
+        now.o.inspect = charging_inspect;
+        now.o.on_retry = NULL;
+        now.o.on_progress = NULL;
+        now.o.max_cost_per_second = i == 2 ? 3000 : 1e6;
+        now.o.max_cost_per_second_per_origin = 1e5;
+        charges = refusals = 0;
+        double sum = 0;
+        int64_t begin = now_ms();
+        const sparp_result *r;
+        charged = sparp_open(&now.o, NULL);
+        while ((r = sparp_next(charged)) != NULL) {
+            sum += r->cost + 2;
+            sum -= sparp_charge(charged, r->index, 2) ? 0 : 1000;
+        }
+        sparp_stats stats = sparp_get_stats(charged);
+        sparp_close(charged);
+        check(charges == 600 && refusals == 0, now.what, "%d charged, %d not", charges, refusals);
+        check(sum == 600 * 5 && stats.cost == sum, now.what, "%f and %f", sum, stats.cost);
+        check(i < 2 || now_ms() - begin >= 900, now.what, "it took %d ms",
+              (int)(now_ms() - begin));
+        check_nothing_left(now.what);
+    }
+}
+
 /* --- starvation ------------------------------------------------------------------------------- */
 
 static struct rlimit limit_before;
@@ -1133,6 +1175,7 @@ static const struct { const char *name; void (*run)(void); } tests[] = {
     {"pace", test_pace},
     {"at_once", test_at_once},
     {"gate", test_gate},
+    {"charges", test_charges},
     {"few_descriptors", test_few_descriptors},
     {"starved_again", test_starved_again},
     {"starved_idle", test_starved_by_the_idle},

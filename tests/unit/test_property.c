@@ -63,6 +63,8 @@ static const char *const heads[] = {
     "503 Busy\r\nRetry-After: 0", "429 Slower\r\nRetry-After: 1", "429 Slower",
     "429 Slower\r\nRetry-After: 3", "200 OK", "200 OK", "200 OK",
     "200 OK\r\nConnection: close", "200 OK\r\nKeep-Alive: timeout=3",
+    "200 OK\r\nRateLimit: \"a\";r=0;t=2", "200 OK\r\nRateLimit: \"a\";r=5;t=30",
+    "503 Busy\r\nX-RateLimit-Limit: 9\r\nX-RateLimit-Remaining: 2\r\nX-RateLimit-Reset: 900",
     "302 There\r\nLocation: /b", "307 There\r\nLocation: http://10.0.0.3/b",
     "303 There\r\nLocation: http://one.test/a", "301 There\r\nLocation: ftp://x/",
 };

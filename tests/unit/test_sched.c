@@ -156,8 +156,8 @@ static void check_limits(const sparp__limits *l) {
         int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, t, &run.options,
                                           sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
-              && l->timer.key <= sched->now + wait, "%s: %s: parked for ever", seen.label,
-              l->origin.host);
+              && l->timer.key <= sched->now + wait + 1000, "%s: %s: parked for ever", seen.label,
+              l->origin.host);          /* what leaks is counted in fractions */
     }
 }
 
@@ -2734,6 +2734,11 @@ static void end_any(size_t index) {
     };
     static const char *const waits[] = {
         "", "", "", "Retry-After: 1\r\n", "Retry-After: 3\r\n", "Retry-After: 500\r\n",
+        "RateLimit: \"a\";r=0;t=2\r\n", "RateLimit: \"a\";r=3;t=9\r\n",
+        "X-RateLimit-Limit: 5\r\nX-RateLimit-Remaining: 1\r\nX-RateLimit-Reset: 700\r\n",
+        "X-RateLimit-Limit-Tokens: 9\r\nX-RateLimit-Remaining-Tokens: 2\r\n"
+        "X-RateLimit-Reset-Tokens: 1.5s\r\nRetry-After: 1\r\n",
+        "X-Shopify-Shop-Api-Call-Limit: 39/40\r\n", "X-Shopify-Shop-Api-Call-Limit: 1/40\r\n",
     };
     size_t what = below(20);
     if (what < 12)

@@ -6,7 +6,7 @@
    that request gets its final name, and "retry": what has failed so far is to be sent again.
    Uses text, say, values, hash, config, reader, sink. */
 
-static const char journal_head[] = "sparp-journal 1\n";
+static const char journal_head[] = "sparp-journal 2\n";  /* 1: the hash had less of the request */
 
 typedef struct journal {
     sink lines;                         /* fd -1: none */
@@ -76,8 +76,11 @@ static bool journal_read(journal *j, const char *path) {
         say("--journal: cannot read %s: %s", path, t.failed ? "out of memory" : strerror(errno));
     bool ours = t.size == 0 || (t.size >= head && memcmp(t.at, journal_head, head) == 0)
         || (t.size < head && memcmp(t.at, journal_head, t.size) == 0);
+    slice all = { t.at, t.size };
     if (good && !ours)
-        say("--journal: %s is a file of another kind", path);
+        say(starts_with(all, "sparp-journal ")
+            ? "--journal: %s is of another version, which knew requests otherwise: --restart "
+              "begins anew" : "--journal: %s is a file of another kind", path);
     size_t whole = t.size < head ? 0 : head;
     slice rest = { t.at + whole, whole == 0 ? 0 : t.size - whole }, line;
     while (good && ours && rest.size > 0 && memchr(rest.at, '\n', rest.size) != NULL

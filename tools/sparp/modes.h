@@ -260,10 +260,11 @@ static int run_summarize(config *c) {
     y.columns = terminal_columns();
     y.histogram = c->verbose || isatty(STDERR_FILENO);
     y.utf8 = terminal_takes_utf8();
-    bool shown = summary_show(c, &y, &a->summary);
     if (a->out_of_memory)
         say("out of memory");
-    shown = state != READ_FAILED && !a->out_of_memory && report_publish(&a->report, c, &y) && shown;
+    bool shown = state != READ_FAILED && !a->out_of_memory && report_publish(&a->report, c, &y);
+    y.report = shown ? c->report : NULL;
+    shown = summary_show(c, &y, &a->summary) && shown;
     app_free(a);
     return state == READ_FAILED ? EXIT_USAGE : shown ? EXIT_ALL_OK : EXIT_OUTPUT;
 }

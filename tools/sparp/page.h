@@ -118,15 +118,30 @@ static void put_title(text *t, const tally *y) {
     PUT(t, "</h1>\n");
 }
 
+static void put_success(text *t, const tally *y) {
+    uint64_t ok = tally_class(y, CLASS_OK), all = 0;
+    for (int i = 0; i < CLASSES; i++)
+        all += tally_class(y, i);
+    if (all == 0)
+        return;
+    if (ok == all) {
+        PUT(t, " Every request succeeded.");
+        return;
+    }
+    put_char(t, ' ');
+    put_grouped(t, all - ok);
+    PUT(t, " of ");
+    put_grouped(t, all);
+    PUT(t, " did not succeed.");
+}
+
 static void put_verdict(text *t, const page *p) {
     const summary *s = p->summary;
     PUT(t, "<p>");
-    if (s->live) {
-        put_text(t, stop_sentence(s->stopped));
+    put_text(t, s->live ? stop_sentence(s->stopped) : "Summed up from saved records.");
+    put_success(t, s->tally);
+    if (s->live)
         put_format(t, " Exit status %d.", s->exit_code);
-    } else {
-        PUT(t, "Summed up from saved records.");
-    }
     if (s->not_read > 0) {
         put_text(t, s->rest_unknown ? " At least " : " ");
         put_grouped(t, s->not_read);
@@ -150,7 +165,7 @@ static void put_dates(text *t, const tally *y) {
     PUT(t, "</time></p>\n");
 }
 
-/* A figure and what it is. `put` of it has gone to `t` already, behind `from`. */
+/* A figure, and what it is. */
 static void put_tile(text *t, const char *name, const text *value) {
     put_format(t, "<li>%s <b>", name);
     put_bytes(t, value->at, value->size);

@@ -1389,8 +1389,10 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.rejects = &a->rejects;
     y.body_dir = a->config->body_dir;
     y.body_files = a->body_files;
-    bool shown = summary_show(a->config, &y, &a->summary);
-    return report_publish(&a->report, a->config, &y) && shown;
+    bool published = report_publish(&a->report, a->config, &y);
+    y.report = published ? a->config->report : NULL;
+    y.exit_code = published ? code : EXIT_OUTPUT;
+    return summary_show(a->config, &y, &a->summary) && published;
 }
 
 static int run_requests(config *c) {

@@ -25,6 +25,7 @@ typedef struct summary {
     const sink *out, *rejects;          /* NULL, or without a file: not mentioned */
     const char *body_dir;               /* likewise */
     uint64_t body_files;
+    const char *report;                 /* likewise */
     sparp_left left[LEFT_MAX];          /* the least first */
     size_t num_left;
 } summary;
@@ -429,6 +430,8 @@ static void put_output_row(text *t, const summary *s) {
         PUT(&r.item, " (");
         put_counted(&r.item, s->body_files, " file)", " files)");
     }
+    if (s->report != NULL)
+        put_text(row_item(&r), s->report);
     row_end(&r);
 }
 
