@@ -2272,8 +2272,6 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
         g->through--;
         return;
     }
-    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
-        g->known = 0;                   /* no window any more */
     if (g->width == 0)
         return;
     g->strikes = 0;
@@ -2782,6 +2780,11 @@ static void sparp__http_free(sparp__env *env, sparp__http *h) {
     memset(h, 0, sizeof *h);
 }
 
+/* Nothing has come so far, or nothing but whole interim responses. */
+static bool sparp__http_waits(const sparp__http *h) {
+    return h->state == SPARP__HTTP_STATUS && h->line.size == 0;
+}
+
 static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_request,
                               size_t max_head) {
     sparp__buf_reuse(env, &h->head);
@@ -2914,8 +2917,8 @@ static bool sparp__http_reserve_field(sparp__env *env, sparp__http *h, size_t si
     return sparp__buf_reserve(env, &h->head, size + 2);
 }
 
-/* Whether somebody may read this name as one of the two that say where the body ends: blanks and
-   what stands for a dash do not count, nor what else is in it. */
+/* Whether somebody may read this name as one of the two that say where the body ends: only letters
+   count, and not what else is in it. */
 static bool sparp__http_like_framing(sparp__str name) {
     static const char *const words[] = {"contentlength", "transferencoding"};
     for (int k = 0; k < 2; k++)
@@ -2924,7 +2927,7 @@ static bool sparp__http_like_framing(sparp__str name) {
             for (size_t i = from; i < name.size && words[k][n] != '\0'; i++)
                 if (sparp__ascii_lower(name.data[i]) == words[k][n])
                     n++;
-                else if (strchr(" \t_-", name.data[i]) == NULL)
+                else if (sparp__ascii_alpha(name.data[i]))
                     break;
             if (words[k][n] == '\0')
                 return true;
@@ -4713,7 +4716,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
-    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+    else if (in->cost != 0 && in->cost != SPARP_NONE
+             && !(in->cost > 0 && in->cost <= SPARP__COST_MOST))
         wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
@@ -7324,12 +7328,13 @@ static bool sparp__trust_load_anchors(sparp__env *env, sparp__trust *t) {
     return true;
 }
 
-/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. */
+/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. "" is refused: who
+   says it means a pin, and has lost it. */
 static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && *text != '\0') {
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
@@ -11136,6 +11141,11 @@ static bool sparp__conn_has_more(const sparp__conn *c) {
     return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
 }
 
+/* The first byte of the answer is not there: interim responses are none. */
+static bool sparp__conn_waits(const sparp__conn *c) {
+    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     if (c->state == SPARP__CONN_DIALLING)
         return sparp__dial_phase(c->dial);
@@ -11143,7 +11153,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     if (c->state <= SPARP__CONN_SENDING)
         return SPARP_PHASE_SEND;
-    return !c->answered ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
+    return sparp__conn_waits(c) ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
 }
 
 /* ============================================================================================ */
@@ -11188,15 +11198,17 @@ static bool sparp__origins_open(sparp__env *env, sparp__origins *os, size_t entr
     return sparp__origins_resize(env, os, 64);
 }
 
-/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
-static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
-                                         uint16_t port, bool https) {
-    sparp__origin *o = os->last;
-    if (o != NULL && o->port == port && o->https == https && strcmp(o->host, host) == 0)
-        return o;
+static bool sparp__origin_is(const sparp__origin *o, const char *host, uint16_t port,
+                             bool https) {
+    return o->port == port && o->https == https && strcmp(o->host, host) == 0;
+}
+
+static sparp__origin *sparp__origins_find(sparp__env *env, sparp__origins *os, const char *host,
+                                          uint16_t port, bool https) {
     uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
-    for (o = os->table[hash & (os->num_buckets - 1)]; o != NULL; o = o->chain)
-        if (o->hash == hash && o->port == port && o->https == https && strcmp(o->host, host) == 0)
+    sparp__origin *o = os->table[hash & (os->num_buckets - 1)];
+    for (; o != NULL; o = o->chain)
+        if (o->hash == hash && sparp__origin_is(o, host, port, https))
             return os->last = o;
     if (os->count >= os->num_buckets)
         sparp__origins_resize(env, os, os->num_buckets * 2);    /* failing is only slower */
@@ -11213,6 +11225,14 @@ static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, co
     os->table[hash & (os->num_buckets - 1)] = o;
     os->count++;
     return os->last = o;
+}
+
+/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
+static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
+                                         uint16_t port, bool https) {
+    if (os->last != NULL && sparp__origin_is(os->last, host, port, https))
+        return os->last;
+    return sparp__origins_find(env, os, host, port, https);
 }
 
 static void sparp__origins_remove(sparp__env *env, sparp__origins *os, sparp__origin *o) {
@@ -12427,6 +12447,7 @@ typedef struct sparp__flight {
     struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
+    int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
     uint64_t        bytes_out, bytes_in;        /* of all attempts */
     double          booked;             /* cost, of this hop: what was written, and charged */
     sparp__end      end;
@@ -12864,7 +12885,7 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
                                what);
-    else if (c->state == SPARP__CONN_READING && !c->answered)
+    else if (c->state == SPARP__CONN_READING && sparp__conn_waits(c))
         sparp__patience_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
     return due;
 }
@@ -14606,6 +14627,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
+    t->fly.posted_at = crew->own->now;
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -14803,11 +14825,8 @@ static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *q
         sparp__fair_go_round(f);
 }
 
-/* It has had its turn, with something that counts `n`. */
-static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+static void sparp__fair_move_back(sparp__fair *f, sparp__lane *lane, int64_t n) {
     bool waits = sparp__fair_waits(lane);
-    if (waits && f->now.count + f->next.count + f->later.count == 1)
-        return;                         /* nobody else waits */
     if (waits)
         sparp__fair_leave(f, lane);
     lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
@@ -14815,6 +14834,12 @@ static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
         sparp__fair_enter(f, lane);
     if (f->now.count == 0)
         sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. Where nobody else waits it owes none. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    if (f->now.count + f->next.count + f->later.count > 1 || !sparp__fair_waits(lane))
+        sparp__fair_move_back(f, lane, n);
 }
 
 /* The first in the lane whose turn it is. Somebody waits. */
@@ -14849,35 +14874,48 @@ static sparp__quotas *sparp__limits_quotas(const sparp__limits *l) {
 
 /* --- host_limits ------------------------------------------------------------------------------ */
 
-/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
-   of these. */
-static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
-                                  bool *below) {
-    sparp__str ignored;
-    sparp__address address;
-    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+typedef struct sparp__pattern {
+    sparp__str name;                    /* "*": any */
+    uint16_t   port;                    /* 0: any */
+    bool       below;                   /* what is below that name, and not itself */
+} sparp__pattern;
+
+/* False: it is none, by its form. */
+static bool sparp__pattern_split(const char *text, sparp__pattern *p) {
+    if (text == NULL || *text == '\0'
+        || !sparp__route_split(sparp__str_of(text), &p->name, &p->port))
         return false;
-    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
-    if (*below)
-        *name = sparp__str_skip(*name, 2);
-    return (sparp__str_same(*name, "*") && !*below)
-        || (sparp__route_address(*name, &address) && !*below)
-        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+    p->below = p->name.size > 2 && p->name.data[0] == '*' && p->name.data[1] == '.';
+    if (p->below)
+        p->name = sparp__str_skip(p->name, 2);
+    if (p->name.data[0] != '*' && p->name.size > 1 && p->name.data[p->name.size - 1] == '.')
+        p->name.size--;
+    return true;
 }
 
-static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
-    size_t size = strlen(o->host);
-    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+static bool sparp__pattern_valid(const char *text) {
+    sparp__pattern p;
+    sparp__address address;
+    sparp__str ignored;
+    if (!sparp__pattern_split(text, &p))
         return false;
-    if (!below)
-        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
-    if (name.data[name.size - 1] == '.')
-        name.size--;
-    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
-        && sparp__str_same(name, o->host + size - name.size);
+    if (!p.below && (sparp__str_same(p.name, "*") || sparp__route_address(p.name, &address)))
+        return true;
+    return memchr(p.name.data, '*', p.name.size) == NULL && sparp__route_host(p.name, &ignored);
+}
+
+/* There may be many of both: the host is in its one form, but for an address of IPv6 the pattern
+   may be in another. */
+static bool sparp__pattern_matches(const char *text, const sparp__origin *o) {
+    sparp__pattern p;
+    if (!sparp__pattern_split(text, &p) || (p.port != 0 && p.port != o->port))
+        return false;
+    if (!p.below)
+        return sparp__str_same(p.name, "*") || sparp__str_same(p.name, o->host)
+            || (strchr(o->host, ':') != NULL && sparp__route_same_host(p.name, o->host));
+    size_t size = strlen(o->host);
+    return size > p.name.size + 1 && o->host[size - p.name.size - 1] == '.'
+        && sparp__str_same(p.name, o->host + size - p.name.size);
 }
 
 static double sparp__limits_else(double own, double all) {
@@ -14893,7 +14931,7 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
     all.max_cost_per_second = o->max_cost_per_second_per_origin;
     for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
-        if (!sparp__limits_matches(h, origin))
+        if (!sparp__pattern_matches(h->host, origin))
             continue;
         all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
         all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
@@ -14914,9 +14952,6 @@ static bool sparp__limits_weigh(const sparp_options *o) {
 
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__limits_check(const sparp_options *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
     if (!SPARP__LIMITS)
         return o->num_host_limits == 0 && o->max_cost_per_second == 0
             && o->max_cost_per_second_per_origin == 0 ? NULL
@@ -14926,7 +14961,7 @@ static const char *sparp__limits_check(const sparp_options *o) {
     for (size_t i = 0; i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
         double rate = h->max_per_second, cost = h->max_cost_per_second;
-        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+        if (!sparp__pattern_valid(h->host))
             return "host_limits has a host that is not name, *.name or *, with or without :port";
         if (h->max_at_once < SPARP_NONE)
             return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
@@ -15047,8 +15082,11 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
         if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
             continue;
         q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
-        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
-                       q->limit, q->is_cost ? " in cost" : "",
+        char of[40] = "";
+        if (q->limit > 0)
+            snprintf(of, sizeof of, " of %.0f", q->limit);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f%s%s left, %.0f s", qs->origin, q->left, of,
+                       q->is_cost ? " in cost" : "",
                        (double)(q->until - now) / (double)SPARP__NS_PER_S);
     }
 }
@@ -15218,6 +15256,9 @@ static void sparp__sched_apply_rule(sparp__sched *s, unsigned event) {
 static void sparp__sched_apply_counts(sparp__sched *s) {
     const sparp_stats *n = &s->stats;
     const sparp_options *o = s->options;
+    if (o->stop_after_failures == 0 && o->stop_after_successes == 0
+        && !(o->stop_after_failure_ratio > 0))
+        return;
     uint64_t failures = n->hard_fail + n->soft_exhausted + n->timeout_exhausted
         + n->transport_failed + n->local_failed;
     uint64_t ended = failures + n->success;
@@ -15931,7 +15972,7 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
 
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
-    size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
+    size_t live = (size_t)(s->stats.in_flight + s->stats.waiting) + 1;
     return sparp__heap_reserve(s->env, &s->sleeping, live)
         && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
@@ -16571,6 +16612,13 @@ static void sparp__worker_cut(sparp__worker *w) {
     }
 }
 
+/* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
+   may have blocked since: what has passed on the way here is not the server's. */
+static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
+    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    sparp__engine_start(e, t);
+}
+
 /* New tasks are started; *cut: some are to be cut. True: it is time to go. */
 static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__engine *e = &w->engine;
@@ -16597,7 +16645,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__engine_start(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
     return quit;
 }
 
@@ -16763,14 +16811,14 @@ static void sparp__workers_close(sparp *run) {
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
-    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
-    X(cost_burst,                0,   NONE, 0,    1e12, \
+    X(cost_burst,                0,   NONE, 0,    1.0001e12, \
       "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
-    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 [ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
 ${MAKE:-make} -s build/plain || exit 1
 unset SSL_CERT_FILE SSL_CERT_DIR
+server_seconds=520                      # as long as the whole test may take
 SPARP=none PLAIN=$(pwd)/build/plain RUDE=none
 . tests/e2e/lib.sh
 
@@ -49,7 +50,7 @@ start_tls() {
     echo 'subjectAltName=DNS:one.test' >"$dir/server.ext"
     openssl x509 -req -days 2 -in "$dir/server.csr" -extfile "$dir/server.ext" -set_serial 1 \
         -CA "$dir/ours.pem" -CAkey "$dir/ours.key" -out "$dir/server.pem" || return 1
-    timeout 200 openssl s_server -accept 127.0.0.1:0 -www \
+    timeout "$server_seconds" openssl s_server -accept 127.0.0.1:0 -www \
         -key "$dir/server.key" -cert "$dir/server.pem" >"$dir/tls.log" 2>&1 </dev/null &
     servers="$servers $!"
     until_true grep -q '^ACCEPT' "$dir/tls.log" || return 1

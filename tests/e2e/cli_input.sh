@@ -28,6 +28,14 @@ try -q --body json
 expect 'METHOD SP URL, objects and URLs mixed' 0 \
     'sort_by(.index) | map(.json.method) == ["GET", "DELETE", "PATCH", "POST"]'
 
+given 'post %s/echo\nGet %s/echo\nhead %s/echo\n' "$base" "$base" "$base"
+try -q --body json
+expect 'the methods of fetch in lower case are raised there, too' 0 \
+    'sort_by(.index) | map(.json.method) == ["POST", "GET", null]'
+given 'patch %s/echo\n' "$base"
+try -q
+expect 'another word in lower case is no method' 1 '.[0].outcome == "invalid"'
+
 given ''
 try -q
 expect 'empty input: nothing, exit 0' 0 '. == []'

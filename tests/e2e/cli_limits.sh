@@ -62,6 +62,9 @@ refused '-c AUTO' 'a number or auto' -c AUTO
 given '%s/items/1\n' "$base"
 watched=no
 forget
+refused '--report without a name: refused' '--report needs an argument' --report
+refused '--unheard-of: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of
+refused '--unheard-of=1: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of=1
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"
@@ -138,7 +141,7 @@ out_of_range --resolve '' x x:80 x:80: x:0:127.0.0.1 x:80:localhost :80:127.0.0.
 out_of_range --connect-to '' x x:80 x:80:y x:80:y:80:z x:80:y:0 x:p:y:80 'a b:80:y:80' a,b:80:y:80
 out_of_range --unix-socket '' "/$(printf '%0200d' 0)"
 out_of_range --interface '' eth0 localhost 127.0.0.256 '[::1]'
-refused '--interface and -6' 'not of ip_version' --interface 127.0.0.1 -6
+refused '--interface and -6' 'not of --ipv4 or --ipv6' --interface 127.0.0.1 -6
 out_of_range --sensitive '' , 'a b' a,,b a:b
 refused '--user-agent of two lines' '--user-agent: a control' --user-agent "$(printf 'a\nb')"
 out_of_range --proxy socks5://127.0.0.1 https://127.0.0.1 ftp://h 127.0.0.1:x : http:// 'a b' h/p

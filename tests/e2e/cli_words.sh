@@ -29,6 +29,8 @@ said '19: ... file and line' "$dir/token, line 1: a control character is in the 
 hides '-H without a colon' 2 -H s3cr3t
 hides '-H with a bad name' 2 -H 's3cr3t token: x'
 hides '-H with a control character' 2 -H "A: s3cr3t$(printf '\001')x"
+hides 'a URL without //' 2 http:/me:s3cr3t@h/
+hides 'a URL without its scheme' 2 me:s3cr3t@h/
 hides '--json' 2 --json '{"token":"s3cr3t"'
 hides '--json @FILE' 2 --json "@$dir/token"
 hides '--url-query' 2 --url-query s3cr3t
@@ -67,7 +69,10 @@ check '20: --summary-file: is written' grep -q '^requests   1 finished' "$dir/su
 case $("$SPARP" -V) in
     *'TLS       none'*) skip 'no TLS in this build' ;;
     *)
-        refused '20: --pin that is none' '^sparp: --pin: not the base64 of 32 bytes' --pin abc
+        for pin in abc '' ';'; do
+            refused '20: --pin that is none' '^sparp: --pin: not the base64 of 32 bytes' \
+                --pin "$pin"
+        done
         : >"$dir/empty.pem"
         refused '20: --cacert without a certificate' 'no usable certificate in .*empty.pem' \
             --cacert "$dir/empty.pem"
@@ -81,6 +86,11 @@ refused '20: --interface that is not ours' '^sparp: --interface: 192.0.2.1 is no
     --interface 192.0.2.1
 refused '20: --interface, IPv6' '^sparp: --interface: 2001:db8::1 is no address of this' \
     --interface 2001:db8::1
+refused '20: --interface of the other family' ' is not of --ipv4 or --ipv6$' \
+    --interface 127.0.0.1 -6
+for line in 'Content-Length: 5' 'Transfer-Encoding: chunked'; do
+    refused "20: $line" '^sparp: --header: this line is set by sparp' -H "$line"
+done
 refused '20: --burst alone' '^sparp: --burst ' --burst 5
 
 # --- hints --------------------------------------------------------------------------------------
@@ -100,6 +110,10 @@ done
 
 # --- 20: words ----------------------------------------------------------------------------------
 
+given 'http://[::1]:%s/items/1\n' "$port"
+try -q -4
+expect '20: no address of that family: the flags' 1 \
+    '.[0].error.message | test("--ipv4 or --ipv6") and (test("ip_version") | not)'
 given '%s/bytes/5000\n' "$base"
 try -q --max-body 1k
 expect '20: a body that is too long: the flag' 1 \

@@ -152,6 +152,45 @@ END
 check 'workers that block: nobody is timed out' \
     [ "$("$dir/blocking" "$late/late/20" "$late/late/2600")" = 80 ]
 
+# --- nor is one that blocks the scheduler, while its workers could go on ------------------------
+
+# Five results at a time, each of which takes 0.2 s; those that follow may take 0.5.
+cat >"$dir/results.c" <<'END'
+#define SPARP_IMPLEMENTATION
+#include "sparp.h"
+static void block(sparp *run, const sparp_result *result, void *user_data) {
+    struct timespec t = { 0, 200000000 };
+    (void)run;
+    (void)result;
+    (void)user_data;
+    nanosleep(&t, NULL);
+}
+int main(int argc, char **argv) {
+    sparp_request requests[15];
+    sparp_options options;
+    sparp_stats stats;
+    (void)argc;
+    memset(requests, 0, sizeof requests);
+    memset(&options, 0, sizeof options);
+    for (int i = 0; i < 15; i++)
+        requests[i].url = argv[1];
+    options.requests = requests;
+    options.num_requests = 15;
+    options.max_at_once = 5;
+    options.timeout_s = 0.5;
+    options.max_retries_by_timeout = SPARP_NONE;
+    options.on_result = block;
+    options.workers = 2;
+    sparp_run_each(&options, &stats);
+    printf("%d\n", (int)stats.success);
+    return 0;
+}
+END
+# shellcheck disable=SC2086
+"${CC:-cc}" -std=gnu99 -Wall -Wextra -Werror -I. -o "$dir/results" "$dir/results.c" $LIBS
+check 'results that take their time, with workers: nobody is timed out' \
+    [ "$("$dir/results" "$late/late/20")" = 15 ]
+
 # --- a connection that waits is probed ----------------------------------------------------------
 
 # The timer of the connection, as the kernel tells it: "02" is that of the probes.

@@ -7,7 +7,10 @@
 /changed/KEY/N/SIZE    as /cut, and then the file is another one
 /liar/KEY/N/SIZE       as /cut, and then another range than was asked for
 /busy/KEY/N/SIZE       as /cut, and then a 503 once
-/gone/KEY/N/SIZE       as /cut, and then 416
+/gone/KEY/N/SIZE       as /cut, and then 416 for any Range
+/forgetful/KEY/N/SIZE  as /changed, but If-Range is not obeyed
+/packed/KEY/N/SIZE     as /cut, and then the rest says that it is in gzip
+/endless/KEY/N/SIZE    as /cut, and then half of the rest, without a Content-Length
 /seen                  {"ranges": ["bytes=0-" or null, ...]} of all requests since the last /seen"""
 import http.server
 import json
@@ -33,7 +36,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in lines:
             self.send_header(name, value)
-        self.send_header('Content-Length', str(len(body) if promised is None else promised))
+        if promised != '':
+            self.send_header('Content-Length', str(len(body) if promised is None else promised))
         self.end_headers()
         self.wfile.write(body)
 
@@ -52,20 +56,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         after = kind != 'whole' and turn == int(path[2]) + 1
         if kind == 'busy' and after:
             return self.answer(503, b'not now')
-        if kind == 'gone' and not cut:
-            return self.answer(416 if self.headers.get('Range') else 200, b'')
-        version = 1 if kind == 'changed' and not cut else 0
+        if kind == 'gone' and not cut and self.headers.get('Range'):
+            return self.answer(416, b'')
+        version = 1 if kind in ('changed', 'forgetful') and not cut else 0
         tag = ('W/' if kind == 'weak' else '') + '"v%d"' % version
         body, start = content(size, version), 0
         asked = self.headers.get('Range')
-        if asked and self.headers.get('If-Range') == tag:
+        if asked and (self.headers.get('If-Range') == tag or kind == 'forgetful'):
             start = int(asked[6:].rstrip('-'))
         lines = [('ETag', tag), ('Accept-Ranges', 'bytes')]
         if start > 0:
             said = start + 7 if kind == 'liar' else start
             lines.append(('Content-Range', 'bytes %d-%d/%d' % (said, size - 1, size)))
         rest = body[start:]
-        if cut:
+        if kind == 'packed' and start > 0:
+            lines.append(('Content-Encoding', 'gzip'))
+        if kind == 'endless' and start > 0:
+            self.answer(206, rest[:len(rest) // 2], lines, '')
+            self.close_connection = True
+        elif cut:
             self.answer(206 if start else 200, rest[:len(rest) // 2], lines, len(rest))
             self.close_connection = True
         else:

@@ -1191,7 +1191,7 @@ static void test_template_words(void **state) {
 static void test_our_words(void **state) {
     static const struct { const char *in, *out; } cases[] = {
         { "exceeds max_body_bytes (67108864)", "exceeds --max-body (67108864)" },
-        { "local_address is not of ip_version", "--interface is not of ip_version" },
+        { "local_address is not of ip_version", "--interface is not of --ipv4 or --ipv6" },
         { "pin_sha256: not the base64", "--pin: not the base64" }, { "", "" },
         { "xmax_body_bytes max_body_bytes2 _", "xmax_body_bytes max_body_bytes2 _" },
         { "timeout_s", "--timeout" }, { "connection refused", "connection refused" },
@@ -1215,7 +1215,7 @@ static void test_usage_errors(void **state) {
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
         "--journl x", "-y x", "--shard 2/2", "--fleet-rate 5", "--merge",
-        "--per-host 0", "--report",
+        "--per-host 0", "--report r -n", "--report r --merge x", "--report",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
         "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",
@@ -1951,7 +1951,8 @@ static void test_ranges(void **state) {
         sparp_result r = plain_result();
         r.headers = &f;
         r.num_headers = 1;
-        CHECK(range_fits(&r, 5) == cases[i].fits, "%s", cases[i].value);
+        int64_t end = 0;
+        CHECK(range_fits(&r, 5, &end) == cases[i].fits, "%s", cases[i].value);
     }
 }
 

@@ -198,6 +198,8 @@ static const http_case cases[] = {
     /* 9112 §5.1 */  NO("length-with-a-blank", H "Content Length: 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("length-with-a-tab", H "Content\tLength: 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("length-with-both", H "Content-\t Length: 5\r\n", "\r\nhello"),
+    /* 9112 §5.1 */  NO("coding-dot", H "Transfer.Encoding : chunked\r\n", NONE),
+    /* 9112 §5.1 */  NO("length-digits", H "Content7+Length : 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("length-underscore", H "Content_Length : 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("length-underscores", H "_Content_-Length_ : 5\r\n", "\r\nhello"),
     /* 9112 §5.1 */  NO("length-of-pieces", H "Con tent Len gth: 5\r\n", "\r\nhello"),

@@ -157,6 +157,9 @@ static const char *add_header(config *c, slice line) {
     value = trimmed(value);
     if (has_control(value))
         return "a control character is in the value";
+    if (same_name(name, slice_of("transfer-encoding"))
+        || (same_name(name, slice_of("content-length")) && value.size > 0))
+        return "this line is set by sparp, as the body wants it";
     if (c->num_headers == DEFAULTS_MAX)
         return "more than 250 headers";
     sparp_field *f = &c->headers[c->num_headers];
@@ -534,7 +537,8 @@ static bool list_append(config *c, const char **list, const char *entry) {
     X("run_deadline_s", DEADLINE) X("sensitive_headers", SENSITIVE) X("https_proxy", PROXY) \
     X("no_proxy", NOPROXY) X("max_at_once_per_origin", PER_HOST) \
     X("max_per_second_per_origin", PER_HOST_RATE) X("max_cost_per_second", MAX_COST) \
-    X("cost_burst", COST_BURST) X("host_limits", LIMIT_HOST) X("retry_ratio", RETRY_RATIO)
+    X("cost_burst", COST_BURST) X("host_limits", LIMIT_HOST) X("retry_ratio", RETRY_RATIO) \
+    X("min_bytes_per_second", MIN_SPEED)
 
 /* A sentence of the library, with our flags in the place of its fields. */
 static void put_in_our_words(text *t, slice s) {
@@ -548,6 +552,8 @@ static void put_in_our_words(text *t, slice s) {
 #define X(field, id) if (slice_is(name, field)) flag = option_rows[OPTION_##id].name;
         LIBRARY_WORDS(X)
 #undef X
+        if (slice_is(name, "ip_version"))
+            flag = "ipv4 or --ipv6";
         if (flag != NULL)
             put_format(t, "--%s", flag);
         else

@@ -252,8 +252,9 @@ static bool part_fail(ticket *k) {
     return false;
 }
 
-/* "bytes 100-299/300": where it starts and, if that is said, that it goes on to the end. */
-static bool range_fits(const sparp_result *head, int64_t start) {
+/* "bytes 100-299/300": does it start there and, if that is said, go on to the end? *end: where that
+   is. */
+static bool range_fits(const sparp_result *head, int64_t start, int64_t *end) {
     const char *value = sparp_find_header(head, "content-range");
     slice rest = slice_of(value != NULL ? value : ""), from, to;
     int64_t first, last, total;
@@ -261,10 +262,11 @@ static bool range_fits(const sparp_result *head, int64_t start) {
         return false;
     rest = slice_from(rest, 6);
     if (!slice_split(&rest, '-', &from) || rest.at == NULL || !slice_split(&rest, '/', &to)
-        || rest.at == NULL || !parse_count(from, &first) || !parse_count(to, &last))
+        || rest.at == NULL || !parse_count(from, &first) || !parse_count(to, &last)
+        || first != start || last < first)
         return false;
-    return first == start
-        && (slice_is(rest, "*") || (parse_count(rest, &total) && last + 1 == total));
+    *end = last + 1;
+    return slice_is(rest, "*") || (parse_count(rest, &total) && last + 1 == total);
 }
 
 /* What says that two answers are the same bytes (RFC 9110 13.1.5): a strong ETag, or a date that
@@ -326,13 +328,34 @@ static int64_t part_find(const ticket *k, int dir, char *validator, size_t room)
     return (int64_t)info.st_size;
 }
 
+/* Is it the rest of that beginning, and of the same bytes? There are servers that know Range, and
+   not If-Range (RFC 9110 15.3.7). What it does not say is believed. */
+static bool part_goes_on(ticket *k, int dir, const sparp_result *head) {
+    char noted[1024];
+    if (sparp_find_header(head, "content-encoding") != NULL
+        || !range_fits(head, k->part_size, &k->part_end)
+        || part_find(k, dir, noted, sizeof noted) < k->part_size)
+        return false;
+    const char *now = sparp_find_header(head, noted[0] == '"' ? "etag" : "last-modified");
+    return now == NULL || strcmp(now, noted) == 0;
+}
+
+/* Whether an answer to our Range is of use; else all has to be asked for again: there is no rest
+   (416), or it is of something else. */
+static bool part_serves(ticket *k, int dir, const sparp_result *head) {
+    if (k->part_size <= 0 || (head->status != 206 && head->status != 416))
+        return true;
+    return head->status == 206 && part_goes_on(k, dir, head);
+}
+
 /* Afresh, or behind what is there already if the answer is the rest of it. */
 static bool part_open(ticket *k, int dir, const sparp_result *head) {
     char name[PART_NAME_MAX];
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
     bool rest = k->part_size > 0 && head->status == 206;
     off_t keep = rest ? (off_t)k->part_size : 0;
-    if (rest && !range_fits(head, k->part_size)) {
+    k->part_end = 0;
+    if (rest && !part_goes_on(k, dir, head)) {
         errno = EPROTO;
         return part_fail(k);
     }
@@ -346,6 +369,7 @@ static bool part_open(ticket *k, int dir, const sparp_result *head) {
 static bool part_close(ticket *k) {
     if (k->part < 0)
         return true;
+    k->part_written = (int64_t)lseek(k->part, 0, SEEK_CUR);
     bool closed = close(k->part) == 0 || errno == EINTR;
     k->part = -1;
     return closed ? true : part_fail(k);
@@ -400,6 +424,11 @@ static bool part_finish(ticket *k, int dir, const sparp_result *r) {
         good = part_open(k, dir, r);
     if (good && complete)
         good = part_close(k);
+    if (good && complete && k->part_end > 0 && k->part_written != k->part_end) {
+        errno = EPROTO;                 /* without a Content-Length, and cut short */
+        good = part_fail(k);
+        stays = false;
+    }
     if (good && complete && renameat(dir, part, dir, success ? final : failed) != 0)
         good = part_fail(k);
     k->has_file = good && complete;

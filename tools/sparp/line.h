@@ -400,19 +400,25 @@ static line_kind parse_object(parser *p, item *out) {
     return finish_url(p, out, 1);
 }
 
+/* In capitals, or one of those that fetch raises, and the library as well. */
+static bool is_method_word(slice word) {
+    static const char *const raised[] = { "delete", "get", "head", "options", "post", "put" };
+    size_t capitals = 0;
+    for (size_t i = 0; i < sizeof raised / sizeof *raised; i++)
+        if (same_name(word, slice_of(raised[i])))
+            return true;
+    while (capitals < word.size && word.at[capitals] >= 'A' && word.at[capitals] <= 'Z')
+        capitals++;
+    return word.size > 0 && capitals == word.size;
+}
+
 /* [ METHOD SP ] URL */
 static line_kind parse_plain(parser *p, item *out, slice s) {
     const char *space = (const char *)memchr(s.at, ' ', s.size);
-    size_t word = space == NULL ? 0 : (size_t)(space - s.at);
-    bool method = word > 0;
-    for (size_t i = 0; i < word; i++) {
-        if (s.at[i] < 'A' || s.at[i] > 'Z')
-            method = false;
-    }
-    if (method) {
-        slice name = { s.at, word };
-        out->method = arena_copy(p, name);
-        s = trimmed(slice_from(s, word));
+    slice word = { s.at, space == NULL ? 0 : (size_t)(space - s.at) };
+    if (is_method_word(word)) {
+        out->method = arena_copy(p, word);
+        s = trimmed(slice_from(s, word.size));
     }
     out->url = arena_copy(p, s);
     return finish_url(p, out, (size_t)(s.at - out->line.at) + 1);

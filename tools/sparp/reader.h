@@ -49,6 +49,8 @@ static bool source_check(const char *path, uint64_t *size) {
         || (!standard && access(path, R_OK) != 0)) {
         if (strstr(path, "://") != NULL)        /* a password may be in it */
             say("cannot open an argument with ://: a URL begins with http:// or https://");
+        else if (strchr(path, ':') != NULL && strchr(path, '@') != NULL)
+            say("cannot open an argument with ':' and '@': a URL begins with http:// or https://");
         else
             say("cannot open %s: %s%s", name, strerror(errno),
                 is_like_url(path) ? " (a URL begins with http:// or https://)" : "");

@@ -515,7 +515,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         out->body_size = 1;
         return true;
     }
-    bool get = out->method == NULL || strcmp(out->method, "GET") == 0;
+    bool get = out->method == NULL || same_name(slice_of(out->method), slice_of("get"));
     if (!get || out->body != NULL || out->json != NULL || out->read_body != NULL || c->compressed
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
@@ -532,9 +532,16 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     return !k->url.failed;
 }
 
-/* From on_retry: what has come already is not asked for again. */
+/* From on_retry: what has come already is not asked for again; or all is, if that is no use. */
 static void app_go_on(app *a, ticket *k) {
     sparp_field fields[2] = { { "Range", a->range }, { "If-Range", a->validator } };
+    sparp_field none[2] = { { "Range", NULL }, { "If-Range", NULL } };
+    if (k->part_no_use && sparp_retry_with(a->run, none, 2)) {
+        part_drop(k, a->body_dir);
+        k->part_size = 0;
+        k->part_no_use = k->part_stays = false;
+        return;
+    }
     int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
     if (size <= 0)
         return;
@@ -903,6 +910,19 @@ static sparp_verdict inspect_cost(const sparp_result *response, void *user_data)
     return verdict;
 }
 
+/* sparp_options.inspect with --body-dir, likewise: the rest of a file may be none. */
+static sparp_verdict inspect_part(const sparp_result *response, void *user_data) {
+    const app *a = (const app *)user_data;
+    const config *c = a->config;
+    ticket *k = (ticket *)response->user_data;
+    if (!part_serves(k, a->body_dir, response)) {
+        k->part_no_use = true;
+        return SPARP_SOFT_FAIL;
+    }
+    return c->given[OPTION_OK] || c->given[OPTION_RETRY_ON]
+        ? inspect_by_lists(response, user_data) : sparp_default_inspect(response, NULL);
+}
+
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
@@ -1029,6 +1049,8 @@ static void run_options(app *a, sparp_options *o) {
         o->inspect = inspect_by_lists;
     if (c->cost_from != NULL)
         o->inspect = inspect_cost;
+    if (c->body_dir != NULL)
+        o->inspect = inspect_part;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
     o->max_retries_by_timeout = retries_option(c, OPTION_TIMEOUT_RETRIES, c->timeout_retries);
     o->max_retries_by_transport = retries_option(c, OPTION_TRANSPORT_RETRIES, c->transport_retries);
@@ -1329,7 +1351,8 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
     bool bad = stats_failed(s) + s->cancelled + s->not_started + a->failed_before > 0
-            || a->tally.outcomes[OUTCOME_INVALID] > 0;
+            || a->tally.outcomes[OUTCOME_INVALID] > 0           /* and bodies that are no file */
+            || a->tally.outcomes[SPARP_OUTCOME_LOCAL_FAILED] > s->local_failed;
     bool lost = a->input_failed || a->out_of_memory || s->stopped == SPARP_STOPPED_BY_ERROR;
     if (lost && s->pulled == 0)
         return EXIT_USAGE;
