@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make soak` runs: the long forms of tests that `make test` has in short, and other machines.
-# Some 40 minutes. The log of each step is in build/log.
+# 20 to 40 minutes. The log of each step is in build/log.
 #   ONLY='machines fleet'   only the steps in whose names one of the words is
 set -u
 cd "$(dirname "$0")/.." || exit 1
