@@ -18,8 +18,8 @@
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
        SPARP_RANDOM(p, n)  your source of n random bytes for TLS, written to p; true: it could.
                            Default: getrandom(), or /dev/urandom where that is missing
-       SPARP_CLOCK()       your clock: an int64_t of nanoseconds from anywhere, which never goes
-                           back. Default: clock_gettime(CLOCK_MONOTONIC)
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds, which never goes back; every
+                           thread of ours asks it. Default: clock_gettime(CLOCK_MONOTONIC)
        SPARP_TIME()        your calendar: an int64_t of seconds since 1970, for the dates of
                            certificates and of Retry-After. Default: time()
        SPARP_API           what stands before each declaration (default: extern); for a shared
