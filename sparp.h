@@ -35,9 +35,9 @@
        SPARP_RANDOM(p, n)  your source of random bytes for TLS: writes
                            n of them to p; true: it could. Default:
                            getrandom(), /dev/urandom where it is missing
-       SPARP_CLOCK()       your clock: an int64_t of nanoseconds from
-                           anywhere, which never goes back. Default:
-                           clock_gettime(CLOCK_MONOTONIC)
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds, which
+                           never goes back; every thread of ours asks it.
+                           Default: clock_gettime(CLOCK_MONOTONIC)
        SPARP_TIME()        your calendar: an int64_t of seconds since 1970,
                            for the dates of certificates and of Retry-After.
                            Default: time()
