@@ -2,6 +2,7 @@
 # make demo         2,000 requests to a server of its own, with the progress bar
 # make test         everything (installs what is missing; needs no network but loopback)
 #                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
+# make soak         the long forms of tests, engines that run many, other machines; 40 minutes
 # make lint         the rules of the house, and the largest sections, structs and functions
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
@@ -73,6 +74,10 @@ demo:
 check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
+
+.PHONY: soak
+soak:
+	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" sh tests/soak.sh
 
 lint:
 	@sh tests/lint.sh

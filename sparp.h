@@ -2782,6 +2782,11 @@ static void sparp__http_free(sparp__env *env, sparp__http *h) {
     memset(h, 0, sizeof *h);
 }
 
+/* Nothing has come so far, or nothing but whole interim responses. */
+static bool sparp__http_waits(const sparp__http *h) {
+    return h->state == SPARP__HTTP_STATUS && h->line.size == 0;
+}
+
 static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_request,
                               size_t max_head) {
     sparp__buf_reuse(env, &h->head);
@@ -7325,12 +7330,13 @@ static bool sparp__trust_load_anchors(sparp__env *env, sparp__trust *t) {
     return true;
 }
 
-/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. */
+/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. "" is refused: who
+   says it means a pin, and has lost it. */
 static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake, not none */
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
@@ -11137,6 +11143,11 @@ static bool sparp__conn_has_more(const sparp__conn *c) {
     return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
 }
 
+/* The first byte of the answer is not there: interim responses are none. */
+static bool sparp__conn_waits(const sparp__conn *c) {
+    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     if (c->state == SPARP__CONN_DIALLING)
         return sparp__dial_phase(c->dial);
@@ -11144,7 +11155,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     if (c->state <= SPARP__CONN_SENDING)
         return SPARP_PHASE_SEND;
-    return !c->answered ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
+    return sparp__conn_waits(c) ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
 }
 
 /* ============================================================================================ */
@@ -12876,7 +12887,7 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
                                what);
-    else if (c->state == SPARP__CONN_READING && !c->answered)
+    else if (c->state == SPARP__CONN_READING && sparp__conn_waits(c))
         sparp__patience_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
     return due;
 }

@@ -96,7 +96,33 @@ run_example() {
     fi
 }
 
+# run_script NAME INTERPRETER: one that has the command as a co-process. Its results come in any
+# order.
+run_script() {
+    name=${1%.*}
+    if ! command -v "$2" >/dev/null; then
+        skipped=$((skipped + 1))
+        echo "skipped: no $2"
+        return
+    fi
+    SPARP=${SPARP:-./sparp} timeout 20 "$2" "examples/$1" "http://127.0.0.1:$port" \
+        >"$work/$name.raw" 2>"$work/$name.err"
+    status=$?
+    LC_ALL=C sort "$work/$name.raw" >"$work/$name.out"
+    if [ $status -ne 0 ]; then
+        not_ok "$name" "ended with status $status"
+        cat "$work/$name.err"
+    elif diff tests/examples/from_script.out "$work/$name.out" >"$work/$name.diff" 2>&1; then
+        ok "$name"
+    else
+        not_ok "$name" "prints something else (<: expected)"
+        cat "$work/$name.diff" "$work/$name.err"
+    fi
+}
+
+scripts=no
 if [ $# -eq 0 ]; then
+    scripts=yes
     for file in examples/*.c; do
         set -- "$@" "$(basename "$file" .c)"
     done
@@ -115,5 +141,10 @@ start_server || exit 1
 for name; do
     run_example "$name"
 done
+if [ $scripts = yes ]; then
+    [ -n "${SPARP:-}" ] || ${MAKE:-make} -s sparp || exit 1
+    run_script from_python.py python3
+    run_script from_node.mjs node
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

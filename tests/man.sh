@@ -286,6 +286,9 @@ check 'example: a batch' ends batch 0 answers.jsonl \
     'map(.custom_id) == ["b", "a"] and map(.response.status_code) == [200, 200]'
 check '... the same command again' ends batch 0 answers.jsonl 'length == 2'
 
+urls shards items/1 items/2 items/3
+check 'example: two processes' ends shards 0 all.jsonl 'map(.index) == [0, 1, 2]'
+
 urls report items/1 status/404
 check 'example: a report' example report 0
 check '... of the run' grep -q '<h1>2 requests' "$dir/report/report.html"

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what is missing, then returns:   tools/need.sh build|static[-ARCH]|test|fuzz|bench
+# Installs what is missing, then returns:   tools/need.sh build|static[-ARCH]|test|soak|fuzz|bench
 #   build   a C compiler and make
 #   static  also musl-gcc, or the cross compiler of an ARCH: aarch64, armhf, i386,
 #           mips, riscv64
 #   test    also what the tests use; without an optional tool its step is skipped, visibly
+#   soak    test, and the cross compilers and the C libraries of other machines
 #   fuzz    clang with libFuzzer
 #   bench   what the benchmark uses, and is compared with; likewise
 # SPARP_INSTALL=no: only looks.
@@ -22,6 +23,7 @@ LIST
     list_static "$1"
     case $1 in
         test)  list_test ;;
+        soak)  list_test && list_soak ;;
         fuzz)  list_fuzz ;;
         bench) list_bench ;;
     esac
@@ -68,6 +70,9 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?cmd:haproxy      haproxy            haproxy        haproxy            haproxy         haproxy
 ?cmd:python3      python3            python3        python3            -               python3
 ?cmd:node         nodejs             nodejs         nodejs             node            node
+?cmd:parallel     parallel           parallel       parallel           parallel       parallel
+?cmd:slurmctld    slurm-wlm          -              -                  -              -
+?py:yaml          python3-yaml       py3-yaml       python3-pyyaml     -              -
 ?cmd:xmllint      libxml2-utils      libxml2-utils  libxml2            -               libxml2
 ?cmd:tidy         tidy               tidyhtml       tidy               tidy-html5      tidy-html5
 ?py:html5lib      python3-html5lib   py3-html5lib   python3-html5lib   -               -
@@ -75,6 +80,23 @@ cmd:timeout       coreutils          coreutils      coreutils          coreutils
 ?py:httpbin       python3-httpbin    -              -                  -               -
 ?py:gunicorn      python3-gunicorn   py3-gunicorn   python3-gunicorn   -               -
 ?py:jsonschema    python3-jsonschema py3-jsonschema python3-jsonschema -               -
+LIST
+}
+
+list_soak() {
+    cat <<'LIST'
+?cmd:aarch64-linux-gnu-gcc   gcc-aarch64-linux-gnu   - - - -
+?cmd:arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf - - - -
+?cmd:i686-linux-gnu-gcc      gcc-i686-linux-gnu      - - - -
+?cmd:mips-linux-gnu-gcc      gcc-mips-linux-gnu      - - - -
+?cmd:riscv64-linux-gnu-gcc   gcc-riscv64-linux-gnu   - - - -
+?cmd:s390x-linux-gnu-gcc     gcc-s390x-linux-gnu     - - - -
+?file:/usr/aarch64-linux-gnu/include/stdio.h   libc6-dev-arm64-cross   - - - -
+?file:/usr/arm-linux-gnueabihf/include/stdio.h libc6-dev-armhf-cross   - - - -
+?file:/usr/i686-linux-gnu/include/stdio.h      libc6-dev-i386-cross    - - - -
+?file:/usr/mips-linux-gnu/include/stdio.h      libc6-dev-mips-cross    - - - -
+?file:/usr/riscv64-linux-gnu/include/stdio.h   libc6-dev-riscv64-cross - - - -
+?file:/usr/s390x-linux-gnu/include/stdio.h     libc6-dev-s390x-cross   - - - -
 LIST
 }
 
@@ -107,7 +129,7 @@ list_static() {
     while read -r group row; do
         case $1:$group in
             test:static-i386|test:static-mips|test:static-riscv64) ;;
-            test:*|static:native|static*:static|"$1:$1") echo "$row" ;;
+            test:*|soak:*|static:native|static*:static|"$1:$1") echo "$row" ;;
         esac
     done <<'LIST'
 static         ?cmd:dpkg-source             dpkg-dev                - -                         - -
@@ -216,8 +238,8 @@ PATH=$PATH:/usr/sbin:/usr/local/sbin
 what=${1:-}
 case $what in
     build|static|static-aarch64|static-armhf|static-i386|static-mips|static-riscv64) ;;
-    test|fuzz|bench) ;;
-    *) echo "usage: tools/need.sh build|static[-ARCH]|test|fuzz|bench" >&2; exit 2 ;;
+    test|soak|fuzz|bench) ;;
+    *) echo "usage: tools/need.sh build|static[-ARCH]|test|soak|fuzz|bench" >&2; exit 2 ;;
 esac
 
 manager=''

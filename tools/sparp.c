@@ -182,6 +182,18 @@ static int run_config(config *c, int closed) {
     return c->dry_run ? run_dry(c) : run_requests(c);
 }
 
+/* --drain-input: a producer must not die of SIGPIPE because we have refused to begin. */
+static void drain_stdin(void) {
+    char chunk[4096];
+    ssize_t n;
+    do {
+        struct pollfd wait = { STDIN_FILENO, POLLIN, 0 };
+        n = read(STDIN_FILENO, chunk, sizeof chunk);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            (void)poll(&wait, 1, -1);
+    } while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)));
+}
+
 static int command(int argc, char **argv) {
     config *c = (config *)calloc(1, sizeof *c);
     int closed = fill_standard_fds(), code = EXIT_USAGE;
@@ -194,8 +206,11 @@ static int command(int argc, char **argv) {
         put_text(&t, short_help);
         say_text(&t);
         text_free(&t);
-    } else if (config_parse(c, argc, argv) && (c->show_help || config_check(c))) {
-        code = run_config(c, closed);
+    } else if (config_parse(c, argc, argv)) {
+        if (c->show_help || config_check(c))
+            code = run_config(c, closed);
+        if (code == EXIT_USAGE && c->drain_input && reads_stdin(c) && !isatty(STDIN_FILENO))
+            drain_stdin();
     }
     config_free(c);
     free(c);

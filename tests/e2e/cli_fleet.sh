@@ -90,6 +90,86 @@ expect '--burst goes with --fleet-rate' 0 'length == 1'
 refused '--fleet-rate without --shard' 'give that too' --fleet-rate 10
 refused '--fleet-rate and -r' 'exclude' --fleet-rate 10 -r 5 --shard 0/2
 
+# --- what engines that run many of us rely on -------------------------------------------------
+
+: >"$dir/in"
+try -q
+expect 'empty input: exit 0, no output' 0 'length == 0'
+silent 'empty input: nothing is said'
+
+# Four writers append to one file, records of 20 KB: each is whole.
+seq 50 | sed "s|.*|$base/bytes/20000?&|" >"$dir/long"
+for n in 1 2 3 4; do
+    "$SPARP_PLAIN" -q -c 20 "$dir/long" >>"$dir/shared" &
+    eval "writer$n=\$!"
+done
+# shellcheck disable=SC2154
+wait "$writer1" "$writer2" "$writer3" "$writer4"
+check 'four writers, one file: all records are whole' \
+    [ "$(jq -s 'map(.body | length) | sort == [range(200) | 20000]' "$dir/shared")" = true ]
+
+# produce COMMAND...: a producer into its stdin; how that has ended is in $dir/producer.
+produce() {
+    status=0
+    { yes "$base/items/1" | head -n 300000; echo $? >"$dir/producer"; } |
+        timeout 60 "$SPARP" "$@" >"$dir/out" 2>"$dir/err" || status=$?
+}
+read_all() {
+    [ "$(cat "$dir/producer")" -eq 0 ]
+}
+echo '# of another kind' >"$dir/strange"
+produce --drain-input -j "$dir/strange" -o "$dir/drained"
+check '--drain-input: refused, and yet' ended 2
+check '... all is read' read_all
+if [ -e /dev/full ]; then
+    produce -q --drain-input -o /dev/full
+    check '--drain-input: a full disk, and yet' ended 5
+    check '... all is read' read_all
+fi
+produce -q -j "$dir/strange" -o "$dir/drained"
+check 'without it nobody waits for the producer' [ "$(cat "$dir/producer")" -ne 0 ]
+
+# Nobody takes the records: what is read of the input has an end. Then they are taken: all come.
+mkfifo "$dir/slow"
+seq 20000 | sed "s|.*|$base/bytes/700?&|" >"$dir/in"
+forget
+"$SPARP_PLAIN" -q <"$dir/in" >"$dir/slow" &
+stopped=$!
+exec 3<"$dir/slow"
+stands() {
+    before=$(arrived)
+    [ "$before" -gt 0 ] && sleep 0.3 && [ "$(arrived)" -eq "$before" ]
+}
+until_true stands
+check 'stdout is full: what is sent has an end' [ "$(arrived)" -lt 5000 ]
+jq -s 'length' <&3 >"$dir/taken"
+exec 3<&-
+check '... and goes on when it is taken' [ "$(cat "$dir/taken")" -eq 20000 ]
+wait $stopped
+check '... to the end' [ $? -eq 0 ]
+
+# An engine that writes all before it reads: by way of a file.
+# shellcheck disable=SC2016
+head -n 500 "$dir/in" |
+    sh -c 't=$(mktemp) && cat >"$t" && "$0" -q "$t" && rm "$t"' "$SPARP_PLAIN" >"$dir/out"
+check 'spooled' [ "$(wc -l <"$dir/out")" -eq 500 ]
+
+# stderr of --progress line: a time first, no CR, short.
+seq 3 | sed "s|.*|$base/items/&|" >"$dir/in"
+try --progress line --summary none
+check '--progress line: no CR, short lines' \
+    awk '/\r/ || length > 200 { exit 1 }' "$dir/err"
+
+# What splits lines at a CR, or fields at a TAB, finds none; with --ascii no charset matters.
+jq -cn --arg url "$base/echo" '{url: $url, id: "a\tb\rcü", body: "x\ty\rzü\u2028"}' >"$dir/in"
+try -q --ascii
+expect '--ascii: id and body are as they were' 0 \
+    '.[0] | .id == "a\tb\rcü" and (.body | fromjson.body) == "x\ty\rzü\u2028"'
+plain_ascii() {
+    [ "$(LC_ALL=C tr -d '\n -~' <"$dir/out" | wc -c)" -eq 0 ]
+}
+check '--ascii: no TAB, no CR, nothing but ASCII' plain_ascii
+
 # --- merging ----------------------------------------------------------------------------------
 
 try --merge "$dir/2.jsonl" "$dir/0.jsonl" "$dir/1.jsonl" --total 100 -o "$dir/all.jsonl"
@@ -143,6 +223,32 @@ record 999999999999999999 success u 1 >"$dir/far"
 try -q --merge "$dir/far"
 expect 'an index far away' 1 'length == 1'
 said 'its gap' '999999999999999999 indices without a record: 0-999999999999999998'
+
+# By id, where each process has counted lines of its own.
+named() {
+    printf '{"index":%s,"id":%s,"outcome":"%s","url":"%s","n":%s}\n' "$@"
+}
+{ named 0 '"x"' success u 1; named 1 2 timeout u 2; named 2 '"z"' hard_fail u 3; } >"$dir/ids1"
+{ named 0 '"y"' success u 4; named 1 2 success u 5; named 2 '"z"' timeout u 6; } >"$dir/ids2"
+try --by-id --merge "$dir/ids1" "$dir/ids2"
+expect '--by-id: a success, else the later one, as they stand in the files' 1 \
+    'map(.n) == [1, 4, 5, 6]'
+said '--by-id: duplicates' '2 ids with several records \(a success'
+said '--by-id: records of how many' '4 records of 6'
+{ named 0 '"x"' success u 1; named 0 '"y"' success u 2; } >"$dir/ids1"
+try --by-id --merge "$dir/ids1"
+expect '--by-id: an index of its own each time' 0 'map(.n) == [1, 2]'
+try -q --by-id --merge "$dir/ids1" --total 3
+expect '--by-id, --total: one is missing' 1 'length == 2'
+said '--by-id, --total: said' '1 id without a record \(of those of --total'
+{ cat "$dir/ids1"; named 5 '"x"' success other 7; } >"$dir/ids2"
+try -q --by-id --merge "$dir/ids2"
+said '--by-id: another request' '1 id with records of different requests'
+{ cat "$dir/ids1"; record 1 invalid u 1; record 2 invalid u 2; } >"$dir/ids2"
+try -q --by-id --merge "$dir/ids2"
+expect '--by-id: those without an id are kept' 1 'length == 4'
+said '--by-id: those without an id are named' '2 records without an id'
+refused '--by-id alone' 'about --merge' --by-id "$dir/in"
 
 # What kill -9 leaves behind.
 { cat "$dir/a"; printf '{"index":3,"outc'; } >"$dir/torn"

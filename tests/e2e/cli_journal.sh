@@ -70,6 +70,48 @@ check '--retry-failed: is sent again' [ "$(jq -sc 'map(.outcome) | sort' "$resul
 try -q -R 0 -j "$journal" --restart -o "$results" "$dir/all"
 check '--restart: begins anew' [ "$(wc -l <"$results")" -eq 3 ]
 
+# What failed in an earlier run is failed still.
+rm -f "$journal" "$results"
+printf '%s/flaky/again/1\n{"bad"\n%s/items/1\n' "$base" "$base" >"$dir/all"
+try -q -R 0 -j "$journal" -o "$results" --rejects "$dir/rejects" "$dir/all"
+try -R 0 -j "$journal" -o "$results" --rejects "$dir/rejects" "$dir/all"
+check 'once more: exit 1 as before' ended 1
+said 'once more: how many failed' '3 done before.* 2 of them failed'
+head -n 2 "$dir/all" >"$dir/wanted"
+check 'once more: the rejects are as they were' cmp "$dir/wanted" "$dir/rejects"
+before=$(arrived)
+try -q -R 0 -j "$journal" --retry-failed -o "$results" --rejects "$dir/rejects" "$dir/all"
+check '--retry-failed: sends what failed' [ "$(arrived)" -eq $((before + 1)) ]
+check '--retry-failed: what has succeeded is in no rejects' grep -qvx 'http.*' "$dir/rejects"
+try -q -R 0 -j "$journal" -o "$results" --rejects "$dir/rejects" "$dir/all"
+check '... then neither' [ "$(cat "$dir/rejects")" = '{"bad"' ]
+
+# Of equal lines as many are done as have a result: one that failed and was sent again is one.
+printf '%s/flaky/equal/2\n' "$base" >"$dir/one"
+cat "$dir/one" "$dir/one" >"$dir/equal"
+try -q -R 0 -j "$dir/equal.j" -o "$results" "$dir/equal"
+try -q -R 0 -j "$dir/equal.j" --retry-failed -o "$results" "$dir/equal"
+check 'two equal ones, sent again: exit 0' ended 0
+cat "$dir/one" >>"$dir/equal"
+forget
+try -q -R 0 -j "$dir/equal.j" -o "$results" "$dir/equal"
+check '... and a third one is sent' [ "$(arrived)" -eq 1 ]
+
+# Equal names are numbered as in one run.
+printf "$base/%s/40\n" bytes chunked items >"$dir/names"
+for n in 1 2 3; do
+    try -q -j "$dir/names.j" --body-dir "$dir/bodies" --body-name '{name}' --limit $n \
+        -o "$results" "$dir/names"
+done
+check 'equal names: those of earlier runs count' ended 0
+check '... each has its own' [ -e "$dir/bodies/40" -a -e "$dir/bodies/40-2" -a \
+    -e "$dir/bodies/40-3" ]
+for n in 1 2 3; do
+    try -q --resume "$dir/resumed" --body-dir "$dir/bodies2" --body-name '{name}' --limit $n \
+        -o "$dir/resumed" "$dir/names"
+done
+check '... with --resume likewise' ended 0
+
 # A request is what is sent: what the command line adds to it, too, but for credentials.
 printf '%s/echo?1\n%s/echo?2\n' "$base" "$base" >"$dir/two"
 rm -f "$dir/key"
@@ -101,6 +143,8 @@ check '... with another value' sends 2 -T '{raw}' -H 'X: {raw}!' -H 'Authorizati
 check '... with a credential of the row' sends 2 -T '{raw}' -H 'X: {raw}' -H 'Authorization: {raw}'
 
 # What is torn is cut off.
+rm -f "$journal" "$results"
+try -q -R 0 -j "$journal" -o "$results" "$dir/all"
 printf '99 0123456789ab' >>"$journal"
 printf '{"torn' >>"$results"
 try -q -j "$journal" -o "$results" "$dir/all"

@@ -80,7 +80,8 @@ check 'it took as long as it says' holds "$dir/summary" '.seconds > 0.3 and .sec
 try --summarize --summary json --summary-file "$dir/summary" "$dir/records"
 check '--summarize: exit 0' ended 0
 numbers_agree '--summarize'
-saved_has='del(.connections, .left, .done_before, .not_read, .all_read, .stopped, .exit_code)'
+saved_has='del(.connections, .left, .done_before, .failed_before, .not_read, .all_read,
+    .stopped, .exit_code)'
 # 18: every figure of it, but for those that only the run itself can know.
 check '18: the summary and --summarize say the same' [ "$(jq -c . "$dir/summary")" = \
     "$(jq -c "$saved_has" "$dir/live")" ]

@@ -100,8 +100,13 @@ for hint in k:--insecure L:--max-redirs s:--quiet f:--ok i:--headers m:--timeout
     refused "-${hint%%:*} is ${hint#*:} here" \
         "^sparp: unknown option -${hint%%:*}; here that is .*${hint#*:}" "-${hint%%:*}"
 done
-refused 'a URL without its scheme' 'localhost:8080/x: No such file .*\(a URL begins with http://' \
-    localhost:8080/x
+for word in localhost:8080/x www.example.com example.com/x; do
+    refused "a URL without its scheme: $word" \
+        "$word: No such file .*\\(a URL begins with http://" "$word"
+done
+for word in urls.txt ./a.b/c ../a.b/c folder/urls.txt; do
+    refused "no URL without its scheme: $word" "$word: No such file or directory\$" "$word"
+done
 
 # --- 20: words ----------------------------------------------------------------------------------
 

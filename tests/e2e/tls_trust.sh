@@ -14,6 +14,8 @@ pem=$dir/bundle.pem
 check '--cacert' fine "$here" --cacert "$PKI/root.crt"
 check 'the wrong --cacert' refused tls_certificate 'unknown issuer: root.test' "$here" \
     --cacert "$PKI/root-ec.crt"
+check '... and how to trust it' refused tls_certificate 'cacert FILE trusts' "$here" \
+    --cacert "$PKI/root-ec.crt"
 check 'a --cacert that is not there: exit status 2' [ "$(
     ask "$here" --cacert "$dir/none"
     echo $?)" -eq 2 ]

@@ -1016,6 +1016,26 @@ static void test_10_interim_responses_are_bounded_by_time(void **state) {
     CHECK(s.elapsed_us >= 10000000 && s.elapsed_us < 11000000, "%ld us", (long)s.elapsed_us);
 }
 
+/* They are not the answer's first byte, either. */
+static void test_10_interim_responses_are_no_first_byte(void **state) {
+    static const char early[] = "HTTP/1.1 103 Early\r\nLink: </a.css>\r\n\r\n";
+    (void)state;
+    for (int twice = 0; twice < 2; twice++) {
+        again();
+        say_interims(1, early, NET_200);
+        net_rule *rule = net_answer("/a", 0.5, interims);
+        rule->piece = sizeof early - 1;
+        rule->gap_s = twice == 0 ? 5 : 1;
+        options.first_byte_timeout_s = 2;
+        options.max_retries_by_timeout = SPARP_NONE;
+        get(A "/a");
+        run();
+        assert_outcome(0, twice == 0 ? SPARP_OUTCOME_TIMEOUT_EXHAUSTED : SPARP_OUTCOME_SUCCESS);
+        if (twice == 0)
+            assert_int_equal(seen.results[0].phase, SPARP_PHASE_FIRST_BYTE);
+    }
+}
+
 /* --- verdicts, bodies that are counted, progress -------------------------------------------- */
 
 static int odd;
@@ -1183,6 +1203,7 @@ int main(void) {
         SEEN_TEST(test_10_framing_of_a_tunnel_means_nothing),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_bytes),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_time),
+        SEEN_TEST(test_10_interim_responses_are_no_first_byte),
         SEEN_TEST(test_an_odd_verdict_says_so),
         SEEN_TEST(test_body_bytes_counts_what_is_not_kept),
         SEEN_TEST(test_progress_is_told_by_time),

@@ -1142,6 +1142,10 @@ static bool check_template(config *c) {
 /* Flags whose arguments are files of records; false after a message. */
 static bool check_records(const config *c) {
     const char *flag = c->merge ? "merge" : "summarize";
+    if (c->by_id && !c->merge) {
+        say("--by-id is about --merge, give that too");
+        return false;
+    }
     if (!c->merge && !c->summarize)
         return true;
     if (c->merge && (c->summarize || c->dry_run)) {

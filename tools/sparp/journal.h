@@ -2,6 +2,8 @@
    "index hash outcome offset", written after the record. The hash is that of the request, not of
    its place, so a line more at the top does not send everything again; of equal requests as many
    are done as there are lines. The offset is where the record ends in the output.
+   Two words in the place of the outcome say something else: "file", written before the body of
+   that request gets its final name, and "retry": what has failed so far is to be sent again.
    Uses text, say, values, hash, config, reader, sink. */
 
 static const char journal_head[] = "sparp-journal 2\n";  /* 1: the hash had less of the request */
@@ -9,6 +11,8 @@ static const char journal_head[] = "sparp-journal 2\n";  /* 1: the hash had less
 typedef struct journal {
     sink lines;                         /* fd -1: none */
     hash_set done;                      /* by earlier runs */
+    hash_set failed;                    /* of those: no success, but what is no request */
+    hash_set files;                     /* whose body may be there without its result */
     hash_set pulled;                    /* by this one */
     uint64_t offset;                    /* where the output ended then */
 } journal;
@@ -25,8 +29,29 @@ static bool parse_hash(slice s, uint64_t *out) {
     return s.size == 16;
 }
 
+/* What has failed is not done. */
+static void journal_retry(journal *j) {
+    for (size_t i = 0; i < j->failed.room; i++)
+        if (j->failed.slots[i].hash != 0)
+            hash_find(&j->done, j->failed.slots[i].hash)->times -= j->failed.slots[i].times;
+    hash_free(&j->failed);
+}
+
+static void journal_take(journal *j, slice outcome, uint64_t key) {
+    bool failed = !slice_is(outcome, "success") && !slice_is(outcome, "invalid");
+    bool good = true;
+    if (slice_is(outcome, "retry"))
+        journal_retry(j);
+    else if (slice_is(outcome, "file"))
+        good = hash_take(&j->files, key) >= 0;
+    else
+        good = hash_take(&j->done, key) >= 0 && (!failed || hash_take(&j->failed, key) >= 0);
+    if (!good)
+        j->lines.buffer.failed = true;
+}
+
 /* One line; false: it is none, or torn. */
-static bool journal_line(journal *j, slice line, bool retry_failed) {
+static bool journal_line(journal *j, slice line) {
     slice index, hash, outcome;
     uint64_t key;
     int64_t number, offset;
@@ -35,14 +60,12 @@ static bool journal_line(journal *j, slice line, bool retry_failed) {
         || !parse_count(index, &number) || !parse_hash(hash, &key) || !parse_count(line, &offset))
         return false;
     j->offset = (uint64_t)offset;
-    bool failed = !slice_is(outcome, "success") && !slice_is(outcome, "invalid");
-    if (!(retry_failed && failed) && hash_take(&j->done, key) < 0)
-        j->lines.buffer.failed = true;
+    journal_take(j, outcome, key);
     return true;
 }
 
 /* All of it. What is behind the last whole line is cut off. False after a message. */
-static bool journal_read(journal *j, const char *path, bool retry_failed) {
+static bool journal_read(journal *j, const char *path) {
     text t = { NULL, 0, 0, false };
     size_t head = sizeof journal_head - 1;
     ssize_t n = 0;
@@ -61,7 +84,7 @@ static bool journal_read(journal *j, const char *path, bool retry_failed) {
     size_t whole = t.size < head ? 0 : head;
     slice rest = { t.at + whole, whole == 0 ? 0 : t.size - whole }, line;
     while (good && ours && rest.size > 0 && memchr(rest.at, '\n', rest.size) != NULL
-           && slice_split(&rest, '\n', &line) && journal_line(j, line, retry_failed))
+           && slice_split(&rest, '\n', &line) && journal_line(j, line))
         whole += line.size + 1;
     good = good && ours && ftruncate(j->lines.fd, (off_t)whole) == 0
         && lseek(j->lines.fd, (off_t)whole, SEEK_SET) == (off_t)whole;
@@ -69,6 +92,12 @@ static bool journal_read(journal *j, const char *path, bool retry_failed) {
         put_text(&j->lines.buffer, journal_head);
     text_free(&t);
     return good && !j->lines.buffer.failed;
+}
+
+static void journal_note(journal *j, uint64_t index, uint64_t key, const char *outcome,
+                         uint64_t offset) {
+    put_format(&j->lines.buffer, "%llu %016llx %s %llu\n", (unsigned long long)index,
+               (unsigned long long)key, outcome, (unsigned long long)offset);
 }
 
 /* False after a message. */
@@ -89,21 +118,34 @@ static bool journal_open(journal *j, const config *c) {
         say("--journal: cannot empty %s: %s", path, strerror(errno));
         return false;
     }
-    return journal_read(j, path, c->retry_failed);
+    if (!journal_read(j, path))
+        return false;
+    if (c->retry_failed && j->failed.count > 0) {
+        journal_retry(j);
+        journal_note(j, 0, 0, "retry", j->offset);
+    }
+    return true;
 }
 
-/* Whether an earlier run has had the result of this one. */
-static bool journal_has(journal *j, uint64_t key, bool *failed) {
+static bool journal_had(const hash_set *s, uint64_t key, int64_t before) {
+    return hash_has(s, key) && (uint64_t)before < hash_find(s, key != 0 ? key : 1)->times;
+}
+
+typedef enum { JOURNAL_NEW, JOURNAL_DONE, JOURNAL_FAILED, JOURNAL_NO_MEMORY } journal_state;
+
+/* What earlier runs have had of this one. */
+static journal_state journal_pull(journal *j, uint64_t key) {
     int64_t before = hash_take(&j->pulled, key);
-    *failed = before < 0;
-    return before >= 0 && hash_has(&j->done, key)
-        && (uint64_t)before < hash_find(&j->done, key != 0 ? key : 1)->times;
+    return before < 0 ? JOURNAL_NO_MEMORY : !journal_had(&j->done, key, before) ? JOURNAL_NEW
+        : journal_had(&j->failed, key, before) ? JOURNAL_FAILED : JOURNAL_DONE;
 }
 
-static void journal_note(journal *j, uint64_t index, uint64_t key, const char *outcome,
-                         uint64_t offset) {
-    put_format(&j->lines.buffer, "%llu %016llx %s %llu\n", (unsigned long long)index,
-               (unsigned long long)key, outcome, (unsigned long long)offset);
+static void journal_free(journal *j) {
+    sink_close(&j->lines);
+    hash_free(&j->done);
+    hash_free(&j->failed);
+    hash_free(&j->files);
+    hash_free(&j->pulled);
 }
 
 /* The output is cut back to what the journal knows of, and gone on with. False after a message. */

@@ -1,5 +1,5 @@
-/* sparp/merge.h - the records of several runs of one input as one file, by index: --merge. Only
-   the place of a record is kept, 32 bytes of it. Uses text, say, values, json, hash, config,
+/* sparp/merge.h - the records of several runs of one input as one file, by index or by id: --merge.
+   Only the place of a record is kept, 32 bytes of it. Uses text, say, values, json, hash, config,
    reader, sink, view. */
 
 #define PLACE_SUCCESS (UINT32_C(1) << 31)
@@ -7,7 +7,7 @@
 enum { RANGES_SHOWN = 10 };
 
 typedef struct place {           /* of a record */
-    uint64_t index, offset;
+    uint64_t index, offset;             /* index: hash of the id, with --by-id */
     uint64_t request;                   /* hash of its id and its URL; 0: it has none */
     uint32_t size;
     uint32_t rank;                      /* number of the file; PLACE_SUCCESS: that is best */
@@ -18,6 +18,7 @@ typedef struct merge {
     place *places;
     size_t count, room;
     int *files;
+    uint64_t without_id;                /* records */
     sink out;
 } merge;
 
@@ -42,11 +43,12 @@ static void ranges_add(ranges *r, uint64_t first, uint64_t last) {
         put_format(&r->shown, "-%llu", (unsigned long long)last);
 }
 
-/* "3 indices WHAT: 4, 7-8 (HINT)"; false: there are none. */
-static bool ranges_say(ranges *r, const char *what, const char *hint) {
+/* "3 indices WHAT: 4, 7-8 (HINT)", of ids their number alone; false: there are none. */
+static bool ranges_say(ranges *r, bool ids, const char *what, const char *hint) {
+    const char *one = ids ? "id" : "index", *many = ids ? "ids" : "indices";
     if (r->count > 0)
-        say("%llu %s %s: %.*s (%s)", (unsigned long long)r->count,
-            r->count == 1 ? "index" : "indices", what, (int)r->shown.size,
+        say("%llu %s %s%s%.*s (%s)", (unsigned long long)r->count, r->count == 1 ? one : many,
+            what, r->shown.size > 0 ? ": " : "", (int)r->shown.size,
             r->shown.size > 0 ? r->shown.at : "", hint);
     text_free(&r->shown);
     return r->count > 0;
@@ -62,19 +64,30 @@ static int place_compare(const void *left, const void *right) {
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
+/* As they stand in the files. */
+static int place_compare_order(const void *left, const void *right) {
+    const place *a = (const place *)left, *b = (const place *)right;
+    uint32_t file_a = a->rank & ~PLACE_SUCCESS, file_b = b->rank & ~PLACE_SUCCESS;
+    if (file_a != file_b)
+        return file_a < file_b ? -1 : 1;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
 static bool place_differs(const place *a, const place *b) {
     return a->request != b->request && a->request != 0 && b->request != 0;
 }
 
-/* What is to be known of a record; why it is none, or NULL. */
-static const char *place_take(place *p, slice line) {
+/* What is to be known of a record; why it is none, or NULL. One without an id is its own. */
+static const char *merge_take(merge *m, place *p, slice line) {
     slice index, outcome, id = { NULL, 0 }, url = id;
     int64_t number;
     if (!json_find(line, slice_of("index"), &index) || !parse_count(index, &number))
         return "no record of sparp, it has no index";
     (void)json_find(line, slice_of("id"), &id);
     (void)json_find(line, slice_of("url"), &url);
-    p->index = (uint64_t)number;
+    p->index = m->config->by_id ? hash_bytes(HASH_START, id.size > 0 ? id : line)
+        : (uint64_t)number;
+    m->without_id += id.size == 0;
     if (id.size + url.size > 0)
         p->request = hash_bytes(hash_byte(hash_bytes(HASH_START, id), '\n'), url);
     if (json_find(line, slice_of("outcome"), &outcome) && slice_is(outcome, "\"success\""))
@@ -113,7 +126,7 @@ static const char *merge_line(merge *m, const reader *r, size_t file, slice line
             (unsigned long long)r->lines_here);
         return NULL;
     }
-    const char *wrong = place_take(&p, line);
+    const char *wrong = merge_take(m, &p, line);
     return wrong != NULL || merge_add(m, &p) ? wrong : "out of memory";
 }
 
@@ -165,40 +178,81 @@ static bool merge_copy(merge *m, const place *p) {
     return !m->out.failed;
 }
 
-/* The best record of each index; what is wrong with them is said. The exit code. */
-static int merge_write(merge *m) {
-    const config *c = m->config;
+typedef struct findings {        /* of what is to be said */
     ranges gaps, doubles, mixed;
-    uint64_t next = (uint64_t)c->skip;
-    bool good = true;
-    memset(&gaps, 0, sizeof gaps);
-    doubles = mixed = gaps;
-    for (size_t i = 0, end; good && i < m->count; i = end) {
+} findings;
+
+/* Leaves the best record of each index or id. */
+static void merge_choose(merge *m, findings *f) {
+    size_t count = 0;
+    bool by_id = m->config->by_id;
+    for (size_t i = 0, end; i < m->count; i = end) {
         const place *p = &m->places[i];
         bool differ = false;
         for (end = i + 1; end < m->count && m->places[end].index == p->index; end++)
             differ = differ || place_differs(p, &m->places[end]);
-        if (p->index > next)
-            ranges_add(&gaps, next, p->index - 1);
-        if (end - i > 1)
-            ranges_add(differ ? &mixed : &doubles, p->index, p->index);
-        next = p->index >= next ? p->index + 1 : next;
-        good = merge_copy(m, &m->places[end - 1]);
+        ranges *r = differ ? &f->mixed : &f->doubles;
+        if (end - i > 1 && by_id)
+            r->count++;
+        else if (end - i > 1)
+            ranges_add(r, p->index, p->index);
+        m->places[count++] = m->places[end - 1];
     }
-    if (good && next < (uint64_t)c->total)
-        ranges_add(&gaps, next, (uint64_t)c->total - 1);
+    m->count = count;
+}
+
+static void merge_find_gaps(const merge *m, findings *f) {
+    const config *c = m->config;
+    uint64_t next = (uint64_t)c->skip, total = (uint64_t)c->total;
+    if (c->by_id) {
+        f->gaps.count = total > m->count ? total - m->count : 0;
+        return;
+    }
+    for (size_t i = 0; i < m->count; i++) {
+        uint64_t index = m->places[i].index;
+        if (index > next)
+            ranges_add(&f->gaps, next, index - 1);
+        next = index >= next ? index + 1 : next;
+    }
+    if (next < total)
+        ranges_add(&f->gaps, next, total - 1);
+}
+
+/* What is wrong with the records; false: nothing. */
+static bool merge_say(const merge *m, findings *f) {
+    bool ids = m->config->by_id;
+    bool left = ranges_say(&f->gaps, ids, "without a record", ids ? "of those of --total"
+                           : "as blank lines and comments are; --skip N: the first N have none");
+    bool twice = ranges_say(&f->doubles, ids, "with several records",
+                            "a success was taken, else the later one");
+    bool other = ranges_say(&f->mixed, ids, "with records of different requests",
+                            "are these runs of one input?");
+    bool nameless = ids && m->without_id > 0;
+    if (nameless)
+        say("%llu record%s without an id", (unsigned long long)m->without_id,
+            m->without_id == 1 ? "" : "s");
+    return left || twice || other || nameless;
+}
+
+/* The best record of each index; what is wrong with them is said. The exit code. */
+static int merge_write(merge *m) {
+    const config *c = m->config;
+    unsigned long long all = (unsigned long long)m->count;
+    findings f;
+    bool good = true;
+    memset(&f, 0, sizeof f);
+    merge_choose(m, &f);
+    merge_find_gaps(m, &f);
+    if (c->by_id && m->count > 0)
+        qsort(m->places, m->count, sizeof *m->places, place_compare_order);
+    for (size_t i = 0; good && i < m->count; i++)
+        good = merge_copy(m, &m->places[i]);
     sink_flush(&m->out);
     good = good && !m->out.failed;
-    bool left = ranges_say(&gaps, "without a record", "as blank lines and comments are; --skip N: "
-                           "the first N have none");
-    bool twice = ranges_say(&doubles, "with several records", "a success was taken, else the later "
-                            "one");
-    bool other = ranges_say(&mixed, "with records of different requests", "are these runs of one "
-                            "input?");
+    bool wrong = merge_say(m, &f);
     if (good && !c->quiet)
-        say("%llu records of %llu", (unsigned long long)m->out.lines, (unsigned long long)m->count);
-    return !good ? EXIT_OUTPUT : (left || twice || other) && !c->no_fail ? EXIT_SOME_BAD
-        : EXIT_ALL_OK;
+        say("%llu records of %llu", (unsigned long long)m->out.lines, all);
+    return !good ? EXIT_OUTPUT : wrong && !c->no_fail ? EXIT_SOME_BAD : EXIT_ALL_OK;
 }
 
 /* False after a message; what was in the output is gone only then. */

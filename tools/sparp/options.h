@@ -229,6 +229,8 @@
     X(MERGE, 0, "merge", NULL, SCREEN, SWITCH, merge, 0, 0, \
       "send nothing: the arguments are files of records of one input, join them by index; exit " \
       "1 if one has none, or several") \
+    X(BY_ID, 0, "by-id", NULL, SCREEN, SWITCH, by_id, 0, 0, \
+      "with --merge: by id, as each process has counted its own lines where they came by a pipe") \
     X(NO_FAIL, 0, "no-fail", NULL, SCREEN, SWITCH, no_fail, 0, 0, \
       "exit 0 although requests failed") \
     X(QUIET, 'q', "quiet", NULL, SCREEN, SWITCH, quiet, 0, 0, \
@@ -367,7 +369,7 @@ typedef struct config {
     bool words_in_data, words_in_json, words_in_headers;    /* -d, --json, -H are templates */
     bool words_in_cost;                 /* --cost is */
     bool no_gate, retry_safe_only, retry_unsafe, drain_input, echo, ascii, no_fail;
-    bool summarize, merge;
+    bool summarize, merge, by_id;
     bool insecure, compressed, ipv4, ipv6;
     bool quiet, verbose, very_verbose;
     bool dry_run, curl, show_usage, show_help, show_version;

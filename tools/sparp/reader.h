@@ -30,6 +30,13 @@ typedef struct reader {
     uint64_t bytes_read, bytes_in_all;  /* in_all 0: not known */
 } reader;
 
+/* "localhost:8080/x", "www.example.com", "example.com/x": no such file, as it is no file. */
+static bool is_like_url(const char *path) {
+    const char *dot = strchr(path, '.'), *slash = strchr(path, '/');
+    return strchr(path, ':') != NULL || strncmp(path, "www.", 4) == 0
+        || (slash != NULL && dot != NULL && dot > path && dot < slash);
+}
+
 /* A file that cannot be read is better known before anything is sent. */
 static bool source_check(const char *path, uint64_t *size) {
     struct stat info;
@@ -46,8 +53,7 @@ static bool source_check(const char *path, uint64_t *size) {
             say("cannot open an argument with ':' and '@': a URL begins with http:// or https://");
         else
             say("cannot open %s: %s%s", name, strerror(errno),
-                strchr(path, ':') != NULL || strncmp(path, "www.", 4) == 0
-                ? " (a URL begins with http:// or https://)" : "");
+                is_like_url(path) ? " (a URL begins with http:// or https://)" : "");
         return false;
     }
     if (S_ISDIR(info.st_mode)) {

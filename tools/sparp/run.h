@@ -34,6 +34,7 @@ typedef struct app {
     uint64_t key;                       /* in it, of the request being made */
     hash_set done;                      /* by an earlier run: --resume */
     uint64_t done_before;               /* lines left out for that */
+    uint64_t failed_before;             /* of those */
     column_names columns;                    /* of --csv and --tsv, and the line that names them */
     text first_line;
     text record;                        /* whole, before it becomes what is wanted of it */
@@ -321,12 +322,33 @@ static uint64_t app_key(const app *a, const item *it, slice url) {
     return hash_defaults(hash, p, it);
 }
 
+/* An earlier run has ended it. What failed then is in the rejects of this run, too. */
+static void app_left_out(app *a, slice line, bool failed) {
+    a->done_before++;
+    a->failed_before += failed;
+    if (failed)
+        app_reject(a, line);
+}
+
+/* The body of a line that is left out keeps its name: equal ones are numbered in this order. */
+static bool app_name_left_out(app *a, const item *it) {
+    const config *c = a->config;
+    ticket *k = c->body_name != NULL ? ticket_take(a) : NULL;
+    if (k == NULL)
+        return c->body_name == NULL;
+    bool good = ticket_fill(k, a->reader.lines - 1, it, false)
+        && name_body(k, &a->names, &a->parser, slice_of(it->url));
+    ticket_give_back(a, k);
+    return good;
+}
+
 /* Has an earlier run ended it? */
 static bool app_is_done(app *a, const item *it) {
     parser *p = &a->parser;
     const config *c = a->config;
     text t = { NULL, 0, 0, false };
     sparp_request request;
+    journal_state state = JOURNAL_NEW;
     if (c->resume == NULL && a->journal.lines.fd < 0)
         return false;
     memset(&request, 0, sizeof request);
@@ -339,13 +361,15 @@ static bool app_is_done(app *a, const item *it) {
     put_identity(&t, &request);
     p->query.count = count;
     slice url = { t.at, t.size };
-    bool failed = t.failed, done = c->resume != NULL
-        && hash_has(&a->done, hash_request(it->id, a->reader.lines - 1, url));
     a->key = app_key(a, it, url);
     if (a->journal.lines.fd >= 0)
-        done = journal_has(&a->journal, a->key, &failed);
-    a->done_before += done;
-    if (failed)
+        state = journal_pull(&a->journal, a->key);
+    else if (hash_has(&a->done, hash_request(it->id, a->reader.lines - 1, url)))
+        state = JOURNAL_DONE;
+    bool done = state == JOURNAL_DONE || state == JOURNAL_FAILED;
+    if (done)
+        app_left_out(a, it->line, state == JOURNAL_FAILED);
+    if (t.failed || state == JOURNAL_NO_MEMORY || (done && !app_name_left_out(a, it)))
         a->out_of_memory = true;
     text_free(&t);
     return done;
@@ -353,15 +377,15 @@ static bool app_is_done(app *a, const item *it) {
 
 /* The same of a line that is no request. */
 static bool app_bad_is_done(app *a, slice line) {
-    bool failed = false;
     if (a->journal.lines.fd < 0)
         return false;
     a->key = hash_bytes(hash_byte(HASH_START, '!'), line);
-    bool done = journal_has(&a->journal, a->key, &failed);
-    a->done_before += done;
-    if (failed)
+    journal_state state = journal_pull(&a->journal, a->key);
+    if (state == JOURNAL_DONE)
+        app_left_out(a, line, true);
+    if (state == JOURNAL_NO_MEMORY)
         a->out_of_memory = true;
-    return done;
+    return state == JOURNAL_DONE;
 }
 
 /* The next request of the input into *it; bad lines are dealt with on the way. READ_LATER also
@@ -471,8 +495,9 @@ static bool asks_for_range(const parser *p) {
     return list_has(&p->headers, "range");
 }
 
-/* Where the body goes. A file that is there is kept, and nothing is sent; the beginning of one is
-   gone on with. False: out of memory. */
+/* Where the body goes. A file that is there is kept, and nothing is sent, unless it is of a run
+   that was killed before it had the record; the beginning of one is gone on with. False: out of
+   memory. */
 static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     const config *c = a->config;
     parser *p = &a->parser;
@@ -480,7 +505,8 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     struct stat info;
     if (c->body_name != NULL && !name_body(k, &a->names, p, slice_of(out->url)))
         return false;
-    if (!c->overwrite
+    bool ours = a->journal.lines.fd >= 0 && hash_has(&a->journal.files, a->key);
+    if (!c->overwrite && !ours
         && fstatat(a->body_dir, part_name(name, k, ""), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         k->kept = true;
         out->json = NULL;
@@ -578,6 +604,10 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
 
 /* The file of its body. One that could not be written is no success, whatever the server said. */
 static void app_finish_body(app *a, ticket *k, sparp_result *r) {
+    if (a->journal.lines.fd >= 0 && r->outcome == SPARP_OUTCOME_SUCCESS) {
+        app_note(a, k->index, k->key, "file");
+        app_flush(a);
+    }
     bool finished = k->kept || part_finish(k, a->body_dir, r);
     bool exists = k->kept && r->outcome == SPARP_OUTCOME_LOCAL_FAILED;
     a->body_files += k->has_file;
@@ -1076,10 +1106,8 @@ static void app_free(app *a) {
     sink_close(&a->out);
     sink_close(&a->rejects);
     sink_close(&a->summary);
+    journal_free(&a->journal);
     report_free(&a->report);
-    sink_close(&a->journal.lines);
-    hash_free(&a->journal.done);
-    hash_free(&a->journal.pulled);
     if (a->body_dir >= 0)
         (void)close(a->body_dir);
     hash_free(&a->names);
@@ -1300,7 +1328,7 @@ static void app_say_stop(const app *a, const sparp_stats *s) {
 /* The table of exit codes, top down. */
 static int app_exit_code(const app *a, const sparp_stats *s) {
     const config *c = a->config;
-    bool bad = stats_failed(s) + s->cancelled + s->not_started > 0
+    bool bad = stats_failed(s) + s->cancelled + s->not_started + a->failed_before > 0
             || a->tally.outcomes[OUTCOME_INVALID] > 0           /* and bodies that are no file */
             || a->tally.outcomes[SPARP_OUTCOME_LOCAL_FAILED] > s->local_failed;
     bool lost = a->input_failed || a->out_of_memory || s->stopped == SPARP_STOPPED_BY_ERROR;
@@ -1352,6 +1380,7 @@ static bool app_show_summary(app *a, const sparp_stats *s, int code) {
     y.costs_unknown = a->costs_unknown;
     y.not_read = a->not_read;
     y.done_before = a->done_before;
+    y.failed_before = a->failed_before;
     y.rest_unknown = a->rest_unknown;
     y.stopped = app_stopped(a, s);
     y.exit_code = code;

@@ -17,7 +17,8 @@ typedef struct summary {
     /* of a run alone, not of saved records: */
     bool live;
     uint64_t connections, costs_unknown;
-    uint64_t done_before, not_read;     /* lines not read: at least that many ... */
+    uint64_t done_before, failed_before;    /* failed: of those done */
+    uint64_t not_read;                  /* lines: at least that many ... */
     bool rest_unknown;                  /* ... if so */
     const char *stopped;                /* why, as one word; NULL: the input has ended */
     int exit_code;
@@ -180,6 +181,7 @@ static void put_requests_rows(text *t, const summary *s) {
     put_outcome_item(&r, y->outcomes[SPARP_OUTCOME_NOT_STARTED], " not started");
     put_outcome_item(&r, s->not_read, " not read");
     put_outcome_item(&r, s->done_before, " done before");
+    put_outcome_item(&r, s->failed_before, " of them failed");
     row_end(&r);
 }
 
@@ -577,7 +579,8 @@ static void put_live_json(text *t, const summary *s) {
     if (!s->live)
         return;
     put_count(t, ",\"connections\":", s->connections, ",\"done_before\":");
-    put_count(t, "", s->done_before, ",\"not_read\":");
+    put_count(t, "", s->done_before, ",\"failed_before\":");
+    put_count(t, "", s->failed_before, ",\"not_read\":");
     put_u64(t, s->not_read);
     put_left_json(t, s);
     put_format(t, ",\"all_read\":%s,\"stopped\":", s->not_read > 0 || s->rest_unknown ? "false"

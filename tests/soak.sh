@@ -1,0 +1,53 @@
+#!/bin/sh
+# What `make soak` runs: the long forms of tests that `make test` has in short, and other machines.
+# Some 40 minutes. The log of each step is in build/log.
+#   ONLY='machines fleet'   only the steps in whose names one of the words is
+set -u
+cd "$(dirname "$0")/.." || exit 1
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+MAKE=${MAKE:-make}
+export MAKE PATH
+sh tools/need.sh soak || exit 1
+rm -rf build/log
+mkdir -p build/log
+: >build/log/results
+
+interrupted() {
+    for file in build/log/running.*; do
+        [ -e "$file" ] && kill "$(cat "$file")"
+    done
+    exit 130
+}
+trap interrupted INT TERM HUP
+
+steps() {
+    cat <<'STEPS'
+build                900 sh -c "$MAKE -s all build/plain build/rude build/peak"
+journal-kills       1500 env KILLS=1000 STEP=1 sh tests/e2e/journal_kills.sh
+fleet-parallel       900 env REQUESTS=100000 sh tests/e2e/fleet_parallel.sh
+fleet-slurm          900 env REQUESTS=100000 sh tests/e2e/fleet_slurm.sh
+stops-and-continues  900 env REQUESTS=20000 sh tests/e2e/stops_and_continues.sh
+static              3000 sh tests/static.sh
+machines            3000 sh tests/machines.sh
+STEPS
+}
+
+chosen() {
+    [ -n "${ONLY:-}" ] || { cat; return; }
+    while read -r name rest; do
+        for word in build $ONLY; do
+            case $name in
+                *"$word"*) echo "$name $rest"; break ;;
+            esac
+        done
+    done
+}
+
+steps | chosen | xargs -L 1 sh tests/step.sh
+awk '{ passed += $1; failed += $2; skipped += $3 }
+     END {
+         printf "%d passed, %d failed", passed, failed
+         if (skipped > 0) printf ", %d skipped", skipped
+         print ""
+         exit (failed > 0 || passed == 0)
+     }' build/log/results
