@@ -183,7 +183,7 @@ choose_all() {
     done
     set +f
     case $names in
-        *' e2e-'*) names=" sanitized-command$names" ;;
+        *' e2e-'*|*' examples '*) names=" sanitized-command$names" ;;
     esac
     case $names in
         *' '[!tfl]*) names=" build$names" ;;        # all but test_*, fuzz-*, lint
