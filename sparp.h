@@ -914,9 +914,9 @@ SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 /* Books what a request turned out to cost beyond its .cost; negative: gives back, what was booked
    for it at most. Counts from the next start on, for the run and for the origin. The request is the
-   one at hand: which inspect() (with workers, on their threads), on_retry() or on_result() is shown,
-   or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing limits
-   the cost, or `more` is no number from -1e12 to 1e12. */
+   one at hand: which inspect() (with workers, on their threads), on_retry() or on_result() is
+   shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
+   limits the cost, or `more` is no number from -1e12 to 1e12. */
 SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
 SPARP_API sparp_stats   sparp_get_stats(const sparp *run);
