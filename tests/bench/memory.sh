@@ -49,7 +49,7 @@ start_plain() {
     build/plain --port-file "$work/port" --max-seconds 900 >/dev/null &
     servers="$servers $!"
     wait_for "$work/port"
-    plain=http://127.0.0.1:$(cat "$work/port")/delay/2000
+    plain=http://127.0.0.1:$(cat "$work/port")/delay/5000
 }
 
 # The same behind TLS, which the plain server does not speak.
@@ -58,7 +58,7 @@ start_tls() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=one \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null && rm -f "$work/tls.port" ||
         return 1
-    timeout 900 python3 tests/bench/memory/tls_server.py "$work" 4 &
+    timeout 900 python3 tests/bench/memory/tls_server.py "$work" 10 &
     servers="$servers $!"
     wait_for "$work/tls.port"
     tls=https://127.0.0.1:$(cat "$work/tls.port")/

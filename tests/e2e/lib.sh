@@ -62,7 +62,7 @@ until_true() {
 # start_server NAME PROGRAM: $port.
 start_server() {
     rm -f "$dir/$1.port"
-    "$2" --port-file "$dir/$1.port" --max-seconds 200 >"$dir/$1.log" 2>&1 &
+    "$2" --port-file "$dir/$1.port" --max-seconds "${server_seconds:-200}" >"$dir/$1.log" 2>&1 &
     servers="$servers $!"
     until_true [ -s "$dir/$1.port" ] || { echo "$1 did not start"; exit 1; }
     port=$(cat "$dir/$1.port")
