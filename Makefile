@@ -1,5 +1,6 @@
 # make              ./sparp, and the header compiled once as a check
 # make demo         2,000 requests to a server of its own, with the progress bar
+# make server       the server of README's examples, on http://127.0.0.1:8080, until Ctrl-C
 # make test         everything (installs what is missing; needs no network but loopback)
 #                   ONLY=test_url: one step; CASE=test_ipv6*: of it one case (see tests/run.sh)
 # make soak         the long forms of tests, engines that run many, other machines; 40 minutes
@@ -7,6 +8,7 @@
 # make fuzz         random input for FUZZ_SECONDS=60 to each target of tests/fuzz/ (clang)
 # make bench        sparp beside wrk, libcurl and others (installs them), tables and graphs; FULL=1:
 #                   all of it, and README's share of it anew
+# make picture      README's picture of a run, made of one in a terminal (tmux)
 # make sizes        how large sparp is, by machine and options: a table, README's too
 # make examples     the programs of examples/, into build/examples/
 # make shared       build/shared/libsparp.so, for bindings, with a versioned soname
@@ -71,6 +73,12 @@ demo:
 	@$(MAKE) -s sparp build/plain
 	@sh tests/demo.sh
 
+server:
+	@sh tools/need.sh build
+	@$(MAKE) -s build/plain
+	@echo 'http://127.0.0.1:8080, until Ctrl-C'
+	@build/plain --port 8080 --max-seconds 864000 >build/server.log
+
 check: test
 test:
 	@CC="$(CC)" MAKE="$(MAKE)" ONLY="$(ONLY)" CASE="$(CASE)" sh tests/run.sh
@@ -89,16 +97,20 @@ bench:
 	@sh tools/need.sh bench
 	@CC="$(CC)" CFLAGS="$(CFLAGS)" FULL="$(FULL)" sh tests/bench/bench.sh
 
+picture:
+	@$(MAKE) -s sparp build/plain
+	@sh tests/bench/picture.sh
+
 sizes:
 	@MAKE="$(MAKE)" sh tests/bench/sizes.sh
 
 examples: sparp.h
 	@mkdir -p build/examples
-	@for file in examples/*.c; do \
+	@libs="$(LIBS)" && for file in examples/*.c; do \
 	    name=$$(basename "$$file" .c); \
 	    loop=$$(CC="$(CC)" sh tools/loop.sh "$$file") || { echo "$$loop"; continue; }; \
-	    echo "$(CC) -o build/examples/$$name $$file"; \
-	    $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $(LIBS) || exit 1; \
+	    set -- $(COMPILE) $(LDFLAGS) -o "build/examples/$$name" "$$file" $$loop $$libs; \
+	    echo "$$*" && "$$@" || exit 1; \
 	done
 
 shared:
@@ -171,5 +183,6 @@ recipes: dist
 clean:
 	rm -rf build sparp
 
-.PHONY: all demo test check lint fuzz bench sizes examples shared static static-aarch64 \
-    static-armhf static-i386 static-mips static-riscv64 static-pie install uninstall dist recipes clean always
+.PHONY: all demo server test check lint fuzz bench picture sizes examples shared static \
+    static-aarch64 static-armhf static-i386 static-mips static-riscv64 static-pie install \
+    uninstall dist recipes clean always

@@ -1,58 +1,95 @@
 /* sparp.h 0.1.0 - many HTTP requests, a bounded number at a time - MIT licence, see the end
    SPDX-License-Identifier: MIT
 
+   You give it requests. It sends them, many at once, as fast as you allow.
+   A temporary failure is tried again. Every request gets exactly one result.
+
    DO THIS
+   =======
+   In one C or C++ file, best in a file of its own, say sparp.c:
+
        #define SPARP_IMPLEMENTATION
        #include "sparp.h"
-   in one C or C++ file, best in a file of its own, to have the implementation there. Everywhere
-   else include it without the macro. Link with -lbearssl (https; Debian: libbearssl-dev), and
-   with -lpthread where the C library is old. C99 or later, C++11 or later; POSIX with epoll,
-   kqueue or poll.
 
-   Before the #include, in the file with the implementation, you may define
-       SPARP_STATIC        every function is static; implementation and use are in this file
+   Everywhere else include it without the macro. Then one of:
+
+       cc app.c sparp.c -lbearssl -lpthread
+       cc -DSPARP_NO_TLS app.c sparp.c -lpthread
+
+   The first has https and needs BearSSL (Debian: libbearssl-dev).
+   -lpthread is needed where the C library is old.
+   C99 or later, C++11 or later. POSIX with epoll, kqueue or poll.
+
+   Switches
+   --------
+   Define them before the #include, in the file with the implementation:
+
+       SPARP_STATIC        every function is static; implementation
+                           and use are in this file
        SPARP_NO_TLS        no https, and no need of BearSSL
        SPARP_ZLIB          decode gzip and deflate; link with -lz
-       SPARP_NO_THREADS    no helper threads: looking up a host name then blocks the run
+       SPARP_NO_THREADS    no helper threads: looking up a host name
+                           then blocks the run; no workers
        SPARP_NO_STDIO      no sparp_progress_bar()
        SPARP_FORCE_POLL    poll(2) even where there is epoll or kqueue
-       SPARP_RANDOM(p, n)  your source of n random bytes for TLS, written to p; true: it could.
-                           Default: getrandom(), or /dev/urandom where that is missing
-       SPARP_CLOCK()       your clock: an int64_t of nanoseconds, which never goes back; every
-                           thread of ours asks it. Default: clock_gettime(CLOCK_MONOTONIC)
-       SPARP_TIME()        your calendar: an int64_t of seconds since 1970, for the dates of
-                           certificates and of Retry-After. Default: time()
-       SPARP_API           what stands before each declaration (default: extern); for a shared
-                           library that hides the rest:
-                           extern __attribute__((visibility("default")))
-   and for a small device (what each is worth: the README's table of sizes)
-       SPARP_BUFFER_SIZE   bytes received at a time, from 4096 on. One such buffer a run, and one
-                           for each read_body() in flight (of 32 KB at most). Default: 262144
-       SPARP_EVENTS        events taken at one look, from 4 on: 12 bytes of stack and 12 of heap
-                           each. Default: 1024
-       SPARP_READ_AHEAD    default of sparp_options.input_buffer_size: 0.5 KB each. Default: 100
-       SPARP_NO_WORKERS    no workers; names are still looked up on helper threads
-       SPARP_NO_PROXIES    no proxy, https_proxy, resolve and connect_to
-       SPARP_NO_REDIRECTS  a redirect is a response like any other, and so is 417
-       SPARP_NO_LIMITS     no costs, no host_limits; of what a server says of its limits only 429,
-                           and 503 with Retry-After, counts
-       SPARP_NO_LOOKUPS    no getaddrinfo(): hosts are addresses, or resolve_host() knows them
-       SPARP_NO_DATES      a Retry-After that is a date counts for nothing; seconds still do
-       SPARP_NO_SENTENCES  errors have codes but no sentences, and nothing is logged: .detail is
-                           sparp_error_text(), and sparp_check_options() names no field
+       SPARP_RANDOM(p, n)  your source of random bytes for TLS: writes
+                           n of them to p; true: it could. Default:
+                           getrandom(), /dev/urandom where it is missing
+       SPARP_CLOCK()       your clock: an int64_t of nanoseconds, which
+                           never goes back; every thread of ours asks it.
+                           Default: clock_gettime(CLOCK_MONOTONIC)
+       SPARP_TIME()        your calendar: an int64_t of seconds since 1970,
+                           for the dates of certificates and of Retry-After.
+                           Default: time()
+       SPARP_API           what stands before each declaration (default:
+                           extern). For a shared library that hides the
+                           rest: extern __attribute__((visibility("default")))
+
+   For a small device (README's table of sizes says what each saves):
+
+       SPARP_BUFFER_SIZE   bytes received at a time, 4096 or more: one such
+                           buffer for the run, and one for each read_body()
+                           in flight (of 32 KB at most). Default: 262144
+       SPARP_EVENTS        events taken at one look, 4 or more: 12 bytes of
+                           stack and 12 of heap each. Default: 1024
+       SPARP_READ_AHEAD    default of input_buffer_size: 0.5 KB each.
+                           Default: 100
+       SPARP_NO_WORKERS    no workers; helper threads still look names up
+       SPARP_NO_PROXIES    no proxy, https_proxy, resolve, connect_to
+       SPARP_NO_REDIRECTS  a redirect is a response like any other, and so
+                           is 417
+       SPARP_NO_LIMITS     no costs, no host_limits; of what a server says
+                           of its limits only 429, and 503 with Retry-After
+       SPARP_NO_LOOKUPS    no getaddrinfo(): hosts are addresses, or
+                           resolve_host() knows them
+       SPARP_NO_DATES      a Retry-After that is a date is ignored
+       SPARP_NO_SENTENCES  errors have codes but no sentences: .detail is
+                           sparp_error_text(), nothing is logged, and
+                           sparp_check_options() names no field
+
    An option that needs what was left out is BAD_OPTIONS.
 
    EXAMPLE
+   =======
+       // each.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <stdio.h>
+
        static void print(sparp *run, const sparp_result *r, void *user_data) {
            (void)run;
            (void)user_data;
-           printf("%d %s %s\n", r->status, r->url, sparp_outcome_name(r->outcome));
+           printf("%d %s %s\n", r->status, r->url,
+                  sparp_outcome_name(r->outcome));
        }
 
        int main(void) {
-           sparp_request urls[] = {{"http://127.0.0.1:8080/a"}, {"http://127.0.0.1:8080/b"}};
-           sparp_options options = {0};
-           options.requests = urls;
+           sparp_request requests[2] = {0};
+           requests[0].url = "http://127.0.0.1:8080/items/1";
+           requests[1].url = "http://127.0.0.1:8080/status/404";
+
+           sparp_options options = {0};        // every default
+           options.requests = requests;
            options.num_requests = 2;
            options.max_at_once = 50;           // in flight
            options.max_per_second = 20;        // started
@@ -60,10 +97,20 @@
            return sparp_run_each(&options, NULL);
        }
 
-   CONTENTS (search for the tag)
-       this manual   WAYS TO RUN, LIFETIMES, STATES, PACE AND RETRIES, REDIRECTS, BODIES,
-                     PROXIES AND ADDRESSES, ERRORS, STOPPING, EVENT LOOP, TLS, LIMITS AND
-                     THREATS, MEMORY, COST, THREADS AND SIGNALS, INSIDE, NOT DONE
+   It prints, in the order of completion:
+
+       200 http://127.0.0.1:8080/items/1 success
+       404 http://127.0.0.1:8080/status/404 hard_fail
+
+   CONTENTS
+   ========
+   This manual has
+       WAYS TO RUN, LIFETIMES, STATES, CALLBACKS, PACE, PACE BY ORIGIN,
+       GATE, RETRIES, REDIRECTS, BODIES, PROXIES AND ADDRESSES, ERRORS,
+       STOPPING, EVENT LOOP, TLS, DEFAULTS, LIMITS, THREATS, MEMORY,
+       COST, THREADS AND SIGNALS, INSIDE, NOT DONE
+
+   The code has these sections. Search for the tag:
        >>api         every declaration, with units, defaults and ownership
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
@@ -113,293 +160,930 @@
        >>public      the functions of the API
        >>extras      progress bar
        >>end         macros go, history, licence
+
    Each section uses only what stands above it.
 
    WAYS TO RUN
-   sparp_run_each   sends everything and reports through on_result, as results come.
-   sparp_run_all    the same, and returns all results in input order. They stay in memory.
-   sparp_run_any    the first success; the rest is cancelled.
-   sparp_open, sparp_next, sparp_close: a loop of yours that takes result after result.
-   sparp_open, sparp_poll_fd, sparp_wait_ms, sparp_step, sparp_ready: see EVENT LOOP.
-   A result is delivered once: to on_result if you set it, else to sparp_next and sparp_ready.
-   (sparp_run_all and sparp_run_any do both.) The requests come from an array, or from
-   next_request(), which is asked for one at a time, input_buffer_size ahead of need; it may
-   say LATER and is then left alone until sparp_wake().
+   ===========
+       sparp_run_each   sends everything, calls on_result as results come
+       sparp_run_all    the same, and returns all results in input order
+       sparp_run_any    returns the first success, cancels the rest
+       sparp_next       your loop takes one result after another
+       sparp_step       your event loop: see EVENT LOOP
+
+   A result is delivered once: to on_result if you set it, else to
+   sparp_next() and sparp_ready(). sparp_run_all() and sparp_run_any() call
+   on_result too. What sparp_run_all() returns stays in memory until it is
+   freed.
+
+   Requests come from an array, or from next_request(). That function is
+   asked for one at a time, input_buffer_size ahead of need. It may say
+   SPARP_INPUT_LATER: then it is asked again after sparp_wake().
+
+   All results at once, and what to do with errors:
+
+       // all.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <stdio.h>
+
+       int main(void) {
+           sparp_request requests[3] = {0};
+           requests[0].url = "http://127.0.0.1:8080/items/1";
+           requests[1].url = "http://127.0.0.1:8080/status/404";
+           requests[2].url = "http://127.0.0.1:8080/rst";
+
+           sparp_options options = {0};
+           options.requests = requests;
+           options.num_requests = 3;
+           options.max_retries_by_transport = SPARP_NONE;
+           if (*sparp_check_options(&options) != '\0') {
+               fprintf(stderr, "%s\n", sparp_check_options(&options));
+               return 2;
+           }
+           sparp_results results = sparp_run_all(&options);
+           for (size_t i = 0; i < results.count; i++) {
+               const sparp_result *r = &results.items[i];
+               if (r->outcome == SPARP_OUTCOME_SUCCESS)
+                   printf("%s\n", r->body);
+               else if (r->error == SPARP_E_OK)     // an answer, but no good one
+                   printf("%s: status %d\n", r->url, r->status);
+               else                                 // no complete answer
+                   printf("%s: %s\n", r->url, sparp_error_text(r->error));
+           }
+           if (results.error != SPARP_E_OK)         // the run itself failed
+               fprintf(stderr, "%s\n", sparp_error_text(results.error));
+           sparp_results_free(&results);            // in any case
+           return results.error;
+       }
+
+   The first of several servers that answers well:
+
+       // any.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <stdio.h>
+
+       int main(void) {
+           sparp_request mirrors[2] = {0};
+           mirrors[0].url = "http://127.0.0.1:8080/delay/5000";
+           mirrors[1].url = "http://127.0.0.1:8080/items/1";
+
+           sparp_options options = {0};
+           options.requests = mirrors;
+           options.num_requests = 2;
+           sparp_results results = sparp_run_any(&options);
+           if (results.count > 0
+               && results.items[0].outcome == SPARP_OUTCOME_SUCCESS)
+               printf("%s\n", results.items[0].body);
+           sparp_results_free(&results);
+           return 0;
+       }
+
+   Requests from a function, results in a loop:
+
+       // next.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <stdio.h>
+
+       static sparp_input next_request(sparp_request *out, void *user_data) {
+           static char url[100];               // may be overwritten each time
+           int *n = (int *)user_data;
+           if (++*n > 1000)
+               return SPARP_INPUT_END;
+           snprintf(url, sizeof url, "http://127.0.0.1:8080/items/%d", *n);
+           out->url = url;
+           return SPARP_INPUT_READY;
+       }
+
+       int main(void) {
+           int n = 0, good = 0;
+           sparp_options options = {0};
+           options.next_request = next_request;
+           options.user_data = &n;
+           sparp_error error;
+           sparp *run = sparp_open(&options, &error);
+           if (run == NULL) {
+               fprintf(stderr, "%s\n", sparp_error_text(error));
+               return 2;
+           }
+           const sparp_result *r;
+           while ((r = sparp_next(run)) != NULL)
+               good += r->outcome == SPARP_OUTCOME_SUCCESS;
+           printf("%d of 1000\n", good);
+           sparp_close(run);
+           return 0;
+       }
 
    LIFETIMES
-   What a sparp_request points at is copied when it is pulled; only the array itself, and the
-   headers and strings of sparp_options, must stay until the run is closed. Strings that
-   next_request() gives may be overwritten at its next call. A result and all it points at live
-   until the callback returns; until the next sparp_next, sparp_ready, sparp_step or sparp_close;
-   or until sparp_results_free. What parse() returns is yours.
+   =========
+   Yours: the array of requests, and what sparp_options points at (headers,
+   host_limits, strings), must stay until the run is closed. sparp_open() copies the
+   struct itself.
 
-   STATES of a request
-       pulled -> waiting -> in flight -> [response -> verdict] -> ended, with one outcome
-                    ^                                 |
-                    '------- pause, holds no slot ----'
+   A sparp_request is copied, with all that it points at, when it is pulled:
+   read from the array or given by next_request(). Strings that
+   next_request() gives may be overwritten at its next call.
+
+   A result, and all that it points at, lives
+       in a callback        until it returns
+       from sparp_next()    until the next sparp_next, sparp_ready,
+       or sparp_ready()         sparp_step or sparp_close
+       in sparp_results     until sparp_results_free
+
+   What parse() returns is yours.
+
+   STATES
+   ======
+   Of a request:
+
+       pulled -> waiting -> in flight -> [answer -> verdict] -> ended,
+                    ^                         |            with one outcome
+                    '-------- pause ----------'
+
+   A request that pauses holds no slot.
+
    An attempt ends as exactly one of
-       a response   status line, fields and body are complete (or skipped, or capped on
-                    purpose). inspect() is asked when the fields are there, and may say
-                    SPARP_NEED_BODY to be asked again with the body. Any value that it should not
-                    return means HARD_FAIL. The body of a SOFT_FAIL that is tried again is not
-                    kept: a small rest is read to keep the connection, a large one closes it.
-       a timeout    one of our timers fired (or the kernel's ETIMEDOUT); .phase says where
+       a response          status line, fields and body are complete (or
+                           skipped, or cut on purpose)
+       a timeout           one of our timers fired, or the kernel said
+                           ETIMEDOUT; .phase says where
        a transport error   everything else that network or peer did
-       a local error       bad request, body or head too large, no memory: never tried again
-   and the request ends as one of the eight outcomes. Always, also after a stop or without
-   memory, pulled = in_flight + waiting + success + hard_fail + soft_exhausted +
-   timeout_exhausted + transport_failed + local_failed + cancelled + not_started.
+       a local error       bad request, body or head too large, no memory;
+                           never tried again
 
-   PACE AND RETRIES
-   At most max_at_once attempts are in flight, and as many connections open. At most
-   max_per_second are written, evenly: in any W seconds no more than (W + 10 ms) * rate + burst.
-   (One second at 50 a second is 51, at 500 a second 506.) A write that comes late, because timers
-   are coarse and turns take time, is made up for, so that the rate is kept; but for 10 ms at the
-   most: what a longer stall has cost is lost. Every write takes a token: first tries, retries,
-   redirects, replays. Slot and token are taken together when a request starts; a request that
-   must wait for a new connection is checked against the pace once more when it is written, so the
-   server never sees a burst that a slow look-up has dammed up.
-   An origin is scheme, host and port. max_at_once_per_origin and max_per_second_per_origin (with
-   the same burst) hold for each of them. Who must wait for its origin waits there, without a
-   slot or a token: a slow origin is in no other's way, until 10,000 requests wait for it.
-   The gate: 429, or 503 with Retry-After, closes its origin for that long; a 429 that names no
-   time, for a pause as below that doubles until a success. The latest end counts. While it is
-   closed nothing starts there, and others go on. If it is asked for longer than
-   retry_after_max_s, the requests that would have to wait for it end at once as SOFT_EXHAUSTED,
-   unsent, with retry_at_s set.
-   What was in flight then may be told 429, too: that costs no retry, up to 20 times a request.
-   Afterwards one request tries; with each answer that is no soft fail twice as many may be there
-   at once, until at 256 nobody counts any more. no_gate: only the request that was told waits.
-   max_at_once = SPARP_AUTO finds out how many: 8 at first; one more after as many good answers
-   as there may be in flight; a third less, at most once a round, after a soft fail or a timeout,
-   or when answers have come to take three times as long as the fastest of their origin.
-   sparp_set_pace() changes max_at_once, which ends SPARP_AUTO, and max_per_second, for what
-   starts from then on.
-   permit() has the last word, for a limit that lies outside, such as one that a fleet shares
-   (examples/redis_rate.c). It is asked when slot, token, origin and gate are free, once for each
-   attempt and each hop of a redirect (a replay is none); what it permits starts, but for a stop
-   or a cancel from inside it, which come first. It must not block: it says after how many
-   seconds to ask again, or SPARP_NONE: then sparp_wake() tells that there is news (and it may be
-   asked before that, for nothing). Until it permits nothing starts, whatever the url.
-   What a request waited for, its result says in wait_us, by reason: SLOT, RATE (permit() too),
-   ORIGIN, GATE, BACKOFF; the sums over all requests are in sparp_stats.waited_us.
-   Three limits count by request, each for itself: max_retries_by_soft_fail, _by_timeout,
-   _by_transport. N retries are N + 1 attempts; SPARP_NONE is one attempt. Timers start when an
-   attempt gets its slot: our own queues never eat a timeout.
-   The k-th pause of its kind is d/2 + a random part of d/2, d = min(backoff_max_s, backoff_s *
-   2^k), half of that after timeouts and transport errors. backoff_s = SPARP_NONE: at once.
-   Retry-After makes the pause longer, never shorter: "2", "2.5", or a date, measured against the
-   response's own Date. retry-after-ms counts, too. Dates may name a zone, as in "+0100", and may be
-   ISO 8601. Of several times the latest counts; a time that is not clear is none. Above
-   retry_after_max_s the request ends now, with retry_at_s set. A pause that would end after a
-   deadline is not begun: the request ends now.
-   retry_ratio is a budget for all retries together: each first try earns that much of one, each
-   second a whole one. What is beyond is put off, not dropped, and waits on as BACKOFF. With 0.1
-   a server that fails everything gets a tenth more requests and one a second, not 21 times as
-   many.
-   Sent twice: soft fails and timeouts are tried again for every method, as the limits say,
-   unless retry_safe_only is set. Transport errors are tried again only where that is safe (no
-   byte was sent; or the method is GET HEAD OPTIONS TRACE PUT DELETE; or the request has an
-   Idempotency-Key or is marked idempotent), unless retry_unsafe is set; a host that does not
-   exist and a peer that does not speak HTTP/1.1, never. A connection that the server closed
-   while it lay idle is no failure: the request is replayed once, at once, if that is safe. A
-   result of an unsafe request whose effect is unknown says maybe_applied.
+   A request ends as exactly one of
+       SUCCESS             inspect() said so
+       HARD_FAIL           inspect() said so
+       SOFT_EXHAUSTED      soft fails, out of retries
+       TIMEOUT_EXHAUSTED   timeouts, out of retries
+       TRANSPORT_FAILED    out of retries, or not to be tried again
+       LOCAL_FAILED        a local error
+       CANCELLED           under way when the run was stopped, or by
+                           sparp_cancel()
+       NOT_STARTED         never sent
+
+   The verdict on a response is yours, by inspect(). It is asked when the
+   fields are there. It may say SPARP_NEED_BODY: then it is asked again with
+   the body. A value that it should not return means HARD_FAIL, with the error
+   CALLBACK_FAILED.
+       SPARP_SUCCESS       default: 2xx, 304, a 3xx that is not followed
+       SPARP_SOFT_FAIL     try again; default: 408 425 429 500 502 503 504
+       SPARP_HARD_FAIL     do not; default: the rest
+
+   The body of a SOFT_FAIL that is tried again is not kept. A small rest of
+   it is read to keep the connection; a large one closes it.
+
+   The numbers always add up, also after a stop and without memory:
+
+       pulled = in_flight + waiting + success + hard_fail + soft_exhausted
+                + timeout_exhausted + transport_failed + local_failed
+                + cancelled + not_started
+
+   CALLBACKS
+   =========
+   Called for
+       next_request    one more request, when there is room for it
+       permit          a request that could start: may it?
+       resolve_host    a name that is not known yet: its addresses
+       read_body       a piece of a request's body
+       inspect         a response: your verdict
+       on_body         a piece of a response's body
+       parse           the complete response that ends a request: its value
+                       as you like it
+       on_retry        an attempt that failed and is tried again
+       on_result       the result of a request
+       on_progress     now and then
+
+   on_retry tells the kind by attempt->error: SPARP_E_OK is a soft fail (see
+   .status), SPARP_E_TIMEOUT a timeout, all else a transport error. The last
+   failure of a request goes to on_result only.
+
+   PACE
+   ====
+   At most max_at_once attempts are in flight, and as many connections open.
+
+   At most max_per_second writes start, evenly spaced. Each takes a token:
+   first tries, retries, redirects, replays. This is the generic cell rate
+   algorithm (GCRA), a leaky bucket. In any W seconds no more start than
+
+       (W + 10 ms) * rate + burst
+
+   At 50 a second any second has 51 at the most, at 500 a second 506.
+   Timers are coarse and turns take time, so a write may come late. It is
+   made up for, so that the rate is kept, but only for the last 10 ms: what
+   a longer delay has cost is lost.
+
+   Slot and token are taken together when a request starts. Where it must
+   wait for a new connection, the pace is checked once more when it is
+   written. So a slow look-up does not end in a burst.
+
+   max_at_once = SPARP_AUTO finds out how many are right, by additive
+   increase and multiplicative decrease (AIMD). It starts at 8. It adds one
+   after each full round of good answers, up to 1,000. It drops by a third,
+   once a round at most, after a soft fail or a timeout, and when answers
+   take three times as long as the fastest of their origin.
+
+   sparp_set_pace() changes max_at_once (which ends SPARP_AUTO) and
+   max_per_second, for what starts from then on. Limits of cost stay.
+
+   Cost
+   ----
+   Many servers count credits, or the tokens of a language model, not only
+   requests. sparp_request.cost is what a request counts for, in any unit: 1 is
+   the default, SPARP_NONE is free. max_cost_per_second limits their sum as
+   max_per_second limits their number. With 1,500 a second and a cost of 3,000
+   the next request starts two seconds later. Retries, redirects and replays
+   cost as much again. What starts in any W seconds costs no more than
+
+       (W + 10 ms) * max_cost_per_second + cost_burst
+
+   with the heaviest of them in place of cost_burst, if that is more: so a
+   request that is heavier than cost_burst starts, too, when nothing is owed.
+
+   Without a cost_burst requests go one after another, evenly. Where both limits
+   are equally tight and costs vary, that wastes some of each: 23 % for costs
+   from 0 to twice their mean. With a cost_burst of five such requests it is
+   3 %, with ten under 1 %.
+
+   sparp_charge() books what a request turned out to cost beyond that, or gives
+   back what it did not. Call it from inspect(), on_retry() or on_result(), or
+   for the result that sparp_next() has just returned:
+
+       static sparp_verdict inspect(const sparp_result *r, void *user_data) {
+           struct mine *m = (struct mine *)user_data;
+           if (!r->body_complete)
+               return SPARP_NEED_BODY;
+           sparp_charge(m->run, r->index, tokens_used(r->body) - m->expected);
+           return sparp_default_inspect(r, NULL);
+       }
+
+   It counts from the next start on. What was not sent costs nothing.
+   result->cost is what was booked for a request, sparp_stats.cost for all. A
+   server's word is refused only beyond 1e12: bound it where you pass it on, or
+   one answer can stop a run for years.
+
+   A limit of yours
+   ----------------
+   permit() is for a limit that sparp does not know, such as one that many
+   machines share (examples/redis_rate.c). It is told url and cost, and
+   asked last, when slot, token, origin and gate are free: once for each
+   attempt and each hop of a redirect, not for a replay. What it permits
+   starts; only a stop or a cancel from inside it comes first.
+
+   It must not block. It returns 0 (it may), the seconds after which to ask
+   again, or SPARP_NONE: not before sparp_wake(), though it may be asked
+   earlier, for nothing. Until it permits one, no request starts, whatever
+   its url.
+
+   What a request waited for
+   -------------------------
+   Its result says it in wait_us, by reason:
+       SLOT      max_at_once were in flight
+       RATE      max_per_second, max_cost_per_second, or permit(); what of
+                 it was for the cost is in wait_cost_us
+       ORIGIN    a limit of its origin, or its turn
+       GATE      its origin had said 429, or 503 with Retry-After, or that
+                 nothing is left
+       BACKOFF   its own pause before a retry, retry_ratio included
+   The sums over all requests are in sparp_stats.waited_us and
+   waited_cost_us.
+
+   PACE BY ORIGIN
+   ==============
+   An origin is scheme, host and port.
+   max_at_once_per_origin, max_per_second_per_origin and
+   max_cost_per_second_per_origin hold for each of them, with the same bursts.
+
+   host_limits has other limits for some hosts: in flight, starts, cost. The
+   first entry that matches applies, for each origin by itself; 0 stands for
+   the limit of all, SPARP_NONE for no limit:
+
+       static const sparp_host_limit limits[3] = {
+           {"api.example.com", 10, 5, 1500},
+           {"*.example.com", 4, 0, 0},         // what is below it
+           {"*", 2, 0, 0}                      // everybody else
+       };
+       options.host_limits = limits;
+       options.num_host_limits = 3;
+
+   Origins take turns where max_at_once, max_per_second or max_cost_per_second
+   holds all of them back. One that costs twice as much has half as many turns
+   (deficit round robin). So 99,000 requests for one host keep no other
+   waiting, nor do its retries. That reaches as far as requests are read ahead:
+   if one host fills the head of the input, set input_buffer_size to 10,000,
+   say. What goes on with an attempt, as the next hop of a redirect does, comes
+   before all others. With .ordered there are no turns.
+
+   A request that waits for its origin holds no slot and no token, so it
+   does not delay others. With 10,000 of them waiting, reading the input
+   pauses.
+
+   GATE
+   ====
+   After a 429, or a 503 with Retry-After, nothing is sent to that origin
+   until that time. Requests to other origins go on. (Elsewhere this is
+   called a circuit breaker.) Without Retry-After the pause after a 429
+   starts at backoff_s and doubles until a success. If several answers name a
+   time, the latest applies.
+
+   It reopens step by step: one request, then 2, 4, 8 at once, doubling with
+   each answer that is no soft fail. At 256 it is open.
+
+   Requests that were in flight when it closed may be told 429 too. That
+   costs them no retry, up to 20 times a request, if soft fails are retried at
+   all.
+
+   A Retry-After above retry_after_max_s is not waited for. The requests to
+   that origin end at once as SOFT_EXHAUSTED, unsent, with retry_at_s set.
+
+   What is left
+   ------------
+   Many servers say with their answers how much of a limit is left. That much
+   is used and no more, so that they need not say 429. These are read:
+       RateLimit, RateLimit-Policy       of the IETF's draft 11, and the forms
+                                         of older ones
+       [X-]RateLimit-Limit, -Remaining,  of whatever vendor, for requests or
+       -Reset and their like             ("...-tokens") for cost
+       X-Shopify-Shop-Api-Call-Limit
+   A reset may be in seconds, since 1970, a duration ("6m0s") or a date.
+
+   What is in flight is taken off. When nothing is left, nothing starts there
+   until the reset; then one request asks how much there is. A bucket, which
+   fills bit by bit, is told from a window by its answers, and used as it
+   fills. What makes no sense, contradicts itself or comes from a cache (Age)
+   changes nothing. A Retry-After has precedence.
+
+   This never ends a request, it only makes it wait, as GATE: for
+   retry_after_max_s since the last answer at the most; then one tries in any
+   case. It never starts anything sooner than your own limits do.
+
+   Where a server says nothing, the gate remembers how many requests got
+   through before the last 429. In the next window as many go as before. The
+   one behind them goes alone, and each answer to those lets one more try. So
+   a server that counts by windows says 429 once a window. In the first
+   window all that are in flight may hear it.
+
+   A server with several limits is left alone when one is used up: nobody
+   knows which of them the next request will count for.
+   sparp_get_left() says what is left, origin by origin.
+
+   no_gate: only the request that was told waits, and what is left is not
+   obeyed.
+
+   RETRIES
+   =======
+   Three limits, for each request by itself:
+       max_retries_by_soft_fail    20
+       max_retries_by_timeout      20
+       max_retries_by_transport     5
+   N retries are N + 1 attempts. SPARP_NONE is one attempt; 0 is the default.
+
+   Timers start when an attempt gets its slot: time spent waiting in sparp's
+   queues does not count.
+
+   Pauses
+   ------
+   The k-th pause of its kind (0, 1, ...) is
+
+       d/2 + a random part of d/2,   d = min(backoff_max_s, backoff_s * 2^k)
+
+   and half of that after timeouts and transport errors.
+   backoff_s = SPARP_NONE: no pause.
+   With the defaults 20 retries of a 503 take 6 minutes or so.
+
+   Retry-After
+   -----------
+   It makes a pause longer, never shorter. It may be
+       seconds     "2" or "2.5"; retry-after-ms counts too
+       a date      of HTTP, or ISO 8601, with a zone as in "+0100" if you
+                   like; measured against the response's own Date
+   If several times are named, the latest applies. A time that is not clear
+   is ignored. Above retry_after_max_s the request ends now, with retry_at_s
+   set. A pause that would end after a deadline is not begun: the request
+   ends now.
+
+   A budget
+   --------
+   retry_ratio limits retries to that fraction of first tries, plus one a
+   second. (0.1: 100 requests allow 10 retries.) Retries over the limit
+   wait, as BACKOFF; none is dropped. With 0.1 a server that fails everything
+   gets a tenth more requests and one a second, not 21 times as many.
+
+   What may be sent twice
+   ----------------------
+   Soft fails and timeouts are tried again for every method, unless
+   retry_safe_only is set.
+   Transport errors are tried again only where that is safe, unless
+   retry_unsafe is set. It is safe if one of these is true:
+       no byte was sent
+       the method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE
+       the request has an Idempotency-Key, or is marked idempotent
+   Never tried again: a host that does not exist, a certificate that was not
+   accepted, a peer that does not speak HTTP/1.1 or our versions of TLS, a
+   proxy that refused.
+
+   A result of an unsafe request whose effect is unknown says maybe_applied.
+
+   A connection that the server closed while it lay idle is no failure. The
+   request is sent again once, at once, on a new connection, if that is safe:
+   a replay.
 
    REDIRECTS
-   301, 302, 303, 307 and 308 with a Location are followed, up to max_redirects (10), and are not
-   shown to inspect(). 303 becomes a GET (HEAD stays), 301 and 302 turn POST into GET, without the
-   body and the fields that describe it; 307 and 308, and the others, keep method and body. Each
-   hop takes a token and waits for its origin as a request does; timeout_s holds for the attempt
-   with all its hops, but not for what they wait. The next attempt begins with the first url.
-   Another origin does not get Authorization, Cookie, your Host and sensitive_headers, nor do the
-   hops behind it. Refused, with the 3xx, its fields and its body as the result, and the error
-   REDIRECT_REFUSED: the one too many, https to http, another scheme, credentials in Location,
-   two Locations. .url is the first, .final_url the last. A 417 to a request that said Expect is
-   sent again without.
+   =========
+   301, 302, 303, 307 and 308 with a Location are followed, up to
+   max_redirects (10). inspect() does not see them. SPARP_NONE: a redirect is
+   a response like any other.
+       303              becomes a GET (HEAD stays)
+       301, 302         turn POST into GET
+       307, 308         keep method and body, as do 301 and 302 otherwise
+   What becomes a GET loses the body and the fields that describe it.
+
+   Each hop takes a token and waits for its origin, as a request does.
+   timeout_s holds for the attempt with all its hops, but not for what they
+   wait. The next attempt begins with the first url.
+
+   Another origin does not get Authorization, Cookie, your Host, or
+   sensitive_headers; nor do the hops after it.
+
+   These are refused, with the 3xx, its fields and its body as the result and
+   the error REDIRECT_REFUSED:
+       one more than max_redirects     credentials in Location
+       https to http                   two Locations
+       another scheme
+   .url is the first, .final_url the last.
+
+   A 417 to a request that said Expect is sent again without.
 
    BODIES
-   In memory, or streamed. on_body() takes what comes, decoded, in pieces of up to 256 KB, and may
-   ask to pause: then the connection is not read until sparp_wake(), from whatever thread, and
-   idle_timeout_s stands still; timeout_s does not. read_body() gives what goes, by offset, so that
-   each attempt can begin at 0; it is asked for up to 32 KB at a time and may say LATER, until
-   sparp_wake(). A request with a body of 1 MiB or more, or of unknown size, says Expect:
-   100-continue and waits for the word, a second at most; a header Expect of yours (or one with
-   value NULL) decides otherwise. An answer that comes before the body is sent is the answer.
-   compressed asks for gzip and deflate and decodes them, all members of a gzip file too; what is
-   damaged, cut off or followed by something else is ENCODING. max_body_bytes counts what came and
-   what it was decoded to.
+   ======
+   In memory, or streamed.
+
+   on_body() takes a response's body, decoded, in pieces of up to 256 KB. It
+   may ask to pause. Then the connection is not read until sparp_wake(), from
+   any thread. Meanwhile idle_timeout_s stands still; timeout_s does not.
+
+   read_body() gives a request's body, by offset, so that each attempt can
+   begin at 0. It is asked for up to 32 KB at a time. It may say SPARP_LATER:
+   not before sparp_wake().
+
+   A request whose body is 1 MiB or more, or of unknown size, says
+   "Expect: 100-continue" and waits for the 100, one second at the most. A
+   header Expect of yours decides otherwise (with value NULL: none). An answer
+   that comes before the body is sent is the answer.
+
+   compressed asks for gzip and deflate and decodes them, all members of a
+   gzip file too. ENCODING is what is damaged, cut off, or followed by
+   something else. max_body_bytes counts what came, and what it was decoded to.
 
    PROXIES AND ADDRESSES
-   proxy for http:// is asked for whole urls, over connections that all origins share; for https://
-   it is asked to CONNECT, and sees nothing more. Credentials are sent to it alone. What goes wrong
-   before it has let us through is PROXY_FAILED, or PROXY_REFUSED with its 3xx or 4xx in .sys_error;
-   a 407 to a http:// request is a response. No environment variable is read. Proxies are spoken
-   to in the clear; there is no SOCKS. Order of what decides where to connect: unix_socket, proxy
-   (but for no_proxy), connect_to, resolve, resolve_host(), look-up. Several addresses of a name
-   race, a quarter of a second apart, IPv6 and IPv4 in turn (RFC 8305). A name is looked up once a
-   minute. A failure is kept for a second; who heard it tries again after that. Eight threads look
-   names up, more while their queue stands still, up to 64: a few dead names hold up nobody. What a
-   name waits for a thread is in no timeout. ip_version and local_address ask for their family
-   alone. A machine without IPv6 does not wait for IPv6 addresses, unless /etc/hosts has the name.
+   =====================
+   What decides where to connect, in this order:
+       unix_socket, proxy (but for no_proxy), connect_to, resolve,
+       resolve_host(), look-up
+
+   Proxies
+   -------
+   For http:// a proxy is asked for whole urls, over connections that all
+   origins share. For https:// it is asked to CONNECT, and sees nothing more.
+   Credentials are sent to the proxy alone. It is spoken to in the clear;
+   there is no SOCKS. No environment variable is read.
+   PROXY_FAILED is what goes wrong before it has let us through.
+   PROXY_REFUSED is its refusal, with its 3xx or 4xx in .sys_error. A 407 to
+   an http:// request is a response.
+
+   Names
+   -----
+   A name is looked up once a minute. A failure is kept for a second; who
+   heard it tries again after that. Eight threads look names up, and more
+   while their queue stands still, up to 64: so a few dead names delay no
+   others. The time that a name waits for a thread counts in no timeout.
+
+   Addresses
+   ---------
+   Several addresses of a name race, a quarter of a second apart, IPv6 and
+   IPv4 in turn (Happy Eyeballs, RFC 8305).
+   ip_version and local_address ask for their family alone. A machine without
+   IPv6 does not wait for IPv6 addresses, unless /etc/hosts has the name.
 
    ERRORS
-   A request that fails is a result: .outcome, .error, .sys_error, and .detail, a sentence with
-   the address or the limit in it. A function fails only if the run cannot be performed:
-   BAD_OPTIONS (sparp_check_options() gives the sentence that names the field), OUT_OF_MEMORY,
-   SYSTEM (no descriptor for the event queue), CALLBACK_FAILED (next_request() gave up).
-   EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS are no failures either: the run goes on with fewer
-   connections (half of those it has, one more after 8 successes) and the request waits. Only
-   when nothing at all can be opened for connect_timeout_s it ends as OUT_OF_RESOURCES.
+   ======
+   A request that fails is a result. It has
+       .outcome     which of the eight ends
+       .error       why there is no complete response, else SPARP_E_OK
+       .status      what HTTP said; it may be known beside an error, else 0
+       .sys_error   errno, EAI_*, or a proxy's status behind it
+       .detail      a sentence, with the address or the limit in it
+
+   A function fails only if the run cannot be performed:
+       BAD_OPTIONS       sparp_check_options() returns the sentence that
+                         names the field
+       OUT_OF_MEMORY     not even enough for the run itself
+       SYSTEM            no descriptor for the event queue
+       CALLBACK_FAILED   next_request() gave up
+
+   EMFILE, ENFILE, EADDRNOTAVAIL and ENOBUFS are no failures. The run goes on
+   with half of the connections it has, and one more after 8 successes; the
+   request waits. It ends as OUT_OF_RESOURCES only when nothing at all can be
+   opened for connect_timeout_s.
 
    STOPPING
-   stop_on (six events, even if retries are left), stop_after_failures, stop_after_failure_ratio,
-   stop_after_successes, run_deadline_s, sparp_stop(). The event is recorded and its callback
-   run, then the run stops: what is in flight is cut and ends CANCELLED, or, with stop_drains,
-   may end by itself; what waits for a retry ends CANCELLED; what was never sent ends
-   NOT_STARTED; next_request() is not asked again. sparp_stats.stopped says why. sparp_cancel()
-   ends one request. All of them may be called from any callback; they take effect when it has
-   returned.
-   Ctrl-C, also while nothing ends: on_progress is called when the run begins, every
-   progress_every_s, and after each sparp_wake(), which a signal handler may call:
+   ========
+   A run ends early by
+       stop_on                    one of six events, even if retries are left
+       stop_after_failures, stop_after_failure_ratio, stop_after_successes
+       run_deadline_s
+       sparp_stop(); or sparp_drain(), sparp_abort(), whatever stop_drains says
+
+   The event is recorded and its callback run; then the run stops:
+       in flight         is cut and ends CANCELLED; with stop_drains it
+                         may end by itself
+       waits to retry    ends CANCELLED
+       was never sent    ends NOT_STARTED
+   next_request() is not asked again. sparp_stats.stopped says why.
+
+   sparp_cancel() ends one request. All these functions may be called from any
+   callback; they take effect when it has returned.
+
+   Ctrl-C
+   ------
+   on_progress is called when the run begins, every progress_every_s, and
+   after each sparp_wake(), which a signal handler may call:
+
+       // ctrl_c.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <signal.h>
+       #include <stdio.h>
+
        static sparp *volatile running;
        static volatile sig_atomic_t stop;
-       static void on_signal(int number) { stop = number; if (running) sparp_wake(running); }
-       static void on_progress(sparp *run, const sparp_stats *stats, void *user_data) {
+
+       static void on_signal(int number) {
+           stop = number;
+           if (running != NULL)
+               sparp_wake(running);
+       }
+
+       static void on_progress(sparp *run, const sparp_stats *stats,
+                               void *user_data) {
+           (void)stats;
+           (void)user_data;
            running = run;
            if (stop)
                sparp_stop(run);
        }
-   Set `running` to NULL where the run is over: it is gone then.
+
+       int main(void) {
+           sparp_request requests[2] = {0};
+           requests[0].url = "http://127.0.0.1:8080/delay/25000";
+           requests[1].url = "http://127.0.0.1:8080/items/1";
+           signal(SIGINT, on_signal);
+
+           sparp_options options = {0};
+           options.requests = requests;
+           options.num_requests = 2;
+           options.on_progress = on_progress;
+           sparp_stats stats;
+           sparp_run_each(&options, &stats);
+           running = NULL;                     // the run is gone
+           printf("%d of %d\n", (int)stats.success, (int)stats.pulled);
+           return 0;
+       }
 
    EVENT LOOP
-       watch sparp_poll_fd(run) for reading, and your own descriptors
-       for (;;) {
-           poll them for sparp_wait_ms(run) milliseconds
-           bool more = sparp_step(run, 0);
-           while ((r = sparp_ready(run)) != NULL) ...
-           if (!more) break;
+   ==========
+   Watch sparp_poll_fd(run) for reading, for sparp_wait_ms(run) milliseconds
+   at the most, beside descriptors of your own:
+
+       // step.c
+       #define SPARP_IMPLEMENTATION
+       #include "sparp.h"
+       #include <poll.h>
+       #include <stdio.h>
+
+       int main(void) {
+           sparp_request requests[2] = {0};
+           requests[0].url = "http://127.0.0.1:8080/items/1";
+           requests[1].url = "http://127.0.0.1:8080/items/2";
+           sparp_options options = {0};
+           options.requests = requests;
+           options.num_requests = 2;
+           sparp *run = sparp_open(&options, NULL);
+           for (bool more = run != NULL; more;) {
+               struct pollfd fds[1];           // and yours
+               fds[0].fd = sparp_poll_fd(run);
+               fds[0].events = POLLIN;
+               poll(fds, 1, sparp_wait_ms(run));
+               more = sparp_step(run, 0);
+               const sparp_result *r;
+               while ((r = sparp_ready(run)) != NULL)
+                   printf("%d %s\n", r->status, r->body);
+           }
+           sparp_close(run);
+           return 0;
        }
-   The descriptor alone is not enough: timeouts, pauses and the pace need the milliseconds too.
-   Waking early or for nothing is cheap. With the poll backend there is no such descriptor (-1)
-   and sparp_wait_ms() is at most 10. No turn takes long, but for a callback of yours.
+
+   The descriptor alone is not enough: timeouts, pauses and the pace need the
+   milliseconds too. To wake early, or for nothing, is cheap. No turn takes
+   long, but for a callback of yours.
+
+   With the poll backend there is no such descriptor (-1). There, and wherever
+   your loop is poll(2) itself, ask for all of them before each wait:
+
+       struct pollfd fds[401];                 // 4 * max_at_once + 1
+       size_t n = sparp_poll_fds(run, fds, 401);
+       poll(fds, n, sparp_wait_ms(run));
+
+   They change with each step. If you never ask for them, sparp_wait_ms() is
+   10 at the most. (5,000 requests, 100 at once: 0.10 s with them, 0.70 s
+   without.) examples/foreign_epoll_loop.c, foreign_libuv.c and foreign_libev.c
+   are whole programs.
 
    TLS
-   TLS 1.3 (RFC 8446), and 1.2 where the server has nothing newer; tls.min_version = SPARP_TLS_1_3
-   does without 1.2. X25519, P-256, P-384; AES-GCM (first where the processor has it) and
-   ChaCha20-Poly1305; ECDSA and RSA-PSS, with 1.2 also RSA-PKCS1; ALPN http/1.1. Of 1.2 what is
-   sound: ECDHE, extended master secret where the server has it, no CBC, no renegotiation; a
-   server that was talked out of 1.3 is noticed. No early data. Handshake and records are our own,
-   the cryptography is BearSSL's, but for RSA-PSS and X25519.
-   Certificates are always checked: the chain (path search by names, so order and surplus do not
-   matter; at most 10 certificates to a path, 128 KiB in all) to a trusted one, dates, RSA of 2048
-   to 4096 bits or P-256/384 (P-521 too, but not as the server's own key with 1.2), SHA-256 or
-   better, key usage, extendedKeyUsage, name constraints; the name against dNSName, an address
-   against iPAddress, never the common name; a wildcard is the whole first label and stands for
-   one. Constraints of DNS names and addresses are understood; others refuse what they constrain.
-   Not checked: revocation. tls.insecure_no_verify turns all of it off, but for a pin.
-   Whom to trust: tls.ca_file or tls.ca_pem; else SSL_CERT_FILE; else SSL_CERT_DIR; else the
-   bundle of the system, at ten usual places. It is read once a run, at the first https request
-   (Debian's 144 certificates: 2 ms, 80 KB). None: TLS_TRUST. The sentence of a refusal says what
-   is wrong: expired (when, and what the clock says), the names it is for, the unknown issuer.
-   Who we are: tls.client_cert_file and client_key_file. That the key can sign, and belongs to the
-   certificate, is seen when they are read. With 1.3 a server says what it thinks of them after
-   the request has gone out.
-   Sessions are resumed, within a run, by origin: by the newest ticket, or with 1.2 by an id. The
-   first handshake with an origin leads, those that come meanwhile wait for it and its ticket, a
-   second at most, and then cost a fourth (1.2: a tenth). A chain once found good is good for ten
-   minutes more, so that many handshakes with one host cost little. What is computed in a turn is
-   bounded, some 20 ms: a chain that is made to cost much is looked at a bit at a time, each
-   signature once, and the loop stays responsive.
-   We say goodbye (close_notify) when we close a connection. One that the server closes without it
-   is fine where HTTP's own framing is complete; a body that only the end delimits is TRUNCATED.
+   ===
+   TLS 1.3 (RFC 8446), and 1.2 where the server has nothing newer.
+   tls.min_version = SPARP_TLS_1_3 refuses 1.2.
 
-   LIMITS AND THREATS
-   The server is taken to be hostile. Every length it sends is checked against a limit before it
-   is used: max_head_bytes (64 KiB) for status line, fields and all interim responses together,
-   and again for chunk extensions and trailers; 256 fields; max_body_bytes (64 MiB).
-   Memory is not reserved on its word. What RFC 9112 calls an error is one, at once: a
-   Content-Length that is no number or differs from another, an unknown transfer coding, a bad
-   chunk, NUL or bare CR, a field without a colon. A field with a blank in its name, or behind it,
-   is dropped and logged; if it could say where the body ends, it is an error, too. A response
-   that ends early is TRUNCATED or CLOSED, never a success. Transfer-Encoding beside
-   Content-Length: the former counts and the connection is not used again. Bytes behind a response
-   close its connection. A server that drips is bounded by timeout_s.
-   From you nothing passes unchecked either: CR, LF, NUL and controls in url, method, field names
-   and values are refused, as are raw blanks in a url, a Transfer-Encoding, and a Content-Length
-   that is not the body's. Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is
-   left as it is. "user:password@" in a url becomes an Authorization header and is shown as ***.
-   Other limits: max_at_once 100,000; 64 addresses of a name; 10,000 requests that pause, or wait
-   for their origin, at one time (then nothing new is pulled); 4 * max_at_once results that
-   nobody has taken, or, with .ordered, that wait for an earlier one.
+       groups        X25519, P-256, P-384
+       ciphers       AES-GCM (first where the processor has it),
+                     ChaCha20-Poly1305
+       signatures    ECDSA, RSA-PSS; with 1.2 RSA-PKCS1 too
+       ALPN          http/1.1
+       of 1.2        ECDHE; extended master secret where the server has it;
+                     no CBC, no renegotiation
+
+   A downgrade from 1.3 on the way is noticed. There is no early data.
+   Handshake and records are our own. The cryptography is BearSSL's, but for
+   RSA-PSS and X25519.
+
+   Certificates are always checked
+   -------------------------------
+       chain      to a trusted one; found by names, so order and surplus do
+                  not matter; at most 10 to a path, 128 KiB in all
+       dates      by the clock of the machine
+       keys       RSA of 2048 to 4096 bits, P-256, P-384; P-521 too, but not
+                  as the server's own key with 1.2
+       hashes     SHA-256 or better
+       purpose    key usage, extendedKeyUsage
+       name       against dNSName, an address against iPAddress; never the
+                  common name. A wildcard is the whole first label and
+                  stands for one
+       name constraints    of DNS names and addresses; others refuse what
+                           they constrain
+   Revocation is not checked. tls.insecure_no_verify turns all of it off, but
+   for a pin.
+
+   Whom to trust
+   -------------
+   tls.ca_file or tls.ca_pem; else SSL_CERT_FILE; else SSL_CERT_DIR; else the
+   bundle of the system, at eleven usual places, or Android's two folders. It
+   is read once a run, at the first https request (Debian's 144 certificates:
+   2 ms, 80 KB). If there is none: TLS_TRUST.
+   The sentence of a refusal says what is wrong: expired (when, and what the
+   clock says), the names that it is for, the unknown issuer.
+
+   Who we are
+   ----------
+   tls.client_cert_file and client_key_file. That the key can sign, and
+   belongs to the certificate, is checked when they are read. With 1.3 a
+   server says what it thinks of them after the request has gone out.
+
+   Sessions
+   --------
+   They are resumed within a run, by origin: with the newest ticket, or with
+   1.2 by an id. The first handshake with an origin leads. Those that come
+   meanwhile wait for it and its ticket, a second at the most, and then cost
+   a fourth (1.2: a tenth).
+   A chain found good stays good for ten minutes, so that many handshakes with
+   one host cost little. What is computed in a turn is bounded, some 20 ms. A
+   chain made to cost much is looked at a bit at a time, each signature once,
+   and the loop stays responsive.
+
+   The end
+   -------
+   We send close_notify when we close a connection. A server that closes
+   without it is fine where HTTP's own framing is complete; a body that only
+   the end delimits is TRUNCATED then.
+
+   DEFAULTS
+   ========
+   0 is the default. NONE, AUTO: SPARP_NONE, SPARP_AUTO may be given too.
+   Seconds unless the name says otherwise. Anything else fails sparp_open(),
+   with a sentence that names the field; nothing is changed silently.
+
+       sparp_options                   default         or     from .. to
+       ----------------------------------------------------------------------
+       input_buffer_size               100             NONE   1 .. 1,000,000
+       max_at_once                     100             AUTO   1 .. 100,000
+       max_per_second                  no limit        NONE   10^-6 .. 10^9
+       burst                           1                      1 .. 10^9
+       max_cost_per_second             no limit        NONE   10^-6 .. 10^12
+       cost_burst                      one request's   NONE   0 .. 10^12
+       max_at_once_per_origin          no limit        NONE   1 .. INT_MAX
+       max_per_second_per_origin       no limit        NONE   10^-6 .. 10^9
+       max_cost_per_second_per_origin  no limit        NONE   10^-6 .. 10^12
+       workers                         1               AUTO   1 .. 256
+       timeout_s                       30              NONE   0 .. 10^9
+       connect_timeout_s               10              NONE   0 .. 10^9
+       idle_timeout_s                  timeout_s       NONE   0 .. 10^9
+       dns_timeout_s                   none            NONE   0 .. 10^9
+       tls_timeout_s                   none            NONE   0 .. 10^9
+       send_timeout_s                  none            NONE   0 .. 10^9
+       first_byte_timeout_s            none            NONE   0 .. 10^9
+       min_bytes_per_second            none            NONE   0 .. 10^12
+       min_speed_s                     30                     0 .. 10^9
+       run_deadline_s                  none            NONE   0 .. 10^9
+       max_retries_by_soft_fail        20              NONE   1 .. INT_MAX
+       max_retries_by_timeout          20              NONE   1 .. INT_MAX
+       max_retries_by_transport        5               NONE   1 .. INT_MAX
+       backoff_s                       0.5             NONE   0 .. 10^9
+       backoff_max_s                   30              NONE   0 .. 10^9
+       retry_after_max_s               120             NONE   0 .. 10^9
+       retry_ratio                     no budget       NONE   0 .. 10^6
+       stop_after_failures             none            NONE   1 .. INT_MAX
+       stop_after_failure_ratio        none            NONE   0 .. 1
+       stop_after_successes            none            NONE   1 .. INT_MAX
+       max_redirects                   10              NONE   1 .. INT_MAX
+       max_head_bytes                  64 KiB                 1 .. 1 GiB
+       max_body_bytes                  64 MiB          NONE   1 .. 2^61
+       progress_every_s                0.5             NONE   0 .. 10^9
+
+       method                       GET; POST with a body
+       headers of every request     Host, User-Agent: sparp/VERSION, and
+                                    Accept (anything); yours replace them
+       proxy                        none
+       trusted certificates         those of the system
+       inspect                      sparp_default_inspect()
+
+   LIMITS
+   ======
+       fields of a response         256
+       head                         max_head_bytes: status line, fields and
+                                    all interim responses together; again
+                                    for chunk extensions and trailers
+       addresses of a name          64
+       names kept                   1,024
+       connections racing           4 for one host
+       idle connection kept         15 s; as long as Keep-Alive says, less
+                                    1 s, up to 60 s
+       unused origins remembered    256, for their TLS sessions
+       body paused by on_body()     256 KB
+       stop_after_failure_ratio     counts after 20 results
+       passes of a request          20, see GATE
+       cost of a request            10^12
+       limits that an origin tells  6 are looked at
+       certificates                 10 to a path, 128 KiB to a chain
+       pins                         16
+       requests that pause, or      10,000; then nothing new is pulled
+       wait for their origin
+       results not yet taken, or    4 * max_at_once; then nothing new is
+       not yet in order             pulled
+
+   THREATS
+   =======
+   The server is taken to be hostile. Every length it sends is checked against
+   a limit before it is used. Memory is not reserved on its word.
+
+   What RFC 9112 calls an error is one, at once:
+       a Content-Length that is no number, or differs from another
+       an unknown transfer coding, a bad chunk
+       NUL or a bare CR, a field without a colon
+   A field with a blank in its name, or behind it, is dropped and logged. If
+   it could say where the body ends, it is an error too.
+   A response that ends early is TRUNCATED or CLOSED, never a success.
+   Transfer-Encoding beside Content-Length: the former applies, and the
+   connection is not used again. Bytes behind a response close its connection.
+   A server that drips is bounded by timeout_s.
+
+   From you nothing passes unchecked either. Refused are
+       CR, LF, NUL and controls in url, method, field names and values
+       raw blanks in a url
+       a Transfer-Encoding, and a Content-Length that is not the body's
+   Bytes above 127 and "<>\^`{|} in a path are percent-encoded; a % is left
+   as it is. "user:password@" in a url becomes an Authorization header and is
+   shown as ***.
 
    MEMORY
-   On a 64-bit machine: 280 KB a run, of which 256 KB are the one receive buffer, and up to seven
-   more of these where bodies of 16 KB and more come to on_result() in parts; 0.5 KB for each
-   request pulled and not ended, and its bytes, whether it is in flight, queues or pauses; 0.4 KB a
-   connection, and as much again while it connects; 2 KB more with TLS, and with TLS 16 KB while a
-   record has come in part (64 of these are kept for the next), and during the handshake 4 KB, the
-   server's chain, and 4 KB while that is looked at; 0.7 KB, the fields and the body of each
-   response that has come in part, and of one for all that come whole; a result that nobody has
-   taken is 0.3 KB, and its fields and body; 32 KB for read_body() of each request in flight, 73 KB
-   for each body that is being decoded, and up to 256 KB for a body that on_body() has paused.
-   Buffers are used again. sparp_run_all() keeps 0.3 KB for each result, and its bytes. Everything
-   comes from sparp_options.allocator, but for name look-ups, which come from malloc because a
-   helper thread may outlive the run. The stack: up to 30 KB, and more with kqueue.
+   ======
+   On a 64-bit machine:
+       a run                       280 KB; 256 KB of it is the receive buffer
+                                   (SPARP_BUFFER_SIZE). Up to seven more of
+                                   these where bodies of 16 KB and more come
+                                   to on_result() in parts, if it is larger
+                                   than 16 KB
+       a request, until it ends    0.6 KB and its bytes, in flight or not
+       a connection                0.4 KB; as much again while it connects
+         with TLS                  2 KB more; 16 KB while a record has come
+                                   in part (64 of these are kept); during the
+                                   handshake 4 KB, the server's chain, and
+                                   4 KB while that is looked at
+       an origin                   0.5 KB while it is in use, or owes something;
+                                   1.2 KB more, if it says what is left, until
+                                   its reset
+       a response                  0.7 KB, the fields and the body: of each
+                                   that has come in part, and of one for all
+                                   that come whole
+       a result not yet taken      0.3 KB, and its fields and body
+       a result of run_all         0.3 KB, and its bytes; what is the same in
+                                   the result before is kept once (a fifth of
+                                   a small answer)
+       read_body()                 32 KB for each request in flight (or
+                                   SPARP_BUFFER_SIZE, if that is less)
+       a body being decoded        73 KB
+       a body paused               up to 256 KB
+       the stack                   14 KB, 12 of them for SPARP_EVENTS; more
+                                   with kqueue
+   With all left out that can be, one connection needs 17 KB of heap and 2.5 KB
+   of stack, each further one 1.7 KB.
+   Buffers are used again. Everything comes from sparp_options.allocator, but
+   for name look-ups. They come from malloc, because a helper thread may
+   outlive the run.
 
    COST
-   A request on a connection that is open takes a send, a recv, and its share of one wait for
-   many: 2.02 system calls, and no allocation once warm. They are most of its cost: of 5.8 us of
-   CPU time (120 bytes, 100 in flight, loopback, the machine of the README) 0.8 is spent outside
-   the kernel. The library itself needs 5,400 instructions: a third to build the request, a third
-   to parse the response, a third to schedule both and keep the books. With 1,000 in flight it
-   is 6 to 7 us, with 10,000 7.7, because no cache holds them all, in the kernel least of all. A
-   hundred thousand origins add 0.2 us, ten thousand others that wait for their retries 0.1.
-   100 KB take 15 us: in the clear, and without workers, on_result() is shown them where they
-   were received; everything else is copied once. TLS adds 2 us to a small response and 40 to
-   100 KB; a full handshake takes 0.8 ms (ECDSA P-256) or 0.3 ms (RSA-2048), and as much again, or
-   twice, for a chain that was not seen before; a resumed one 0.1 ms (1.3), 0.05 ms (1.2).
-   sparp_run_all() takes 0.2 us more for each small result. "make bench" measures all of this.
+   ====
+   A request on an open connection takes a send, a recv, and its share of one
+   wait for many: 2.02 system calls, and once warm no allocation. They are most
+   of its cost. Of 5.8 us of CPU time 0.8 is spent outside the kernel.
+   (120 bytes, 100 in flight, loopback, the machine of the README.)
+
+       outside the kernel          5,400 instructions: a third to build the
+                                   request, a third to parse the response, a
+                                   third to schedule and keep the books
+       1,000 in flight             6 to 7 us
+       10,000 in flight            7.7 us: no cache holds them all, in the
+                                   kernel least of all
+       100,000 origins             0.2 us more
+       10,000 that wait            0.1 us more
+       100 KB of body              15 us; copied once, but for on_result() in
+                                   the clear and without workers, which is
+                                   shown them where they were received
+       sparp_run_all()             0.2 us more for a small result
+       TLS                         2 us more; 40 us for 100 KB
+         a full handshake          0.8 ms (ECDSA P-256), 0.3 ms (RSA-2048)
+         ... with a new chain      as much again, or twice
+         a resumed one             0.1 ms (1.3), 0.05 ms (1.2)
+
+   "make bench" measures all of this.
 
    THREADS AND SIGNALS
-   A run belongs to one thread at a time; callbacks are called on it, inside a sparp function.
-   Runs share nothing: as many as you like in as many threads. sparp_wake() alone may be called
-   from any thread and from a signal handler. Host names are looked up by helper threads
-   that take no signals and touch nothing of yours; literals need none. sparp_close() does not
-   wait for a look-up. The library installs no signal handler and raises no SIGPIPE.
-   With workers (worth it where TLS or parse() is most of the work) that many threads do the I/O;
-   one scheduler, on your thread, keeps every limit exact. inspect() is called on the workers'
-   threads, and so are on_body(), read_body(), resolve_host() and parse(), except for the last
-   answer of a request that ends SOFT_EXHAUSTED; all other callbacks stay on yours. What these
-   and the allocator touch must be safe to use from several threads. Each worker has its own
-   connections, sessions, look-ups and 260 KB, and logs nothing. What is on its way to a worker
-   when a gate closes may still be sent. sparp_close() waits for a callback that a worker is in.
+   ===================
+   A run belongs to one thread at a time. Callbacks are called on it, inside a
+   sparp function. Runs share nothing: have as many as you like, in as many
+   threads. Only sparp_wake() may be called from any thread and from a signal
+   handler; sparp_charge() from inspect(), whatever thread that is on.
+
+   Helper threads look host names up. They take no signals and touch nothing
+   of yours; literal addresses need none. sparp_close() does not wait for a
+   look-up. The library installs no signal handler and raises no SIGPIPE.
+
+   Workers
+   -------
+   They are worth it where TLS or parse() is most of the work. That many
+   threads do the I/O. One scheduler, on your thread, keeps every limit exact.
+   On the workers' threads are called
+       inspect(), on_body(), read_body(), resolve_host()
+       parse(), but for the last answer of a request that ends SOFT_EXHAUSTED
+   All other callbacks stay on yours. What these and the allocator touch must
+   be safe to use from several threads.
+   Each worker has its own connections, sessions, look-ups and 260 KB, and
+   logs nothing. What is on its way to a worker when a gate closes may still
+   be sent. sparp_close() waits for a callback that a worker is in.
 
    INSIDE, for who carries it on
-   The way of a request. sparp_step() is one turn: sparp__run_turn() looks (sparp__engine_look),
-   starts what may start (sparp__sched_admit: pull, accept, admit_next, start), does what has
-   happened (sparp__engine_step, one thing at a time), and after each takes what has ended
-   (sparp__sched_catch_up: conclude, then settle, retry or queue again).
-   sched hands a task to an engine by sparp__crew_start(), and gets it back in the list `ended`,
-   with sparp__task.fly.end. In between sparp__engine_follow() takes it from event to event: dial
-   (look-up, race, proxy, TLS), conn (send, head, pieces), and the answer that it brings.
-   Whose is what. A task is the scheduler's, or an engine's from start to `ended`: .fly is what the
-   engine writes, .wait what the scheduler does. limits are the scheduler's, pools and connections
-   the engine's. With workers the engines run on threads, and crew puts a lock around the lists;
-   what is guarded says so where it stands. dns threads touch nothing but sparp__dns_shared.
-   Where a change goes. What may start, how often, how late: sched, limits, gate, bucket. What an
-   answer means: judge. How one is got: engine; on an open stream: conn; until then: dial. How long
-   it may take: patience. What goes out: request, url. What comes in: http, inflate. Whom to trust:
-   trust, x509. An option: the struct in api, its line in the table of public, the README.
-   Rules. A section calls only what stands above it, and its banner says whom. It returns a status
-   or fills a list; the only function pointers are the user's. Bytes and times come in as arguments.
-   "make lint" checks the map, the banners and the sizes.
-   "make test ONLY=test_pace CASE=test_name" runs one test; tests/unit includes this file and looks
-   inside, over the network in tests/fakenet.h. test_sched has an engine of its own, test_flight no
-   scheduler.
+   =============================
+   The way of a request. One turn, sparp__run_turn(), is
+       sparp__engine_look      what has happened on the sockets?
+       sparp__sched_admit      start what may: pull, accept, admit_next, start
+       sparp__engine_step      do what has happened, one thing at a time
+       sparp__sched_catch_up   take what has ended: conclude, settle or retry
+   sparp__crew_start() hands a task to an engine; it comes back in the list `ended`,
+   with sparp__task.fly.end. sparp__engine_follow() takes it there through dial
+   (look-up, race, proxy, TLS) and conn (send, head, pieces of the body).
+
+   Whose is what. A task is the scheduler's, or an engine's from start to `ended`: .fly
+   is written by the engine, .wait by the scheduler. limits are the scheduler's, pools
+   and connections the engine's. With workers crew puts a lock around the lists. DNS
+   threads touch sparp__dns_shared only.
+
+   Where a change goes. What starts, how often, how late: sched, limits, gate, quota,
+   bucket, rate; whose turn it is: fair. What an answer means: judge. How it is got: engine;
+   on an open stream: conn; until then: dial. How long it may take: patience. What goes out:
+   request, url. What comes in: http, inflate. Whom to trust: trust, x509. An option: its
+   struct in api, its line in public, the table above, the README.
+
+   Rules. A section calls only what stands above it, and its banner says whom. It returns a
+   status or fills a list; the only function pointers are the user's. Bytes and times come in as
+   arguments. What a macro leaves out is behind an `if` on a constant of platform, at one place
+   each, and compiled all the same. "make lint" checks it. "make test ONLY=test_pace
+   CASE=test_name" runs one test. tests/unit looks inside this file, over the network in
+   tests/fakenet.h; test_sched has an engine of its own, test_flight no scheduler.
 
    NOT DONE
-   HTTP/2, early data, Ed25519, revocation, SOCKS and https proxies, cookies, brotli and zstd,
-   WebSocket. */
+   ========
+   HTTP/2, early data, Ed25519, revocation, SOCKS and https proxies, cookies,
+   brotli and zstd, WebSocket. */
 
 /* Under -std=c99 the C library hides what POSIX adds. This can only add names, never hide any,
    because it is left alone where the includer has chosen for himself. */
@@ -740,7 +1424,7 @@ typedef struct sparp_options {
     /* pace */
     int      max_at_once;                /* attempts in flight, 1 .. 100000 (default: 100);
                                             SPARP_AUTO: found out, up to 1000 */
-    double   max_per_second;             /* hops started per second (default: no limit) */
+    double   max_per_second;             /* tries, retries, redirects (default: no limit) */
     int      burst;                      /* starts that may come at once (default: 1) */
     /* The same for sparp_request.cost. What is started in any W seconds costs (W + 10 ms) * rate
        + cost_burst at most, or + the heaviest of them if that is more: a request that is heavier
@@ -766,12 +1450,12 @@ typedef struct sparp_options {
                                             no limit) */
     double   connect_timeout_s;          /* DNS, TCP, TLS (default: 10; NONE: no limit) */
     double   idle_timeout_s;             /* no byte either way (default: timeout_s) */
-    double   dns_timeout_s;              /* by phase, within the above: look-up (default: none) */
+    double   dns_timeout_s;              /* look-up alone; the above still apply (default: none) */
     double   tls_timeout_s;              /* TLS handshake (default: none) */
     double   send_timeout_s;             /* request, from first to last byte (default: none) */
-    double   first_byte_timeout_s;       /* from there to the answer's first (default: none) */
-    double   min_bytes_per_second;       /* a body slower than that, either way, for min_speed_s */
-    double   min_speed_s;                /*    is a timeout (default: none; 30) */
+    double   first_byte_timeout_s;       /* request's last byte .. answer's first (default: none) */
+    double   min_bytes_per_second;       /* a body slower than that times out (default: none) */
+    double   min_speed_s;                /* ... after so many seconds; either way (default: 30) */
     double   run_deadline_s;             /* the whole run (default: none) */
 
     /* judgement and retries */
@@ -780,7 +1464,9 @@ typedef struct sparp_options {
     int      max_retries_by_soft_fail;   /* (default: 20) */
     int      max_retries_by_timeout;     /* (default: 20) */
     int      max_retries_by_transport;   /* (default: 5) */
-    double   backoff_s, backoff_max_s;   /* first pause, doubling (default: 0.5 and 30) */
+    double   backoff_s;                  /* first pause before a retry, doubling (default: 0.5;
+                                            NONE: no pause) */
+    double   backoff_max_s;              /* longest such pause (default: 30) */
     double   retry_after_max_s;          /* longest Retry-After obeyed (default: 120); and how long
                                             an origin that has nothing left is left alone */
     double   retry_ratio;                /* retries per first try; one a second is always free;
@@ -902,7 +1588,7 @@ SPARP_API const sparp_result *sparp_ready(sparp *run);
 /* --- at any time, from callbacks too, on the thread of the run ----------------------------- */
 
 SPARP_API void          sparp_stop(sparp *run);    /* as a stop rule does: aborts, or drains */
-SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts, what flies may end */
+SPARP_API void          sparp_drain(sparp *run);   /* nothing new starts; the rest may end */
 SPARP_API void          sparp_abort(sparp *run);   /* cuts what is in flight, while draining too */
 SPARP_API void          sparp_cancel(sparp *run, uint64_t index);  /* one request, if under way */
 /* From on_retry, about the request that it is told of: field lines for its next attempts, such as
@@ -2273,8 +2959,6 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
         g->through--;
         return;
     }
-    if (g->known > 0 && g->through >= g->known + SPARP__GATE_OPEN)
-        g->known = 0;                   /* no window any more */
     if (g->width == 0)
         return;
     g->strikes = 0;
@@ -2781,6 +3465,11 @@ static void sparp__http_free(sparp__env *env, sparp__http *h) {
     sparp__buf_free(env, &h->line);
     sparp__env_free(env, h->fields, h->fields_capacity * sizeof *h->fields);
     memset(h, 0, sizeof *h);
+}
+
+/* Nothing has come so far, or nothing but whole interim responses. */
+static bool sparp__http_waits(const sparp__http *h) {
+    return h->state == SPARP__HTTP_STATUS && h->line.size == 0;
 }
 
 static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_request,
@@ -4714,7 +5403,8 @@ static bool sparp__request_check(const sparp_request *in, unsigned traits, uint6
         wrong = "timeout_s is negative";
     else if (!(in->deadline_s >= 0 || in->deadline_s == SPARP_NONE))
         wrong = "deadline_s is negative";
-    else if (!((in->cost >= 0 && in->cost <= SPARP__COST_MOST) || in->cost == SPARP_NONE))
+    else if (in->cost != 0 && in->cost != SPARP_NONE
+             && !(in->cost > 0 && in->cost <= SPARP__COST_MOST))
         wrong = "cost is not 0 to 1000000000000";
     for (size_t i = 0; wrong == NULL && i < in->num_query; i++)
         if (in->query[i].name == NULL)
@@ -7325,12 +8015,13 @@ static bool sparp__trust_load_anchors(sparp__env *env, sparp__trust *t) {
     return true;
 }
 
-/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. */
+/* base64 of 32 bytes each, ';' between, "sha256//" before it as curl has it. "" is refused: who
+   says it means a pin, and has lost it. */
 static bool sparp__trust_load_pins(sparp__env *env, sparp__trust *t) {
     const char *text = t->options->pin_sha256;
     sparp__buf hash;
     memset(&hash, 0, sizeof hash);
-    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {      /* "" is a mistake */
+    while (text != NULL && (*text != '\0' || t->num_pins == 0)) {
         size_t n = strcspn(text, ";");
         sparp__str pin = sparp__str_trim(sparp__str_make(text, n));
         if (pin.size > 8 && memcmp(pin.data, "sha256//", 8) == 0)
@@ -10024,6 +10715,7 @@ typedef struct sparp__net {             /* what all connections of an engine sha
     sparp__scratch  scratches[SPARP__SCRATCH_MAX];
     const sparp_options *options;       /* where to connect: see >>route */
     sparp__address  local;              /* to be bound to; size 0: any */
+    uint64_t        bytes_out, bytes_in;        /* of all connections, ended or not */
     sparp__fault    fault;              /* why a connection failed: its caller copies it */
 } sparp__net;
 
@@ -10913,6 +11605,7 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
         }
         c->out = sparp__str_skip(c->out, sent);
         c->bytes_out += sent;
+        net->bytes_out += sent;
         c->given += sent;
         if (sent > 0)
             c->active_at = now;
@@ -11101,6 +11794,7 @@ static sparp__conn_event sparp__conn_read(sparp__net *net, sparp__conn *c, int64
         return sparp__conn_on_read_error(net, c, errno);
     if (got > 0) {
         c->bytes_in += got;
+        net->bytes_in += got;
         c->active_at = now;
     }
     return sparp__conn_next(net, c, piece);
@@ -11137,6 +11831,11 @@ static bool sparp__conn_has_more(const sparp__conn *c) {
     return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
 }
 
+/* The first byte of the answer is not there: interim responses are none. */
+static bool sparp__conn_waits(const sparp__conn *c) {
+    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
+}
+
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     if (c->state == SPARP__CONN_DIALLING)
         return sparp__dial_phase(c->dial);
@@ -11144,7 +11843,7 @@ static sparp_phase sparp__conn_phase(const sparp__conn *c) {
         return SPARP_PHASE_DNS;
     if (c->state <= SPARP__CONN_SENDING)
         return SPARP_PHASE_SEND;
-    return !c->answered ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
+    return sparp__conn_waits(c) ? SPARP_PHASE_FIRST_BYTE : SPARP_PHASE_BODY;
 }
 
 /* ============================================================================================ */
@@ -11189,15 +11888,17 @@ static bool sparp__origins_open(sparp__env *env, sparp__origins *os, size_t entr
     return sparp__origins_resize(env, os, 64);
 }
 
-/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
-static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
-                                         uint16_t port, bool https) {
-    sparp__origin *o = os->last;
-    if (o != NULL && o->port == port && o->https == https && strcmp(o->host, host) == 0)
-        return o;
+static bool sparp__origin_is(const sparp__origin *o, const char *host, uint16_t port,
+                             bool https) {
+    return o->port == port && o->https == https && strcmp(o->host, host) == 0;
+}
+
+static sparp__origin *sparp__origins_find(sparp__env *env, sparp__origins *os, const char *host,
+                                          uint16_t port, bool https) {
     uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
-    for (o = os->table[hash & (os->num_buckets - 1)]; o != NULL; o = o->chain)
-        if (o->hash == hash && o->port == port && o->https == https && strcmp(o->host, host) == 0)
+    sparp__origin *o = os->table[hash & (os->num_buckets - 1)];
+    for (; o != NULL; o = o->chain)
+        if (o->hash == hash && sparp__origin_is(o, host, port, https))
             return os->last = o;
     if (os->count >= os->num_buckets)
         sparp__origins_resize(env, os, os->num_buckets * 2);    /* failing is only slower */
@@ -11214,6 +11915,14 @@ static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, co
     os->table[hash & (os->num_buckets - 1)] = o;
     os->count++;
     return os->last = o;
+}
+
+/* The entry, if it is new zeroed but for its key. NULL: out of memory. */
+static sparp__origin *sparp__origins_get(sparp__env *env, sparp__origins *os, const char *host,
+                                         uint16_t port, bool https) {
+    if (os->last != NULL && sparp__origin_is(os->last, host, port, https))
+        return os->last;
+    return sparp__origins_find(env, os, host, port, https);
 }
 
 static void sparp__origins_remove(sparp__env *env, sparp__origins *os, sparp__origin *o) {
@@ -12866,7 +13575,7 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
                                what);
-    else if (c->state == SPARP__CONN_READING && !c->answered)
+    else if (c->state == SPARP__CONN_READING && sparp__conn_waits(c))
         sparp__patience_nearer(c->sent_at, p->first_byte, "no byte of an answer after", &due, what);
     return due;
 }
@@ -13072,11 +13781,9 @@ static void sparp__engine_blame(sparp__engine *e, sparp__task *t, const sparp__f
         *own = *fault;
 }
 
-static void sparp__engine_count_bytes(sparp__engine *e, sparp__task *t, const sparp__conn *c) {
+static void sparp__task_count_bytes(sparp__task *t, const sparp__conn *c) {
     t->fly.bytes_in += c->bytes_in;
     t->fly.bytes_out += c->bytes_out;
-    e->tally.bytes_in += c->bytes_in;
-    e->tally.bytes_out += c->bytes_out;
 }
 
 /* It waits for its token no more. What it waited was ours: it does not count in the attempt. */
@@ -13137,7 +13844,7 @@ static void sparp__engine_detach(sparp__engine *e, sparp__task *t, bool reusable
         sparp__engine_end_lending(e, c, a);
         sparp__task_take_times(t, a, e->now);
     }
-    sparp__engine_count_bytes(e, t, c);
+    sparp__task_count_bytes(t, c);
     t->fly.conn = NULL;
     c->user = NULL;
     c->http = NULL;
@@ -13634,7 +14341,7 @@ static bool sparp__engine_on_no_conn(sparp__engine *e, sparp__task *t) {
 /* Once more, on a new connection. False: the attempt is over. */
 static bool sparp__engine_replay(sparp__engine *e, sparp__task *t, sparp__conn_event *event) {
     sparp__engine_unhold(e, t);
-    sparp__engine_count_bytes(e, t, t->fly.conn);
+    sparp__task_count_bytes(t, t->fly.conn);
     sparp__engine_drop_conn(e, t->fly.conn);
     t->fly.conn = NULL;
     if (t->fly.answer != NULL)
@@ -14608,7 +15315,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     t->fly.worker = w;
     sparp__crew_lock(crew);
     t->fly.posted = true;
-    t->fly.posted_at = crew->own->now;
+    t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
     sparp__list_push_back(&w->to_do, &t->fly.link);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
@@ -14703,6 +15410,14 @@ static void sparp__crew_wake(sparp__crew *crew) {
         sparp__wake_send(&crew->workers[i].engine.wake);
 }
 
+/* What it has counted, with the bytes of what is under way. */
+static sparp__tally sparp__crew_tally(const sparp__engine *e) {
+    sparp__tally tally = e->tally;
+    tally.bytes_in = e->net.bytes_in;
+    tally.bytes_out = e->net.bytes_out;
+    return tally;
+}
+
 static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
     sum->connects += t->connects;
     sum->reuses += t->reuses;
@@ -14717,7 +15432,8 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 
 /* Adds what the engines have counted. */
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
-    sparp__crew_add_tally(&crew->own->tally, sum);
+    sparp__tally own = sparp__crew_tally(crew->own);
+    sparp__crew_add_tally(&own, sum);
     sparp__crew_lock(crew);
     for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
@@ -14806,11 +15522,8 @@ static void sparp__fair_remove(sparp__fair *f, sparp__lane *lane, sparp__list *q
         sparp__fair_go_round(f);
 }
 
-/* It has had its turn, with something that counts `n`. */
-static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+static void sparp__fair_move_back(sparp__fair *f, sparp__lane *lane, int64_t n) {
     bool waits = sparp__fair_waits(lane);
-    if (waits && f->now.count + f->next.count + f->later.count == 1)
-        return;                         /* nobody else waits */
     if (waits)
         sparp__fair_leave(f, lane);
     lane->round = sparp__time_after(sparp__max(lane->round, f->round), n);
@@ -14818,6 +15531,12 @@ static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
         sparp__fair_enter(f, lane);
     if (f->now.count == 0)
         sparp__fair_go_round(f);
+}
+
+/* It has had its turn, with something that counts `n`. Where nobody else waits it owes none. */
+static void sparp__fair_count(sparp__fair *f, sparp__lane *lane, int64_t n) {
+    if (f->now.count + f->next.count + f->later.count > 1 || !sparp__fair_waits(lane))
+        sparp__fair_move_back(f, lane, n);
 }
 
 /* The first in the lane whose turn it is. Somebody waits. */
@@ -14852,35 +15571,48 @@ static sparp__quotas *sparp__limits_quotas(const sparp__limits *l) {
 
 /* --- host_limits ------------------------------------------------------------------------------ */
 
-/* "*", "*.name" (then *below is set), a name or an address, and a port (0: any). False: it is none
-   of these. */
-static bool sparp__limits_pattern(const char *text, sparp__str *name, uint16_t *port,
-                                  bool *below) {
-    sparp__str ignored;
-    sparp__address address;
-    if (text == NULL || *text == '\0' || !sparp__route_split(sparp__str_of(text), name, port))
+typedef struct sparp__pattern {
+    sparp__str name;                    /* "*": any */
+    uint16_t   port;                    /* 0: any */
+    bool       below;                   /* what is below that name, and not itself */
+} sparp__pattern;
+
+/* False: it is none, by its form. */
+static bool sparp__pattern_split(const char *text, sparp__pattern *p) {
+    if (text == NULL || *text == '\0'
+        || !sparp__route_split(sparp__str_of(text), &p->name, &p->port))
         return false;
-    *below = name->size > 2 && name->data[0] == '*' && name->data[1] == '.';
-    if (*below)
-        *name = sparp__str_skip(*name, 2);
-    return (sparp__str_same(*name, "*") && !*below)
-        || (sparp__route_address(*name, &address) && !*below)
-        || (memchr(name->data, '*', name->size) == NULL && sparp__route_host(*name, &ignored));
+    p->below = p->name.size > 2 && p->name.data[0] == '*' && p->name.data[1] == '.';
+    if (p->below)
+        p->name = sparp__str_skip(p->name, 2);
+    if (p->name.data[0] != '*' && p->name.size > 1 && p->name.data[p->name.size - 1] == '.')
+        p->name.size--;
+    return true;
 }
 
-static bool sparp__limits_matches(const sparp_host_limit *h, const sparp__origin *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
-    size_t size = strlen(o->host);
-    if (!sparp__limits_pattern(h->host, &name, &port, &below) || (port != 0 && port != o->port))
+static bool sparp__pattern_valid(const char *text) {
+    sparp__pattern p;
+    sparp__address address;
+    sparp__str ignored;
+    if (!sparp__pattern_split(text, &p))
         return false;
-    if (!below)
-        return sparp__str_same(name, "*") || sparp__route_same_host(name, o->host);
-    if (name.data[name.size - 1] == '.')
-        name.size--;
-    return size > name.size + 1 && o->host[size - name.size - 1] == '.'
-        && sparp__str_same(name, o->host + size - name.size);
+    if (!p.below && (sparp__str_same(p.name, "*") || sparp__route_address(p.name, &address)))
+        return true;
+    return memchr(p.name.data, '*', p.name.size) == NULL && sparp__route_host(p.name, &ignored);
+}
+
+/* There may be many of both: the host is in its one form, but for an address of IPv6 the pattern
+   may be in another. */
+static bool sparp__pattern_matches(const char *text, const sparp__origin *o) {
+    sparp__pattern p;
+    if (!sparp__pattern_split(text, &p) || (p.port != 0 && p.port != o->port))
+        return false;
+    if (!p.below)
+        return sparp__str_same(p.name, "*") || sparp__str_same(p.name, o->host)
+            || (strchr(o->host, ':') != NULL && sparp__route_same_host(p.name, o->host));
+    size_t size = strlen(o->host);
+    return size > p.name.size + 1 && o->host[size - p.name.size - 1] == '.'
+        && sparp__str_same(p.name, o->host + size - p.name.size);
 }
 
 static double sparp__limits_else(double own, double all) {
@@ -14896,7 +15628,7 @@ static sparp_host_limit sparp__limits_of(const sparp_options *o, const sparp__or
     all.max_cost_per_second = o->max_cost_per_second_per_origin;
     for (size_t i = 0; SPARP__LIMITS && i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
-        if (!sparp__limits_matches(h, origin))
+        if (!sparp__pattern_matches(h->host, origin))
             continue;
         all.max_at_once = (int)sparp__limits_else(h->max_at_once, all.max_at_once);
         all.max_per_second = sparp__limits_else(h->max_per_second, all.max_per_second);
@@ -14917,9 +15649,6 @@ static bool sparp__limits_weigh(const sparp_options *o) {
 
 /* NULL, or the sentence that says what is wrong. */
 static const char *sparp__limits_check(const sparp_options *o) {
-    sparp__str name;
-    uint16_t port;
-    bool below;
     if (!SPARP__LIMITS)
         return o->num_host_limits == 0 && o->max_cost_per_second == 0
             && o->max_cost_per_second_per_origin == 0 ? NULL
@@ -14929,7 +15658,7 @@ static const char *sparp__limits_check(const sparp_options *o) {
     for (size_t i = 0; i < o->num_host_limits; i++) {
         const sparp_host_limit *h = &o->host_limits[i];
         double rate = h->max_per_second, cost = h->max_cost_per_second;
-        if (!sparp__limits_pattern(h->host, &name, &port, &below))
+        if (!sparp__pattern_valid(h->host))
             return "host_limits has a host that is not name, *.name or *, with or without :port";
         if (h->max_at_once < SPARP_NONE)
             return "host_limits has a max_at_once below 0 (0: max_at_once_per_origin)";
@@ -15050,8 +15779,11 @@ static void sparp__limits_log(sparp__env *env, sparp__quotas *qs, int64_t now) {
         if (q->said_until != 0 && (q->left >= 1 || now < q->said_until))
             continue;
         q->said_until = q->left >= 1 ? now : sparp__max(q->until, now);
-        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f of %.0f%s left, %.0f s", qs->origin, q->left,
-                       q->limit, q->is_cost ? " in cost" : "",
+        char of[40] = "";
+        if (q->limit > 0)
+            snprintf(of, sizeof of, " of %.0f", q->limit);
+        sparp__env_log(env, SPARP_LOG_INFO, "%s: %.0f%s%s left, %.0f s", qs->origin, q->left, of,
+                       q->is_cost ? " in cost" : "",
                        (double)(q->until - now) / (double)SPARP__NS_PER_S);
     }
 }
@@ -15221,6 +15953,9 @@ static void sparp__sched_apply_rule(sparp__sched *s, unsigned event) {
 static void sparp__sched_apply_counts(sparp__sched *s) {
     const sparp_stats *n = &s->stats;
     const sparp_options *o = s->options;
+    if (o->stop_after_failures == 0 && o->stop_after_successes == 0
+        && !(o->stop_after_failure_ratio > 0))
+        return;
     uint64_t failures = n->hard_fail + n->soft_exhausted + n->timeout_exhausted
         + n->transport_failed + n->local_failed;
     uint64_t ended = failures + n->success;
@@ -15934,7 +16669,7 @@ static sparp__task *sparp__sched_new_task(sparp__sched *s) {
 
 /* Where the next request goes is there before it is asked for, so that none can get lost. */
 static bool sparp__sched_reserve(sparp__sched *s) {
-    size_t live = (size_t)(s->stats.pulled - sparp__sched_ended(&s->stats)) + 1;
+    size_t live = (size_t)(s->stats.in_flight + s->stats.waiting) + 1;
     return sparp__heap_reserve(s->env, &s->sleeping, live)
         && sparp__store_reserve(s->env, &s->output, s->stats.pulled + 1, s->options->num_requests)
         && (!s->options->ordered
@@ -16577,7 +17312,8 @@ static void sparp__worker_cut(sparp__worker *w) {
 /* Begins what the scheduler has sent. Its clock is that of the start of its turn, and a callback
    may have blocked since: what has passed on the way here is not the server's. */
 static void sparp__worker_begin(sparp__engine *e, sparp__task *t) {
-    t->fly.started_at += sparp__max(0, e->now - t->fly.posted_at);
+    int64_t started_at = t->fly.started_at + sparp__max(0, e->now - t->fly.posted_at);
+    t->fly.started_at = sparp__min(started_at, e->now);
     sparp__engine_start(e, t);
 }
 
@@ -16611,13 +17347,16 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     return quit;
 }
 
+/* And how many bytes have moved, if nothing has ended. */
 static void sparp__worker_send_ended(sparp__worker *w) {
-    if (w->engine.ended.count == 0)
+    sparp__tally tally = sparp__crew_tally(&w->engine);
+    if (w->engine.ended.count == 0 && tally.bytes_in == w->published.bytes_in
+        && tally.bytes_out == w->published.bytes_out)
         return;
     sparp__crew_lock(w->crew);
-    bool first = w->crew->ended.count == 0;
+    bool first = w->engine.ended.count > 0 && w->crew->ended.count == 0;
     sparp__list_append(&w->crew->ended, &w->engine.ended);
-    w->published = w->engine.tally;
+    w->published = tally;
     sparp__crew_unlock(w->crew);
     if (first)
         sparp__wake_send(&w->crew->own->wake);
@@ -16773,14 +17512,14 @@ static void sparp__workers_close(sparp *run) {
     X(max_per_second,            0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
     X(burst,                     1,   ELSE, 1,    1e9,     "must be 1 to 1000000000 (0: 1)") \
-    X(max_cost_per_second,       0,   NONE, 1e-6, 1e12, \
+    X(max_cost_per_second,       0,   NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
-    X(cost_burst,                0,   NONE, 0,    1e12, \
+    X(cost_burst,                0,   NONE, 0,    1.0001e12, \
       "must be 0 to 1000000000000 (0: what one request costs)") \
     X(max_at_once_per_origin,    0,   NONE, 0,    INT_MAX, "must not be negative (0: no limit)") \
     X(max_per_second_per_origin, 0,   NONE, 1e-6, 1e9, \
       "must be 0.000001 to 1000000000 (0: no limit)") \
-    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1e12, \
+    X(max_cost_per_second_per_origin, 0, NONE, 1e-6, 1.0001e12, \
       "must be 0.000001 to 1000000000000 (0: no limit)") \
     X(workers,                   0,   AUTO, 1,    SPARP__WORKERS_MAX, \
       "must be 1 to 256 (0: 1, SPARP_AUTO: as many as processors)") \

@@ -1,5 +1,6 @@
 /* basic_example.c - some requests, an opinion about the answers, all results at the end.
-   cc basic_example.c -o basic_example && ./basic_example http://127.0.0.1:8080 */
+   cc basic_example.c -lbearssl -lpthread -o basic_example
+   ./basic_example http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* callbacks.c - be told of results, of tries that failed, and of the progress.
-   cc callbacks.c -o callbacks && ./callbacks http://127.0.0.1:8080
+   cc callbacks.c -lbearssl -lpthread -o callbacks
+   ./callbacks http://127.0.0.1:8080
 
    All callbacks are called on your own thread, one at a time: no locks needed. */
 #define SPARP_IMPLEMENTATION

@@ -1,5 +1,6 @@
 /* custom_parser.c - turn every body into something of your own, as soon as it is there.
-   cc custom_parser.c -o custom_parser && ./custom_parser http://127.0.0.1:8080 */
+   cc custom_parser.c -lbearssl -lpthread -o custom_parser
+   ./custom_parser http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* download.c - bodies go to files as they come, and never lie in memory whole.
-   cc download.c -o download && ./download http://127.0.0.1:8080 */
+   cc download.c -lbearssl -lpthread -o download
+   ./download http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

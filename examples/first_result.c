@@ -1,5 +1,6 @@
 /* first_result.c - ask several servers the same thing and take the first good answer.
-   cc first_result.c -o first_result && ./first_result http://127.0.0.1:8080 */
+   cc first_result.c -lbearssl -lpthread -o first_result
+   ./first_result http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

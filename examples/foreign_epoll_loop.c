@@ -1,5 +1,6 @@
 /* foreign_epoll_loop.c - requests inside the event loop that your program has already.
-   cc foreign_epoll_loop.c -o foreign_epoll_loop && ./foreign_epoll_loop http://127.0.0.1:8080 */
+   cc foreign_epoll_loop.c -lbearssl -lpthread -o foreign_epoll_loop
+   ./foreign_epoll_loop http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

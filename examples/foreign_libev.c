@@ -1,5 +1,6 @@
 /* foreign_libev.c - requests inside a loop of libev.
-   cc foreign_libev.c -o foreign_libev -lev && ./foreign_libev http://127.0.0.1:8080 */
+   cc foreign_libev.c -lbearssl -lpthread -lev -o foreign_libev
+   ./foreign_libev http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <ev.h>

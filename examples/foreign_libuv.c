@@ -1,5 +1,6 @@
 /* foreign_libuv.c - requests inside a loop of libuv.
-   cc foreign_libuv.c -o foreign_libuv -luv && ./foreign_libuv http://127.0.0.1:8080 */
+   cc foreign_libuv.c -lbearssl -lpthread -luv -o foreign_libuv
+   ./foreign_libuv http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* ids_and_json_posts.c - post JSON, and find the record that a result belongs to.
-   cc ids_and_json_posts.c -o ids_and_json_posts && ./ids_and_json_posts http://127.0.0.1:8080 */
+   cc ids_and_json_posts.c -lbearssl -lpthread -o ids_and_json_posts
+   ./ids_and_json_posts http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

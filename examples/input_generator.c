@@ -1,6 +1,7 @@
 /* input_generator.c - the requests come from a function, one at a time: there may be millions of
    them, and no more than a few are ever in memory.
-   cc input_generator.c -o input_generator && ./input_generator http://127.0.0.1:8080 */
+   cc input_generator.c -lbearssl -lpthread -o input_generator
+   ./input_generator http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* ordered_results.c - results in the order of the requests, however late one of them comes.
-   cc ordered_results.c -o ordered_results && ./ordered_results http://127.0.0.1:8080 */
+   cc ordered_results.c -lbearssl -lpthread -o ordered_results
+   ./ordered_results http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

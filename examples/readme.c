@@ -1,5 +1,6 @@
 /* readme.c - the program of the README: asks for every URL of its command line, ten at a time.
-   cc readme.c -o readme && ./readme http://127.0.0.1:8080/items/1 http://127.0.0.1:8080/items/2 */
+   cc readme.c -lbearssl -lpthread -o readme
+   ./readme http://127.0.0.1:8080/items/1 http://127.0.0.1:8080/status/404 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* redis_rate.c - one rate for many programs on many machines: a Redis server counts for them.
-   cc redis_rate.c -o redis_rate && ./redis_rate 127.0.0.1:6379 http://127.0.0.1:8080 1000 200 1 */
+   cc redis_rate.c -lbearssl -lpthread -o redis_rate
+   ./redis_rate 127.0.0.1:6379 http://127.0.0.1:8080 1000 200 1 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <netdb.h>

@@ -1,5 +1,6 @@
 /* retry_exhaustion.c - what is tried again, how often, and how it ends when that was in vain.
-   cc retry_exhaustion.c -o retry_exhaustion && ./retry_exhaustion http://127.0.0.1:8080
+   cc retry_exhaustion.c -lbearssl -lpthread -o retry_exhaustion
+   ./retry_exhaustion http://127.0.0.1:8080
 
    N retries are N + 1 tries. Each kind of failure has its own count. */
 #define SPARP_IMPLEMENTATION

@@ -1,5 +1,6 @@
 /* stop_conditions.c - end a run early, and know what became of each request all the same.
-   cc stop_conditions.c -o stop_conditions && ./stop_conditions http://127.0.0.1:8080 */
+   cc stop_conditions.c -lbearssl -lpthread -o stop_conditions
+   ./stop_conditions http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* streaming.c - results one by one, the quick ones first, in a loop of your own.
-   cc streaming.c -o streaming && ./streaming http://127.0.0.1:8080 */
+   cc streaming.c -lbearssl -lpthread -o streaming
+   ./streaming http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* throttling.c - never more than so many requests per second, evenly spaced.
-   cc throttling.c -o throttling && ./throttling http://127.0.0.1:8080 */
+   cc throttling.c -lbearssl -lpthread -o throttling
+   ./throttling http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* timeouts.c - bound a try, a request with all its tries, and the whole run.
-   cc timeouts.c -o timeouts && ./timeouts http://127.0.0.1:8080
+   cc timeouts.c -lbearssl -lpthread -o timeouts
+   ./timeouts http://127.0.0.1:8080
 
    A clock starts when the request is really sent: waiting for its turn costs it nothing. */
 #define SPARP_IMPLEMENTATION

@@ -1,5 +1,6 @@
 /* upload.c - bodies made piece by piece while they are sent: no memory, and any size.
-   cc upload.c -o upload && ./upload http://127.0.0.1:8080 */
+   cc upload.c -lbearssl -lpthread -o upload
+   ./upload http://127.0.0.1:8080 */
 #define SPARP_IMPLEMENTATION
 #include "../sparp.h"
 #include <stdio.h>

@@ -38,6 +38,17 @@ build_bearssl() {
         { tail -n 5 "$work/bearssl.log"; return 1; }
 }
 
+# All but those that want a server or a library of others.
+examples() {
+    for file in examples/*.c; do
+        example=$(basename "$file" .c)
+        case $example in
+            redis_rate|foreign_lib*) ;;
+            *) echo "$example" ;;
+        esac
+    done
+}
+
 # Lines of "SOURCE PROGRAM" are compiled, some at a time.
 build_all() {
     CC="$cc -static -I$bearssl/inc -L$work/bearssl"
@@ -51,15 +62,15 @@ build_all() {
     # shellcheck disable=SC2016
     {
         echo "tools/sparp.c $work/sparp"
-        for file in examples/*.c; do
-            echo "$file $work/$(basename "$file" .c)"
+        for example in $(examples); do
+            echo "examples/$example.c $work/$example"
         done
     } | xargs -L 1 -P "$jobs" sh -c \
         '$CC -std=gnu99 -O1 -w -o "$1" "$0" $TLS -lpthread 2>"$1.log" || tail -n 3 "$1.log"'
     [ -x "$work/sparp" ]
 }
 
-# As tests/examples.sh, under qemu. Those of a loop of others want its library.
+# As tests/examples.sh, under qemu.
 runs_as_here() {
     base=http://127.0.0.1:$port
     case $1 in
@@ -75,11 +86,7 @@ runs_as_here() {
 }
 
 all_examples() {
-    for file in examples/*.c; do
-        example=$(basename "$file" .c)
-        case $example in
-            redis_rate|foreign_lib*) continue ;;
-        esac
+    for example in $(examples); do
         curl -s "http://127.0.0.1:$port/stats/reset" >/dev/null
         check "$arch: $example" runs_as_here "$example"
     done

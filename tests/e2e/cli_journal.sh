@@ -153,10 +153,14 @@ check 'a torn line in both: they are whole again' \
 
 echo 'something else' >"$dir/other"
 refused '-j of another file' 'a file of another kind' -j "$dir/other" -o "$results" "$dir/all"
+refused '--restart with another file' 'a file of another kind' --restart -j "$dir/other" \
+    -o "$results" "$dir/all"
 check '... which stays' grep -q 'something else' "$dir/other"
 printf 'sparp-journal 1\n0 0123456789abcdef success 9\n' >"$dir/other"
 refused '-j of another version' 'another version, .*--restart' -j "$dir/other" -o "$results" \
     "$dir/all"
+try -q --restart -j "$dir/other" -o "$dir/anew" "$dir/all"
+check '... with --restart it begins anew' [ "$(wc -l <"$dir/anew")" -eq "$(wc -l <"$dir/all")" ]
 refused '-j and stdout in a file' 'give the records their file by -o' -j "$dir/j" "$dir/all"
 refused '-j and --resume' 'does not go with' -j "$dir/j" --resume "$results" \
     -o "$results" "$dir/all"

@@ -62,6 +62,9 @@ refused '-c AUTO' 'a number or auto' -c AUTO
 given '%s/items/1\n' "$base"
 watched=no
 forget
+refused '--report without a name: refused' '--report needs an argument' --report
+refused '--unheard-of: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of
+refused '--unheard-of=1: refused' "unknown option --unheard-of; 'sparp --help'" --unheard-of=1
 # hint GIVEN MEANT
 hint() {
     refused "$1: did you mean $2?" "unknown option $1; did you mean $2\?" "$1"

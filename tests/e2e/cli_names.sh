@@ -183,23 +183,31 @@ again cut/s/1/2000
 check '16: a small one: as a whole' [ "$(ranges)" = '[null,null]' ]
 again cut/h/1/$size -H 'Range: bytes=0-'
 check '16: a Range of the user: not touched' [ "$(ranges)" = '["bytes=0-","bytes=0-"]' ]
-again liar/a/1/$size
-expect '16: another part than was asked for is refused' 1 '.[0] | .outcome == "local_failed"
-    and (.error.message | test("another part"))'
-has '16: and is in no file' ''
-for kind in forgetful packed endless; do
+# An answer to a Range that is no use: all is asked for again.
+for kind in liar forgetful packed gone; do
     again $kind/a/1/$size
-    expect "16: $kind: what is no rest is not put behind the beginning" 1 '.[0] |
-        .outcome == "local_failed" and (.error.message | test("another part"))'
-    has "16: $kind: nor in a file" ''
+    expect "16: $kind: the third answer is the whole" 0 '.[0].status == 200 and .[0].attempts == 3'
+    check "16: $kind: asked for so" [ "$(ranges)" = '[null,"bytes=1500000-",null]' ]
+    whole=0
+    [ $kind != forgetful ] || whole=1
+    check "16: $kind: it is whole" same $whole
+    has "16: $kind: and nothing else is left" '0 '
+    again $kind/b/1/$size --soft-retries 0
+    check "16: $kind: without a retry it is a failure" [ $status -eq 1 ]
 done
+again gone/c/1/$size -R 0
+try -q --backoff 1ms --body-dir "$bodies"
+expect '16: an earlier part that is no use' 0 '.[0].status == 200 and .[0].attempts == 2'
+check '16: ... it is whole' same 0
+again endless/a/1/$size
+expect "16: half of a rest is not put behind the beginning" 1 '.[0] |
+    .outcome == "local_failed" and (.error.message | test("another part"))'
+has "16: nor in a file" ''
 again busy/a/1/$size --soft-retries 0
 expect '16: a 503 in between' 1 '.[0].status == 503'
 has '16: leaves what has come' '0.part 0.part-of '
 try -q --body-dir "$bodies"
 check '16: for the next run' same 0
-again gone/a/1/$size -R 1
-has '16: a 416 says that it is no use' ''
 
 # Killed in the middle.
 again cut/k/0/$size

@@ -32,7 +32,7 @@ if [ "\$number" = 2 ] && mkdir "$dir/failed" 2>/dev/null; then
 fi
 if [ "\$number" = 3 ] && mkdir "$dir/killed" 2>/dev/null; then
     exec 3<&0
-    "$SPARP_PLAIN" -r $((block * 2)) "\$@" <&3 &
+    "$SPARP_PLAIN" -r $((block / 4 + 1)) "\$@" <&3 &
     sleep 0.25
     kill -KILL \$! && : >"$dir/killed/on the way"
     wait \$!
@@ -129,7 +129,7 @@ stopped() {
     parallel --will-cite -j 4 "$SPARP_PLAIN -q --no-fail -r $1 --shard {}/4 \
         -j $dir/stopped/{}.journal -o $dir/stopped/{}.jsonl $dir/in.jsonl" ::: 0 1 2 3 2>"$dir/err"
 }
-stopped $((requests / 8)) &
+stopped $((requests / 16)) &
 job=$!
 enough() { [ "$(cat "$dir"/stopped/*.jsonl 2>/dev/null | wc -l)" -ge $((requests / 8)) ]; }
 until_true enough

@@ -812,7 +812,7 @@ static void test_gate(void) {
     check(stat_of(stats, "probes") <= 1, now.what, "probes %ld", stat_of(stats, "probes"));
 }
 
-/* --- what is charged ------------------------------------------------------------------------- */
+/* --- what is charged ------------------------------------------------------------------------ */
 
 static sparp *charged;
 static int    charges, refusals;

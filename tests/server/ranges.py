@@ -7,7 +7,7 @@
 /changed/KEY/N/SIZE    as /cut, and then the file is another one
 /liar/KEY/N/SIZE       as /cut, and then another range than was asked for
 /busy/KEY/N/SIZE       as /cut, and then a 503 once
-/gone/KEY/N/SIZE       as /cut, and then 416
+/gone/KEY/N/SIZE       as /cut, and then 416 for any Range
 /forgetful/KEY/N/SIZE  as /changed, but If-Range is not obeyed
 /packed/KEY/N/SIZE     as /cut, and then the rest says that it is in gzip
 /endless/KEY/N/SIZE    as /cut, and then half of the rest, without a Content-Length
@@ -56,8 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         after = kind != 'whole' and turn == int(path[2]) + 1
         if kind == 'busy' and after:
             return self.answer(503, b'not now')
-        if kind == 'gone' and not cut:
-            return self.answer(416 if self.headers.get('Range') else 200, b'')
+        if kind == 'gone' and not cut and self.headers.get('Range'):
+            return self.answer(416, b'')
         version = 1 if kind in ('changed', 'forgetful') and not cut else 0
         tag = ('W/' if kind == 'weak' else '') + '"v%d"' % version
         body, start = content(size, version), 0

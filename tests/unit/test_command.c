@@ -1215,7 +1215,7 @@ static void test_usage_errors(void **state) {
         "--data a --json 1",
         "--json {", "-H nocolon", "--url-query k", "--base-url h", "--format jsonl -T http://h/{}",
         "--journl x", "-y x", "--shard 2/2", "--fleet-rate 5", "--merge",
-        "--per-host 0", "--report",
+        "--per-host 0", "--report r -n", "--report r --merge x", "--report",
         "--summarize http://h/", "--max-body 0", "--header @/nonexistent/file", "--headers all,x",
         "--max-redirs -1", "--max-redirs x", "--max-redirs=", "--max-redirs 1001", "--max-redirs",
         "-A", "-4 -6", "--compressed=1", "--resolve h", "--resolve h:80", "--resolve h:80:",

@@ -173,6 +173,33 @@ static void test_no_window_is_above_either_rate(void **state) {
     }
 }
 
+/* What the manual says: two limits that are equally tight, and costs from 0 to twice their mean.
+   With a burst of ten such requests they take what the tighter one asks for, without a quarter
+   more. */
+static void test_two_limits_that_are_equally_tight(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        double took[2];
+        for (int burst = 0; burst < 2; burst++) {
+            uint64_t dice = seed * UINT64_C(0x9E3779B97F4A7C15);
+            double cost = 0, total = 0;
+            int64_t now = S;
+            sparp__meter meter;
+            sparp__meter_init(&meter, 1, 1, 90000. / 60, burst ? 15000 : 0);
+            for (int i = 0; i < 600; i++) {
+                total += cost;
+                cost = (double)(test_random(&dice) % 3001);
+                now += sparp__meter_wait(&meter, cost, now);
+                sparp__meter_take(&meter, cost, now);
+            }
+            double due = total / 1500 > 599 ? total / 1500 : 599;
+            took[burst] = (double)(now - S) / 1e9 / due;
+        }
+        CHECK(took[0] < 1.27 && took[1] < 1.03, "seed %lu: %g and %g", (unsigned long)seed, took[0],
+              took[1]);
+    }
+}
+
 /* --- whose turn it is, by itself ------------------------------------------------------------- */
 
 #define LANES 40
@@ -441,6 +468,26 @@ static void test_heavier_than_the_burst(void **state) {
     assert_near(came_at(3), 3, 0.002);
     assert_int_equal(warnings, 1);
     assert_non_null(strstr(warning, "request 1 costs 200, more than cost_burst"));
+}
+
+/* The light ones that keep coming do not keep it out: neither in the queue, nor where it is held
+   because its connection took long. */
+static void test_a_heavy_one_does_not_starve(void **state) {
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        again();
+        net_host("10.0.0.1", slow ? 0.5 : 0, 0);
+        net_answer("/a", 0.01, NET_200);
+        options.max_cost_per_second = 100;
+        options.cost_burst = 20;
+        for (int i = 0; i < 10; i++)
+            get_for(1, B "/a");
+        get_for(50, A "/a");
+        for (int i = 0; i < 2000; i++)
+            get_for(1, B "/a");
+        run();
+        CHECK(seen.at[10] < 1.5, "%f", seen.at[10]);
+    }
 }
 
 static void test_what_costs_nonsense_is_a_bad_request(void **state) {
@@ -1022,6 +1069,7 @@ int main(void) {
         SEEN_TEST(test_a_debt_does_not_drift),
         SEEN_TEST(test_debts_beyond_all_measure),
         SEEN_TEST(test_no_window_is_above_either_rate),
+        SEEN_TEST(test_two_limits_that_are_equally_tight),
         SEEN_TEST(test_lanes_take_turns),
         SEEN_TEST(test_who_was_alone_owes_nothing),
         SEEN_TEST(test_who_counts_more_has_fewer_turns),
@@ -1032,6 +1080,7 @@ int main(void) {
         SEEN_TEST(test_what_is_free_waits_for_no_cost),
         SEEN_TEST(test_two_limits_at_once),
         SEEN_TEST(test_heavier_than_the_burst),
+        SEEN_TEST(test_a_heavy_one_does_not_starve),
         SEEN_TEST(test_what_costs_nonsense_is_a_bad_request),
         SEEN_TEST(test_hops_and_retries_and_replays_pay_again),
         SEEN_TEST(test_what_was_not_sent_costs_nothing),

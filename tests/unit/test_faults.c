@@ -1016,6 +1016,26 @@ static void test_10_interim_responses_are_bounded_by_time(void **state) {
     CHECK(s.elapsed_us >= 10000000 && s.elapsed_us < 11000000, "%ld us", (long)s.elapsed_us);
 }
 
+/* They are not the answer's first byte, either. */
+static void test_10_interim_responses_are_no_first_byte(void **state) {
+    static const char early[] = "HTTP/1.1 103 Early\r\nLink: </a.css>\r\n\r\n";
+    (void)state;
+    for (int twice = 0; twice < 2; twice++) {
+        again();
+        say_interims(1, early, NET_200);
+        net_rule *rule = net_answer("/a", 0.5, interims);
+        rule->piece = sizeof early - 1;
+        rule->gap_s = twice == 0 ? 5 : 1;
+        options.first_byte_timeout_s = 2;
+        options.max_retries_by_timeout = SPARP_NONE;
+        get(A "/a");
+        run();
+        assert_outcome(0, twice == 0 ? SPARP_OUTCOME_TIMEOUT_EXHAUSTED : SPARP_OUTCOME_SUCCESS);
+        if (twice == 0)
+            assert_int_equal(seen.results[0].phase, SPARP_PHASE_FIRST_BYTE);
+    }
+}
+
 /* --- verdicts, bodies that are counted, progress -------------------------------------------- */
 
 static int odd;
@@ -1106,6 +1126,34 @@ static void test_progress_is_told_by_time(void **state) {
     assert_near(progress_at[11], 5.25, 0.001);
 }
 
+/* 21: what has come of a body that is under way counts already. */
+static uint64_t bytes_at[3];
+
+static void note_bytes(sparp *run, const sparp_stats *stats, void *user_data) {
+    (void)run;
+    (void)user_data;
+    if (stats->in_flight == 1 && net_now() > 0.5)
+        bytes_at[stats->bytes_in > bytes_at[0] ? bytes_at[1] > 0 ? 2 : 1 : 0] = stats->bytes_in;
+}
+
+static void test_21_bytes_count_as_they_come(void **state) {
+    static char answer[4000];
+    (void)state;
+    memset(bytes_at, 0, sizeof bytes_at);
+    size_t head = (size_t)sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n");
+    memset(answer + head, 'x', 3000);
+    net_rule *rule = net_answer("/a", 0.1, answer);
+    rule->piece = 500;
+    rule->gap_s = 1;
+    options.on_progress = note_bytes;
+    get(A "/a");
+    sparp_stats s = run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(s.bytes_in, head + 3000);
+    CHECK(bytes_at[1] >= 500 && bytes_at[2] > bytes_at[1] && bytes_at[2] < s.bytes_in, "%lu, %lu",
+          (unsigned long)bytes_at[1], (unsigned long)bytes_at[2]);
+}
+
 static sparp *waked;
 
 static void *wake(void *argument) {
@@ -1183,9 +1231,10 @@ int main(void) {
         SEEN_TEST(test_10_framing_of_a_tunnel_means_nothing),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_bytes),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_time),
+        SEEN_TEST(test_10_interim_responses_are_no_first_byte),
         SEEN_TEST(test_an_odd_verdict_says_so),
         SEEN_TEST(test_body_bytes_counts_what_is_not_kept),
-        SEEN_TEST(test_progress_is_told_by_time),
+        SEEN_TEST(test_progress_is_told_by_time), SEEN_TEST(test_21_bytes_count_as_they_come),
         SEEN_TEST(test_a_wake_is_answered_by_progress),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

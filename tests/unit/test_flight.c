@@ -251,7 +251,7 @@ static void test_a_response_is_all_that_came(void **state) {
     assert_int_equal(r.bytes_in, 55);
     assert_int_equal(r.bytes_out, net.requests[0].size);
     assert_int_equal(engine.tally.connects, 1);
-    assert_int_equal(engine.tally.bytes_out, r.bytes_out);
+    assert_int_equal(engine.net.bytes_out, r.bytes_out);
     assert_int_equal(engine.pools.idle.count, 1);
     close_engine();
 }

@@ -2379,6 +2379,23 @@ static void test_nonsense_is_refused_by_name(void **state) {
     net_end();
 }
 
+/* The ends of a range belong to it. */
+static void test_the_most_is_taken(void **state) {
+    (void)state;
+    static const double rates[] = {1e-6, 1e9}, costs[] = {1e-6, 1e12};
+    for (size_t i = 0; i < COUNT_OF(rates); i++) {
+        options.max_per_second = options.max_per_second_per_origin = rates[i];
+        options.max_cost_per_second = options.max_cost_per_second_per_origin = costs[i];
+        options.cost_burst = costs[i];
+        options.burst = 1000000000;
+        options.max_at_once_per_origin = options.stop_after_failures = INT_MAX;
+        options.timeout_s = options.backoff_s = 1e9;
+        options.retry_ratio = 1e6;
+        assert_string_equal(sparp_check_options(&options), "");
+    }
+    net_end();
+}
+
 /* --- 100,000 origins ---------------------------------------------------------------------- */
 
 #define MANY 100000
@@ -2880,7 +2897,7 @@ int main(void) {
         SEEN_TEST(test_the_patience_is_for_one_outage),
         SEEN_TEST(test_starvation_earns_no_retries),
         SEEN_TEST(test_10000_wait_for_an_origin_and_no_more),
-        SEEN_TEST(test_nonsense_is_refused_by_name),
+        SEEN_TEST(test_nonsense_is_refused_by_name), SEEN_TEST(test_the_most_is_taken),
         SEEN_TEST(test_100000_origins_need_no_more_memory_than_50),
         SEEN_TEST(test_100000_origins_with_a_pace_each),
         SEEN_TEST(test_100000_origins_that_all_refuse),

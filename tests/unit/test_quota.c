@@ -567,8 +567,14 @@ static void test_a_429_takes_the_leak_back(void **state) {
     assert_true(qs.items[0].leaks);
     sparp__quotas_on_429(&qs, false, 64, 65);
     assert_true(!qs.items[0].leaks && sparp__quotas_wait(&qs, 0, 0, 1, 64) == 64 * S);
-    sparp__quotas_on_429(&qs, true, 65, 66);
-    assert_true(sparp__quotas_wait(&qs, 0, 0, 1, 66) == 0);
+    for (int used = 1; used <= 64; used++) {    /* once and for all */
+        told.items[0].left = 64 - used;
+        told.items[0].reset_s = used;
+        sparp__quotas_on_end(&qs, &told, true, 1, 1, 64 + used, 64 + used);
+    }
+    assert_true(!qs.items[0].leaks);
+    sparp__quotas_on_429(&qs, true, 200, 201);
+    assert_true(sparp__quotas_wait(&qs, 0, 0, 1, 201) == 0);
 }
 
 static sparp__quotas heard;
@@ -604,6 +610,41 @@ static void test_what_is_said_once(void **state) {
     assert_true(q->leaks && sparp__quotas_wait(&heard, 1, 0, 1, 65) <= S + 1);
     hear(64, 64, 0, 66);                /* full, and a bucket still */
     assert_true(q->leaks && sparp__quotas_wait(&heard, 64, 0, 1, 66) == 0);
+    hear(100, -1, -1, 67);              /* of what? */
+    assert_false(q->leaks);
+}
+
+/* One at a time, and whole seconds: there are enough answers to know a bucket by. */
+static void test_a_bucket_in_whole_seconds(void **state) {
+    (void)state;
+    sparp__telling told;
+    memset(&heard, 0, sizeof heard);
+    for (int used = 1; used <= 30; used++) {
+        memset(&told, 0, sizeof told);
+        sparp__told *t = sparp__telling_about(&told, 1, 0);
+        t->left = 60 - used;
+        t->limit = 60;
+        t->reset_s = used;
+        t->coarse = true;
+        sparp__quotas_on_end(&heard, &told, true, 1, 1, used, used);
+    }
+    assert_true(heard.items[0].leaks);
+}
+
+/* Who has tried after the reset brought no answer: another one may, whoever else is under way. */
+static void test_another_one_tries(void **state) {
+    (void)state;
+    static const sparp__telling none;
+    memset(&heard, 0, sizeof heard);
+    heard.longest = NEVER;
+    hear(0, 10, 60, S);
+    assert_true(sparp__quotas_wait(&heard, 2, 2, 1, 61 * S) == 0);
+    sparp__quotas_on_start(&heard, 2, 2, 1, 61 * S);
+    assert_true(sparp__quotas_wait(&heard, 3, 3, 1, 62 * S) == NEVER);
+    sparp__quotas_on_end(&heard, &none, false, 1, 1, 60 * S, 62 * S);   /* not that one */
+    assert_true(sparp__quotas_wait(&heard, 2, 2, 1, 62 * S) == NEVER);
+    sparp__quotas_on_end(&heard, &none, false, 1, 1, 61 * S, 62 * S);
+    assert_true(sparp__quotas_wait(&heard, 1, 1, 1, 62 * S) == 0);
 }
 
 /* A table that is full: who has not been heard so far is not listened to. */
@@ -945,6 +986,12 @@ static void test_the_log_says_what_is_left(void **state) {
     run();
     assert_int_equal(num_logs, 3);      /* heard of; and each time that nothing was left */
     assert_string_equal(last_log, "10.0.0.1: 0 of 5 left, 60 s");
+    again();
+    net_answer("/1", 0.05, "HTTP/1.1 200 OK\r\nRateLimit: \"tokens\";r=7;t=9\r\n"
+               "Content-Length: 0\r\n\r\n");
+    get(SITE "1");
+    run();
+    assert_string_equal(last_log, "10.0.0.1: 7 in cost left, 9 s");
 }
 
 /* A hop of a redirect is told, too. */
@@ -1023,6 +1070,8 @@ int main(void) {
         TEST(test_what_is_left_is_used_without_a_429),
         TEST(test_a_429_takes_the_leak_back),
         TEST(test_what_is_said_once),
+        TEST(test_a_bucket_in_whole_seconds),
+        TEST(test_another_one_tries),
         TEST(test_more_quotas_than_are_looked_at),
         TEST(test_seconds_rounded_down),
         TEST(test_lost_answers),

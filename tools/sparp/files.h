@@ -340,6 +340,14 @@ static bool part_goes_on(ticket *k, int dir, const sparp_result *head) {
     return now == NULL || strcmp(now, noted) == 0;
 }
 
+/* Whether an answer to our Range is of use; else all has to be asked for again: there is no rest
+   (416), or it is of something else. */
+static bool part_serves(ticket *k, int dir, const sparp_result *head) {
+    if (k->part_size <= 0 || (head->status != 206 && head->status != 416))
+        return true;
+    return head->status == 206 && part_goes_on(k, dir, head);
+}
+
 /* Afresh, or behind what is there already if the answer is the rest of it. */
 static bool part_open(ticket *k, int dir, const sparp_result *head) {
     char name[PART_NAME_MAX];

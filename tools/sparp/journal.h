@@ -64,8 +64,9 @@ static bool journal_line(journal *j, slice line) {
     return true;
 }
 
-/* All of it. What is behind the last whole line is cut off. False after a message. */
-static bool journal_read(journal *j, const char *path) {
+/* All of it. What is behind the last whole line is cut off; with --restart all of it, but of no
+   other file. False after a message. */
+static bool journal_read(journal *j, const char *path, bool restart) {
     text t = { NULL, 0, 0, false };
     size_t head = sizeof journal_head - 1;
     ssize_t n = 0;
@@ -77,8 +78,13 @@ static bool journal_read(journal *j, const char *path) {
     bool ours = t.size == 0 || (t.size >= head && memcmp(t.at, journal_head, head) == 0)
         || (t.size < head && memcmp(t.at, journal_head, t.size) == 0);
     slice all = { t.at, t.size };
+    bool other_version = !ours && starts_with(all, "sparp-journal ");
+    if (good && restart && (ours || other_version)) {
+        t.size = 0;
+        ours = true;
+    }
     if (good && !ours)
-        say(starts_with(all, "sparp-journal ")
+        say(other_version
             ? "--journal: %s is of another version, which knew requests otherwise: --restart "
               "begins anew" : "--journal: %s is a file of another kind", path);
     size_t whole = t.size < head ? 0 : head;
@@ -103,9 +109,8 @@ static void journal_note(journal *j, uint64_t index, uint64_t key, const char *o
 /* False after a message. */
 static bool journal_open(journal *j, const config *c) {
     const char *path = c->journal;
-    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | (c->restart ? O_TRUNC : 0);
     j->lines.name = path;
-    j->lines.fd = open(path, flags & ~O_TRUNC, 0666);
+    j->lines.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
     if (j->lines.fd < 0) {
         say("cannot create %s: %s", path, strerror(errno));
         return false;
@@ -114,11 +119,7 @@ static bool journal_open(journal *j, const config *c) {
         say("--journal: %s is in use by another run", path);
         return false;
     }
-    if (c->restart && ftruncate(j->lines.fd, 0) != 0) {
-        say("--journal: cannot empty %s: %s", path, strerror(errno));
-        return false;
-    }
-    if (!journal_read(j, path))
+    if (!journal_read(j, path, c->restart))
         return false;
     if (c->retry_failed && j->failed.count > 0) {
         journal_retry(j);

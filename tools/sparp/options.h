@@ -39,8 +39,9 @@
     X(BASE_URL, 0, "base-url", "URL", INPUT, TEXT, base_url, 0, 0, \
       "what relative URLs are relative to") \
     X(TEMPLATE, 'T', "template", "URL", INPUT, TEXT, template_url, 0, 0, \
-      "plain lines are values: {} the line, {1} {2} its TAB columns, {raw} unencoded, {{ a " \
-      "brace; in -d, --json, -H and --body-name, too") \
+      "URL for each plain line: {} is the line, {1} {2} its TAB-separated columns " \
+      "(percent-encoded), {raw} the line as it is, {{ a brace; in -d, --json, -H and " \
+      "--body-name, too") \
     X(CSV, 0, "csv", NULL, INPUT, SWITCH, csv, 0, 0, \
       "lines are rows of CSV for -T; the first one names the columns: {name}") \
     X(TSV, 0, "tsv", NULL, INPUT, SWITCH, tsv, 0, 0, \
@@ -89,13 +90,13 @@
     X(CONNECT_TIMEOUT, 0, "connect-timeout", "TIME", PACE, TIME, connect_timeout, 1, 0, \
       "name lookup and connection [10s]") \
     X(DNS_TIMEOUT, 0, "dns-timeout", "TIME", PACE, TIME, dns_timeout, 1, 0, \
-      "name lookup; this and the next four count within the above [none]") \
+      "name lookup alone; --timeout and --connect-timeout still apply [none]") \
     X(TLS_TIMEOUT, 0, "tls-timeout", "TIME", PACE, TIME, tls_timeout, 1, 0, \
       "TLS handshake [none]") \
     X(SEND_TIMEOUT, 0, "send-timeout", "TIME", PACE, TIME, send_timeout, 1, 0, \
       "sending the request, from its first byte to its last [none]") \
     X(FIRST_BYTE_TIMEOUT, 0, "first-byte-timeout", "TIME", PACE, TIME, first_byte_timeout, 1, 0, \
-      "from there to the first byte of the answer [none]") \
+      "from the request's last byte to the answer's first [none]") \
     X(IDLE_TIMEOUT, 0, "idle-timeout", "TIME", PACE, TIME, idle_timeout, 1, 0, \
       "no byte either way [that of --timeout]") \
     X(MIN_SPEED, 0, "min-speed", "SIZE", PACE, SIZE, min_speed, 1, INT64_MAX, \
@@ -109,7 +110,7 @@
     X(RETRY_ON, 0, "retry-on", "LIST", JUDGE, OTHER, given, 0, 0, \
       "statuses worth another try [408,425,429,500,502-504]") \
     X(RETRIES, 'R', "retries", "N", JUDGE, COUNT, retries, 0, INT_MAX, \
-      "per kind of failure, after the first try; sets the next three") \
+      "retries for each kind of failure; same as the next three options together") \
     X(SOFT_RETRIES, 0, "soft-retries", "N", JUDGE, COUNT, soft_retries, 0, INT_MAX, \
       "after statuses of --retry-on [20]") \
     X(TIMEOUT_RETRIES, 0, "timeout-retries", "N", JUDGE, COUNT, timeout_retries, 0, INT_MAX, \
@@ -140,7 +141,8 @@
     X(STOP_MODE, 0, "stop-mode", "drain|abort", STOP, CHOICE, stop_mode, 0, 0, \
       "requests in flight finish, or are cut [abort; drain for --max-fail]") \
     X(DRAIN_INPUT, 0, "drain-input", NULL, STOP, SWITCH, drain_input, 0, 0, \
-      "after a stop, read pipes to their end, too: into --rejects, if it is given") \
+      "after a stop, read pipes to their end, so that the producer is not ended by SIGPIPE; the " \
+      "lines go to --rejects, if it is given") \
     X(OUTPUT, 'o', "output", "FILE", OUTPUT, TEXT, output, 0, 0, \
       "where the records go [stdout]") \
     X(JOURNAL, 'j', "journal", "FILE", OUTPUT, TEXT, journal, 0, 0, \

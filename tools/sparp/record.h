@@ -35,6 +35,7 @@ typedef struct ticket {          /* what a request's record needs to know about 
     int64_t part_end;                   /* where the rest of that ends, as the answer says, or 0 */
     int64_t part_written;               /* how large the file is, once it is closed */
     bool part_stays;                    /* it can be gone on with: NAME.part-of is there */
+    bool part_no_use;                   /* the server has no rest of it: all is asked for again */
     bool kept;                          /* a file of that name exists: nothing was sent */
     bool has_file;                      /* the body is in its file ... */
     bool has_failed;                    /* ... which is NAME.failed */
@@ -91,6 +92,7 @@ static bool ticket_fill(ticket *k, uint64_t index, const item *it, bool with_lin
     k->part = -1;
     k->part_attempt = k->part_error = 0;
     k->has_file = k->has_failed = k->part_stays = k->kept = k->cost_unknown = false;
+    k->part_no_use = false;
     k->part_size = k->part_end = k->part_written = 0;
     k->name.size = k->url.size = 0;
     k->tries.count = 0;

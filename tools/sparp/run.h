@@ -56,7 +56,6 @@ typedef struct app {
     bool step_sleeps;                   /* we are inside a step that may sleep */
     bool aborted;
     bool out_is_watched;                /* records go to a terminal, or a pipe: it is not silent */
-    size_t body_bytes;                  /* came into --body-dir, by all threads */
     bool ratio_exceeded;                /* --max-fail P%: the run was stopped for it */
     bool out_of_memory;
 } app;
@@ -532,9 +531,16 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     return !k->url.failed;
 }
 
-/* From on_retry: what has come already is not asked for again. */
+/* From on_retry: what has come already is not asked for again; or all is, if that is no use. */
 static void app_go_on(app *a, ticket *k) {
     sparp_field fields[2] = { { "Range", a->range }, { "If-Range", a->validator } };
+    sparp_field none[2] = { { "Range", NULL }, { "If-Range", NULL } };
+    if (k->part_no_use && sparp_retry_with(a->run, none, 2)) {
+        part_drop(k, a->body_dir);
+        k->part_size = 0;
+        k->part_no_use = k->part_stays = false;
+        return;
+    }
     int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
     if (size <= 0)
         return;
@@ -754,23 +760,6 @@ static void app_total(const app *a, const sparp_stats *s, progress_view *v) {
         v->total = v->total == 0 ? 0 : v->done;
 }
 
-/* How much has come into --body-dir, which the threads of the workers add to. */
-static void bodies_add(app *a, size_t bytes) {
-#if defined(__GNUC__)
-    (void)__atomic_fetch_add(&a->body_bytes, bytes, __ATOMIC_RELAXED);
-#else
-    a->body_bytes += bytes;
-#endif
-}
-
-static size_t bodies_came(app *a) {
-#if defined(__GNUC__)
-    return __atomic_load_n(&a->body_bytes, __ATOMIC_RELAXED);
-#else
-    return a->body_bytes;
-#endif
-}
-
 /* Nothing is in flight: is it because servers say that nothing is left? The first end of that. */
 static void app_find_quota(const app *a, progress_view *v) {
     double first = 0;
@@ -794,7 +783,7 @@ static void app_show_progress(app *a) {
     v.waiting = s.waiting;
     v.cost = s.cost;
     app_find_quota(a, &v);
-    v.bytes = s.bytes_in > bodies_came(a) ? s.bytes_in : bodies_came(a);
+    v.bytes = s.bytes_in;
     app_total(a, &s, &v);
     progress_show(&a->progress, &v);
 }
@@ -903,13 +892,25 @@ static sparp_verdict inspect_cost(const sparp_result *response, void *user_data)
     return verdict;
 }
 
+/* sparp_options.inspect with --body-dir, likewise: the rest of a file may be none. */
+static sparp_verdict inspect_part(const sparp_result *response, void *user_data) {
+    const app *a = (const app *)user_data;
+    const config *c = a->config;
+    ticket *k = (ticket *)response->user_data;
+    if (!part_serves(k, a->body_dir, response)) {
+        k->part_no_use = true;
+        return SPARP_SOFT_FAIL;
+    }
+    return c->given[OPTION_OK] || c->given[OPTION_RETRY_ON]
+        ? inspect_by_lists(response, user_data) : sparp_default_inspect(response, NULL);
+}
+
 /* sparp_options.on_body, on the threads of the workers */
 static sparp_flow on_body(const sparp_result *head, uint64_t offset, const void *data, size_t size,
                           void *user_data) {
     app *a = (app *)user_data;
     ticket *k = (ticket *)head->user_data;
     slice piece = { (const char *)data, size };
-    bodies_add(a, size);
     return part_write(k, a->body_dir, head, offset, piece, a->config->compressed)
         ? SPARP_FLOW_ON : SPARP_FLOW_FAILED;
 }
@@ -1029,6 +1030,8 @@ static void run_options(app *a, sparp_options *o) {
         o->inspect = inspect_by_lists;
     if (c->cost_from != NULL)
         o->inspect = inspect_cost;
+    if (c->body_dir != NULL)
+        o->inspect = inspect_part;
     o->max_retries_by_soft_fail = retries_option(c, OPTION_SOFT_RETRIES, c->soft_retries);
     o->max_retries_by_timeout = retries_option(c, OPTION_TIMEOUT_RETRIES, c->timeout_retries);
     o->max_retries_by_transport = retries_option(c, OPTION_TRANSPORT_RETRIES, c->transport_retries);
