@@ -2615,7 +2615,8 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
         return;
     double period = (double)SPARP__NS_PER_S / rate;
     b->period = (int64_t)period;
-    b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
+    double part = period - (double)b->period;   /* x87 may know `period` better than b->period */
+    b->period_part = part > 0 ? (uint32_t)(part * 4294967296.0) : 0;
     double ahead = period * (double)(burst - 1);
     b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
     b->next = SPARP__BUCKET_NEW;        /* long ago: the first start is free */
