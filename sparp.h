@@ -995,7 +995,7 @@
        a body paused               up to 256 KB
        the stack                   14 KB, 12 of them for SPARP_EVENTS; more
                                    with kqueue
-   With all left out that can be, one connection needs 17 KB of heap and 2.5 KB
+   With all left out that can be, one connection needs 18 KB of heap and 2.5 KB
    of stack, each further one 1.7 KB.
    Buffers are used again. Everything comes from sparp_options.allocator, but
    for name look-ups. They come from malloc, because a helper thread may

@@ -116,8 +116,8 @@ computing() {
 waiting() {
     echo 'install 120 sh tests/install.sh'
     echo 'man 60 sh tests/man.sh'
-    echo 'manual 60 sh tests/manual.sh'
-    echo 'readme 120 sh tests/readme.sh'
+    echo 'manual 120 sh tests/manual.sh'
+    echo 'readme 240 sh tests/readme.sh'
     echo 'dist 120 sh tests/dist.sh'
     echo 'packaging 240 sh tests/packaging.sh'
     echo 'examples 120 sh tests/examples.sh'
