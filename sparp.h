@@ -1600,8 +1600,8 @@ SPARP_API bool          sparp_retry_with(sparp *run, const sparp_field *headers,
 SPARP_API void          sparp_set_pace(sparp *run, int max_at_once, double max_per_second);
 /* Books what a request turned out to cost beyond its .cost; negative: gives back, what was booked
    for it at most. Counts from the next start on, for the run and for the origin. The request is the
-   one at hand: which inspect() (with workers, on their threads), parse(), on_retry() or on_result()
-   is shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
+   one at hand: which inspect() (with workers, on their threads), on_retry() or on_result() is
+   shown, or which sparp_next() or sparp_ready() has returned last. false: it is another, nothing
    limits the cost, or `more` is no number from -1e12 to 1e12. */
 SPARP_API bool          sparp_charge(sparp *run, uint64_t index, double more);
 SPARP_API void          sparp_wake(sparp *run);    /* legal from any thread or signal handler */
@@ -2615,7 +2615,8 @@ static void sparp__bucket_init(sparp__bucket *b, double rate, int burst) {
         return;
     double period = (double)SPARP__NS_PER_S / rate;
     b->period = (int64_t)period;
-    b->period_part = (uint32_t)((period - (double)b->period) * 4294967296.0);
+    double part = period - (double)b->period;   /* x87 may know `period` better than b->period */
+    b->period_part = part > 0 ? (uint32_t)(part * 4294967296.0) : 0;
     double ahead = period * (double)(burst - 1);
     b->ahead = (int64_t)(ahead < 1e18 ? ahead : 1e18);      /* 30 years are enough */
     b->next = SPARP__BUCKET_NEW;        /* long ago: the first start is free */

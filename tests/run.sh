@@ -76,6 +76,9 @@ units() {
             fi
         fi
     done
+    if [ "$(uname -m)" = x86_64 ]; then
+        echo 'test_base-x87 60 sh tests/unit.sh tests/unit/test_base.c x87'
+    fi
 }
 
 # What fuzzing has left behind: every input once more.

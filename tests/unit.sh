@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds one unit test in one way and runs it:   tests/unit.sh FILE plain|sanitized|poll|kqueue
+# Builds one unit test in one way and runs it:   tests/unit.sh FILE plain|sanitized|poll|kqueue|x87
 set -eu
 name=$(basename "$1" .c)
 how=$2
@@ -20,6 +20,9 @@ case $how in
     plain)     flags="${CC:-cc} -O1" ;;
     sanitized) flags="${SANITIZER:?} -g -O0" ;;
     poll)      flags="${CC:-cc} -O0 -g -DSPARP_FORCE_POLL" ;;
+    x87)                                # doubles that are wider in registers
+        flags='gcc -O1 -mfpmath=387'
+        command -v gcc >/dev/null || { echo 'skipped: no gcc'; exit 77; } ;;
     kqueue)    flags="${CC:-cc} -O0 -g -DSPARP_USE_KQUEUE -Itests/compile/shim" ;;
     *)         exit 2 ;;
 esac
