@@ -478,9 +478,10 @@ static void *wake_thread(void *argument) {
     for (;;) {
         while (sem_wait((sem_t *)t->o.user_data) != 0)
             continue;
-        if (t->run == NULL)
+        sparp *run = __atomic_load_n(&t->run, __ATOMIC_SEQ_CST);
+        if (run == NULL)
             return NULL;
-        sparp_wake(t->run);
+        sparp_wake(run);                /* it is closed when this thread has ended */
     }
 }
 
