@@ -15903,11 +15903,6 @@ static bool sparp__sched_stopped(const sparp__sched *s) {
     return s->stats.stopped != SPARP_STOPPED_NOT;
 }
 
-static uint64_t sparp__sched_ended(const sparp_stats *s) {
-    return s->success + s->hard_fail + s->soft_exhausted + s->timeout_exhausted
-        + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
-}
-
 static bool sparp__sched_work_left(const sparp__sched *s) {
     return s->fresh.count + s->again.count + s->parked.count + s->flying.count
         + s->sleeping.count > 0;
@@ -17995,10 +17990,15 @@ const char *sparp_find_header(const sparp_result *result, const char *name) {
 }
 
 /* ============================================================================================ */
-/* >>extras     the progress bar. Uses sched.                                                    */
+/* >>extras     the progress bar. Uses nothing.                                                  */
 /* ============================================================================================ */
 
 #ifndef SPARP_NO_STDIO
+
+static uint64_t sparp__stats_ended(const sparp_stats *s) {
+    return s->success + s->hard_fail + s->soft_exhausted + s->timeout_exhausted
+        + s->transport_failed + s->local_failed + s->cancelled + s->not_started;
+}
 
 #define SPARP__BAR_EVERY_S 10           /* between two lines where there is no terminal */
 
@@ -18015,7 +18015,7 @@ static size_t sparp__bar_columns(void) {
 }
 
 static void sparp__bar_format(char *out, size_t size, const sparp *run, const sparp_stats *s) {
-    uint64_t done = sparp__sched_ended(s);
+    uint64_t done = sparp__stats_ended(s);
     uint64_t retries = s->soft_retries + s->timeout_retries + s->transport_retries;
     uint64_t total = s->input_size > done || s->input_ended ? s->input_size : done;
     double elapsed = (double)(s->elapsed_us > 0 ? s->elapsed_us : 1) / 1e6;

@@ -106,7 +106,7 @@ static double now_s(void) {
 
 static void check_sum(void) {
     const sparp_stats *n = &sched->stats;
-    CHECK(n->pulled == n->in_flight + n->waiting + sparp__sched_ended(n), "%s: %lu pulled",
+    CHECK(n->pulled == n->in_flight + n->waiting + sparp__stats_ended(n), "%s: %lu pulled",
           seen.label, (unsigned long)n->pulled);
 }
 
@@ -426,7 +426,7 @@ static void turn(void) {
     sparp__sched_run_timers(sched);
     sparp__sched_end_turn(sched);
     if (run.options.on_result == NULL && !sched->output.keep && !sched->output.discard)
-        seen.waiting = sparp__sched_ended(&sched->stats) - seen.count;
+        seen.waiting = sparp__stats_ended(&sched->stats) - seen.count;
     check();
     look();
 }
@@ -2611,7 +2611,7 @@ static size_t num_progress;
 static void on_progress(sparp *ours, const sparp_stats *stats, void *user_data) {
     (void)ours;
     (void)user_data;
-    CHECK(stats->pulled == stats->in_flight + stats->waiting + sparp__sched_ended(stats), "%lu",
+    CHECK(stats->pulled == stats->in_flight + stats->waiting + sparp__stats_ended(stats), "%lu",
           (unsigned long)stats->pulled);
     num_progress++;
 }
