@@ -1,7 +1,7 @@
 #!/bin/sh
 # Time as real processes and sockets have it: stopped and continued, on every backend, with workers
 # and over TLS; standard output that blocks; probes on a connection that waits; a machine without
-# IPv6; Ctrl-C as the manual has it. The same on a scripted clock: tests/unit/test_faults.c.
+# IPv6. The same on a scripted clock: tests/unit/test_faults.c. (Ctrl-C: tests/manual.sh.)
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/lib.sh
@@ -246,57 +246,4 @@ fi
 "$SPARP" -q -R 0 --interface 192.0.2.77 "http://127.0.0.1:$port/items/1" >"$dir/out" 2>"$dir/err"
 check 'an --interface that is not ours is said at once' [ $? -eq 2 ]
 
-# --- Ctrl-C, as the manual has it ---------------------------------------------------------------
-
-{
-    cat <<'BEGIN'
-#include <signal.h>
-#define SPARP_IMPLEMENTATION
-#include "sparp.h"
-BEGIN
-    sed -n '/^       static sparp \*volatile running;/,/^       }/s/^       //p' sparp.h
-    cat <<'END'
-int main(int argc, char **argv) {
-    sparp_request requests[3];
-    sparp_options options;
-    sparp_stats stats;
-    (void)argc;
-    memset(requests, 0, sizeof requests);
-    memset(&options, 0, sizeof options);
-    for (int i = 0; i < 3; i++)
-        requests[i].url = argv[1];
-    options.requests = requests;
-    options.num_requests = 3;
-    options.timeout_s = 100;
-    options.on_progress = on_progress;
-    options.progress_every_s = 50;
-    signal(SIGINT, on_signal);
-    sparp_run_each(&options, &stats);
-    printf("%d %d\n", (int)stop, (int)stats.cancelled);
-    return stats.stopped != SPARP_STOPPED_BY_CALL;
-}
-END
-} >"$dir/recipe.c"
-# shellcheck disable=SC2086
-check 'the recipe for Ctrl-C compiles' \
-    "${CC:-cc}" -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
-    -I. -o "$dir/recipe" "$dir/recipe.c" $LIBS
-start_temper silent
-: >"$dir/out"
-
-hangs() {
-    [ "$(sum "http://127.0.0.1:$port")" -ge 3 ]
-}
-
-"$dir/recipe" "http://127.0.0.1:$port/late/100000" >"$dir/out" &
-recipe=$!
-check 'Ctrl-C: three requests hang' until_true hangs
-kill -INT $recipe
-gone() {
-    [ -s "$dir/out" ]
-}
-check 'Ctrl-C stops a run in which nothing ends' until_true gone
-wait $recipe
-check 'Ctrl-C: it says that it was stopped' [ $? -eq 0 ]
-check 'Ctrl-C: all three were cancelled' [ "$(cat "$dir/out")" = '2 3' ]
 finish

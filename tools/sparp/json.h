@@ -299,6 +299,8 @@ static bool put_json_unit(text *out, const char **at, const char *end) {
 /* Appends what a raw string (checked by json_string) means; false: half of a surrogate pair. */
 static bool put_json_decoded(text *out, slice raw) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    if (raw.size == 0)
+        return true;
     const char *at = raw.at, *end = raw.at + raw.size;
     while (at < end) {
         const char *back = (const char *)memchr(at, '\\', (size_t)(end - at));
