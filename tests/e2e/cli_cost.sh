@@ -146,6 +146,14 @@ printf '{"url":"%s/flaky/from/1","cost":10}\n{"url":"%s/redirect-to/307?%s","cos
 try -q --max-cost 1000 --cost-burst 1000 --cost-from n --backoff 1ms --order input
 expect 'tries before it stay booked, hops are part of it' 0 'map(.cost) == [20, 50]'
 
+printf '{"url":"%s/v1/","json":{"n":1e11}}\n' "$base" >"$dir/in"
+try -q --max-cost 1000 --cost-from n
+expect 'one answer books an hour of the limit at most' 0 '.[0].cost == 3600000'
+try -q --limit-host '127.0.0.1=,,10' --max-cost 1000 --cost-from n
+expect '... of the tightest' 0 '.[0].cost == 36000'
+try -q --cost-from n
+expect '... without one it may say what it likes' 0 '.[0].cost == 1e11'
+
 # --- single hosts ---------------------------------------------------------------------------------
 
 seq 24 | sed "s|.*|$one/delay/20?&|" >"$dir/in"

@@ -1249,6 +1249,17 @@ static bool has_cost_limit(const config *c) {
     return any;
 }
 
+/* What one answer may say that it cost: as much as the tightest limit lets through in an hour. A
+   server's word shall not hold a run for longer. */
+static double cost_most(const config *c) {
+    double rate = c->given[OPTION_MAX_COST] ? c->max_cost : COST_MAX;
+    for (size_t i = 0; i < c->num_host_limits; i++) {
+        double other = c->host_limits[i].max_cost_per_second;
+        rate = other > 0 && other < rate ? other : rate;
+    }
+    return rate * 3600 < COST_MAX ? rate * 3600 : COST_MAX;
+}
+
 /* Are costs worth a word in records and summary? */
 static bool shows_cost(const config *c) {
     return has_cost_limit(c) || c->cost_from != NULL;

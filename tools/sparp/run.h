@@ -887,6 +887,8 @@ static sparp_verdict inspect_cost(const sparp_result *response, void *user_data)
     if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
         return SPARP_NEED_BODY;
     k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    if (!k->cost_unknown && cost > cost_most(c))
+        cost = cost_most(c);
     if (!k->cost_unknown)
         (void)sparp_charge(a->run, response->index, cost - k->cost * (1 + response->redirects));
     return verdict;
