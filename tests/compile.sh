@@ -15,13 +15,13 @@ strict_c="$strict -Wstrict-prototypes -Wmissing-prototypes"
 
 # One per line: what, compiler, standard, optimisation.
 cases() {
-    for std in c99 c11 gnu99; do
-        echo "first:gcc:$std:-O0
-first:gcc:$std:-O2
-first:clang:$std:-O0
-first:clang:$std:-O2"
-    done
-    echo 'first:g++:c++11:-O0
+    echo 'first:gcc:c99:-O2
+first:gcc:c11:-O0
+first:gcc:gnu99:-O0
+first:clang:c99:-O0
+first:clang:c11:-O2
+first:clang:gnu99:-O0
+first:g++:c++11:-O0
 first:g++:c++11:-O2
 first:g++:c++20:-O0
 first:clang++:c++11:-O0
