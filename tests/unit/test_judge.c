@@ -3,6 +3,7 @@
 
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
+#include "../head.h"
 
 #define WALL INT64_C(784111777)         /* Sun, 06 Nov 1994 08:49:37 GMT */
 #define DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
@@ -11,23 +12,10 @@
 
 /* What these fields of a response ask for, on a machine whose clock shows `wall_s`. */
 static double asked(const char *fields, int64_t wall_s) {
-    char head[2000];
-    test_memory memory;
-    sparp__env env;
-    sparp__http http;
-    sparp__str piece;
-    memset(&env, 0, sizeof env);
-    memset(&memory, 0, sizeof memory);
-    memset(&http, 0, sizeof http);
-    env.allocator.func = test_memory_func;
-    env.allocator.user_data = &memory;
-    snprintf(head, sizeof head, "HTTP/1.1 429 Slower\r\n%s\r\n", fields);
-    sparp__str in = sparp__str_of(head);
-    sparp__http_start(&env, &http, false, 65536);
-    CHECK(sparp__http_feed(&env, &http, &in, &piece) == SPARP__HTTP_HEAD, "%s", fields);
-    double seconds = sparp__judge_retry_after(&http, wall_s);
-    sparp__http_free(&env, &http);
-    assert_true(test_memory_clean(&memory));
+    test_head head;
+    test_head_read(&head, "429 Slower", fields);
+    double seconds = sparp__judge_retry_after(&head.http, wall_s);
+    test_head_free(&head);
     return seconds;
 }
 

@@ -5,6 +5,7 @@
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
 #define SEEN_MAX 2000
+#include "../head.h"
 #include "../seen.h"
 
 #define S INT64_C(1000000000)
@@ -20,24 +21,11 @@ static sparp__telling telling;
 
 /* Reads the fields of a response that arrives when the clock shows WALL + 7200. */
 static void read_fields(const char *fields) {
-    char head[4000];
-    sparp__env env;
-    sparp__http http;
-    sparp__str piece;
-    test_memory memory;
-    memset(&env, 0, sizeof env);
-    memset(&memory, 0, sizeof memory);
-    memset(&http, 0, sizeof http);
-    env.allocator.func = test_memory_func;
-    env.allocator.user_data = &memory;
-    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n%s\r\n", fields);
-    sparp__str in = sparp__str_of(head);
-    sparp__http_start(&env, &http, false, 65536);
-    CHECK(sparp__http_feed(&env, &http, &in, &piece) == SPARP__HTTP_HEAD, "%s", fields);
-    sparp__quota_read(&telling, &http, WALL + 7200);
-    CHECK(telling.count == 0 || http.may_limit, "not looked at: %s", fields);
-    sparp__http_free(&env, &http);
-    assert_true(test_memory_clean(&memory));
+    test_head head;
+    test_head_read(&head, "200 OK", fields);
+    sparp__quota_read(&telling, &head.http, WALL + 7200);
+    CHECK(telling.count == 0 || head.http.may_limit, "not looked at: %s", fields);
+    test_head_free(&head);
 }
 
 /* "57/60 12 s": what is left of what, and until when; '?': not said; '~': in whole seconds; 'c':
