@@ -83,6 +83,7 @@ static bool app_has_failed(const app *a) {
         || a->out_of_memory;
 }
 
+/* `line` as it was, but for its LF. */
 static void app_reject(app *a, slice line) {
     if (a->rejects.fd < 0)
         return;
@@ -191,7 +192,7 @@ static void app_bad_line(app *a, slice line, bool whole) {
     s.outcome = OUTCOME_INVALID;
     tally_add(&a->tally, &s);
     if (whole)
-        app_reject(a, line);
+        app_reject(a, reader_raw(r, line));
     if (a->config->order == ORDER_INPUT && a->delivered < a->pulled) {
         app_hold(a, r->lines - 1, sentence, line);
         return;
@@ -211,6 +212,7 @@ static bool app_take_names(app *a, slice line) {
     slice known = { a->first_line.at, a->first_line.size };
     const char *name = a->reader.name, *wrong = NULL;
     if (known.size > 0) {
+        known.size -= known.at[known.size - 1] == '\r';
         if (known.size == line.size && memcmp(known.at, line.at, line.size) == 0)
             return true;
         say("%s:1: other columns than in the first file", name);
@@ -220,7 +222,7 @@ static bool app_take_names(app *a, slice line) {
         wrong = "not UTF-8";
     else
         wrong = columns_take(&a->columns, &a->parser.row, line, c->csv ? ',' : '\t', c->csv);
-    put_slice(&a->first_line, line);
+    put_slice(&a->first_line, reader_raw(&a->reader, line));
     if (wrong != NULL || a->columns.kept.failed || a->first_line.failed) {
         say("%s:1: %s", name, wrong != NULL ? wrong : "out of memory");
         return false;
@@ -326,7 +328,7 @@ static void app_left_out(app *a, slice line, bool failed) {
     a->done_before++;
     a->failed_before += failed;
     if (failed)
-        app_reject(a, line);
+        app_reject(a, reader_raw(&a->reader, line));
 }
 
 /* The body of a line that is left out keeps its name: equal ones are numbered in this order. */
@@ -419,7 +421,7 @@ static read_state app_next_item(app *a, item *it) {
             (void)line_bad(&a->parser, LINE_BYTES_MAX + 1, "line is longer than 64 MiB");
         if (parser_failed(&a->parser)) {
             a->out_of_memory = true;
-            app_reject(a, line);
+            app_reject(a, reader_raw(&a->reader, line));
             return READ_FAILED;
         }
         if (kind == LINE_BAD && !app_bad_is_done(a, line))
@@ -584,6 +586,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
+    it.line = reader_raw(&a->reader, it.line);
     item_request(&a->parser, &it, out, form_read);
     if (k != NULL) {
         k->config = c;
@@ -1268,7 +1271,7 @@ static void app_keep_rest(app *a) {
             || line_is_nothing(c, trimmed(line), a->reader.argument))
             continue;
         a->not_read++;
-        app_reject(a, line);
+        app_reject(a, reader_raw(&a->reader, line));
         if (signal_stops > stops || (counted && monotonic_us() > until)) {
             a->rest_unknown = true;
             break;
