@@ -353,6 +353,7 @@
        parse           the complete response that ends a request: its value
                        as you like it
        on_retry        an attempt that failed and is tried again
+       on_redirect     an answer that leads on: see REDIRECTS
        on_result       the result of a request
        on_progress     now and then
 
@@ -615,6 +616,9 @@
    .url is the first, .final_url the last.
 
    A 417 to a request that said Expect is sent again without.
+
+   on_redirect() is shown each answer that leads on: its status and fields, its
+   body, and in .final_url where it leads.
 
    BODIES
    ======
@@ -1525,6 +1529,7 @@ typedef struct sparp_options {
     /* observation: called on the thread that is inside sparp_*(), one at a time */
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
     void (*on_retry)(sparp *run, const sparp_result *attempt, double wait_s, void *user_data);
+    void (*on_redirect)(sparp *run, const sparp_result *hop, void *user_data);
     void (*on_progress)(sparp *run, const sparp_stats *stats, void *user_data);
     double   progress_every_s;           /* on_progress; and when sparp_wake() was called
                                             (default: 0.5; NONE: by results alone) */
@@ -16552,6 +16557,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
     sparp__limits *l = sparp__sched_limits(s, t->hop);
+    sparp_result hop;
     sparp__gate_widen(&q->limits->gate, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
@@ -16567,13 +16573,16 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     s->stats.redirects += redirected;
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->status, sparp__request_url(t->hop));
-    sparp__crew_give_back(s->crew, t);
+    sparp__task_result(t, s->now, &hop);
     t->status = 0;
     t->fly.body_complete = false;
     t->fly.unsure = t->fly.unsure || redirected;        /* the first server has acted on it */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     s->stats.waiting++;
     sparp__sched_queue_again(s, t, true);
+    if (s->options->on_redirect != NULL)
+        s->options->on_redirect(s->run, &hop, s->options->user_data);
+    sparp__crew_give_back(s->crew, t);
 }
 
 /* Its slot is free. */

@@ -947,6 +947,12 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
     tried_add(&k->tries, tried_code(attempt), 1);
 }
 
+/* sparp_options.on_redirect, with -vv */
+static void on_redirect(sparp *run, const sparp_result *hop, void *user_data) {
+    (void)run;
+    say_answer_head(((const app *)user_data)->config, hop->index, hop);
+}
+
 static void on_log(sparp_log_level level, const char *message, void *user_data) {
     text t = { NULL, 0, 0, false };
     (void)level;
@@ -1063,6 +1069,7 @@ static void run_options(app *a, sparp_options *o) {
         o->parse = on_body_end;
     }
     o->on_retry = on_retry;
+    o->on_redirect = c->very_verbose && !c->quiet ? on_redirect : NULL;
     o->logger.func = c->quiet ? NULL : on_log;
     o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
     o->user_data = a;
