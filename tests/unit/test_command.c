@@ -2182,6 +2182,18 @@ static void test_summary_of_limits(void **state) {
     text_free(&t);
 }
 
+/* --shard divides --fleet-rate and no other limit. */
+static void test_limits_of_a_shard(void **state) {
+    (void)state;
+    config *c = &test_config;
+    assert_true(parse_words(c, "--shard 1/4 --fleet-rate 10"));
+    assert_true(c->max_per_second == 2.5);
+    assert_true(parse_words(c, "--shard 1/4 -r 10 -c 20 --max-cost 30 --cost-burst 40 "
+                            "--per-host 5 --per-host-rate 6"));
+    assert_true(c->max_per_second == 10 && c->max_at_once == 20 && c->max_cost == 30
+                && c->cost_burst == 40 && c->per_host == 5 && c->per_host_rate == 6);
+}
+
 /* What servers say is left: the least first, and not all of a thousand. */
 static void test_summary_of_what_is_left(void **state) {
     sparp_left l = { "api.example.com", false, 60, 57, 12.4 };
@@ -2642,7 +2654,8 @@ int main(void) {
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
-        LINES(test_summary_of_limits), TEST(test_summary_of_what_is_left),
+        LINES(test_summary_of_limits),
+        LINES(test_limits_of_a_shard), TEST(test_summary_of_what_is_left),
         TEST(test_template_words), TEST(test_body_names),
         LINES(test_equal_names), TEST(test_ranges),
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),

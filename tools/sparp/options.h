@@ -73,7 +73,7 @@
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
     X(FLEET_RATE, 0, "fleet-rate", "RATE", PACE, RATE, fleet_rate, 1, 0, \
-      "of all N processes of --shard together: RATE / N for each") \
+      "of all N processes of --shard together: RATE / N for each; no other limit is divided") \
     X(MAX_COST, 0, "max-cost", "RATE", PACE, RATE, max_cost, 1, 0, \
       "cost of the requests started, whole process: 90000/m [no limit]") \
     X(COST_BURST, 0, "cost-burst", "N", PACE, NUMBER, cost_burst, 1, 0, \
