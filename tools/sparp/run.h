@@ -1149,7 +1149,12 @@ static bool app_open_journal(app *a) {
         return false;
     if (!file && !c->quiet)
         say("--journal: the records go to no file, so that some may come twice after a stop");
-    return !file || journal_cut_output(&a->journal, &a->out);
+    if (file && !journal_cut_output(&a->journal, &a->out, c->restart)) {
+        a->journal.lines.buffer.size = 0;
+        return false;
+    }
+    sink_flush(&a->journal.lines);      /* before the first record: it is new no more */
+    return !a->journal.lines.failed;
 }
 
 /* False after a message. */
