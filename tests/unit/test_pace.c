@@ -224,7 +224,7 @@ static void test_a_gate_reopens_by_doubling(void **state) {
     sparp__gate_close(&g, 1, S, 2 * S);
     sparp__gate_widen(&g, 1, S + 1);                /* an answer to what was under way before */
     assert_int_equal(g.width, 1);
-    g.known = 1000;                                 /* what a window lets through is not in its way */
+    g.known = 1000;                                 /* what a window lets through is more */
     g.known_cost = 1000;
     for (int width = 1; width < GATE_OPEN; width *= 2) {
         assert_int_equal(g.width, width);
