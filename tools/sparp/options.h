@@ -81,8 +81,8 @@
     X(COST, 0, "cost", "N|'{COLUMN}'", PACE, TEXT, cost, 0, 0, \
       "of a request whose line has no \"cost\"; 0: free; with -T out of a column [1]") \
     X(COST_FROM, 0, "cost-from", "KEY.KEY", PACE, OTHER, given, 0, 0, \
-      "where the JSON of an answer says what it really cost: usage.total_tokens; that is booked " \
-      "instead") \
+      "where the JSON of an answer, or of its last event, says what it really cost: " \
+      "usage.total_tokens; that is booked instead") \
     X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
       "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \

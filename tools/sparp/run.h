@@ -886,11 +886,12 @@ static sparp_verdict inspect_cost(const sparp_result *response, void *user_data)
     bool lists = c->given[OPTION_OK] || c->given[OPTION_RETRY_ON];
     sparp_verdict verdict = lists ? inspect_by_lists(response, user_data)
         : sparp_default_inspect(response, NULL);
-    slice body = { response->body, response->body_size };
+    slice body = { response->body, response->body_size }, path = slice_of(c->cost_from);
     double cost;
     if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
         return SPARP_NEED_BODY;
-    k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    k->cost_unknown = is_event_stream(sparp_find_header(response, "content-type"))
+        ? !cost_of_stream(body, path, &cost) : !cost_of_answer(body, path, &cost);
     if (!k->cost_unknown && cost > cost_most(c))
         cost = cost_most(c);
     if (!k->cost_unknown)
