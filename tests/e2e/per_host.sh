@@ -59,8 +59,7 @@ run=$!
 all_fast() { [ "$(stat "$fast" requests)" -eq 500 ]; }
 check 'behind 9,900 lines of a host that hangs: all others are sent' until_true all_fast
 check '... while it has what it may' [ "$(stat "$slow" requests)" -eq 4 ]
-kill -TERM $run
-kill -TERM $run
+kill -KILL $run
 wait $run 2>/dev/null
 
 # Soft fails come back under the same limit.
