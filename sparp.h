@@ -2907,16 +2907,19 @@ static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now)
 /* ============================================================================================ */
 
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
-#define SPARP__GATE_TRIES 4             /* that go well, until one more is tried at once */
+#define SPARP__GATE_TRIES 4             /* that go well, until more are tried at once */
+#define SPARP__GATE_PATIENCE SPARP__NS_PER_S    /* by then a 429 has come, if one comes */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     sparp__meter admit;                 /* of who gets a slot */
     sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
     double   cost_in_flight;
+    int64_t  entered_at;                /* the last of them */
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
-    int      width;                     /* while it reopens: this many at once; 0: open */
+    uint64_t before;                    /* of those in flight: they were when it closed */
+    int      width;                     /* while it reopens: this many more at once; 0: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
@@ -2929,15 +2932,34 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     bool     ended;                     /* the window, by a 429: who enters begins the next one */
 } sparp__gate;
 
+/* Of those in flight, since it closed. */
+static uint64_t sparp__gate_entered(const sparp__gate *g) {
+    return g->in_flight - g->before;
+}
+
+/* How many may be there at once beside the next one, beyond what is known: nobody else at first,
+   and all of them within some ten round trips. */
+static uint64_t sparp__gate_tries(uint64_t more) {
+    uint64_t tries = more / SPARP__GATE_TRIES;
+    return tries * tries;
+}
+
 /* Nobody knows which of the two the server counts, requests or cost: another one is within what a
-   window before let through of both, or it goes alone, because it may be told 429. Four answers
-   let one more try. */
+   window before let through of both, or it goes alone, because it may be told 429. */
 static bool sparp__gate_full(const sparp__gate *g, double cost) {
     uint64_t more = g->through < g->known ? 0 : g->through - g->known;
+    uint64_t entered = sparp__gate_entered(g);
     return g->known > 0
-        && ((g->through + g->in_flight >= g->known && g->in_flight > more / SPARP__GATE_TRIES)
+        && ((g->through + entered >= g->known && entered > sparp__gate_tries(more))
             || (g->through_cost + g->cost_in_flight + cost > g->known_cost
-                && g->in_flight > g->beyond / SPARP__GATE_TRIES));
+                && entered > sparp__gate_tries(g->beyond)));
+}
+
+/* How long it waits for that: no longer than a 429 to the one before takes. An answer may take much
+   longer, or never come. */
+static int64_t sparp__gate_full_wait(const sparp__gate *g, double cost, int64_t now) {
+    return sparp__gate_full(g, cost)
+        ? sparp__max(0, g->entered_at + SPARP__GATE_PATIENCE - now) : 0;
 }
 
 /* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
@@ -2945,11 +2967,11 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double co
                                 int64_t now) {
     if (g->closed_until > now)
         return g->closed_until - now;
-    if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || sparp__gate_full(g, cost)
+    if ((g->width > 0 && sparp__gate_entered(g) >= (uint64_t)g->width)
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
-    return sparp__meter_wait(&g->admit, cost, now);
+    return sparp__max(sparp__gate_full_wait(g, cost, now),
+                      sparp__meter_wait(&g->admit, cost, now));
 }
 
 SPARP__RARE static void sparp__gate_begin(sparp__gate *g) {
@@ -2963,11 +2985,13 @@ static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
         sparp__gate_begin(g);
     g->in_flight++;
     g->cost_in_flight += cost;
+    g->entered_at = now;
     sparp__meter_take(&g->admit, cost, now);
 }
 
-static void sparp__gate_leave(sparp__gate *g, double cost) {
+static void sparp__gate_leave(sparp__gate *g, double cost, int64_t entered_at) {
     g->cost_in_flight = --g->in_flight > 0 ? g->cost_in_flight - cost : 0;
+    g->before -= g->before > 0 && (entered_at <= g->closed_at || g->before > g->in_flight);
 }
 
 static void sparp__gate_learn(sparp__gate *g) {
@@ -2976,13 +3000,15 @@ static void sparp__gate_learn(sparp__gate *g) {
 }
 
 /* One of that cost has left and was told so. The latest of all ends counts. It reopens with one
-   probe. A window that ends before it has let through what another did says that the limits are
-   lower now, or that others use them too: only what this one lets through is known then. */
+   probe, however long those that are under way may take. A window that ends before it has let
+   through what another did says that the limits are lower now, or that others use them too: only
+   what this one lets through is known then. */
 static void sparp__gate_close(sparp__gate *g, double cost, int64_t now, int64_t until) {
     if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
+        g->before = g->in_flight;
         g->strikes++;
         g->ended = true;
         if (g->through > 0 && g->through + g->in_flight < g->known
@@ -15787,7 +15813,7 @@ SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp
     sparp__quotas *qs = sparp__limits_quotas(l);
     if (qs != NULL && !o->no_gate && qs->longest > 0)
         left = sparp__quotas_wait(qs, (double)g->in_flight, g->cost_in_flight, t->cost, now);
-    sparp__gate_hold(g, left > wait || sparp__gate_full(g, t->cost), now);
+    sparp__gate_hold(g, left > wait || sparp__gate_full_wait(g, t->cost, now) > 0, now);
     return sparp__max(wait, left);
 }
 
@@ -16623,7 +16649,7 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    sparp__gate_leave(&t->wait.limits->gate, t->cost);
+    sparp__gate_leave(&t->wait.limits->gate, t->cost, t->fly.started_at);
     sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
     t->booked += t->fly.booked;
     t->fly.booked = 0;
@@ -18187,6 +18213,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
 #undef SPARP__GATE_TRIES
+#undef SPARP__GATE_PATIENCE
 #undef SPARP__QUOTAS
 #undef SPARP__QUOTA_MOST
 #undef SPARP__QUOTA_LONGEST

@@ -409,7 +409,7 @@ static void client_send(uint64_t *dice, int64_t now) {
 /* Its costs go back into the heap of those to be sent when it was refused. */
 static void client_hear(asked *a, int64_t now) {
     static const sparp__telling none;
-    sparp__gate_leave(&client.gate, a->cost);
+    sparp__gate_leave(&client.gate, a->cost, a->at);
     sparp__quotas_on_end(&client.quotas, a->lost ? &none : &a->told, !a->lost, 1, a->cost, a->at,
                          now);
     client.known = client.known || !a->lost;
@@ -760,21 +760,60 @@ static void test_the_gate_alone_learns_other_limits(void **state) {
     }
 }
 
+/* A 429 that was no limit, behind one that got through, and behind some that never end. */
+static void outage(size_t hanging) {
+    for (size_t i = 0; i <= hanging + 1; i++)
+        sparp__gate_enter(&client.gate, 1, S);
+    sparp__gate_leave(&client.gate, 1, S);
+    sparp__gate_widen(&client.gate, 1, S);
+    sparp__gate_leave(&client.gate, 1, S);
+    sparp__gate_close(&client.gate, 1, S, 2 * S);
+}
+
 /* A 429 that was no limit, or one that is gone: it opens again within a few round trips. */
 static void test_the_gate_alone_opens_again(void **state) {
     (void)state;
     uint64_t dice = 7;
     begin_play(false, SILENT, 0, 0, 10);
-    client.max_at_once = 30;
-    sparp__gate_enter(&client.gate, 1, S);
-    sparp__gate_leave(&client.gate, 1);
-    sparp__gate_widen(&client.gate, 1, S);
-    sparp__gate_close(&client.gate, 1, S, 2 * S);
+    client.max_at_once = 200;
+    outage(0);
     add_requests(&dice, 3000, 1);
     play(&dice, 3 * S);
     assert_int_equal(server.refused, 0);
-    /* 25 ms each: 2.5 s with 30 at once */
-    CHECK(client.last < 3 * S + 3200 * MS, "%f s", (double)(client.last - 3 * S) / 1e9);
+    /* 25 ms each: 0.4 s with 200 at once */
+    CHECK(client.last < 3 * S + 800 * MS, "%f s", (double)(client.last - 3 * S) / 1e9);
+}
+
+/* Nor do others wait until those end that were under way when it closed, or that hang. */
+static void test_the_gate_alone_waits_for_none_that_hangs(void **state) {
+    (void)state;
+    uint64_t dice = 8;
+    for (size_t hanging = 1; hanging < 30; hanging += 7) {
+        begin_play(false, SILENT, 0, 0, 10);
+        client.max_at_once = 60;
+        outage(hanging);
+        add_requests(&dice, 1000, 1);
+        play(&dice, 3 * S);
+        CHECK(client.last < 5 * S, "%lu hang: %f s", (unsigned long)hanging,
+              (double)(client.last - 3 * S) / 1e9);
+    }
+}
+
+/* What a hop waited for, or a paused body, is time that its start is later by. */
+static void test_a_gate_miscounts_none_that_were_before(void **state) {
+    (void)state;
+    sparp__gate g;
+    memset(&g, 0, sizeof g);
+    for (int i = 0; i < 3; i++)
+        sparp__gate_enter(&g, 1, S);
+    sparp__gate_leave(&g, 1, S);
+    sparp__gate_close(&g, 1, 2 * S, 3 * S);
+    sparp__gate_leave(&g, 1, 3 * S);
+    sparp__gate_leave(&g, 1, 3 * S);
+    assert_int_equal(g.before, 0);
+    assert_int_equal(sparp__gate_wait(&g, 0, 1, 3 * S), 0);
+    sparp__gate_enter(&g, 1, 3 * S);
+    assert_true(sparp__gate_wait(&g, 0, 1, 3 * S) == NEVER);
 }
 
 /* --- whole runs, over the network of fakenet.h ------------------------------------------------ */
@@ -1120,6 +1159,8 @@ int main(void) {
         TEST(test_the_gate_alone_is_told_429_once_a_window),
         TEST(test_the_gate_alone_learns_other_limits),
         TEST(test_the_gate_alone_opens_again),
+        TEST(test_the_gate_alone_waits_for_none_that_hangs),
+        TEST(test_a_gate_miscounts_none_that_were_before),
         SEEN_TEST(test_a_run_uses_what_is_left),
         SEEN_TEST(test_a_run_uses_what_is_left_in_cost),
         SEEN_TEST(test_no_gate_uses_it_and_more),
