@@ -174,8 +174,11 @@ printf '%10000d\n' 0 >"$dir/precious"
 cp "$dir/precious" "$results"
 refused 'a new journal, an output that is not empty' 'run.new is new, but .*--restart empties it' \
     -j "$dir/run.new" -o "$results" "$dir/all"
-refused '... once more' 'run.new is new, but' -j "$dir/run.new" -o "$results" "$dir/all"
+cp "$dir/precious" "$dir/rest"
+refused '... once more' 'run.new is new, but' -j "$dir/run.new" -o "$results" \
+    --rejects "$dir/rest" "$dir/all"
 check '... which stays' cmp -s "$dir/precious" "$results"
+check '... and so do the rejects of before' cmp -s "$dir/precious" "$dir/rest"
 refused 'the output of another journal' 'is not what was written with' -j "$dir/other" \
     -o "$results" "$dir/all"
 check '... which stays' cmp -s "$dir/precious" "$results"
@@ -188,6 +191,16 @@ check '--restart: it is emptied' [ "$(wc -l <"$results")" -eq 3 ]
 printf 'sparp-journal 2\n' >"$dir/run.begun"    # killed before the first line was noted
 try -q -R 0 -j "$dir/run.begun" -o "$results" "$dir/all"
 check 'a journal that has begun: it goes on' [ "$(wc -l <"$results")" -eq 3 ]
+refused 'a journal that is the output' 'two.j would be two outputs' -j "$dir/two.j" -o "$dir/two.j" \
+    "$dir/all"
+refused 'a journal that is the rejects' 'two.j would be two outputs' -j "$dir/two.j" -o "$results" \
+    --rejects "$dir/two.j" "$dir/all"
+refused 'a journal that is the input' 'all is input and output' -j "$dir/all" -o "$results" \
+    "$dir/all"
+refused 'a journal that keeps nothing' '/dev/null is no regular file' -j /dev/null -o "$results" \
+    "$dir/all"
+mkfifo "$dir/fifo"
+refused 'a journal that is a pipe' 'fifo is no regular file' -j "$dir/fifo" -o "$results" "$dir/all"
 given '%s/delay/3000\n' "$base"
 rm -f "$journal"
 forget

@@ -111,10 +111,15 @@ static void journal_note(journal *j, uint64_t index, uint64_t key, const char *o
 /* False after a message. */
 static bool journal_open(journal *j, const config *c) {
     const char *path = c->journal;
+    struct stat info;
     j->lines.name = path;
     j->lines.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
     if (j->lines.fd < 0) {
         say("cannot create %s: %s", path, strerror(errno));
+        return false;
+    }
+    if (fstat(j->lines.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        say("--journal: %s is no regular file", path);
         return false;
     }
     if (flock(j->lines.fd, LOCK_EX | LOCK_NB) != 0) {

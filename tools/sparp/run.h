@@ -1137,10 +1137,21 @@ static void app_free(app *a) {
     free(a);
 }
 
+/* Is that one of the files that are open for writing? */
+static bool app_writes_to(const app *a, const struct stat *info) {
+    return is_output_of(&a->out, info) || is_output_of(&a->rejects, info)
+        || is_output_of(&a->summary, info);
+}
+
 /* False after a message. */
 static bool app_open_journal(app *a) {
     const config *c = a->config;
     struct stat info;
+    bool input = is_an_input(&a->reader, c->journal);
+    if (input || (stat(c->journal, &info) == 0 && app_writes_to(a, &info))) {
+        say(input ? "%s is input and output" : "%s would be two outputs in one", c->journal);
+        return false;
+    }
     bool file = fstat(a->out.fd, &info) == 0 && S_ISREG(info.st_mode);
     if (c->output == NULL && file) {
         say("--journal: give the records their file by -o: a shell would empty it at each start");
@@ -1161,20 +1172,33 @@ static bool app_open_journal(app *a) {
 /* False after a message. */
 static bool app_open_report(app *a) {
     config *c = a->config;
-    const sink *others[] = { &a->out, &a->rejects, &a->summary };
     struct stat part, whole;
     if (c->report == NULL)
         return true;
     if (!report_open(&a->report, c, &a->reader) || fstat(a->report.sink.fd, &part) != 0)
         return false;
-    bool exists = stat(c->report, &whole) == 0;
-    for (int i = 0; i < 3; i++) {
-        if (!is_output_of(others[i], &part) && !(exists && is_output_of(others[i], &whole)))
-            continue;
-        say("%s would be two outputs in one", c->report);
+    if (!app_writes_to(a, &part)
+        && (stat(c->report, &whole) != 0 || !app_writes_to(a, &whole)))
+        return true;
+    say("%s would be two outputs in one", c->report);
+    return false;
+}
+
+/* The records begin, or go on. False after a message. */
+static bool app_begin_records(app *a) {
+    const config *c = a->config;
+    if (c->resume != NULL && !resume_read(&a->done, c->resume))
         return false;
-    }
-    return true;
+    if (c->journal != NULL && !c->dry_run)
+        return app_open_journal(a);
+    if (c->output != NULL && c->resume == NULL)
+        sink_begin(&a->out);
+    if (c->resume == NULL || c->output == NULL)
+        return true;
+    if (resume_append(a->out.fd, c->output))
+        return true;
+    say("cannot append to %s: %s", c->output, strerror(errno));
+    return false;
 }
 
 /* False after a message: what is written where is settled before anything is sent. */
@@ -1199,21 +1223,10 @@ static bool app_open_outputs(app *a) {
             }
         }
     }
-    if (!app_open_report(a))
+    if (!app_open_report(a) || !app_begin_records(a))
         return false;
-    sink_begin(&a->rejects);
-    if (c->resume != NULL && !resume_read(&a->done, c->resume))
-        return false;
-    if (c->journal != NULL && !c->dry_run)
-        return app_open_journal(a);
-    if (c->output != NULL && c->resume == NULL)
-        sink_begin(&a->out);
-    if (c->resume == NULL || c->output == NULL)
-        return true;
-    if (resume_append(a->out.fd, c->output))
-        return true;
-    say("cannot append to %s: %s", c->output, strerror(errno));
-    return false;
+    sink_begin(&a->rejects);            /* what is refused leaves it as it was */
+    return true;
 }
 
 /* False after a message. */
