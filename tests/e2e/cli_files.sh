@@ -206,6 +206,10 @@ failed 'a name that cannot be had' ''
 
 refused 'a directory that cannot be created' 'cannot create' --body-dir "$dir/no/such" \
     "$base/items/1"
+echo precious | tee "$dir/precious" >"$dir/kept"
+refused '... with files of before' 'cannot create' --body-dir "$dir/no/such" -o "$dir/kept" \
+    "$base/items/1"
+check '... which stay' cmp -s "$dir/precious" "$dir/kept"
 refused 'a file for a directory' 'cannot write to .*: Not a directory' \
     --body-dir "$dir/in" "$base/items/1"
 refused '--body-dir and --body' 'body-dir' --body-dir "$bodies" --body none "$base/items/1"

@@ -191,8 +191,8 @@ check '--restart: it is emptied' [ "$(wc -l <"$results")" -eq 3 ]
 printf 'sparp-journal 2\n' >"$dir/run.begun"    # killed before the first line was noted
 try -q -R 0 -j "$dir/run.begun" -o "$results" "$dir/all"
 check 'a journal that has begun: it goes on' [ "$(wc -l <"$results")" -eq 3 ]
-refused 'a journal that is the output' 'two.j would be two outputs' -j "$dir/two.j" -o "$dir/two.j" \
-    "$dir/all"
+refused 'a journal that is the output' 'two.j would be two outputs' -j "$dir/two.j" \
+    -o "$dir/two.j" "$dir/all"
 refused 'a journal that is the rejects' 'two.j would be two outputs' -j "$dir/two.j" -o "$results" \
     --rejects "$dir/two.j" "$dir/all"
 refused 'a journal that is the input' 'all is input and output' -j "$dir/all" -o "$results" \

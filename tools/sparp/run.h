@@ -1201,6 +1201,20 @@ static bool app_begin_records(app *a) {
     return false;
 }
 
+/* False after a message. */
+static bool app_open_body_dir(app *a) {
+    const char *dir = a->config->body_dir;
+    if (dir == NULL || a->config->dry_run || a->config->summarize)
+        return true;
+    bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
+    if (made)
+        a->body_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->body_dir >= 0 && faccessat(a->body_dir, ".", W_OK | X_OK, 0) == 0)
+        return true;
+    say("--body-dir: cannot %s %s: %s", made ? "write to" : "create", dir, strerror(errno));
+    return false;
+}
+
 /* False after a message: what is written where is settled before anything is sent. */
 static bool app_open_outputs(app *a) {
     const config *c = a->config;
@@ -1223,22 +1237,10 @@ static bool app_open_outputs(app *a) {
             }
         }
     }
-    if (!app_open_report(a) || !app_begin_records(a))
+    if (!app_open_report(a) || !app_open_body_dir(a) || !app_begin_records(a))
         return false;
     sink_begin(&a->rejects);            /* what is refused leaves it as it was */
     return true;
-}
-
-/* False after a message. */
-static bool app_open_body_dir(app *a) {
-    const char *dir = a->config->body_dir;
-    bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
-    if (made)
-        a->body_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (a->body_dir >= 0 && faccessat(a->body_dir, ".", W_OK | X_OK, 0) == 0)
-        return true;
-    say("--body-dir: cannot %s %s: %s", made ? "write to" : "create", dir, strerror(errno));
-    return false;
 }
 
 /* Input and outputs opened; NULL after a message. */
@@ -1439,10 +1441,6 @@ static int run_requests(config *c) {
     app *a = app_new(c);
     if (a == NULL)
         return EXIT_USAGE;
-    if (c->body_dir != NULL && !app_open_body_dir(a)) {
-        app_free(a);
-        return EXIT_USAGE;
-    }
     progress_open(&a->progress, c, monotonic_us());
     run_options(a, &options);
     provide_descriptors(c, &options);
