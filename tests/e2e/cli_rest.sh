@@ -85,6 +85,12 @@ unread=$(sed -n 's/.* \([0-9]*\) lines were not read.*/\1/p' "$dir/err")
 check '15: no rejects: which is right' [ $((skip + unread)) -eq 1000 ]
 check '15: no rejects: each that was read has a record' records_are \
     "map(.index) | sort == [range($skip)]"
+# --skip would leave out those that were read and had no turn.
+try -c 10 --first 20 -o "$dir/records" "$dir/all"
+said '15: no rejects, but records in a file' "not read. To go on, add --resume $dir/records:"
+try -q -c 10 --resume "$dir/records" -o "$dir/records" "$dir/all"
+check '15: --resume: all get through' [ "$(jq -s 'map(select(.outcome == "success").index)
+    | unique | length' "$dir/records")" -eq 1000 ]
 try -q -c 10 "$dir/all"
 silent '15: nothing was left: nothing is said'
 

@@ -1310,6 +1310,14 @@ static void app_keep_rest(app *a) {
     app_flush(a);
 }
 
+/* Whether --resume would go on with what this run has written. */
+static bool app_may_resume(const app *a) {
+    const config *c = a->config;
+    struct stat info;
+    return c->output != NULL && c->resume == NULL && !a->viewed
+        && fstat(a->out.fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 /* The last line, for it says what to do next. */
 static void app_say_rest(const app *a, uint64_t skip) {
     const config *c = a->config;
@@ -1319,6 +1327,7 @@ static void app_say_rest(const app *a, uint64_t skip) {
     }
     const char *some = a->rest_unknown ? "at least " : "";
     unsigned long long lines = (unsigned long long)a->not_read;
+    const char *were = lines == 1 ? " was" : "s were";
     bool safe = a->rejects.fd >= 0 && !a->rejects.failed;
     if (lines == 0 && a->rest_unknown && !c->quiet)
         say("the rest of the input was not read: --rejects FILE --drain-input keeps it");
@@ -1326,12 +1335,14 @@ static void app_say_rest(const app *a, uint64_t skip) {
         return;
     if (safe)
         say("%s%llu line%s not read: in %s, with what did not succeed. To go on, give the same "
-            "command that file%s.", some, lines, lines == 1 ? " was" : "s were", a->rejects.name,
+            "command that file%s.", some, lines, were, a->rejects.name,
             c->shards > 0 ? ", without --shard" : "");
+    else if (app_may_resume(a))
+        say("%s%llu line%s not read. To go on, add --resume %s: all is sent that has no success "
+            "there.", some, lines, were, c->output);
     else
         say("%s%llu line%s not read. To go on, add --skip %llu; --rejects FILE would have kept "
-            "them, and what did not succeed.", some, lines, lines == 1 ? " was" : "s were",
-            (unsigned long long)skip);
+            "them, and what did not succeed.", some, lines, were, (unsigned long long)skip);
 }
 
 static void app_say_bad_lines(const app *a) {
