@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 out=build/compile
 src=tests/compile
-jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 
 strict='-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-qual
         -Wwrite-strings -Werror'
