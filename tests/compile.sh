@@ -152,7 +152,7 @@ check_macos() {
 
 check_symbols() {
     # shellcheck disable=SC2046
-    "$cc" -std=gnu99 $opt -fno-pic -I. -c -o "$bin.o" $src/sparp.c $(sh tools/tls.sh) || return 1
+    "$cc" -std=gnu99 "$opt" -fno-pic -I. -c -o "$bin.o" $src/sparp.c $(sh tools/tls.sh) || return 1
     nm -g --defined-only "$bin.o" | awk '{ print $3 }' | sort > "$bin.exported"
     sed -n 's/^SPARP_API.*[ *]\(sparp_[a-z_]*\)(.*/\1/p' sparp.h | sort -u > "$bin.public"
     diff "$bin.public" "$bin.exported" || { echo '< declared   > exported'; return 1; }
@@ -160,7 +160,7 @@ check_symbols() {
         echo '^ mutable data'
         return 1
     fi
-    "$cc" -std=gnu99 $opt -I. -DSPARP_STATIC -c -o "$bin.o" $src/sparp.c || return 1
+    "$cc" -std=gnu99 "$opt" -I. -DSPARP_STATIC -c -o "$bin.o" $src/sparp.c || return 1
     if nm -g --defined-only "$bin.o" | grep .; then
         echo '^ exported although SPARP_STATIC'
         return 1

@@ -7,6 +7,7 @@
 : "${SPARP:=$(pwd)/sparp}" "${SPARP_PLAIN:=$(pwd)/sparp}" "${PLAIN:=$(pwd)/build/plain}"
 : "${RUDE:=$(pwd)/build/rude}" "${PEAK:=$(pwd)/build/peak}"
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
+export PYTHONDONTWRITEBYTECODE=1
 dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"
