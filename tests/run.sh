@@ -25,7 +25,7 @@ build_sanitized() {
     [ -n "$SANITIZER" ] || return 0
     [ -n "$ONLY" ] && [ -e "$SPARP" ] && [ -z "$(find sparp.h tools -newer "$SPARP")" ] && return
     libs="$(sh tools/tls.sh) -lpthread"
-    echo "sanitized-command 120 $SANITIZER -g -O0 -I. -o $SPARP tools/sparp.c $libs"
+    echo "sanitized-command 120 $SANITIZER -I. -o $SPARP tools/sparp.c $libs"
 }
 
 # Every unit test plain and sanitized; what is about sockets or the loop on the other backends too.

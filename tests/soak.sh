@@ -17,10 +17,9 @@ stops-and-continues  900 env REQUESTS=20000 sh tests/e2e/stops_and_continues.sh
 static              3000 env LONG=yes sh tests/static.sh
 machines            3000 sh tests/machines.sh
 STEPS
-    for test in property sweep; do
-        for how in ${SANITIZER:+sanitized} poll kqueue; do
-            echo "$test-$how 900 env LONG=yes sh tests/unit.sh tests/unit/test_$test.c $how"
-        done
+    for test in property-poll property-kqueue sweep-poll sweep-kqueue tls-plain \
+        ${SANITIZER:+property-sanitized sweep-sanitized tls-sanitized}; do
+        echo "$test 900 env LONG=yes sh tests/unit.sh tests/unit/test_${test%-*}.c ${test#*-}"
     done
 }
 

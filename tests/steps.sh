@@ -1,6 +1,7 @@
 # For run.sh and soak.sh, from the root of the project: . tests/steps.sh
 # shellcheck shell=sh disable=SC2034
-# Has: $CC, $MAKE, $SANITIZER (a compiler with its flags, empty without), parallel, summary.
+# Has: $CC, $MAKE, $SANITIZER (a compiler with its flags, empty without; it
+# does not optimise, for with sanitizers that takes ten times as long), parallel, summary.
 begin=$(date +%s)
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 CC=${CC:-cc}
@@ -24,7 +25,7 @@ echo 'int main(void) { return 0; }' >build/log/probe.c
 for cc in gcc clang; do
     if $cc -fsanitize=address,undefined -o build/log/probe build/log/probe.c 2>/dev/null &&
         build/log/probe; then
-        SANITIZER="$cc -fsanitize=address,undefined -fno-sanitize-recover=all"
+        SANITIZER="$cc -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
     fi
 done
 rm -f build/log/probe*

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds one unit test in one way and runs it:   tests/unit.sh FILE plain|sanitized|poll|kqueue|x87
-#   LONG=yes   what runs longest runs in full in each way, not only plain; `make soak` does so
+#   LONG=yes   what runs longest runs in full in each way, as `make soak` does
 set -eu
 name=$(basename "$1" .c)
 how=$2
@@ -15,7 +15,7 @@ esac
 warn='-Wall -Wextra'
 case $how in
     plain)     flags="${CC:-cc} -O1" ;;
-    sanitized) flags="${SANITIZER:?} -g -O0" ;;
+    sanitized) flags=${SANITIZER:?} ;;
     poll)      flags="$light -DSPARP_FORCE_POLL" ;;
     x87)                                # doubles that are wider in registers
         flags='gcc -O1 -mfpmath=387'
@@ -26,14 +26,16 @@ esac
 # shellcheck disable=SC2086
 $flags $warn -I. -Itests -o "$bin" "$1" $libs
 
-# Seeds of its own for each way, and each errno in one way to run.
+# Seeds of their own for each way; each errno in one way to run; fewer bits.
 first=''
-case ${LONG:-$name-$how} in
+case ${LONG:+long-}$name-$how in
     test_property-sanitized) first=10001 ;;
     test_property-poll)      first=12501 ;;
     test_property-kqueue)    first=15001 ;;
     test_sweep-plain)        ;;
     test_sweep-*)            export TURNS=yes ;;
+    test_tls-sanitized)      export EVERY=29 ;;
+    long-test_tls-*)         export EVERY=1 ;;
 esac
 [ -z "$first" ] || export SEEDS="${SEEDS:-2500}"
 # shellcheck disable=SC2086
