@@ -35,7 +35,8 @@ case ${LONG:+long-}$name-$how in
     test_sweep-plain)        ;;
     test_sweep-*)            export TURNS=yes ;;
     test_tls-sanitized)      export EVERY=29 ;;
-    long-test_tls-*)         export EVERY=1 ;;
+    long-test_tls-plain)     export EVERY=3 ;;
+    long-test_tls-sanitized) export EVERY=7 ;;
 esac
 [ -z "$first" ] || export SEEDS="${SEEDS:-2500}"
 # shellcheck disable=SC2086
