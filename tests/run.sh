@@ -75,7 +75,7 @@ build_plain() {
 computing() {
     echo 'compile 540 sh tests/compile.sh'
     echo 'static 540 sh tests/static.sh'
-    echo 'lint 60 sh tests/lint.sh'
+    echo 'lint 120 sh tests/lint.sh'
     echo 'instructions 120 sh tests/bench/instructions.sh'
     units
     corpora
