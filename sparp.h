@@ -13127,8 +13127,6 @@ typedef struct sparp__upload {          /* zeroed: nothing yet; its buffer is re
 
 /* The engine's, from its start to its end. */
 typedef struct sparp__flight {
-    sparp__link     link;               /* in a list of those that wait for their engine, of those
-                                           that wait for their token, or of those that have ended */
     sparp__conn    *conn;
     sparp__pool    *pool;               /* where its connections are: its origin's, or a proxy's */
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
@@ -13150,7 +13148,7 @@ typedef struct sparp__flight {
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
-    int             late;               /* reads when the time was up */
+    unsigned char   late;               /* reads when the time was up: SPARP__LATE_READS at most */
 } sparp__flight;
 
 /* Clocks that run together, or how far each went: nanoseconds. */
@@ -13164,18 +13162,17 @@ typedef struct sparp__clocks {
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
-    int64_t         since;              /* since when it waits */
-    int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark, cost_mark;       /* see sparp__rate_blocked */
-    sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
-    bool            let_go;             /* by its origin; not started yet */
+    int64_t         since;              /* since when it pauses, is queued, or PARKED */
+    sparp__clocks   mark;               /* what the clocks said then that tell why: the run's while
+                                           it is queued, those of its origin while PARKED */
 } sparp__queueing;
 
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       link;             /* in the list of its state */
+    sparp__link       here;             /* and at its origin, while it is queued or PARKED; or at
+                                           its engine: to be begun, held, or ended */
     sparp__task_state state;
     bool              on_hop, is_parsed;
     sparp_outcome     outcome;          /* how it has ended, or what it is if no attempt follows */
@@ -13791,7 +13788,7 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     sparp__flight *f = &t->fly;
     if (f->held_at == 0)
         return;
-    sparp__list_remove(&e->held, &f->link);
+    sparp__list_remove(&e->held, &t->here);
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
@@ -13865,7 +13862,7 @@ static void sparp__engine_end(sparp__engine *e, sparp__task *t, sparp__end end) 
         sparp__pools_put(&e->env, &e->pools, t->fly.pool);
     t->fly.pool = NULL;
     t->fly.end = end;
-    sparp__list_push_back(&e->ended, &t->fly.link);
+    sparp__list_push_back(&e->ended, &t->here);
 }
 
 /* The same for an attempt that still has its connection. */
@@ -14245,7 +14242,7 @@ static sparp__conn_event sparp__engine_write(sparp__engine *e, sparp__task *t) {
             return sparp__conn_fail_watching(&e->net);
         t->fly.held_at = e->now;
         t->fly.held_for_cost = sparp__pace_owes(e->pace, t->fly.write, t->cost, e->now);
-        sparp__list_push_back(&e->held, &t->fly.link);
+        sparp__list_push_back(&e->held, &t->here);
         return SPARP__CONN_BUSY;
     }
     t->fly.booked += t->cost;
@@ -14587,7 +14584,7 @@ static void sparp__engine_cut(sparp__engine *e, sparp__task *t) {
    they. The last one comes back first. */
 static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
     for (sparp__link *at = e->held.ring.prev; at != &e->held.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, at);
         at = at->prev;
         if (t->fly.write == write)
             sparp__engine_end_attempt(e, t, SPARP__END_RECALLED, false);
@@ -14601,7 +14598,7 @@ static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
 static int64_t sparp__engine_held_wait(const sparp__engine *e, sparp__task **first) {
     int64_t wait = SPARP__NEVER;
     for (sparp__link *at = e->held.ring.next; at != &e->held.ring && wait > 0; at = at->next) {
-        sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, at);
         int64_t own = sparp__pace_wait(e->pace, t->fly.write, t->cost, e->now);
         if (own < wait)
             *first = t;
@@ -15316,7 +15313,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     sparp__crew_lock(crew);
     t->fly.posted = true;
     t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
-    sparp__list_push_back(&w->to_do, &t->fly.link);
+    sparp__list_push_back(&w->to_do, &t->here);
     sparp__crew_call(w);
     sparp__crew_unlock(crew);
 }
@@ -15334,9 +15331,9 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
     sparp__crew_lock(crew);
     t->fly.cut_wanted = true;
     if (t->fly.posted) {                /* nobody has seen it */
-        sparp__list_remove(&w->to_do, &t->fly.link);
+        sparp__list_remove(&w->to_do, &t->here);
         t->fly.end = SPARP__END_CUT;
-        sparp__list_push_back(&crew->own->ended, &t->fly.link);
+        sparp__list_push_back(&crew->own->ended, &t->here);
     } else {
         w->cut_any = true;
         sparp__crew_call(w);
@@ -15355,7 +15352,7 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     sparp__link *link = sparp__list_pop_front(&crew->own->ended);
     if (link == NULL)
         return NULL;
-    sparp__task *t = SPARP__OWNER(sparp__task, fly.link, link);
+    sparp__task *t = SPARP__OWNER(sparp__task, here, link);
     if (SPARP__WORKERS && t->fly.worker != NULL)
         t->fly.worker->load--;
     return t;
@@ -15555,10 +15552,11 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__gate   gate;
     int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .here */
     sparp__list   parked;               /* tasks that wait for it itself, likewise */
-    bool          letting;              /* one of them is on its way: the next one after it */
-    sparp__clocks let_at, let;          /* since when, and how much before that */
+    const sparp__task *letting;         /* one of them, on its way: the next one after it */
+    sparp__clocks let;                  /* what such have waited so far; while there is one, less
+                                           what the clocks said when it was let go */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
     double        cost;                 /* of what is in flight */
     sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
@@ -16075,6 +16073,7 @@ static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait 
     if (ns == 0)
         return;
     t->waited[why] += ns;
+    t->fly.started_at += ns;            /* our queues eat no timeout: see sparp__sched_on_hop */
     s->stats.waited_us[why] += ns / 1000;
 }
 
@@ -16102,66 +16101,61 @@ static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__lim
     return c;
 }
 
-static sparp__clocks sparp__sched_passed(const sparp__sched *s, const sparp__limits *l,
-                                         sparp__clocks since) {
-    sparp__clocks c = sparp__sched_clocks(s, l);
-    c.time -= since.time;
-    c.rate -= since.rate;
-    c.cost -= since.cost;
-    c.shut -= since.shut;
-    return c;
+/* `sign` times `b` more than `a`. */
+static sparp__clocks sparp__clocks_sum(sparp__clocks a, sparp__clocks b, int sign) {
+    a.time += sign * b.time;
+    a.rate += sign * b.rate;
+    a.cost += sign * b.cost;
+    a.shut += sign * b.shut;
+    return a;
 }
 
 /* How long those that this origin had let go have waited for a slot or a token, in all. */
 static sparp__clocks sparp__sched_let(const sparp__sched *s, const sparp__limits *l) {
-    sparp__clocks let = l->let;
-    if (l->letting) {
-        sparp__clocks now = sparp__sched_passed(s, l, l->let_at);
-        let.time += now.time;
-        let.rate += now.rate;
-        let.cost += now.cost;
-        let.shut += now.shut;
-    }
-    return let;
+    return l->letting == NULL ? l->let : sparp__clocks_sum(l->let, sparp__sched_clocks(s, l), 1);
 }
 
-/* Takes a parked request out of both its lists. Those behind one that was let go wait for what
-   that one waits for. */
-static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
-    sparp__queueing *q = &t->wait;
-    sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
-    sparp__clocks let = sparp__sched_let(s, q->limits);
-    sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->here);
-    int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
-    int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
-    int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
-    q->parked_ns += parked.time;
-    q->rate_mark += parked.rate;
-    q->cost_mark += parked.cost;
-    sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_rate(s, t, by_rate, let.cost - q->let_mark.cost);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
+/* By these it is told what one waits for that is parked. Those behind one that was let go wait for
+   what that one waits for: only the rest of the time is the gate's. */
+static sparp__clocks sparp__sched_parked(const sparp__sched *s, const sparp__limits *l) {
+    sparp__clocks c = sparp__sched_let(s, l);
+    c.shut = sparp__gate_shut(&l->gate, s->now) - c.shut;
+    return c;
 }
 
-/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
-   as much was the rate's as it alone held everybody back. */
+/* It begins to wait in a queue. */
+static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
+    t->wait.since = s->now;
+    t->wait.mark.rate = sparp__rate_blocked(&s->rate, s->now);
+    t->wait.mark.cost = sparp__rate_blocked_by_cost(&s->rate, s->now);
+}
+
+/* The time in a queue, by what it was spent on: as much was the rate's as it alone held everybody
+   back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
-    int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.rate_mark;
-    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.cost_mark;
+    int64_t waited = s->now - t->wait.since;
+    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.mark.rate;
+    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.mark.cost;
     int64_t by_rate = sparp__min(waited, rate);
     sparp__sched_count_rate(s, t, by_rate, cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
-    t->wait.parked_ns = 0;
 }
 
-/* It begins to wait. */
-static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
-    t->wait.since = s->now;
-    t->wait.rate_mark = sparp__rate_blocked(&s->rate, s->now);
-    t->wait.cost_mark = sparp__rate_blocked_by_cost(&s->rate, s->now);
+/* Takes a parked request out of both its lists: it is as if it began to wait in a queue. */
+static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    sparp__clocks passed = sparp__clocks_sum(sparp__sched_parked(s, l), t->wait.mark, -1);
+    int64_t waited = s->now - t->wait.since;
+    int64_t behind = sparp__min(waited, passed.time);
+    int64_t by_rate = sparp__min(behind, passed.rate);
+    int64_t shut = sparp__min(waited - behind, passed.shut);
+    sparp__list_remove(&s->parked, &t->link);
+    sparp__list_remove(&l->parked, &t->here);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
+    sparp__sched_count_rate(s, t, by_rate, passed.cost);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, waited - shut - behind);
+    sparp__sched_mark(s, t);
 }
 
 /* A waiting request that will not be tried any more. It is in no list. */
@@ -16190,14 +16184,14 @@ static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__list *que
                                sparp__list *in_lane) {
     sparp__list_push_back(queue, &t->link);
     if (!s->options->ordered)
-        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->wait.here);
+        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->here);
 }
 
 /* It goes on with what it has begun, before all others. */
 static void sparp__sched_queue_first(sparp__sched *s, sparp__task *t) {
     sparp__list_push_front(&s->again, &t->link);
     if (!s->options->ordered)
-        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->wait.here);
+        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->here);
 }
 
 static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
@@ -16208,7 +16202,7 @@ static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
 /* Who starts next, of those that are queued. */
 static sparp__task *sparp__sched_first(const sparp__sched *s) {
     if (!s->options->ordered)
-        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+        return SPARP__OWNER(sparp__task, here, sparp__fair_first(&s->fair));
     const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
     return SPARP__OWNER(sparp__task, link, all->ring.next);
 }
@@ -16248,13 +16242,13 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
-    if (l->parked.count == 0 || l->letting)
+    if (l->parked.count == 0 || l->letting != NULL)
         return;
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+    sparp__task *t = SPARP__OWNER(sparp__task, here, l->parked.ring.next);
     int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
@@ -16262,8 +16256,8 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
         return;
     }
     sparp__sched_unlink_parked(s, t);
-    t->wait.let_go = l->letting = true;
-    l->let_at = sparp__sched_clocks(s, l);
+    l->letting = t;
+    l->let = sparp__clocks_sum(l->let, sparp__sched_clocks(s, l), -1);
     t->state = SPARP__TASK_AGAIN;
     sparp__sched_queue(s, t, &s->again, &l->lane.begun);
 }
@@ -16271,15 +16265,14 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
 static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = l->letting == t;
     sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
     if (!s->options->ordered)
         sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
-                           &t->wait.here);
-    t->wait.let_go = false;
+                           &t->here);
     if (let_go) {
         l->let = sparp__sched_let(s, l);
-        l->letting = false;
+        l->letting = NULL;
     }
     return let_go;
 }
@@ -16287,14 +16280,15 @@ static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
 /* Its origin does not let it start now: it waits there, in nobody else's way. */
 static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     sparp__limits *l = t->wait.limits;
+    sparp__sched_count_queue(s, t);
     t->state = SPARP__TASK_PARKED;
-    t->wait.parked_at = sparp__sched_clocks(s, l);
-    t->wait.let_mark = sparp__sched_let(s, l);
+    t->wait.since = s->now;
+    t->wait.mark = sparp__sched_parked(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.here);
+        sparp__list_push_front(&l->parked, &t->here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.here);
+        sparp__list_push_back(&l->parked, &t->here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -16639,12 +16633,10 @@ static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__meter_take(&s->rate.admit, t->cost, s->now);
     sparp__limits_enter(l, t, s->now);
     sparp__sched_count_turn(s, t);
-    if (t->on_hop) {
-        t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
+    if (t->on_hop)
         sparp__task_begin_hop(t);
-    } else {
+    else
         sparp__task_begin_attempt(t, s->now);
-    }
     t->state = SPARP__TASK_FLYING;
     t->fly.write = &l->gate.write;
     sparp__list_push_back(&s->flying, &t->link);
@@ -17320,7 +17312,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__list_init(&to_do);
     sparp__crew_lock(w->crew);
     while ((link = sparp__list_pop_front(&w->to_do)) != NULL) {
-        SPARP__OWNER(sparp__task, fly.link, link)->fly.posted = false;
+        SPARP__OWNER(sparp__task, here, link)->fly.posted = false;
         sparp__list_push_back(&to_do, link);
     }
     sparp__answer *spent = w->spent;
@@ -17338,7 +17330,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, here, link));
     return quit;
 }
 

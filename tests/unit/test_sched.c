@@ -141,18 +141,18 @@ static void check_limits(const sparp__limits *l) {
         in_flight += OWNER(sparp__task, link, at)->wait.limits == l;
     for (sparp__link *at = sched->again.ring.next; at != &sched->again.ring; at = at->next) {
         const sparp__task *t = OWNER(sparp__task, link, at);
-        let += t->wait.limits == l && t->wait.let_go;
+        let += t->wait.limits == l && l->letting == t;
     }
     CHECK(l->gate.in_flight == in_flight, "%s: %s: %lu in flight", seen.label, l->origin.host,
           (unsigned long)l->gate.in_flight);
-    CHECK(let == l->letting, "%s: %s: lets %lu", seen.label, l->origin.host, (unsigned long)let);
+    CHECK(let == (l->letting != NULL), "%s: %s: lets %lu", seen.label, l->origin.host, (unsigned long)let);
     CHECK(l->users == uses_in_list(&sched->fresh, l) + uses_in_list(&sched->again, l)
           + uses_in_list(&sched->parked, l) + uses_in_list(&sched->flying, l) + sleepers(l),
           "%s: %s: %lu users", seen.label, l->origin.host, (unsigned long)l->users);
     CHECK(l->users > 0 || l->timer.place != 0, "%s: %s is never forgotten", seen.label,
           l->origin.host);
-    if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
-        const sparp__task *t = OWNER(sparp__task, wait.here, l->parked.ring.next);
+    if (l->parked.count > 0 && l->letting == NULL) {    /* somebody will look at it again */
+        const sparp__task *t = OWNER(sparp__task, here, l->parked.ring.next);
         int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, t, &run.options,
                                           sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
@@ -265,7 +265,7 @@ static void end_as(sparp__task *t, sparp__end end) {
     aloft[t->index] = NULL;
     t->fly.end = end;
     sparp__crew_lock(&run.crew);
-    sparp__list_push_back(&run.crew.ended, &t->fly.link);
+    sparp__list_push_back(&run.crew.ended, &t->here);
     sparp__crew_unlock(&run.crew);
 }
 
@@ -299,7 +299,7 @@ static void look(void) {
         sparp__crew_lock(&run.crew);
         CHECK(w->called || (w->to_do.count == 0 && !w->cut_any), "%s: nobody woke it", seen.label);
         while (!deaf && (link = sparp__list_pop_front(&w->to_do)) != NULL)
-            begin(w, OWNER(sparp__task, fly.link, link));
+            begin(w, OWNER(sparp__task, here, link));
         take_spent(w);
         bool cut = w->cut_any && cut_at_once;
         w->cut_any = w->cut_any && !cut;
