@@ -973,7 +973,7 @@
                                    these where bodies of 16 KB and more come
                                    to on_result() in parts, if it is larger
                                    than 16 KB
-       a request, until it ends    0.6 KB and its bytes, in flight or not
+       a request, until it ends    0.5 KB and its bytes, in flight or not
        a connection                0.4 KB; as much again while it connects
          with TLS                  2 KB more; 16 KB while a record has come
                                    in part (64 of these are kept); during the
@@ -13132,7 +13132,6 @@ typedef struct sparp__flight {
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
     sparp__upload  *upload;             /* NULL: never needed */
     sparp__meter   *write;              /* of its origin: see >>pace */
-    struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
     int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
@@ -13149,6 +13148,8 @@ typedef struct sparp__flight {
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
     unsigned char   late;               /* reads when the time was up: SPARP__LATE_READS at most */
+    uint16_t        worker;             /* who has it, from 1 on; 0: the run's own engine. There
+                                           are no more than SPARP__WORKERS_MAX */
 } sparp__flight;
 
 /* Clocks that run together, or how far each went: nanoseconds. */
@@ -15302,6 +15303,11 @@ static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
     return best;
 }
 
+/* Who has it; NULL: the run's own engine. */
+static sparp__worker *sparp__crew_worker(const sparp__crew *crew, const sparp__task *t) {
+    return SPARP__WORKERS && t->fly.worker > 0 ? &crew->workers[t->fly.worker - 1] : NULL;
+}
+
 static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     if (sparp__crew_size(crew) == 0) {
         sparp__engine_start(crew->own, t);
@@ -15309,7 +15315,7 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     }
     sparp__worker *w = sparp__crew_idlest(crew);
     w->load++;
-    t->fly.worker = w;
+    t->fly.worker = (uint16_t)(w - crew->workers + 1);
     sparp__crew_lock(crew);
     t->fly.posted = true;
     t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
@@ -15327,7 +15333,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
             t->fly.cut_wanted = true;   /* it is in `ended` */
         return;
     }
-    sparp__worker *w = t->fly.worker;
+    sparp__worker *w = sparp__crew_worker(crew, t);
     sparp__crew_lock(crew);
     t->fly.cut_wanted = true;
     if (t->fly.posted) {                /* nobody has seen it */
@@ -15353,8 +15359,9 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     if (link == NULL)
         return NULL;
     sparp__task *t = SPARP__OWNER(sparp__task, here, link);
-    if (SPARP__WORKERS && t->fly.worker != NULL)
-        t->fly.worker->load--;
+    sparp__worker *w = sparp__crew_worker(crew, t);
+    if (w != NULL)
+        w->load--;
     return t;
 }
 
@@ -15370,11 +15377,11 @@ static void sparp__crew_collect(sparp__crew *crew) {
 /* Nobody looks at what it has brought any more. */
 static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
     sparp__answer *a = t->fly.answer;
-    sparp__worker *w = t->fly.worker;
+    sparp__worker *w = sparp__crew_worker(crew, t);
     t->fly.answer = NULL;
     if (a == NULL)
         return;
-    if (!SPARP__WORKERS || w == NULL) {
+    if (w == NULL) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }

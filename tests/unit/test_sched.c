@@ -270,7 +270,8 @@ static void end_as(sparp__task *t, sparp__end end) {
 }
 
 static void begin(sparp__worker *w, sparp__task *t) {
-    assert_true(t->fly.posted && t->fly.worker == w && t->state == SPARP__TASK_FLYING);
+    assert_true(t->fly.posted && t->state == SPARP__TASK_FLYING);
+    assert_true(sparp__crew_worker(&run.crew, t) == w);
     assert_null(t->fly.answer);
     assert_null(aloft[t->index]);
     t->fly.posted = false;
@@ -306,7 +307,8 @@ static void look(void) {
         w->called = w->called && (deaf || w->cut_any);
         sparp__crew_unlock(&run.crew);
         for (size_t at = 0; cut && at < MAX; at++)
-            if (aloft[at] != NULL && aloft[at]->fly.worker == w && aloft[at]->fly.cut_wanted)
+            if (aloft[at] != NULL && sparp__crew_worker(&run.crew, aloft[at]) == w
+                && aloft[at]->fly.cut_wanted)
                 end_as(aloft[at], SPARP__END_CUT);
     }
 }
@@ -2604,6 +2606,57 @@ static void test_the_rate_of_an_origin_outlives_its_users(void **state) {
     assert_int_equal(sched->origins.count, 0);
 }
 
+/* --- what it takes to wait -------------------------------------------------------------------- */
+
+#define WAITING_MOST 512                /* bytes, besides those of the request itself */
+
+static size_t bytes_of_requests(const sparp__list *list) {
+    size_t bytes = 0;
+    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next)
+        bytes += OWNER(sparp__task, link, at)->request.image.capacity;
+    return bytes;
+}
+
+/* What the run has, besides the bytes of requests, while so many wait in that state; but for one
+   in flight if there has to be. */
+static size_t bytes_while(sparp__task_state state, size_t count) {
+    again();
+    options.max_at_once = state == SPARP__TASK_FRESH ? 1 : MAX;
+    options.max_at_once_per_origin = state == SPARP__TASK_PARKED ? 1 : 0;
+    options.input_buffer_size = MAX;
+    get_many(count, A "to/wait/for");
+    start();
+    turn();
+    size_t bytes = 0;
+    for (size_t i = 0; state == SPARP__TASK_SLEEPING && i < count; i++) {
+        bytes += aloft[i]->request.image.capacity;
+        fail_with(i, SPARP_E_RESET, false);
+    }
+    turn();
+    sparp__answers_free(&run.env, &answers);    /* the engines' */
+    size_t waiting = state == SPARP__TASK_SLEEPING ? sleepers(NULL)
+        : state == SPARP__TASK_PARKED ? sched->parked.count : sched->fresh.count;
+    assert_int_equal(waiting, state == SPARP__TASK_SLEEPING ? count : count - 1);
+    bytes += bytes_of_requests(&sched->parked) + bytes_of_requests(&sched->fresh)
+        + bytes_of_requests(&sched->flying);
+    size_t others = memory.bytes - bytes;
+    close_run();
+    return others;
+}
+
+/* There may be 10,000 that pause or are parked, and any number that were read ahead. */
+static void test_who_waits_takes_half_a_kilobyte(void **state) {
+    static const sparp__task_state states[] = {
+        SPARP__TASK_FRESH, SPARP__TASK_PARKED, SPARP__TASK_SLEEPING
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        size_t few = bytes_while(states[i], 100), many = bytes_while(states[i], 250);
+        CHECK(many > few && (many - few) / 150 <= WAITING_MOST, "state %d: %lu bytes each",
+              (int)states[i], (unsigned long)((many - few) / 150));
+    }
+}
+
 /* --- progress --------------------------------------------------------------------------------- */
 
 static size_t num_progress;
@@ -3005,6 +3058,7 @@ int main(void) {
         SCHED_TEST(test_an_origin_is_forgotten_when_nobody_uses_it),
         SCHED_TEST(test_a_closed_origin_is_remembered_until_it_is_open),
         SCHED_TEST(test_the_rate_of_an_origin_outlives_its_users),
+        SCHED_TEST(test_who_waits_takes_half_a_kilobyte),
         SCHED_TEST(test_progress_is_told_by_time_and_by_results),
         SCHED_TEST(test_the_promises_hold_whatever_happens),
         SCHED_TEST(test_the_nth_allocation_fails),
