@@ -145,7 +145,8 @@ static void check_limits(const sparp__limits *l) {
     }
     CHECK(l->gate.in_flight == in_flight, "%s: %s: %lu in flight", seen.label, l->origin.host,
           (unsigned long)l->gate.in_flight);
-    CHECK(let == (l->letting != NULL), "%s: %s: lets %lu", seen.label, l->origin.host, (unsigned long)let);
+    CHECK(let == (l->letting != NULL), "%s: %s: lets %lu", seen.label, l->origin.host,
+          (unsigned long)let);
     CHECK(l->users == uses_in_list(&sched->fresh, l) + uses_in_list(&sched->again, l)
           + uses_in_list(&sched->parked, l) + uses_in_list(&sched->flying, l) + sleepers(l),
           "%s: %s: %lu users", seen.label, l->origin.host, (unsigned long)l->users);
