@@ -520,10 +520,11 @@
    case. It never starts anything sooner than your own limits do.
 
    Where a server says nothing, the gate remembers how many requests got
-   through before the last 429. In the next window as many go as before. The
-   one behind them goes alone, and each answer to those lets one more try. So
-   a server that counts by windows says 429 once a window. In the first
-   window all that are in flight may hear it.
+   through before a 429, and how much cost. In the next window as much goes
+   as before. The one behind that goes alone, and then a few more, as long as
+   they get through. So a server that counts by windows says 429 once a
+   window, whether it counts requests or cost. In the first window all that
+   are in flight may hear it; likewise when its limits have become lower.
 
    A server with several limits is left alone when one is used up: nobody
    knows which of them the next request will count for.
@@ -2900,11 +2901,13 @@ static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now)
 /* ============================================================================================ */
 
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
+#define SPARP__GATE_TRIES 4             /* that go well, until one more is tried at once */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     sparp__meter admit;                 /* of who gets a slot */
     sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
+    double   cost_in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
     int      width;                     /* while it reopens: this many at once; 0: open */
@@ -2912,14 +2915,23 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
     bool     held;                      /* as good as closed: see sparp__gate_hold */
-    uint64_t through, known;            /* answers since it reopened, and until it closed before
-                                           that; 0: not known */
+    uint64_t through, known;            /* answers of this window, and the most of one before that
+                                           a 429 ended; 0: not known */
+    double   through_cost, known_cost;  /* theirs */
+    double   refused_cost;              /* of the one that ended a window last: too much for that */
+    uint64_t beyond;                    /* answers of this window that not even that explains */
+    bool     ended;                     /* the window, by a 429: who enters begins the next one */
 } sparp__gate;
 
-/* Once it is known how many the last window let through, so many may be there at once: the one
-   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
-static uint64_t sparp__gate_room(const sparp__gate *g) {
-    return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
+/* Nobody knows which of the two the server counts, requests or cost: another one is within what a
+   window before let through of both, or it goes alone, because it may be told 429. Four answers
+   let one more try. */
+static bool sparp__gate_full(const sparp__gate *g, double cost) {
+    uint64_t more = g->through < g->known ? 0 : g->through - g->known;
+    return g->known > 0
+        && ((g->through + g->in_flight >= g->known && g->in_flight > more / SPARP__GATE_TRIES)
+            || (g->through_cost + g->cost_in_flight + cost > g->known_cost
+                && g->in_flight > g->beyond / SPARP__GATE_TRIES));
 }
 
 /* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
@@ -2928,37 +2940,63 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double co
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
+        || sparp__gate_full(g, cost)
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
     return sparp__meter_wait(&g->admit, cost, now);
 }
 
+SPARP__RARE static void sparp__gate_begin(sparp__gate *g) {
+    g->through = g->beyond = 0;
+    g->through_cost = 0;
+    g->ended = false;
+}
+
 static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
+    if (g->ended)
+        sparp__gate_begin(g);
     g->in_flight++;
+    g->cost_in_flight += cost;
     sparp__meter_take(&g->admit, cost, now);
 }
 
-/* The latest of all ends counts. It reopens with one probe. */
-static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
+static void sparp__gate_leave(sparp__gate *g, double cost) {
+    g->cost_in_flight = --g->in_flight > 0 ? g->cost_in_flight - cost : 0;
+}
+
+static void sparp__gate_learn(sparp__gate *g) {
+    g->known = g->through > g->known ? g->through : g->known;
+    g->known_cost = g->through_cost > g->known_cost ? g->through_cost : g->known_cost;
+}
+
+/* One of that cost has left and was told so. The latest of all ends counts. It reopens with one
+   probe. A window that ends before it has let through what another did says that the limits are
+   lower now, or that others use them too: only what this one lets through is known then. */
+static void sparp__gate_close(sparp__gate *g, double cost, int64_t now, int64_t until) {
     if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
-        g->known = g->through > 0 ? g->through : g->known;
-        g->through = 0;
+        g->ended = true;
+        if (g->through > 0 && g->through + g->in_flight < g->known
+            && g->through_cost + g->cost_in_flight + cost <= g->known_cost) {
+            g->known = 0;
+            g->known_cost = 0;
+        }
+        g->refused_cost = cost;
+        sparp__gate_learn(g);
     }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
 }
 
 SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
-    if (g->closed_until > now) {        /* what was under way then belongs to that window */
-        g->known += g->known > 0;
-        g->through--;
+    if (g->ended) {                     /* what was under way then belongs to that window */
+        sparp__gate_learn(g);
         return;
     }
+    g->beyond += g->through_cost > g->known_cost + g->refused_cost;
     if (g->width == 0)
         return;
     g->strikes = 0;
@@ -2968,8 +3006,9 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
 }
 
 /* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+static void sparp__gate_widen(sparp__gate *g, double cost, int64_t now) {
     g->through++;
+    g->through_cost += cost;
     if (g->width > 0 || g->known > 0)
         sparp__gate_reopen(g, now);
 }
@@ -15565,7 +15604,6 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__clocks let;                  /* what such have waited so far; while there is one, less
                                            what the clocks said when it was let go */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
-    double        cost;                 /* of what is in flight */
     sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
 
@@ -15735,8 +15773,8 @@ SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp
     int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
     sparp__quotas *qs = sparp__limits_quotas(l);
     if (qs != NULL && !o->no_gate && qs->longest > 0)
-        left = sparp__quotas_wait(qs, (double)g->in_flight, l->cost, t->cost, now);
-    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
+        left = sparp__quotas_wait(qs, (double)g->in_flight, g->cost_in_flight, t->cost, now);
+    sparp__gate_hold(g, left > wait || sparp__gate_full(g, t->cost), now);
     return sparp__max(wait, left);
 }
 
@@ -15749,14 +15787,10 @@ static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const 
 }
 
 static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
+    sparp__gate *g = &l->gate;
     if (sparp__limits_quotas(l) != NULL)
-        sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
-    l->cost += t->cost;
-    sparp__gate_enter(&l->gate, t->cost, now);
-}
-
-static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
-    l->cost = --l->gate.in_flight > 0 ? l->cost - t->cost : 0;
+        sparp__quotas_on_start(l->quotas, (double)g->in_flight, g->cost_in_flight, t->cost, now);
+    sparp__gate_enter(g, t->cost, now);
 }
 
 /* Without memory for it nothing is remembered: it is only a hint. */
@@ -16436,7 +16470,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     if (!(asked > 0))
         return;
     int64_t until = sparp__time_after(s->now, sparp__time_from_s(asked));
-    sparp__gate_close(g, s->now, until);
+    sparp__gate_close(g, t->cost, s->now, until);
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, its gate is closed for %.3f s",
                    (unsigned long long)t->index, t->status, asked);
     sparp__crew_recall(s->crew, &g->write);
@@ -16484,7 +16518,7 @@ static void sparp__sched_on_verdict(sparp__sched *s, sparp__task *t) {
         sparp__sched_on_soft_fail(s, t);
         return;
     }
-    sparp__gate_widen(g, s->now);
+    sparp__gate_widen(g, t->cost, s->now);
     if (s->slots.found.limit > 0)
         sparp__aimd_on_answer(&s->slots.found, &g->fastest, t->fly.answer->elapsed, s->now);
     if (t->fly.verdict != SPARP_SUCCESS) {
@@ -16540,7 +16574,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
     sparp__limits *l = sparp__sched_limits(s, t->hop);
-    sparp__gate_widen(&q->limits->gate, s->now);
+    sparp__gate_widen(&q->limits->gate, t->cost, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
@@ -16568,7 +16602,7 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    sparp__limits_leave(t->wait.limits, t);
+    sparp__gate_leave(&t->wait.limits->gate, t->cost);
     sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
     t->booked += t->fly.booked;
     t->fly.booked = 0;

@@ -1200,7 +1200,7 @@ static void test_so_many_passes_are_enough(void **state) {
     for (int i = 0; i <= PASSES; i++) { /* always begun before another one closed it */
         assert_int_equal(task_of(0)->passes, i);
         assert_int_equal(sched->stats.soft_retries, 0);
-        sparp__gate_close(&limits_of("a.test")->gate, test_now_ns, test_now_ns + SECOND);
+        sparp__gate_close(&limits_of("a.test")->gate, 1, test_now_ns, test_now_ns + SECOND);
         respond(0, 429, "");
         go(now_s() + 2);
     }
@@ -2211,7 +2211,7 @@ static void test_a_deadline_comes_while_the_gate_is_closed(void **state) {
     respond(1, 429, "Retry-After: 3\r\n");
     settle();
     assert_int_equal(sched->parked.count, 1);
-    sparp__gate_close(&limits_of("a.test")->gate, test_now_ns, BEGIN + 9 * SECOND);
+    sparp__gate_close(&limits_of("a.test")->gate, 1, test_now_ns, BEGIN + 9 * SECOND);
     go(4);
     assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
     assert_waited(1, SPARP_WAIT_GATE, 4);
