@@ -115,7 +115,7 @@
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
        >>texts       codes to names and sentences
-       >>env         allocator, logger, clock, dice, faults
+       >>env         allocator, logger, clock, dice, locks, faults
        >>buf         growing byte buffer
        >>heap        timers
        >>bucket      starts per second (GCRA)
@@ -2089,10 +2089,10 @@ static int64_t sparp__days(int64_t year, int64_t month, int64_t day) {
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-static uint32_t sparp__hash(const char *text, uint32_t seed) {
+static uint32_t sparp__hash(sparp__str s, uint32_t seed) {
     uint32_t h = UINT32_C(2166136261) ^ seed;   /* FNV-1a */
-    for (; *text != '\0'; text++)
-        h = (h ^ (unsigned char)*text) * UINT32_C(16777619);
+    for (size_t i = 0; i < s.size; i++)
+        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
     return h ^ h >> 15;
 }
 
@@ -2205,8 +2205,8 @@ const char *sparp_wait_name(sparp_wait wait) {
 }
 
 /* ============================================================================================ */
-/* >>env        what every section may need: allocator, logger, clock, dice, entropy; and the     */
-/*              fault, which says how something failed. Uses base.                               */
+/* >>env        what every section may need: allocator, logger, clock, dice, entropy, locks; and  */
+/*              the fault, which says how something failed. Uses base.                           */
 /* ============================================================================================ */
 
 typedef struct sparp__env {
@@ -2247,6 +2247,63 @@ static void *sparp__env_zalloc(sparp__env *env, size_t size) {
 static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
     if (ptr != NULL)
         sparp__env_realloc(env, ptr, size, 0);
+}
+
+#if SPARP__THREADS
+/* The host's signals are the host's business: a thread of ours takes none. */
+static int sparp__thread_start(pthread_t *thread, const pthread_attr_t *attributes,
+                               void *(*run)(void *argument), void *argument) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = SPARP__SYS_THREAD(thread, attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+#endif
+
+typedef struct sparp__lock {            /* zeroed: one thread alone has what it is for */
+    bool            is_open;
+#if SPARP__THREADS
+    pthread_mutex_t mutex;
+#endif
+} sparp__lock;
+
+/* False: out of memory. */
+static bool sparp__lock_open(sparp__lock *l) {
+#if SPARP__THREADS
+    l->is_open = pthread_mutex_init(&l->mutex, NULL) == 0;
+    return l->is_open;
+#else
+    (void)l;
+    return true;
+#endif
+}
+
+static void sparp__lock_close(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_destroy(&l->mutex);
+#endif
+    l->is_open = false;
+}
+
+static void sparp__lock_take(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_lock(&l->mutex);
+#else
+    (void)l;
+#endif
+}
+
+static void sparp__lock_leave(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_unlock(&l->mutex);
+#else
+    (void)l;
+#endif
 }
 
 static int64_t sparp__env_now(void) {
@@ -2733,29 +2790,8 @@ typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one
     sparp__meter    all;                /* of every write; each origin has one more */
     bool            weighs;             /* some meter limits the cost */
     sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
-    bool            shared;             /* by several threads */
-#if SPARP__WORKERS
-    pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
-#endif
+    sparp__lock     lock;               /* of `all`, those of the origins, and the hands */
 } sparp__pace;
-
-static void sparp__pace_lock(sparp__pace *p) {
-#if SPARP__WORKERS
-    if (p->shared)
-        pthread_mutex_lock(&p->lock);
-#else
-    (void)p;
-#endif
-}
-
-static void sparp__pace_unlock(sparp__pace *p) {
-#if SPARP__WORKERS
-    if (p->shared)
-        pthread_mutex_unlock(&p->lock);
-#else
-    (void)p;
-#endif
-}
 
 static bool sparp__pace_weighs(const sparp__pace *p) {
     return SPARP__LIMITS && p->weighs;
@@ -2764,11 +2800,11 @@ static bool sparp__pace_weighs(const sparp__pace *p) {
 /* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
 static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
                                 int64_t now) {
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     int64_t wait = sparp__meter_wait(&p->all, cost, now);
     if (own != NULL)
         wait = sparp__max(wait, sparp__meter_wait(own, cost, now));
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return wait;
 }
 
@@ -2776,25 +2812,25 @@ static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double 
 static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
     if (!sparp__pace_weighs(p))
         return false;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
                                   sparp__debt_wait(&own->cost, cost, now));
     int64_t for_token = sparp__max(sparp__bucket_wait(&p->all.starts, now),
                                    sparp__bucket_wait(&own->starts, now));
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return for_cost > for_token;
 }
 
 /* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
 static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int64_t now) {
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     bool may = sparp__meter_wait(&p->all, cost, now) == 0 && sparp__meter_wait(own, cost, now) == 0;
     if (may && (p->all.limits || own->limits)) {
         now = sparp__env_now();
         sparp__meter_take(&p->all, cost, now);
         sparp__meter_take(own, cost, now);
     }
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return may;
 }
 
@@ -2809,25 +2845,25 @@ static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, 
     hand->index = index;
     hand->booked = booked;
     hand->own = own;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     sparp__list_push_back(&p->hands, &hand->link);
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
 }
 
 /* Returns what it was charged. */
 static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
     if (!sparp__pace_weighs(p))
         return 0;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     sparp__list_remove(&p->hands, &hand->link);
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return hand->charged;
 }
 
 /* No more is given back than was booked. False: it is not at hand. */
 static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int64_t now) {
     sparp__hand *hand = NULL;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     for (sparp__link *at = p->hands.ring.next; hand == NULL && at != &p->hands.ring; at = at->next)
         if (SPARP__OWNER(sparp__hand, link, at)->index == index)
             hand = SPARP__OWNER(sparp__hand, link, at);
@@ -2839,7 +2875,7 @@ static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int6
         if (hand->own != NULL)
             sparp__debt_book(&hand->own->cost, more, now);
     }
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return hand != NULL;
 }
 
@@ -4344,9 +4380,7 @@ typedef struct sparp__dns_job {         /* what goes to a thread and comes back 
 } sparp__dns_job;
 
 typedef struct sparp__dns_shared {
-#if SPARP__THREADS
-    pthread_mutex_t lock;
-#endif
+    sparp__lock     lock;
     sparp__list     todo, done;         /* jobs */
     int64_t         moved_at;           /* when the head of todo last changed */
     int             threads, stuck;     /* all; those with an unwanted job */
@@ -4378,22 +4412,6 @@ typedef struct sparp__resolver {        /* zeroed: closed */
     size_t             pending;         /* lookups */
 } sparp__resolver;
 
-static void sparp__dns_lock(sparp__dns_shared *shared) {
-#if SPARP__THREADS
-    pthread_mutex_lock(&shared->lock);
-#else
-    (void)shared;
-#endif
-}
-
-static void sparp__dns_unlock(sparp__dns_shared *shared) {
-#if SPARP__THREADS
-    pthread_mutex_unlock(&shared->lock);
-#else
-    (void)shared;
-#endif
-}
-
 static void sparp__dns_free_jobs(sparp__list *jobs) {
     sparp__link *link;
     while ((link = sparp__list_pop_front(jobs)) != NULL)
@@ -4403,9 +4421,7 @@ static void sparp__dns_free_jobs(sparp__list *jobs) {
 static void sparp__dns_free_shared(sparp__dns_shared *shared) {
     sparp__dns_free_jobs(&shared->todo);
     sparp__dns_free_jobs(&shared->done);
-#if SPARP__THREADS
-    pthread_mutex_destroy(&shared->lock);
-#endif
+    sparp__lock_close(&shared->lock);
     SPARP__SYS_FREE(shared);
 }
 
@@ -4523,13 +4539,13 @@ static void sparp__dns_run_job(sparp__dns_job *job) {
    Also called on the loop's own thread where there are no others. */
 static bool sparp__dns_work(sparp__dns_shared *shared) {
     sparp__link *link;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     while (!shared->closed && (link = sparp__list_pop_front(&shared->todo)) != NULL) {
         sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
         job->started_at = shared->moved_at = sparp__env_now();
-        sparp__dns_unlock(shared);
+        sparp__lock_leave(&shared->lock);
         sparp__dns_run_job(job);
-        sparp__dns_lock(shared);
+        sparp__lock_take(&shared->lock);
         job->ended = true;
         shared->stuck -= job->unwanted;
         sparp__list_push_back(&shared->done, link);
@@ -4537,7 +4553,7 @@ static bool sparp__dns_work(sparp__dns_shared *shared) {
             sparp__wake_send(shared->wake);
     }
     bool last = --shared->threads == 0 && shared->closed;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return last;
 }
 
@@ -4549,19 +4565,14 @@ static void *sparp__dns_thread(void *argument) {
     return NULL;
 }
 
-/* The host's signals are the host's business: a helper thread takes none. */
 static int sparp__dns_start_thread(sparp__dns_shared *shared) {
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t all, before;
     if (pthread_attr_init(&attributes) != 0)
         return ENOMEM;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, 256 * 1024);     /* musl's 128 KB are tight for nss */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = SPARP__SYS_THREAD(&thread, &attributes, sparp__dns_thread, shared);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = sparp__thread_start(&thread, &attributes, sparp__dns_thread, shared);
     pthread_attr_destroy(&attributes);
     return error;
 }
@@ -4574,15 +4585,15 @@ static int sparp__dns_start_thread(sparp__dns_shared *shared) {
 
 /* One more; 0, or why not. */
 static int sparp__dns_add_thread(sparp__dns_shared *shared) {
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->threads++;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     int error = sparp__dns_start_thread(shared);
     if (error == 0)
         return 0;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->threads--;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return error;
 }
 
@@ -4604,19 +4615,21 @@ static bool sparp__resolver_open(sparp__resolver *r, int family, const sparp__wa
     shared->wake = wake;
     sparp__list_init(&shared->todo);
     sparp__list_init(&shared->done);
-#if SPARP__THREADS
-    if (pthread_mutex_init(&shared->lock, NULL) != 0) {
+    if (!sparp__lock_open(&shared->lock)) {
         SPARP__SYS_FREE(shared);
         return sparp__fault_memory(fault);
     }
-#endif
     r->shared = shared;
     return true;
 }
 
+static sparp__lookup **sparp__resolver_bucket(sparp__resolver *r, const char *host) {
+    return &r->table[sparp__hash(sparp__str_of(host), 0) % SPARP__DNS_BUCKETS];
+}
+
 static void sparp__resolver_free_lookup(sparp__env *env, sparp__resolver *r,
                                         sparp__lookup *lookup) {
-    sparp__lookup **at = &r->table[sparp__hash(lookup->host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup **at = sparp__resolver_bucket(r, lookup->host);
     while (*at != lookup)
         at = &(*at)->chain;
     *at = lookup->chain;
@@ -4632,17 +4645,17 @@ static void sparp__resolver_close(sparp__env *env, sparp__resolver *r) {
     while (SPARP__LOOKUPS && r->ages.count > 0)
         sparp__resolver_free_lookup(env, r,
                                     SPARP__OWNER(sparp__lookup, age, r->ages.ring.next));
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->closed = true;
     bool last = shared->threads == 0;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     if (last)
         sparp__dns_free_shared(shared);
     r->shared = NULL;
 }
 
 static sparp__lookup *sparp__resolver_find(sparp__resolver *r, const char *host) {
-    sparp__lookup *lookup = r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup *lookup = *sparp__resolver_bucket(r, host);
     while (lookup != NULL && strcmp(lookup->host, host) != 0)
         lookup = lookup->chain;
     return lookup;
@@ -4663,7 +4676,7 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     lookup->resolver = r;
     sparp__list_init(&lookup->waiters);
     sparp__list_push_back(&r->ages, &lookup->age);
-    sparp__lookup **bucket = &r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup **bucket = sparp__resolver_bucket(r, host);
     lookup->chain = *bucket;
     *bucket = lookup;
     return lookup;
@@ -4684,22 +4697,22 @@ static bool sparp__resolver_queue(sparp__resolver *r, sparp__lookup *lookup, int
     sparp__dns_shared *shared = r->shared;
     lookup->pending = true;
     r->pending++;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     if (shared->todo.count == 0)
         shared->moved_at = now;
     sparp__list_push_back(&shared->todo, &lookup->job->link);
     bool start = sparp__dns_busy(shared) < SPARP__DNS_THREADS;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return start;
 }
 
 /* Takes it out of the queue, if it is still there. */
 static bool sparp__resolver_unqueue(sparp__resolver *r, sparp__lookup *lookup) {
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     bool waits = lookup->job->started_at == SPARP__NEVER;
     if (waits)
         sparp__list_remove(&r->shared->todo, &lookup->job->link);
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     if (waits)
         SPARP__SYS_FREE(sparp__resolver_end(lookup));
     return waits;
@@ -4719,9 +4732,9 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
     int error = sparp__resolver_queue(r, lookup, now) ? sparp__dns_add_thread(r->shared) : 0;
     if (error == 0)
         return true;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     bool others = r->shared->threads > 0;       /* they will come to it */
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     if (others || !sparp__resolver_unqueue(r, lookup))
         return true;
     return sparp__fault_set(&lookup->fault, SPARP_E_DNS_FAILED, error,
@@ -4732,9 +4745,9 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
 static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
     if (!lookup->pending)
         return sparp__min(lookup->started_at, now);     /* the thread's clock was later */
-    sparp__dns_lock(lookup->resolver->shared);
+    sparp__lock_take(&lookup->resolver->shared->lock);
     int64_t at = lookup->job->started_at;
-    sparp__dns_unlock(lookup->resolver->shared);
+    sparp__lock_leave(&lookup->resolver->shared->lock);
     return sparp__min(at, now);
 }
 
@@ -4742,10 +4755,10 @@ static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now)
 static int64_t sparp__resolver_due(const sparp__resolver *r) {
     if (!SPARP__LOOKUPS || r->pending == 0)
         return SPARP__NEVER;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
         : sparp__time_after(r->shared->moved_at, SPARP__DNS_STALL_NS);
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     return due;
 }
 
@@ -4753,11 +4766,11 @@ static int64_t sparp__resolver_due(const sparp__resolver *r) {
 static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
     if (!SPARP__LOOKUPS || sparp__resolver_due(r) > now)
         return;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
     int64_t more = sparp__min(sparp__min(room, SPARP__DNS_STEP), (int64_t)r->shared->todo.count);
     r->shared->moved_at = now;
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     while (more-- > 0 && sparp__dns_add_thread(r->shared) == 0)
         continue;
 }
@@ -4765,12 +4778,12 @@ static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
 /* Somebody waits for a job, or nobody does any more. */
 static void sparp__resolver_want(sparp__lookup *lookup, bool wanted) {
     sparp__dns_shared *shared = lookup->resolver->shared;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     if (!lookup->job->ended && lookup->job->unwanted == wanted) {
         lookup->job->unwanted = !wanted;
         shared->stuck += wanted ? -1 : 1;
     }
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
 }
 
 /* The name's entry, pinned for the caller: pending, or with addresses, or with a fault.
@@ -4825,9 +4838,9 @@ static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *
     sparp__dns_shared *shared = r->shared;
     if (!SPARP__LOOKUPS)
         return NULL;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     sparp__link *link = sparp__list_pop_front(&shared->done);
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     if (link == NULL)
         return NULL;
     sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
@@ -5607,15 +5620,6 @@ static bool sparp__request_add_lines(sparp__env *env, sparp__buf *b, const sparp
         && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0);
 }
 
-/* In the form in which hosts are compared; with its NUL. */
-static void sparp__request_fold_host(sparp__str host, char *out) {
-    if (host.size > 1 && host.data[host.size - 1] == '.')
-        host.size--;
-    for (size_t i = 0; i < host.size; i++)
-        out[i] = sparp__ascii_lower(host.data[i]);
-    out[host.size] = '\0';
-}
-
 /* What the request before had in common with this one. */
 typedef struct sparp__request_memo {    /* zeroed: nothing yet */
     sparp__url_memo url;
@@ -5633,7 +5637,7 @@ static const char *sparp__request_remember_host(sparp__request_memo *memo, const
         return host;
     memo->lines.size = 0;
     memo->host[0] = '\0';
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     return host;
 }
 
@@ -5817,18 +5821,23 @@ typedef struct sparp__turn {            /* from one hop to the next */
     bool        same_origin, keep_body, keep_expect;
 } sparp__turn;
 
+/* Cuts the next line of a request's head off, with its end; *name is empty if it is no field. */
+static sparp__str sparp__request_next_line(sparp__str *rest, sparp__str *name) {
+    size_t n = (size_t)((const char *)memchr(rest->data, '\n', rest->size) - rest->data) + 1;
+    const char *colon = (const char *)memchr(rest->data, ':', n);
+    sparp__str line = sparp__str_make(rest->data, n);
+    *name = sparp__str_make(rest->data, colon != NULL ? (size_t)(colon - rest->data) : 0);
+    *rest = sparp__str_skip(*rest, n);
+    return line;
+}
+
 /* The field lines of `from` that the next hop has, too. */
 static bool sparp__request_copy_lines(sparp__env *env, sparp__buf *b, const sparp__request *from,
                                       const sparp__turn *turn) {
-    sparp__str rest = sparp__str_make(from->image.data, from->head_size);
+    sparp__str rest = sparp__str_make(from->image.data, from->head_size), name;
     bool ok = true;
     for (int i = 0; ok && rest.size > 2; i++) {
-        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
-        const char *colon = (const char *)memchr(rest.data, ':', n);
-        sparp__str line = sparp__str_make(rest.data, n);
-        sparp__str name = sparp__str_make(rest.data,
-                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
-        rest = sparp__str_skip(rest, n);
+        sparp__str line = sparp__request_next_line(&rest, &name);
         if (i == 0 || (sparp__str_same(name, "host") && !turn->same_origin)
             || (!turn->keep_body && sparp__request_is_of_body(name))
             || (!turn->keep_expect && sparp__str_same(name, "expect"))
@@ -5852,7 +5861,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     memset(&in, 0, sizeof in);
     in.method = turn->method;
     b->size = 0;
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     const sparp__proxy *proxy = sparp__request_proxy(url, host, turn->options, &room);
     bool ok = sparp__request_add_start(env, b, &in, url, proxy)
         && sparp__request_add_proxy(env, b, proxy);
@@ -5877,18 +5886,14 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
 /* The lines of its own head, without those that are to be replaced. */
 static bool sparp__request_copy_head(sparp__env *env, sparp__buf *b, const sparp__request *r,
                                      const sparp_field *fields, size_t count) {
-    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2);
+    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2), name;
     bool ok = true;
     while (ok && rest.size > 0) {
-        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
-        const char *colon = (const char *)memchr(rest.data, ':', n);
-        sparp__str name = sparp__str_make(rest.data,
-                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        sparp__str line = sparp__request_next_line(&rest, &name);
         bool stays = true;
         for (size_t i = 0; i < count; i++)
             stays = stays && !sparp__str_same(name, fields[i].name);
-        ok = !stays || sparp__buf_append(env, b, rest.data, n);
-        rest = sparp__str_skip(rest, n);
+        ok = !stays || sparp__buf_add(env, b, line);
     }
     return ok;
 }
@@ -5950,7 +5955,7 @@ static const char *sparp__request_method(const sparp__request *r) {
 /* Whether a url leads to the same scheme, host and port. */
 static bool sparp__request_same_origin(const sparp__request *r, const sparp__url *url) {
     char host[SPARP__HOST_MAX + 1];
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     return url->port == r->port && url->https == r->https
         && strcmp(host, sparp__request_host(r)) == 0;
 }
@@ -5978,22 +5983,12 @@ typedef struct sparp__event {
     unsigned ready;                     /* SPARP__READABLE, ... */
 } sparp__event;
 
-#if SPARP__EPOLL
+#if SPARP__EPOLL || SPARP__KQUEUE
 
 typedef struct sparp__reactor {         /* zeroed: closed */
     int fd;
     bool is_open;
 } sparp__reactor;
-
-static const char *sparp__reactor_name(void) {
-    return "epoll";
-}
-
-static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
-    (void)env;
-    r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
-    return r->is_open = r->fd >= 0;
-}
 
 static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
     (void)env;
@@ -6004,6 +5999,20 @@ static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
 
 static int sparp__reactor_poll_fd(const sparp__reactor *r) {
     return r->fd;
+}
+
+#endif
+
+#if SPARP__EPOLL
+
+static const char *sparp__reactor_name(void) {
+    return "epoll";
+}
+
+static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
+    return r->is_open = r->fd >= 0;
 }
 
 static bool sparp__reactor_ctl(sparp__reactor *r, int how, int fd, uint32_t tag, unsigned want) {
@@ -6054,11 +6063,6 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 
 #elif SPARP__KQUEUE
 
-typedef struct sparp__reactor {         /* zeroed: closed */
-    int fd;
-    bool is_open;
-} sparp__reactor;
-
 static const char *sparp__reactor_name(void) {
     return "kqueue";
 }
@@ -6067,17 +6071,6 @@ static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
     (void)env;
     r->fd = SPARP__SYS_KQUEUE();
     return r->is_open = r->fd >= 0;
-}
-
-static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
-    (void)env;
-    if (r->is_open)
-        SPARP__SYS_CLOSE(r->fd);
-    r->is_open = false;
-}
-
-static int sparp__reactor_poll_fd(const sparp__reactor *r) {
-    return r->fd;
 }
 
 /* One filter on or off; to remove what is not there is fine. Without room in the event list an
@@ -9527,15 +9520,21 @@ static bool sparp__tls12_on_request(sparp__tls *tls, sparp__str in, sparp__str w
     return sparp__transcript_add(tls, whole);
 }
 
+static void sparp__tls12_make_mac(const sparp__tls *tls, const char *label,
+                                  unsigned char mac[12]) {
+    unsigned char hash[SPARP__HASH_MAX];
+    sparp__transcript_out(tls, hash);
+    sparp__prf(tls->suite, tls->master, 48, label,
+               sparp__str_make((const char *)hash, tls->suite->hash_size),
+               sparp__str_make(NULL, 0), mac, 12);
+}
+
 static bool sparp__tls12_send_finished(sparp__tls *tls) {
-    unsigned char hash[SPARP__HASH_MAX], mac[12];
+    unsigned char mac[12];
     if (!sparp__record_send(tls, SPARP__TYPE_CCS, "\x01", 1))
         return sparp__tls_fail_memory(tls);
     tls->writing = true;
-    sparp__transcript_out(tls, hash);
-    sparp__prf(tls->suite, tls->master, 48, "client finished",
-               sparp__str_make((const char *)hash, tls->suite->hash_size),
-               sparp__str_make(NULL, 0), mac, sizeof mac);
+    sparp__tls12_make_mac(tls, "client finished", mac);
     return sparp__flight_put(tls, 20, mac, sizeof mac) && sparp__flight_send(tls);
 }
 
@@ -9612,11 +9611,8 @@ static bool sparp__tls12_on_ccs(sparp__tls *tls) {
 }
 
 static bool sparp__tls12_on_finished(sparp__tls *tls, sparp__str in, sparp__str whole) {
-    unsigned char hash[SPARP__HASH_MAX], mac[12];
-    sparp__transcript_out(tls, hash);
-    sparp__prf(tls->suite, tls->master, 48, "server finished",
-               sparp__str_make((const char *)hash, tls->suite->hash_size),
-               sparp__str_make(NULL, 0), mac, sizeof mac);
+    unsigned char mac[12];
+    sparp__tls12_make_mac(tls, "server finished", mac);
     if (in.size != sizeof mac)
         return sparp__tls_fail(tls, SPARP__ALERT_DECODE, "Finished is malformed");
     if (!sparp__same_secret(mac, in.data, sizeof mac))
@@ -10597,12 +10593,19 @@ static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
     return s->cipher.size == 0;
 }
 
+/* It has failed by what was said in TLS, and not by the socket: then *fault says why. */
+static bool sparp__stream_has_failed(const sparp__stream *s, sparp__fault *fault) {
 #if SPARP__TLS
-/* By what was said, not by the socket. */
-static bool sparp__stream_has_failed(const sparp__stream *s) {
-    return s->tls != NULL && sparp__tls_status(s->tls) == SPARP__TLS_FAILED;
-}
+    if (s->tls == NULL || sparp__tls_status(s->tls) != SPARP__TLS_FAILED)
+        return false;
+    sparp__tls_say_why(s->tls, fault);
+    return true;
+#else
+    (void)s;
+    (void)fault;
+    return false;
 #endif
+}
 
 /* Nothing has come, and the peer is there: the state in which a request can be sent. What TLS has
    to say to itself is nothing. */
@@ -11039,11 +11042,10 @@ static sparp__dial_event sparp__dial_shake(sparp__net *net, sparp__dial *d, int6
     }
     if (io == SPARP__IO_FAILED && sparp__tls_status(s->tls) == SPARP__TLS_CLOSED)
         return sparp__dial_fail(d, SPARP_E_CLOSED, 0, "before the request was sent");
-    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s))
+    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s, &d->fault))
         return sparp__dial_fail(d, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake");
     if (io == SPARP__IO_FAILED) {
         sparp__tls_session_clear(net->env, &d->peer->session.tls);      /* not again */
-        sparp__tls_say_why(s->tls, &d->fault);
         return SPARP__DIAL_FAILED;
     }
     if (s->eof) {
@@ -11632,12 +11634,8 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
         size_t sent = 0;
         if (c->out.size > 0 || c->stream.tls != NULL)
             io = sparp__stream_send(&c->stream, c->out, &sent);
-#if SPARP__TLS
-        if (io == SPARP__IO_FAILED && sparp__stream_has_failed(&c->stream)) {
-            sparp__tls_say_why(c->stream.tls, &net->fault);
+        if (io == SPARP__IO_FAILED && sparp__stream_has_failed(&c->stream, &net->fault))
             return SPARP__CONN_FAILED;
-        }
-#endif
         if (io == SPARP__IO_FAILED) {
             c->send_dead = errno;
             sparp__conn_end_sending(c, now);
@@ -11751,12 +11749,8 @@ static sparp__conn_event sparp__conn_on_eof(sparp__net *net, sparp__conn *c) {
 /* Reading failed: by the socket's errno, or by TLS. */
 static sparp__conn_event sparp__conn_on_read_error(sparp__net *net, sparp__conn *c, int error) {
     bool until_eof = c->http->state == SPARP__HTTP_UNTIL_EOF;
-#if SPARP__TLS
-    if (sparp__stream_has_failed(&c->stream)) {
-        sparp__tls_say_why(c->stream.tls, &net->fault);
+    if (sparp__stream_has_failed(&c->stream, &net->fault))
         return SPARP__CONN_FAILED;
-    }
-#endif
     return sparp__conn_fail(net, until_eof ? SPARP_E_TRUNCATED : sparp__dial_error_of(error), error,
                             until_eof ? "reading the body" : "reading the response");
 }
@@ -11934,7 +11928,7 @@ static bool sparp__origin_is(const sparp__origin *o, const char *host, uint16_t 
 
 static sparp__origin *sparp__origins_find(sparp__env *env, sparp__origins *os, const char *host,
                                           uint16_t port, bool https) {
-    uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
+    uint32_t hash = sparp__hash(sparp__str_of(host), (uint32_t)port << 1 | (https ? 1u : 0u));
     sparp__origin *o = os->table[hash & (os->num_buckets - 1)];
     for (; o != NULL; o = o->chain)
         if (o->hash == hash && sparp__origin_is(o, host, port, https))
@@ -12677,7 +12671,7 @@ static bool sparp__quota_read_name(sparp__str rest, sparp__quota_name *out) {
         if (strchr("LRUTB", means) != NULL)
             out->role = means;
         if (strchr("CQK", means) != NULL)       /* in whatever order */
-            out->key += sparp__hash(sparp__quota_words[i].word, 0);
+            out->key += sparp__hash(sparp__str_of(sparp__quota_words[i].word), 0);
         out->in_ms = out->in_ms || means == 'M';
         out->is_cost = out->is_cost || means == 'C';
     }
@@ -12711,7 +12705,7 @@ static void sparp__quota_read_words(sparp__telling *all, sparp__str rest, const 
     if (!sparp__quota_read_name(rest, &name))
         return;
     if (name.role == 'B') {
-        all->bucket = sparp__hash(value, 1);
+        all->bucket = sparp__hash(sparp__str_of(value), 1);
         return;
     }
     sparp__told *t = sparp__telling_about(all, name.key, 0);
@@ -12760,13 +12754,6 @@ static sparp__str sparp__quota_cut(sparp__str *s, char *end) {
     return part;
 }
 
-static uint32_t sparp__quota_hash(sparp__str s, uint32_t seed) {
-    uint32_t h = UINT32_C(2166136261) ^ seed;
-    for (size_t i = 0; i < s.size; i++)
-        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
-    return h ^ h >> 15;
-}
-
 /* A unit that is no request is a cost, unless it is one that nobody here counts. */
 static void sparp__quota_read_unit(sparp__told *t, sparp__str unit) {
     if (unit.size >= 2 && unit.data[0] == '"')
@@ -12785,7 +12772,7 @@ static void sparp__quota_read_parameter(sparp__told *said, sparp__str p) {
     sparp__str name = sparp__str_trim(sparp__str_make(p.data, (size_t)(equal - p.data)));
     sparp__str value = sparp__str_trim(sparp__str_skip(p, (size_t)(equal - p.data) + 1));
     if (sparp__str_same(name, "pk"))
-        said->part = sparp__quota_hash(value, 3) | 1;
+        said->part = sparp__hash(value, 3) | 1;
     else if (sparp__str_same(name, "qu"))
         sparp__quota_read_unit(said, value);
     else if (sparp__str_same(name, "t"))
@@ -12832,7 +12819,7 @@ static void sparp__quota_read_structured(sparp__telling *all, const char *value)
             sparp__quota_read_member(all, name);
             continue;
         }
-        sparp__told *t = sparp__telling_about(all, sparp__quota_hash(name, 2), said->part);
+        sparp__told *t = sparp__telling_about(all, sparp__hash(name, 2), said->part);
         if (t != NULL)
             sparp__told_merge(t, said);
     }
@@ -13363,6 +13350,11 @@ static bool sparp__task_has_head(const sparp__task *t) {
     return t->fly.answer != NULL && t->fly.answer->http.has_head;
 }
 
+/* ... and of its body nobody wants the rest. */
+static bool sparp__task_has_enough(const sparp__task *t) {
+    return sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting);
+}
+
 /* A 408 on a connection used before was meant for that: it lay idle too long, and nothing has been
    acted on (RFC 9110 §15.5.9). */
 static bool sparp__task_is_idle_408(const sparp__task *t) {
@@ -13607,7 +13599,7 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (!c->muted && !c->unfed)
         sparp__patience_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
                                what);
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting))
+    if (sparp__task_has_enough(t))
         sparp__patience_nearer(c->first_at, SPARP__DRAIN_NS, "an unwanted body, after", &due, what);
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
@@ -14400,7 +14392,7 @@ static bool sparp__engine_on_failed(sparp__engine *e, sparp__task *t, sparp__con
             continue;
         return false;
     }
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
+    if (sparp__task_has_enough(t)) {
         sparp__engine_on_response(e, t, false);         /* nobody wanted the rest */
         return false;
     }
@@ -14674,7 +14666,7 @@ static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
         && sparp__time_after(c->speed_at, e->patience.speed) <= e->now;
     if (!due && (!counted || sparp__patience_is_fast(&e->patience, c, e->now)))
         return true;
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
+    if (sparp__task_has_enough(t)) {
         sparp__engine_on_response(e, t, false);
         return false;
     }
@@ -15274,7 +15266,7 @@ static void sparp__store_close(sparp__env *env, sparp__output *out) {
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
-/*              Uses base, wake, bucket, task, engine.                                           */
+/*              Uses base, env, wake, bucket, task, engine.                                      */
 /* ============================================================================================ */
 
 typedef struct sparp__worker {          /* an engine on a thread of its own */
@@ -15299,32 +15291,12 @@ typedef struct sparp__crew {            /* zeroed, then `own` set: no workers */
     int            size;                /* how many workers */
     bool           quit;
     sparp__list    ended;               /* their flights that have ended */
-#if SPARP__WORKERS
-    pthread_mutex_t lock;               /* of all that workers and scheduler share */
-#endif
+    sparp__lock    lock;                /* of all that workers and scheduler share */
 } sparp__crew;
 
 /* How many workers: none is what it is in a build without. */
 static int sparp__crew_size(const sparp__crew *crew) {
     return SPARP__WORKERS ? crew->size : 0;
-}
-
-static void sparp__crew_lock(sparp__crew *crew) {
-#if SPARP__WORKERS
-    if (crew->size > 0)
-        pthread_mutex_lock(&crew->lock);
-#else
-    (void)crew;
-#endif
-}
-
-static void sparp__crew_unlock(sparp__crew *crew) {
-#if SPARP__WORKERS
-    if (crew->size > 0)
-        pthread_mutex_unlock(&crew->lock);
-#else
-    (void)crew;
-#endif
 }
 
 /* Under the lock. */
@@ -15355,12 +15327,12 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     sparp__worker *w = sparp__crew_idlest(crew);
     w->load++;
     t->fly.worker = (uint16_t)(w - crew->workers + 1);
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     t->fly.posted = true;
     t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
     sparp__list_push_back(&w->to_do, &t->here);
     sparp__crew_call(w);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* It ends soon, as CUT unless it has ended already. */
@@ -15373,7 +15345,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
         return;
     }
     sparp__worker *w = sparp__crew_worker(crew, t);
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     t->fly.cut_wanted = true;
     if (t->fly.posted) {                /* nobody has seen it */
         sparp__list_remove(&w->to_do, &t->here);
@@ -15383,7 +15355,7 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
         w->cut_any = true;
         sparp__crew_call(w);
     }
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* What is on its way to a worker may still be sent. */
@@ -15408,9 +15380,9 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
 static void sparp__crew_collect(sparp__crew *crew) {
     if (sparp__crew_size(crew) == 0)
         return;
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     sparp__list_append(&crew->own->ended, &crew->ended);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* Nobody looks at what it has brought any more. */
@@ -15424,20 +15396,20 @@ static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     a->next = w->spent;
     w->spent = a;
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* Somebody needs descriptors. */
 static void sparp__crew_drop_idle(sparp__crew *crew) {
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     for (int i = 0; i < sparp__crew_size(crew); i++) {
         crew->workers[i].drop_idle = true;
         sparp__crew_call(&crew->workers[i]);
     }
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* The user's news is for all of them. */
@@ -15477,10 +15449,10 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
     sparp__tally own = sparp__crew_tally(crew->own);
     sparp__crew_add_tally(&own, sum);
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* ============================================================================================ */
@@ -16199,14 +16171,19 @@ static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
     sparp__sched_mark(s, t);
 }
 
+/* It waits no more, and is in no list. */
+static void sparp__sched_end_wait(sparp__sched *s, sparp__task *t) {
+    sparp__sched_count_queue(s, t);
+    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    s->stats.waiting--;
+}
+
 /* A waiting request that will not be tried any more. It is in no list. */
 static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
     bool tried = t->attempts > 0;
     sparp_error error = tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED;
     sparp__sched_count_pause(s, t);
-    sparp__sched_count_queue(s, t);
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    s->stats.waiting--;
+    sparp__sched_end_wait(s, t);
     t->fly.body_complete = false;
     t->fault = &s->refusal;
     sparp__fault_set(&s->refusal, error, 0, "%s", sparp_error_text(error));
@@ -16270,9 +16247,7 @@ static bool sparp__sched_is_barred(const sparp__sched *s, const sparp__limits *l
 static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
     const sparp__limits *l = t->wait.limits;
     s->retry_at_s = (double)(l->gate.barred_until - s->now) / (double)SPARP__NS_PER_S;
-    sparp__sched_count_queue(s, t);
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    s->stats.waiting--;
+    sparp__sched_end_wait(s, t);
     t->fault = &s->refusal;
     sparp__fault_set(&s->refusal, SPARP_E_NOT_STARTED, 0, "%.60s wants no request for %.0f s, "
                      "longer than retry_after_max_s", l->origin.host, s->retry_at_s);
@@ -16669,8 +16644,7 @@ static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
 
 static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__sched_count_queue(s, t);
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    sparp__sched_end_wait(s, t);
     sparp__meter_take(&s->rate.admit, t->cost, s->now);
     sparp__limits_enter(l, t, s->now);
     sparp__sched_count_turn(s, t);
@@ -16681,7 +16655,6 @@ static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     t->state = SPARP__TASK_FLYING;
     t->fly.write = &l->gate.write;
     sparp__list_push_back(&s->flying, &t->link);
-    s->stats.waiting--;
     s->stats.in_flight++;
     sparp__crew_start(s->crew, t);
 }
@@ -16878,14 +16851,15 @@ static void sparp__sched_cut_flying(sparp__sched *s) {
         sparp__crew_cut(s->crew, SPARP__OWNER(sparp__task, link, at));
 }
 
-/* What has ended means something. Nothing else is received before that. */
-static void sparp__sched_take_ended(sparp__sched *s) {
-    sparp__task *t;
-    while ((t = sparp__crew_take_ended(s->crew)) != NULL) {
-        sparp__limits *l = t->wait.limits;
-        sparp__sched_conclude(s, t);
-        sparp__sched_look_at_limits(s, l);
-    }
+/* What has ended means something. Nothing else is received before that. False: nothing has. */
+static bool sparp__sched_take_ended(sparp__sched *s) {
+    sparp__task *t = sparp__crew_take_ended(s->crew);
+    if (t == NULL)
+        return false;
+    sparp__limits *l = t->wait.limits;
+    sparp__sched_conclude(s, t);
+    sparp__sched_look_at_limits(s, l);
+    return true;
 }
 
 /* Carries out what was asked for in callbacks. */
@@ -16895,13 +16869,15 @@ SPARP__RARE static void sparp__sched_obey(sparp__sched *s) {
         s->cancels.size -= sizeof index;
         memcpy(&index, s->cancels.data + s->cancels.size, sizeof index);
         sparp__sched_cancel(s, index);
-        sparp__sched_take_ended(s);
+        while (sparp__sched_take_ended(s))
+            continue;
     }
     while (s->stop_pending) {
         s->stop_pending = false;
         if (!s->draining)
             sparp__sched_cut_flying(s);
-        sparp__sched_take_ended(s);
+        while (sparp__sched_take_ended(s))
+            continue;
         sparp__sched_give_up_waiting(s);
     }
 }
@@ -16915,13 +16891,8 @@ static void sparp__sched_check_stop(sparp__sched *s) {
 
 /* What has ended so far, and what was asked for meanwhile. */
 static void sparp__sched_catch_up(sparp__sched *s) {
-    sparp__task *t;
-    while ((t = sparp__crew_take_ended(s->crew)) != NULL) {
-        sparp__limits *l = t->wait.limits;
-        sparp__sched_conclude(s, t);
-        sparp__sched_look_at_limits(s, l);
+    while (sparp__sched_take_ended(s))
         sparp__sched_check_stop(s);
-    }
 }
 
 /* Nanoseconds until the rate lets the first one start. */
@@ -16970,15 +16941,13 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
 /* Its deadline has come while it waited. */
 static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
     if (t->state == SPARP__TASK_SLEEPING)
         sparp__sched_count_pause(s, t);
     else if (t->state == SPARP__TASK_PARKED)
         sparp__sched_unlink_parked(s, t);
     else
         sparp__sched_unlink_queued(s, t);
-    sparp__sched_count_queue(s, t);
-    s->stats.waiting--;
+    sparp__sched_end_wait(s, t);
     if (t->on_hop)
         sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
                          "the request's deadline has passed before the next hop of a redirect");
@@ -17329,9 +17298,9 @@ static void sparp__worker_cut(sparp__worker *w) {
         sparp__task *t = (sparp__task *)e->conns[i]->user;
         if (t == NULL)
             continue;
-        sparp__crew_lock(w->crew);
+        sparp__lock_take(&w->crew->lock);
         bool wanted = t->fly.cut_wanted;
-        sparp__crew_unlock(w->crew);
+        sparp__lock_leave(&w->crew->lock);
         if (wanted)
             sparp__engine_cut(e, t);
     }
@@ -17351,7 +17320,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__list to_do;
     sparp__link *link;
     sparp__list_init(&to_do);
-    sparp__crew_lock(w->crew);
+    sparp__lock_take(&w->crew->lock);
     while ((link = sparp__list_pop_front(&w->to_do)) != NULL) {
         SPARP__OWNER(sparp__task, here, link)->fly.posted = false;
         sparp__list_push_back(&to_do, link);
@@ -17361,7 +17330,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     *cut = w->cut_any;
     w->spent = NULL;
     w->called = w->cut_any = w->drop_idle = false;
-    sparp__crew_unlock(w->crew);
+    sparp__lock_leave(&w->crew->lock);
     e->now = sparp__env_now();          /* not before the tasks were sent */
     while (spent != NULL) {
         sparp__answer *a = spent;
@@ -17381,11 +17350,11 @@ static void sparp__worker_send_ended(sparp__worker *w) {
     if (w->engine.ended.count == 0 && tally.bytes_in == w->published.bytes_in
         && tally.bytes_out == w->published.bytes_out)
         return;
-    sparp__crew_lock(w->crew);
+    sparp__lock_take(&w->crew->lock);
     bool first = w->engine.ended.count > 0 && w->crew->ended.count == 0;
     sparp__list_append(&w->crew->ended, &w->engine.ended);
     w->published = tally;
-    sparp__crew_unlock(w->crew);
+    sparp__lock_leave(&w->crew->lock);
     if (first)
         sparp__wake_send(&w->crew->own->wake);
 }
@@ -17410,17 +17379,6 @@ static void *sparp__worker_main(void *argument) {
     }
 }
 
-/* The host's signals are the host's business. */
-static int sparp__worker_start(sparp__worker *w) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = SPARP__SYS_THREAD(&w->thread, NULL, sparp__worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    w->started = error == 0;
-    return error;
-}
-
 static bool sparp__worker_open(sparp__worker *w, sparp *run, sparp__fault *fault) {
     sparp__env env = run->env;
     env.logger.func = NULL;
@@ -17431,8 +17389,9 @@ static bool sparp__worker_open(sparp__worker *w, sparp *run, sparp__fault *fault
         return false;
     size_t size = (size_t)run->crew.size;
     w->engine.max_conns = ((size_t)run->options.max_at_once + size - 1) / size;
-    int error = sparp__worker_start(w);
-    return error == 0 || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
+    int error = sparp__thread_start(&w->thread, NULL, sparp__worker_main, w);
+    w->started = error == 0;
+    return w->started || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
                                           strerror(error));
 }
 
@@ -17443,9 +17402,9 @@ static void sparp__workers_close(sparp *run) {
     int size = crew->size;
     if (size == 0)
         return;
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     crew->quit = true;
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
     for (int i = 0; i < size; i++)
         if (crew->workers[i].started) {
             sparp__wake_send(&crew->workers[i].engine.wake);
@@ -17454,7 +17413,8 @@ static void sparp__workers_close(sparp *run) {
     run->sched.stats = sparp__sched_stats(&run->sched);
     memset(&run->engine.tally, 0, sizeof run->engine.tally);
     crew->size = 0;
-    run->pace.shared = false;
+    sparp__lock_close(&crew->lock);
+    sparp__lock_close(&run->pace.lock);
     for (int i = 0; i < size; i++) {
         sparp__worker *w = &crew->workers[i];
         sparp__engine_close(&w->engine);
@@ -17464,8 +17424,6 @@ static void sparp__workers_close(sparp *run) {
             sparp__answer_free(&run->env, a);
         }
     }
-    pthread_mutex_destroy(&crew->lock);
-    pthread_mutex_destroy(&run->pace.lock);
     sparp__env_free(&run->env, crew->workers, (size_t)size * sizeof *crew->workers);
     crew->workers = NULL;
 }
@@ -17478,15 +17436,6 @@ static int sparp__workers_count(const sparp_options *o) {
     return online < 1 ? 1 : online > SPARP__WORKERS_MAX ? SPARP__WORKERS_MAX : (int)online;
 }
 
-static bool sparp__workers_open_locks(sparp *run) {
-    if (pthread_mutex_init(&run->crew.lock, NULL) != 0)
-        return false;
-    if (pthread_mutex_init(&run->pace.lock, NULL) == 0)
-        return true;
-    pthread_mutex_destroy(&run->crew.lock);
-    return false;
-}
-
 /* On false what was built so far is for sparp__workers_close. */
 static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
     sparp__crew *crew = &run->crew;
@@ -17495,13 +17444,14 @@ static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
         return true;
     size_t bytes = (size_t)size * sizeof *crew->workers;
     crew->workers = (sparp__worker *)sparp__env_zalloc(&run->env, bytes);
-    if (crew->workers == NULL || !sparp__workers_open_locks(run)) {
+    if (crew->workers == NULL || !sparp__lock_open(&crew->lock)
+        || !sparp__lock_open(&run->pace.lock)) {
+        sparp__lock_close(&crew->lock);
         sparp__env_free(&run->env, crew->workers, bytes);
         crew->workers = NULL;
         return sparp__fault_memory(fault);
     }
     crew->size = size;
-    run->pace.shared = true;
     run->engine.may_lend = false;
     for (int i = 0; i < size; i++)
         if (!sparp__worker_open(&crew->workers[i], run, fault))
@@ -17883,7 +17833,7 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
     sparp__bucket *admit = &s->rate.admit.starts;
-    sparp__pace_lock(s->pace);
+    sparp__lock_take(&s->pace->lock);
     sparp__bucket before = s->pace->all.starts;
     run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
@@ -17895,7 +17845,7 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     s->pace->all.starts = *admit;
     s->pace->all.limits = s->rate.admit.limits = run->options.max_per_second > 0
         || run->options.max_cost_per_second > 0;
-    sparp__pace_unlock(s->pace);
+    sparp__lock_leave(&s->pace->lock);
     sparp__crew_wake(&run->crew);
 }
 

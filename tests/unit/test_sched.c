@@ -265,9 +265,9 @@ static sparp__task *task_of(size_t index) {
 static void end_as(sparp__task *t, sparp__end end) {
     aloft[t->index] = NULL;
     t->fly.end = end;
-    sparp__crew_lock(&run.crew);
+    sparp__lock_take(&run.crew.lock);
     sparp__list_push_back(&run.crew.ended, &t->here);
-    sparp__crew_unlock(&run.crew);
+    sparp__lock_leave(&run.crew.lock);
 }
 
 static void begin(sparp__worker *w, sparp__task *t) {
@@ -298,7 +298,7 @@ static void look(void) {
     for (int i = 0; i < num_workers; i++) {
         sparp__worker *w = &workers[i];
         sparp__link *link;
-        sparp__crew_lock(&run.crew);
+        sparp__lock_take(&run.crew.lock);
         CHECK(w->called || (w->to_do.count == 0 && !w->cut_any), "%s: nobody woke it", seen.label);
         while (!deaf && (link = sparp__list_pop_front(&w->to_do)) != NULL)
             begin(w, OWNER(sparp__task, here, link));
@@ -306,7 +306,7 @@ static void look(void) {
         bool cut = w->cut_any && cut_at_once;
         w->cut_any = w->cut_any && !cut;
         w->called = w->called && (deaf || w->cut_any);
-        sparp__crew_unlock(&run.crew);
+        sparp__lock_leave(&run.crew.lock);
         for (size_t at = 0; cut && at < MAX; at++)
             if (aloft[at] != NULL && sparp__crew_worker(&run.crew, aloft[at]) == w
                 && aloft[at]->fly.cut_wanted)
@@ -486,11 +486,7 @@ static void open_workers(void) {
     }
     run.crew.workers = workers;
     run.crew.size = num_workers;
-    run.pace.shared = true;
-#ifndef SPARP_NO_THREADS
-    assert_int_equal(pthread_mutex_init(&run.crew.lock, NULL), 0);
-    assert_int_equal(pthread_mutex_init(&run.pace.lock, NULL), 0);
-#endif
+    assert_true(sparp__lock_open(&run.crew.lock) && sparp__lock_open(&run.pace.lock));
 }
 
 /* The run's options are those of the test. False: out of memory. */
@@ -526,10 +522,8 @@ static void close_run(void) {
         take_spent(&workers[i]);
     sparp__sched_free(sched);
     sparp__answers_free(&run.env, &answers);
-#ifndef SPARP_NO_THREADS
-    pthread_mutex_destroy(&run.crew.lock);
-    pthread_mutex_destroy(&run.pace.lock);
-#endif
+    sparp__lock_close(&run.crew.lock);
+    sparp__lock_close(&run.pace.lock);
     CHECK(test_memory_clean(&memory), "%s: %lu blocks left", seen.label,
           (unsigned long)memory.blocks);
 }
