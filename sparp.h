@@ -11472,7 +11472,7 @@ static void sparp__dial_times(const sparp__dial *d, int64_t now, int64_t *ns) {
 /* ============================================================================================ */
 /* >>conn       one exchange after another on an open stream: send, read; then idle, or closed.  */
 /*              It reports what happened and leaves every decision to its caller.                */
-/*              Uses base, env, buf, heap, http, request, reactor, socket, tls, stream, dial.    */
+/*              Uses base, env, buf, heap, http, request, reactor, socket, stream, dial.         */
 /* ============================================================================================ */
 
 #define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
@@ -11525,18 +11525,18 @@ typedef struct sparp__conn {            /* zeroed: closed */
     int64_t      started_at, sent_at, first_at, active_at;
     int64_t      free_at;               /* since when nothing of ours has held the peer up */
     int64_t      due;                   /* when it waits for 100 Continue no more */
+    int64_t      speed_at;              /* since when min_bytes_per_second is counted, */
+    uint64_t     speed_bytes;           /* and how many bytes there had been then */
+    int          send_dead;             /* no more is sent: errno, or -1: none is needed */
+    sparp__dial *dial;                  /* while DIALLING */
     uint64_t     exchanges;             /* completed on this connection */
     sparp__peer *peer;                  /* in the pool whose it is: see >>pool */
     sparp__link  idle, idle_all;        /* in the pool */
     uint64_t     idle_turn;             /* since when: see sparp__engine.turn */
 
-    sparp__dial *dial;                  /* while DIALLING */
     int64_t      dial_ns[SPARP_PHASE_TLS + 1];      /* how long that took, by phase */
     sparp__buf   stash;                 /* while muted: what lay in the scratch */
     sparp__link  suspended;             /* in the engine's list, while muted or unfed */
-    int64_t      speed_at;              /* since when min_bytes_per_second is counted, */
-    uint64_t     speed_bytes;           /* and how many bytes there had been then */
-    int          send_dead;             /* no more is sent: errno, or -1: none is needed */
     size_t       address;               /* which of its peer's it leads to */
 } sparp__conn;
 
@@ -16851,8 +16851,9 @@ static void sparp__sched_cut_flying(sparp__sched *s) {
         sparp__crew_cut(s->crew, SPARP__OWNER(sparp__task, link, at));
 }
 
-/* What has ended means something. Nothing else is received before that. False: nothing has. */
-static bool sparp__sched_take_ended(sparp__sched *s) {
+/* What has ended means something. Nothing else is received before that. False: nothing has. (Not
+   inline it takes 36 instructions more for each request.) */
+static inline bool sparp__sched_take_ended(sparp__sched *s) {
     sparp__task *t = sparp__crew_take_ended(s->crew);
     if (t == NULL)
         return false;
