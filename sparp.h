@@ -16099,8 +16099,6 @@ static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns,
 
 /* Its pause is over, or cut short. */
 static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
-    if (t->state != SPARP__TASK_SLEEPING)
-        return;
     sparp__sched_count_wait(s, t, SPARP_WAIT_BACKOFF, s->now - t->wait.since);
     t->wait.since = s->now;
 }
@@ -16176,18 +16174,6 @@ static void sparp__sched_end_wait(sparp__sched *s, sparp__task *t) {
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
     s->stats.waiting--;
-}
-
-/* A waiting request that will not be tried any more. It is in no list. */
-static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
-    bool tried = t->attempts > 0;
-    sparp_error error = tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED;
-    sparp__sched_count_pause(s, t);
-    sparp__sched_end_wait(s, t);
-    t->fly.body_complete = false;
-    t->fault = &s->refusal;
-    sparp__fault_set(&s->refusal, error, 0, "%s", sparp_error_text(error));
-    sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
 }
 
 /* Of the origin that a request goes to; held. NULL: out of memory. */
@@ -16291,6 +16277,31 @@ static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
         l->letting = NULL;
     }
     return let_go;
+}
+
+/* Out of whatever it waits in, but for its timer. */
+static void sparp__sched_unlink(sparp__sched *s, sparp__task *t) {
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(s, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(s, t);
+    else if (t->state != SPARP__TASK_FLYING)
+        sparp__sched_unlink_queued(s, t);
+}
+
+/* One that waits, or would wait for its retry now, is not tried any more. The turn that it had at
+   its origin is another's. */
+static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    bool tried = t->attempts > 0;
+    sparp_error error = tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED;
+    sparp__sched_unlink(s, t);
+    sparp__sched_end_wait(s, t);
+    t->fly.body_complete = false;
+    t->fault = &s->refusal;
+    sparp__fault_set(&s->refusal, error, 0, "%s", sparp_error_text(error));
+    sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
+    sparp__sched_look_at_limits(s, l);
 }
 
 /* Its origin does not let it start now: it waits there, in nobody else's way. */
@@ -16771,12 +16782,11 @@ static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
     return NULL;
 }
 
-/* A waiting one is given up. The turn that it had at its origin is another's. */
-static void sparp__sched_give_up_queued(sparp__sched *s, sparp__task *t) {
-    sparp__limits *l = t->wait.limits;
-    sparp__sched_unlink_queued(s, t);
-    sparp__sched_give_up(s, t);
-    sparp__sched_look_at_limits(s, l);
+static sparp__task *sparp__sched_find_sleeper(sparp__sched *s, uint64_t index) {
+    for (size_t i = 0; i < s->sleeping.count; i++)
+        if (SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i])->index == index)
+            return SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i]);
+    return NULL;
 }
 
 /* At most one request is under way with that index; looking for it may take a while. */
@@ -16786,24 +16796,11 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         sparp__crew_cut(s->crew, t);
         return;
     }
-    if ((t = sparp__sched_find(&s->parked, index)) != NULL) {
-        sparp__sched_unlink_parked(s, t);
+    if ((t = sparp__sched_find(&s->parked, index)) != NULL
+        || (t = sparp__sched_find(&s->fresh, index)) != NULL
+        || (t = sparp__sched_find(&s->again, index)) != NULL
+        || (t = sparp__sched_find_sleeper(s, index)) != NULL)
         sparp__sched_give_up(s, t);
-        return;
-    }
-    if ((t = sparp__sched_find(&s->fresh, index)) != NULL
-        || (t = sparp__sched_find(&s->again, index)) != NULL) {
-        sparp__sched_give_up_queued(s, t);
-        return;
-    }
-    for (size_t i = 0; i < s->sleeping.count; i++) {
-        t = SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i]);
-        if (t->index == index) {
-            sparp__heap_remove(&s->sleeping, &t->wait.timer);
-            sparp__sched_give_up(s, t);
-            return;
-        }
-    }
 }
 
 /* Those that pause. What is in that heap for its deadline alone is in a queue, too. */
@@ -16814,35 +16811,29 @@ static void sparp__sched_give_up_sleepers(sparp__sched *s) {
             i++;
             continue;
         }
-        sparp__heap_remove(&s->sleeping, &t->wait.timer);
         sparp__sched_give_up(s, t);
         i = 0;                          /* its place has been taken, and a callback has run */
     }
 }
 
-/* Those in a queue, but for what is in flight between two hops if that may end by itself. */
-static void sparp__sched_give_up_queue(sparp__sched *s, sparp__list *queue) {
-    for (sparp__link *at = queue->ring.next; at != &queue->ring;) {
+/* Those in a list, but for what is in flight between two hops if that may end by itself. */
+static void sparp__sched_give_up_list(sparp__sched *s, sparp__list *list) {
+    for (sparp__link *at = list->ring.next; at != &list->ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, link, at);
         at = at->next;
-        if (!s->draining || !t->on_hop)
-            sparp__sched_give_up_queued(s, t);
+        if (s->draining && t->on_hop)
+            continue;
+        sparp__sched_give_up(s, t);
+        at = list->ring.next;           /* whoever was parked behind it may be let go by now */
     }
 }
 
 /* All that wait. */
 static void sparp__sched_give_up_waiting(sparp__sched *s) {
-    for (sparp__link *at = s->parked.ring.next; at != &s->parked.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-        at = at->next;
-        if (s->draining && t->on_hop)
-            continue;
-        sparp__sched_unlink_parked(s, t);
-        sparp__sched_give_up(s, t);
-    }
-    sparp__sched_give_up_queue(s, &s->again);
+    sparp__sched_give_up_list(s, &s->parked);
+    sparp__sched_give_up_list(s, &s->again);
     sparp__sched_give_up_sleepers(s);
-    sparp__sched_give_up_queue(s, &s->fresh);
+    sparp__sched_give_up_list(s, &s->fresh);
 }
 
 /* What is in flight. */
@@ -16942,12 +16933,7 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
 /* Its deadline has come while it waited. */
 static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    if (t->state == SPARP__TASK_SLEEPING)
-        sparp__sched_count_pause(s, t);
-    else if (t->state == SPARP__TASK_PARKED)
-        sparp__sched_unlink_parked(s, t);
-    else
-        sparp__sched_unlink_queued(s, t);
+    sparp__sched_unlink(s, t);
     sparp__sched_end_wait(s, t);
     if (t->on_hop)
         sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
