@@ -1988,6 +1988,26 @@ static void cancel_the_next(const sparp_result *r) {
         sparp_cancel(&run, r->index + 1);
 }
 
+/* What is behind a heavy one need not wait until that one could have gone. */
+static void test_a_cancel_of_a_heavy_one_that_is_parked_lets_a_light_one_go(void **state) {
+    (void)state;
+    options.max_cost_per_second_per_origin = 1;
+    options.cost_burst = 10;
+    get(A "0")->cost = 10;
+    get(A "1")->cost = 10;              /* in 10 s */
+    get(A "2")->cost = 1;               /* in 1 s */
+    start();
+    go(0.5);
+    assert_int_equal(sched->parked.count, 2);
+    sparp_cancel(&run, 1);
+    go(3);
+    assert_outcome(1, SPARP_OUTCOME_NOT_STARTED, SPARP_E_NOT_STARTED);
+    assert_started_at(1, 1);
+    respond(0, 200, "");
+    respond(2, 200, "");
+    finish();
+}
+
 static void test_a_callback_cancels_one_after_another(void **state) {
     (void)state;
     seen.on_result = cancel_the_next;
@@ -3025,6 +3045,7 @@ int main(void) {
         SCHED_TEST(test_a_cancel_reaches_every_state),
         SCHED_TEST(test_a_cancel_of_what_is_only_posted),
         SCHED_TEST(test_a_cancel_of_what_was_let_go_lets_the_next_one_go),
+        SCHED_TEST(test_a_cancel_of_a_heavy_one_that_is_parked_lets_a_light_one_go),
         SCHED_TEST(test_a_callback_cancels_one_after_another),
         SCHED_TEST(test_a_rule_fires_at_its_event_and_at_no_other),
         SCHED_TEST(test_so_many_failures_are_enough),
