@@ -3126,7 +3126,7 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     sparp__str fragment;                /* without the # */
     sparp__str shown;                   /* host and port as written, without a default port */
     uint16_t port;
-    bool https, ipv6, plain;            /* plain: nothing in it has to be encoded */
+    bool https, plain;                  /* plain: nothing in it has to be encoded */
 } sparp__url;
 
 /* What a byte may be in a url, one look-up each. */
@@ -3193,16 +3193,15 @@ static const char *sparp__url_ipv6(sparp__str host) {
     return inet_pton(AF_INET6, text, &ignored) == 1 ? NULL : "url has a bad IPv6 address";
 }
 
-static const char *sparp__url_host(sparp__str host, sparp__url *out) {
-    out->host = host;
+static const char *sparp__url_host(sparp__str host, sparp__str *bare) {
+    *bare = host;
     if (host.size == 0)
         return "url has no host";
     if (host.data[0] == '[') {
         if (host.size < 3 || host.data[host.size - 1] != ']')
             return "url has a bad IPv6 address";        /* it has a ], see below */
-        out->host = sparp__str_make(host.data + 1, host.size - 2);
-        out->ipv6 = true;
-        return sparp__url_ipv6(out->host);
+        *bare = sparp__str_make(host.data + 1, host.size - 2);
+        return sparp__url_ipv6(*bare);
     }
     if (host.size > SPARP__HOST_MAX)
         return "url has a host name of more than 253 bytes";
@@ -3256,7 +3255,7 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
             out->shown = authority;
         out->port = (uint16_t)port;
     }
-    return sparp__url_host(sparp__str_make(authority.data, colon), out);
+    return sparp__url_host(sparp__str_make(authority.data, colon), &out->host);
 }
 
 /* Of the bytes that no url has, the first. */
@@ -4933,16 +4932,6 @@ static bool sparp__route_port(sparp__str text, uint16_t *out) {
     return true;
 }
 
-/* A host name, or an IPv6 address in brackets, which *bare is without. */
-static bool sparp__route_host(sparp__str text, sparp__str *bare) {
-    sparp__url url;
-    memset(&url, 0, sizeof url);
-    if (sparp__url_host(text, &url) != NULL)
-        return false;
-    *bare = url.host;
-    return true;
-}
-
 /* The form in which hosts are compared and looked up. */
 static void sparp__route_copy_host(char *out, sparp__str host) {
     if (host.size > 1 && host.data[host.size - 1] == '.')
@@ -5108,26 +5097,30 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
+/* The proxy that this host needs. NULL: none. */
+static const char *sparp__route_proxy_text(const sparp_options *o, const char *host,
+                                           uint16_t port, bool https) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    return text == NULL || *text == '\0' || o->unix_socket != NULL
+        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
+        ? NULL : text;
+}
+
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
-    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
-    return text != NULL && *text != '\0' && o->unix_socket == NULL
-        && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__proxy_parse(text, out) == NULL;
+    const char *text = sparp__route_proxy_text(o, host, port, https);
+    return text != NULL && sparp__proxy_parse(text, out) == NULL;
 }
 
 /* With lenient_proxies: why the proxy that this host needs cannot be used. NULL: it can, or it
    needs none. */
 static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
                                           bool https) {
-    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0'
-        || o->unix_socket != NULL
-        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
-        return NULL;
-    return sparp__proxy_parse(text, &proxy);
+    const char *text = SPARP__PROXIES && o->lenient_proxies
+        ? sparp__route_proxy_text(o, host, port, https) : NULL;
+    return text != NULL ? sparp__proxy_parse(text, &proxy) : NULL;
 }
 
 static const char *sparp__route_bad_proxy_to(const sparp_options *o, const sparp__url *url) {
@@ -5149,8 +5142,9 @@ static bool sparp__route_detour(sparp__str entry, sparp__detour *out) {
     memset(out, 0, sizeof *out);
     return sparp__route_field(&entry, &out->host) && sparp__route_field(&entry, &port)
         && sparp__route_field(&entry, &out->to_host)
-        && (out->host.size == 0 || sparp__route_host(out->host, &ignored))
-        && (out->to_host.size == 0 || sparp__route_host(out->to_host, &out->to_host))
+        && (out->host.size == 0 || sparp__url_host(out->host, &ignored) == NULL)
+        && (out->to_host.size == 0
+            || sparp__url_host(out->to_host, &out->to_host) == NULL)
         && (port.size == 0 || sparp__route_port(port, &out->port))
         && (entry.size == 0 || sparp__route_port(entry, &out->to_port));
 }
@@ -5180,7 +5174,7 @@ static bool sparp__route_given(sparp__str entry, sparp__str *host, uint16_t *por
     sparp__str text, ignored;
     *port = 0;
     return sparp__route_field(&entry, host) && sparp__route_field(&entry, &text)
-        && (sparp__str_same(*host, "*") || sparp__route_host(*host, &ignored))
+        && (sparp__str_same(*host, "*") || sparp__url_host(*host, &ignored) == NULL)
         && (sparp__str_same(text, "*") || sparp__route_port(text, port))
         && sparp__route_address(entry, out);
 }
@@ -15562,7 +15556,7 @@ static sparp__link *sparp__fair_first(const sparp__fair *f) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
+/*              bucket, gate, url, resolve, route, request, origin, http, quota, task, fair.     */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -15613,7 +15607,8 @@ static bool sparp__pattern_valid(const char *text) {
         return false;
     if (!p.below && (sparp__str_same(p.name, "*") || sparp__route_address(p.name, &address)))
         return true;
-    return memchr(p.name.data, '*', p.name.size) == NULL && sparp__route_host(p.name, &ignored);
+    return memchr(p.name.data, '*', p.name.size) == NULL
+        && sparp__url_host(p.name, &ignored) == NULL;
 }
 
 /* There may be many of both: the host is in its one form, but for an address of IPv6 the pattern
