@@ -18095,6 +18095,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__GATE_TRIES
 #undef SPARP__QUOTAS
 #undef SPARP__QUOTA_MOST
 #undef SPARP__QUOTA_LONGEST
