@@ -2249,6 +2249,18 @@ static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
         sparp__env_realloc(env, ptr, size, 0);
 }
 
+/* An array of items of that size which has become too short for `wanted` of them: twice as long, or
+   longer. NULL: out of memory, and it is as it was. */
+static void *sparp__env_grow(sparp__env *env, void *items, size_t *capacity, size_t wanted,
+                             size_t size) {
+    size_t to = *capacity * 2 < 64 ? 64 : *capacity * 2;
+    to = to < wanted ? wanted : to;
+    void *grown = to > (size_t)PTRDIFF_MAX / size ? NULL
+        : sparp__env_realloc(env, items, *capacity * size, to * size);
+    *capacity = grown != NULL ? to : *capacity;
+    return grown;
+}
+
 #if SPARP__THREADS
 /* The host's signals are the host's business: a thread of ours takes none. */
 static int sparp__thread_start(pthread_t *thread, const pthread_attr_t *attributes,
@@ -2559,18 +2571,10 @@ static void sparp__heap_free(sparp__env *env, sparp__heap *h) {
 static bool sparp__heap_reserve(sparp__env *env, sparp__heap *h, size_t count) {
     if (count <= h->capacity)
         return true;
-    if (count > (size_t)PTRDIFF_MAX / 2 / sizeof *h->items)
-        return false;
-    size_t capacity = h->capacity * 2 < 64 ? 64 : h->capacity * 2;
-    if (capacity < count)
-        capacity = count;
-    void *items = sparp__env_realloc(env, h->items, h->capacity * sizeof *h->items,
-                                     capacity * sizeof *h->items);
-    if (items == NULL)
-        return false;
-    h->items = (sparp__timer **)items;
-    h->capacity = capacity;
-    return true;
+    void *items = sparp__env_grow(env, h->items, &h->capacity, count, sizeof *h->items);
+    if (items != NULL)
+        h->items = (sparp__timer **)items;
+    return items != NULL;
 }
 
 static void sparp__heap_put(sparp__heap *h, size_t at, sparp__timer *timer) {
@@ -6173,15 +6177,14 @@ static bool sparp__reactor_grow_fds(sparp__env *env, sparp__reactor *r) {
 }
 
 static bool sparp__reactor_grow_where(sparp__env *env, sparp__reactor *r, int fd) {
-    size_t to = (size_t)fd * 2 < 64 ? 64 : (size_t)fd * 2;
-    void *where = sparp__env_realloc(env, r->where, r->fd_capacity * sizeof *r->where,
-                                     to * sizeof *r->where);
+    size_t had = r->fd_capacity;
+    void *where = sparp__env_grow(env, r->where, &r->fd_capacity, (size_t)fd + 1,
+                                  sizeof *r->where);
     if (where == NULL)
         return false;
     r->where = (int *)where;
-    for (size_t i = r->fd_capacity; i < to; i++)
+    for (size_t i = had; i < r->fd_capacity; i++)
         r->where[i] = -1;
-    r->fd_capacity = to;
     return true;
 }
 
@@ -7348,16 +7351,12 @@ static bool sparp__anchors_copy(sparp__env *env, sparp__anchors *a, sparp__str *
 }
 
 static bool sparp__anchors_grow(sparp__env *env, sparp__anchors *a) {
-    size_t to = a->capacity * 2 < 32 ? 32 : a->capacity * 2;
     if (a->count < a->capacity)
         return true;
-    void *list = sparp__env_realloc(env, a->list, a->capacity * sizeof *a->list,
-                                    to * sizeof *a->list);
-    if (list == NULL)
-        return false;
-    a->list = (sparp__anchor *)list;
-    a->capacity = to;
-    return true;
+    void *list = sparp__env_grow(env, a->list, &a->capacity, a->count + 1, sizeof *a->list);
+    if (list != NULL)
+        a->list = (sparp__anchor *)list;
+    return list != NULL;
 }
 
 /* Of a size that is neither weak nor beyond BearSSL. */
@@ -13726,13 +13725,11 @@ static bool sparp__engine_drop_oldest_idle(sparp__engine *e) {
 
 static sparp__conn *sparp__engine_grow_conns(sparp__engine *e) {
     if (e->num_conns == e->conns_capacity) {
-        size_t to = e->conns_capacity * 2 < 64 ? 64 : e->conns_capacity * 2;
-        void *conns = sparp__env_realloc(&e->env, e->conns, e->conns_capacity * sizeof *e->conns,
-                                         to * sizeof *e->conns);
+        void *conns = sparp__env_grow(&e->env, e->conns, &e->conns_capacity, e->num_conns + 1,
+                                      sizeof *e->conns);
         if (conns == NULL)
             return NULL;
         e->conns = (sparp__conn **)conns;
-        e->conns_capacity = to;
     }
     if (!sparp__heap_reserve(&e->env, &e->timers, e->num_conns + 1))
         return NULL;
