@@ -2255,7 +2255,7 @@ static void *sparp__env_grow(sparp__env *env, void *items, size_t *capacity, siz
                              size_t size) {
     size_t to = *capacity * 2 < 64 ? 64 : *capacity * 2;
     to = to < wanted ? wanted : to;
-    void *grown = to > (size_t)PTRDIFF_MAX / size ? NULL
+    void *grown = to > (size_t)PTRDIFF_MAX / 2 / size ? NULL
         : sparp__env_realloc(env, items, *capacity * size, to * size);
     *capacity = grown != NULL ? to : *capacity;
     return grown;
