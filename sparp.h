@@ -353,6 +353,7 @@
        parse           the complete response that ends a request: its value
                        as you like it
        on_retry        an attempt that failed and is tried again
+       on_redirect     an answer that leads on: see REDIRECTS
        on_result       the result of a request
        on_progress     now and then
 
@@ -616,6 +617,9 @@
    .url is the first, .final_url the last.
 
    A 417 to a request that said Expect is sent again without.
+
+   on_redirect() is shown each answer that leads on: its status and fields, its
+   body, and in .final_url where it leads.
 
    BODIES
    ======
@@ -1454,7 +1458,8 @@ typedef struct sparp_options {
     double   dns_timeout_s;              /* look-up alone; the above still apply (default: none) */
     double   tls_timeout_s;              /* TLS handshake (default: none) */
     double   send_timeout_s;             /* request, from first to last byte (default: none) */
-    double   first_byte_timeout_s;       /* request's last byte .. answer's first (default: none) */
+    double   first_byte_timeout_s;       /* request's last byte .. answer's first, which those of
+                                            1xx are not (default: none) */
     double   min_bytes_per_second;       /* a body slower than that times out (default: none) */
     double   min_speed_s;                /* ... after so many seconds; either way (default: 30) */
     double   run_deadline_s;             /* the whole run (default: none) */
@@ -1525,6 +1530,7 @@ typedef struct sparp_options {
     /* observation: called on the thread that is inside sparp_*(), one at a time */
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
     void (*on_retry)(sparp *run, const sparp_result *attempt, double wait_s, void *user_data);
+    void (*on_redirect)(sparp *run, const sparp_result *hop, void *user_data);
     void (*on_progress)(sparp *run, const sparp_stats *stats, void *user_data);
     double   progress_every_s;           /* on_progress; and when sparp_wake() was called
                                             (default: 0.5; NONE: by results alone) */
@@ -3533,6 +3539,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         skipped;               /* an interim response is over: for >>conn to note */
     bool         may_limit;             /* a name begins like one that >>quota reads */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
@@ -3563,7 +3570,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->is_head_request = is_head_request;
     h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = h->dropped = h->may_limit = false;
+    h->told_continue = h->skipped = h->dropped = h->may_limit = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -3888,6 +3895,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__http *h) {
         return sparp__http_bad(h, "101 without an Upgrade request");
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
         h->told_continue = h->told_continue || h->status == 100;
+        h->skipped = true;
         h->head.size = h->num_fields = 0;
         h->state = SPARP__HTTP_STATUS;
         return SPARP__HTTP_GO_ON;
@@ -11759,10 +11767,24 @@ static sparp__conn_event sparp__conn_on_complete(sparp__conn *c) {
     return SPARP__CONN_DONE;
 }
 
+/* The first byte of the answer is not there: interim responses are none. */
+static bool sparp__conn_waits(const sparp__conn *c) {
+    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
+}
+
+/* What the parser gets now is, as far as we know, the answer itself. */
+static void sparp__conn_note_first(sparp__conn *c) {
+    c->first_at = c->free_at = c->active_at;
+    c->http->skipped = false;
+}
+
 /* What has been received, one event at a time. A piece points into a buffer of ours. */
 static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp__str *piece) {
     for (;;) {
-        switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
+        sparp__http_event event = sparp__http_feed(net->env, c->http, &c->in, piece);
+        if (c->http->skipped)
+            sparp__conn_note_first(c);
+        switch (event) {
         case SPARP__HTTP_HEAD:
             if (c->asks) {              /* the answer is no, or does not need the body */
                 c->send_dead = -1;
@@ -11781,8 +11803,8 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         }
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
-            if (!c->answered)
-                c->first_at = c->free_at = c->active_at;
+            if (sparp__conn_waits(c))
+                sparp__conn_note_first(c);
             c->answered = true;
             sparp__conn_end_leading(c);
             continue;
@@ -11855,11 +11877,6 @@ static int sparp__conn_fd(const sparp__conn *c) {
 static bool sparp__conn_has_more(const sparp__conn *c) {
     int fd = sparp__conn_fd(c);
     return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
-}
-
-/* The first byte of the answer is not there: interim responses are none. */
-static bool sparp__conn_waits(const sparp__conn *c) {
-    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
 }
 
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
@@ -13389,7 +13406,7 @@ static void sparp__task_take_times(const sparp__task *t, sparp__answer *a, int64
         memcpy(a->phase_ns, c->dial_ns, sizeof c->dial_ns);
     if (c->started_at == 0 || c->state < SPARP__CONN_OPEN)
         return;
-    int64_t sent_at = c->sent_at, first_at = c->first_at != 0 ? c->first_at : now;
+    int64_t sent_at = c->sent_at, first_at = sparp__conn_waits(c) ? now : c->first_at;
     if (sent_at > first_at)             /* the answer came before all was sent */
         sent_at = first_at;
     a->phase_ns[SPARP_PHASE_SEND] = sent_at - c->started_at;
@@ -13623,7 +13640,8 @@ static int64_t sparp__patience_alarm(const sparp__patience *p, const sparp__task
    has not been the peer's turn to have any, for all that time. */
 static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, int64_t now) {
     uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
-    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
+    bool moving = (c->state == SPARP__CONN_SENDING || !sparp__conn_waits(c))
+        && c->free_at <= c->speed_at;
     c->speed_at = now;
     c->speed_bytes = bytes;
     return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= p->speed_bytes;
@@ -16552,6 +16570,7 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
     sparp__limits *l = sparp__sched_limits(s, t->hop);
+    sparp_result hop;
     sparp__gate_widen(&q->limits->gate, t->cost, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
@@ -16567,13 +16586,16 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     s->stats.redirects += redirected;
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->status, sparp__request_url(t->hop));
-    sparp__crew_give_back(s->crew, t);
+    sparp__task_result(t, s->now, &hop);
     t->status = 0;
     t->fly.body_complete = false;
     t->fly.unsure = t->fly.unsure || redirected;        /* the first server has acted on it */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     s->stats.waiting++;
     sparp__sched_queue_again(s, t, true);
+    if (s->options->on_redirect != NULL)
+        s->options->on_redirect(s->run, &hop, s->options->user_data);
+    sparp__crew_give_back(s->crew, t);
 }
 
 /* Its slot is free. */
