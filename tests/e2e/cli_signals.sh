@@ -63,6 +63,10 @@ finished=$(sed -n 's/^requests *\([0-9]*\) finished.*/\1/p' "$dir/err")
 check 'INT: which has counted them' records_are \
     "map(select(.outcome == \"success\")) | length == ${finished:-0}"
 
+with lines=1 INT -- -r 1/m
+died 'INT, nothing in flight: dies of INT' 'signal 2' 3000
+check 'INT, nothing in flight: none is waited for' [ "$(grep -c 'stopping:' "$dir/err")" -eq 0 ]
+
 with lines=50 TERM -- -c 10
 died 'TERM: dies of TERM' 'signal 15' 3000
 whole 'TERM'

@@ -792,6 +792,22 @@ static void app_show_progress(app *a) {
     progress_show(&a->progress, &v);
 }
 
+/* What a stop waits for. */
+static void app_say_patience(const app *a) {
+    sparp_stats s = sparp_get_stats(a->run);
+    double timeout = a->config->timeout > 0 ? a->config->timeout : 30;
+    text patience = { NULL, 0, 0, false };
+    if (s.in_flight == 0)
+        return;
+    put_thousandths(&patience, (int64_t)(timeout * 1000));
+    put_char(&patience, '\0');
+    say("stopping: %llu request%s in flight get%s up to %s s. %s again to cut %s.",
+        (unsigned long long)s.in_flight, s.in_flight == 1 ? "" : "s", s.in_flight == 1 ? "s" : "",
+        patience.failed ? "30" : patience.at, signal_last == SIGINT ? "Ctrl-C" : "Signal",
+        s.in_flight == 1 ? "it" : "them");
+    text_free(&patience);
+}
+
 /* INT, TERM, HUP: the first drains, the second cuts (the third ends the handler). */
 static void app_signals(app *a) {
     if (signal_resized) {
@@ -809,15 +825,7 @@ static void app_signals(app *a) {
     }
     int stops = signal_stops;
     if (stops > 0 && a->stops_seen == 0) {
-        sparp_stats s = sparp_get_stats(a->run);
-        double timeout = a->config->timeout > 0 ? a->config->timeout : 30;
-        text patience = { NULL, 0, 0, false };
-        put_thousandths(&patience, (int64_t)(timeout * 1000));
-        put_char(&patience, '\0');
-        say("stopping: %llu requests in flight get up to %s s. %s again to cut them.",
-            (unsigned long long)s.in_flight, patience.failed ? "30" : patience.at,
-            signal_last == SIGINT ? "Ctrl-C" : "Signal");
-        text_free(&patience);
+        app_say_patience(a);
         sparp_drain(a->run);
     }
     if (stops > 1 && a->stops_seen < 2)
