@@ -155,7 +155,9 @@ static void test_utf8(void **state) {
         { "", 0 }, { "abc", 3 }, { "0123456789abcdef\x80", 16 }, { "gr\xC3\xBC\xC3\x9F" "e", 7 },
         { "\xE2\x82\xAC", 3 }, { "\xF0\x9F\x98\x80", 4 }, { "a\xC3", 1 }, { "\xC0\x80", 0 },
         { "\xE0\x80\x80", 0 }, { "\xED\xA0\x80", 0 }, { "\xF4\x90\x80\x80", 0 }, { "\xF5", 0 },
-        { "\xF0\x80\x80\x80", 0 }, { "ab\xFF" "cdefghijkl", 2 }, { "\xE2\x82", 0 }
+        { "\xF0\x80\x80\x80", 0 }, { "ab\xFF" "cdefghijkl", 2 }, { "\xE2\x82", 0 },
+        { "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 0 },
+        { "\xFF\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 0 }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -245,9 +245,9 @@ static void put_number(text *t, double n) {
 /* The code point at s[0] and its length in bytes; length 0: not well-formed. s.size > 0. */
 static unsigned utf8_decode(slice s, size_t *length) {
     unsigned char c = (unsigned char)s.at[0];
-    size_t more = c < 0x80 ? 0 : c < 0xC2 ? 9 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : 9;
+    size_t more = c < 0x80 ? 0 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
     *length = 0;
-    if (more >= s.size)
+    if ((c >= 0x80 && c < 0xC2) || c >= 0xF5 || more >= s.size)
         return 0;
     unsigned point = more == 0 ? c : c & (0x3Fu >> more);
     for (size_t i = 1; i <= more; i++) {
