@@ -124,7 +124,7 @@ waiting() {
     echo 'shared 120 sh tests/shared.sh'
     e2e
     echo 'valgrind 120 sh tests/valgrind.sh'
-    echo 'instructions 120 sh tests/bench/instructions.sh'
+    echo 'instructions 240 sh tests/bench/instructions.sh'
     echo 'allocations 60 sh tests/bench/allocations.sh'
 }
 

@@ -641,10 +641,12 @@ static void app_finish_body(app *a, ticket *k, sparp_result *r) {
 
 /* A proxy of the environment that is no use: the record names the variable. */
 static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
+    if (r->error != SPARP_E_BAD_REQUEST)
+        return;
     slice detail = slice_of(r->detail), url = slice_of(r->url);
     const config *c = a->config;
     const char *from = starts_with(url, "https") ? c->https_proxy_from : c->http_proxy_from;
-    if (r->error == SPARP_E_BAD_REQUEST && from != NULL && starts_with(detail, "proxy "))
+    if (from != NULL && starts_with(detail, "proxy "))
         ticket_fail(k, "", slice_of(from), r->detail);
 }
 
@@ -652,8 +654,10 @@ static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
    flight then may bring it down again. */
 static void app_judge_ratio(app *a) {
     const config *c = a->config;
+    if (!(c->max_fail_ratio > 0))
+        return;
     uint64_t finished = tally_finished(&a->tally), ok = a->tally.outcomes[SPARP_OUTCOME_SUCCESS];
-    if (!(c->max_fail_ratio > 0) || finished < (uint64_t)c->max_fail_after
+    if (finished < (uint64_t)c->max_fail_after
         || (double)(finished - ok) < (double)finished * c->max_fail_ratio
         || sparp_get_stats(a->run).stopped != SPARP_STOPPED_NOT)
         return;
@@ -697,24 +701,26 @@ static void app_report(app *a, const sample *s, const sparp_result *r) {
         report_add_closing(a->report.report, a->now_ms, 0);
 }
 
-static void app_deliver(app *a, const sparp_result *result) {
-    ticket *k = (ticket *)result->user_data;
-    sparp_result r = *result;
+static void app_deliver(app *a, const sparp_result *r) {
+    ticket *k = (ticket *)r->user_data;
+    sparp_result in_file;
     sample s;
     if (a->now_ms == 0)
         a->now_ms = wall_ms();
-    if (a->body_dir >= 0)
-        app_finish_body(a, k, &r);
-    app_name_proxy(a, k, &r);
-    app_say_end(a, &r);
-    tried_complete(&k->tries, r.attempts);
-    sample_result(&s, &r, k->index, a->now_ms);
-    s.tried = k->tries;
+    if (a->body_dir >= 0) {
+        in_file = *r;
+        app_finish_body(a, k, &in_file);
+        r = &in_file;
+    }
+    app_name_proxy(a, k, r);
+    app_say_end(a, r);
+    tried_complete(&k->tries, r->attempts);
+    sample_result(&s, r, &k->tries, k->index, a->now_ms);
     s.has_cost = a->style.cost;
-    app_note_cost(a, k, &r);
+    app_note_cost(a, k, r);
     tally_add(&a->tally, &s);
-    app_report(a, &s, &r);
-    bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
+    app_report(a, &s, r);
+    bool ended = r->outcome != SPARP_OUTCOME_CANCELLED && r->outcome != SPARP_OUTCOME_NOT_STARTED;
     if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
         if (k->line_size > 0)
             app_reject(a, ticket_line(k));
@@ -723,13 +729,13 @@ static void app_deliver(app *a, const sparp_result *result) {
         app_release(a);
         return;
     }
-    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, &r, a->now_ms);
+    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, r, a->now_ms);
     if (!a->viewed
-        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status)) {
-        app_note(a, k->index, k->key, sparp_outcome_name(r.outcome));
+        || app_put(a, &a->out.buffer, r->outcome == SPARP_OUTCOME_SUCCESS, r->status)) {
+        app_note(a, k->index, k->key, sparp_outcome_name(r->outcome));
         sink_record_done(&a->out);
     }
-    if (r.outcome != SPARP_OUTCOME_SUCCESS)
+    if (r->outcome != SPARP_OUTCOME_SUCCESS)
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
@@ -738,8 +744,8 @@ static void app_deliver(app *a, const sparp_result *result) {
         app_release(a);
 }
 
-/* sparp_options.on_result, but for --order input: where a result lies in the library until it is
-   taken, it is copied to there, which is a tenth of the command's own part. */
+/* sparp_options.on_result, but for --order input: what waits in the library until it is taken is
+   copied first, and a body of 100 KB then takes 88 us of CPU instead of 33. */
 static void on_result(sparp *run, const sparp_result *result, void *user_data) {
     (void)run;
     app_deliver((app *)user_data, result);
@@ -856,7 +862,7 @@ static void app_loop(app *a) {
         a->now_ms = 0;
         alive = sparp_step(a->run, a->step_sleeps ? drawing : 0);
         a->step_sleeps = false;
-        while ((r = sparp_ready(a->run)) != NULL)       /* those that had to wait for their turn */
+        while ((r = sparp_ready(a->run)) != NULL)       /* with --order input */
             app_deliver(a, r);
         if (a->num_held > 0)
             app_release(a);
