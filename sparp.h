@@ -115,7 +115,7 @@
        >>platform    feature checks, includes, system calls by name
        >>base        slices, ASCII, numbers, lists
        >>texts       codes to names and sentences
-       >>env         allocator, logger, clock, dice, faults
+       >>env         allocator, logger, clock, dice, locks, faults
        >>buf         growing byte buffer
        >>heap        timers
        >>bucket      starts per second (GCRA)
@@ -353,6 +353,7 @@
        parse           the complete response that ends a request: its value
                        as you like it
        on_retry        an attempt that failed and is tried again
+       on_redirect     an answer that leads on: see REDIRECTS
        on_result       the result of a request
        on_progress     now and then
 
@@ -520,10 +521,11 @@
    case. It never starts anything sooner than your own limits do.
 
    Where a server says nothing, the gate remembers how many requests got
-   through before the last 429. In the next window as many go as before. The
-   one behind them goes alone, and each answer to those lets one more try. So
-   a server that counts by windows says 429 once a window. In the first
-   window all that are in flight may hear it.
+   through before a 429, and how much cost. In the next window as much goes
+   as before. The one behind that goes alone, and then a few more, as long as
+   they get through. So a server that counts by windows says 429 once a
+   window, whether it counts requests or cost. In the first window all that
+   are in flight may hear it; likewise when its limits have become lower.
 
    A server with several limits is left alone when one is used up: nobody
    knows which of them the next request will count for.
@@ -615,6 +617,9 @@
    .url is the first, .final_url the last.
 
    A 417 to a request that said Expect is sent again without.
+
+   on_redirect() is shown each answer that leads on: its status and fields, its
+   body, and in .final_url where it leads.
 
    BODIES
    ======
@@ -973,7 +978,7 @@
                                    these where bodies of 16 KB and more come
                                    to on_result() in parts, if it is larger
                                    than 16 KB
-       a request, until it ends    0.6 KB and its bytes, in flight or not
+       a request, until it ends    0.5 KB and its bytes, in flight or not
        a connection                0.4 KB; as much again while it connects
          with TLS                  2 KB more; 16 KB while a record has come
                                    in part (64 of these are kept); during the
@@ -1453,7 +1458,8 @@ typedef struct sparp_options {
     double   dns_timeout_s;              /* look-up alone; the above still apply (default: none) */
     double   tls_timeout_s;              /* TLS handshake (default: none) */
     double   send_timeout_s;             /* request, from first to last byte (default: none) */
-    double   first_byte_timeout_s;       /* request's last byte .. answer's first (default: none) */
+    double   first_byte_timeout_s;       /* request's last byte .. answer's first, which those of
+                                            1xx are not (default: none) */
     double   min_bytes_per_second;       /* a body slower than that times out (default: none) */
     double   min_speed_s;                /* ... after so many seconds; either way (default: 30) */
     double   run_deadline_s;             /* the whole run (default: none) */
@@ -1524,6 +1530,7 @@ typedef struct sparp_options {
     /* observation: called on the thread that is inside sparp_*(), one at a time */
     void (*on_result)(sparp *run, const sparp_result *result, void *user_data);
     void (*on_retry)(sparp *run, const sparp_result *attempt, double wait_s, void *user_data);
+    void (*on_redirect)(sparp *run, const sparp_result *hop, void *user_data);
     void (*on_progress)(sparp *run, const sparp_stats *stats, void *user_data);
     double   progress_every_s;           /* on_progress; and when sparp_wake() was called
                                             (default: 0.5; NONE: by results alone) */
@@ -2088,10 +2095,10 @@ static int64_t sparp__days(int64_t year, int64_t month, int64_t day) {
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-static uint32_t sparp__hash(const char *text, uint32_t seed) {
+static uint32_t sparp__hash(sparp__str s, uint32_t seed) {
     uint32_t h = UINT32_C(2166136261) ^ seed;   /* FNV-1a */
-    for (; *text != '\0'; text++)
-        h = (h ^ (unsigned char)*text) * UINT32_C(16777619);
+    for (size_t i = 0; i < s.size; i++)
+        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
     return h ^ h >> 15;
 }
 
@@ -2204,8 +2211,8 @@ const char *sparp_wait_name(sparp_wait wait) {
 }
 
 /* ============================================================================================ */
-/* >>env        what every section may need: allocator, logger, clock, dice, entropy; and the     */
-/*              fault, which says how something failed. Uses base.                               */
+/* >>env        what every section may need: allocator, logger, clock, dice, entropy, locks; and  */
+/*              the fault, which says how something failed. Uses base.                           */
 /* ============================================================================================ */
 
 typedef struct sparp__env {
@@ -2246,6 +2253,75 @@ static void *sparp__env_zalloc(sparp__env *env, size_t size) {
 static void sparp__env_free(sparp__env *env, void *ptr, size_t size) {
     if (ptr != NULL)
         sparp__env_realloc(env, ptr, size, 0);
+}
+
+/* An array of items of that size which has become too short for `wanted` of them: twice as long, or
+   longer. NULL: out of memory, and it is as it was. */
+static void *sparp__env_grow(sparp__env *env, void *items, size_t *capacity, size_t wanted,
+                             size_t size) {
+    size_t to = *capacity * 2 < 64 ? 64 : *capacity * 2;
+    to = to < wanted ? wanted : to;
+    void *grown = to > (size_t)PTRDIFF_MAX / 2 / size ? NULL
+        : sparp__env_realloc(env, items, *capacity * size, to * size);
+    *capacity = grown != NULL ? to : *capacity;
+    return grown;
+}
+
+#if SPARP__THREADS
+/* The host's signals are the host's business: a thread of ours takes none. */
+static int sparp__thread_start(pthread_t *thread, const pthread_attr_t *attributes,
+                               void *(*run)(void *argument), void *argument) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = SPARP__SYS_THREAD(thread, attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+#endif
+
+typedef struct sparp__lock {            /* zeroed: one thread alone has what it is for */
+    bool            is_open;
+#if SPARP__THREADS
+    pthread_mutex_t mutex;
+#endif
+} sparp__lock;
+
+/* False: out of memory. */
+static bool sparp__lock_open(sparp__lock *l) {
+#if SPARP__THREADS
+    l->is_open = pthread_mutex_init(&l->mutex, NULL) == 0;
+    return l->is_open;
+#else
+    (void)l;
+    return true;
+#endif
+}
+
+static void sparp__lock_close(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_destroy(&l->mutex);
+#endif
+    l->is_open = false;
+}
+
+static void sparp__lock_take(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_lock(&l->mutex);
+#else
+    (void)l;
+#endif
+}
+
+static void sparp__lock_leave(sparp__lock *l) {
+#if SPARP__THREADS
+    if (l->is_open)
+        pthread_mutex_unlock(&l->mutex);
+#else
+    (void)l;
+#endif
 }
 
 static int64_t sparp__env_now(void) {
@@ -2501,18 +2577,10 @@ static void sparp__heap_free(sparp__env *env, sparp__heap *h) {
 static bool sparp__heap_reserve(sparp__env *env, sparp__heap *h, size_t count) {
     if (count <= h->capacity)
         return true;
-    if (count > (size_t)PTRDIFF_MAX / 2 / sizeof *h->items)
-        return false;
-    size_t capacity = h->capacity * 2 < 64 ? 64 : h->capacity * 2;
-    if (capacity < count)
-        capacity = count;
-    void *items = sparp__env_realloc(env, h->items, h->capacity * sizeof *h->items,
-                                     capacity * sizeof *h->items);
-    if (items == NULL)
-        return false;
-    h->items = (sparp__timer **)items;
-    h->capacity = capacity;
-    return true;
+    void *items = sparp__env_grow(env, h->items, &h->capacity, count, sizeof *h->items);
+    if (items != NULL)
+        h->items = (sparp__timer **)items;
+    return items != NULL;
 }
 
 static void sparp__heap_put(sparp__heap *h, size_t at, sparp__timer *timer) {
@@ -2732,29 +2800,8 @@ typedef struct sparp__pace {            /* zeroed, then `hands` initialized: one
     sparp__meter    all;                /* of every write; each origin has one more */
     bool            weighs;             /* some meter limits the cost */
     sparp__list     hands;              /* each thread has one at the most, and sparp_next() */
-    bool            shared;             /* by several threads */
-#if SPARP__WORKERS
-    pthread_mutex_t lock;               /* of `all`, those of the origins, and the hands */
-#endif
+    sparp__lock     lock;               /* of `all`, those of the origins, and the hands */
 } sparp__pace;
-
-static void sparp__pace_lock(sparp__pace *p) {
-#if SPARP__WORKERS
-    if (p->shared)
-        pthread_mutex_lock(&p->lock);
-#else
-    (void)p;
-#endif
-}
-
-static void sparp__pace_unlock(sparp__pace *p) {
-#if SPARP__WORKERS
-    if (p->shared)
-        pthread_mutex_unlock(&p->lock);
-#else
-    (void)p;
-#endif
-}
 
 static bool sparp__pace_weighs(const sparp__pace *p) {
     return SPARP__LIMITS && p->weighs;
@@ -2763,11 +2810,11 @@ static bool sparp__pace_weighs(const sparp__pace *p) {
 /* Nanoseconds until one of that cost may be written; `own`, if not NULL, is its origin's. */
 static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double cost,
                                 int64_t now) {
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     int64_t wait = sparp__meter_wait(&p->all, cost, now);
     if (own != NULL)
         wait = sparp__max(wait, sparp__meter_wait(own, cost, now));
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return wait;
 }
 
@@ -2775,25 +2822,25 @@ static int64_t sparp__pace_wait(sparp__pace *p, const sparp__meter *own, double 
 static bool sparp__pace_owes(sparp__pace *p, const sparp__meter *own, double cost, int64_t now) {
     if (!sparp__pace_weighs(p))
         return false;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     int64_t for_cost = sparp__max(sparp__debt_wait(&p->all.cost, cost, now),
                                   sparp__debt_wait(&own->cost, cost, now));
     int64_t for_token = sparp__max(sparp__bucket_wait(&p->all.starts, now),
                                    sparp__bucket_wait(&own->starts, now));
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return for_cost > for_token;
 }
 
 /* Booked at the true time: a callback of this turn may have taken long. False: not yet. */
 static bool sparp__pace_take(sparp__pace *p, sparp__meter *own, double cost, int64_t now) {
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     bool may = sparp__meter_wait(&p->all, cost, now) == 0 && sparp__meter_wait(own, cost, now) == 0;
     if (may && (p->all.limits || own->limits)) {
         now = sparp__env_now();
         sparp__meter_take(&p->all, cost, now);
         sparp__meter_take(own, cost, now);
     }
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return may;
 }
 
@@ -2808,25 +2855,25 @@ static void sparp__pace_show(sparp__pace *p, sparp__hand *hand, uint64_t index, 
     hand->index = index;
     hand->booked = booked;
     hand->own = own;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     sparp__list_push_back(&p->hands, &hand->link);
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
 }
 
 /* Returns what it was charged. */
 static double sparp__pace_hide(sparp__pace *p, sparp__hand *hand) {
     if (!sparp__pace_weighs(p))
         return 0;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     sparp__list_remove(&p->hands, &hand->link);
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return hand->charged;
 }
 
 /* No more is given back than was booked. False: it is not at hand. */
 static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int64_t now) {
     sparp__hand *hand = NULL;
-    sparp__pace_lock(p);
+    sparp__lock_take(&p->lock);
     for (sparp__link *at = p->hands.ring.next; hand == NULL && at != &p->hands.ring; at = at->next)
         if (SPARP__OWNER(sparp__hand, link, at)->index == index)
             hand = SPARP__OWNER(sparp__hand, link, at);
@@ -2838,7 +2885,7 @@ static bool sparp__pace_charge(sparp__pace *p, uint64_t index, double more, int6
         if (hand->own != NULL)
             sparp__debt_book(&hand->own->cost, more, now);
     }
-    sparp__pace_unlock(p);
+    sparp__lock_leave(&p->lock);
     return hand != NULL;
 }
 
@@ -2900,11 +2947,13 @@ static int64_t sparp__rate_retry_wait(sparp__rate *r, double ratio, int64_t now)
 /* ============================================================================================ */
 
 #define SPARP__GATE_OPEN 256            /* attempts at once from which it counts as open again */
+#define SPARP__GATE_TRIES 4             /* that go well, until one more is tried at once */
 
 typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     sparp__meter admit;                 /* of who gets a slot */
     sparp__meter write;                 /* of who is written: guarded, see >>pace */
     uint64_t in_flight;
+    double   cost_in_flight;
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
     int      width;                     /* while it reopens: this many at once; 0: open */
@@ -2912,14 +2961,23 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
     int      strikes;                   /* closed again and again, without a success between */
     bool     held;                      /* as good as closed: see sparp__gate_hold */
-    uint64_t through, known;            /* answers since it reopened, and until it closed before
-                                           that; 0: not known */
+    uint64_t through, known;            /* answers of this window, and the most of one before that
+                                           a 429 ended; 0: not known */
+    double   through_cost, known_cost;  /* theirs */
+    double   refused_cost;              /* of the one that ended a window last: too much for that */
+    uint64_t beyond;                    /* answers of this window that not even that explains */
+    bool     ended;                     /* the window, by a 429: who enters begins the next one */
 } sparp__gate;
 
-/* Once it is known how many the last window let through, so many may be there at once: the one
-   behind those goes alone, because it may be told 429; each answer after that lets one more try. */
-static uint64_t sparp__gate_room(const sparp__gate *g) {
-    return g->through < g->known ? g->known - g->through : g->through - g->known + 1;
+/* Nobody knows which of the two the server counts, requests or cost: another one is within what a
+   window before let through of both, or it goes alone, because it may be told 429. Four answers
+   let one more try. */
+static bool sparp__gate_full(const sparp__gate *g, double cost) {
+    uint64_t more = g->through < g->known ? 0 : g->through - g->known;
+    return g->known > 0
+        && ((g->through + g->in_flight >= g->known && g->in_flight > more / SPARP__GATE_TRIES)
+            || (g->through_cost + g->cost_in_flight + cost > g->known_cost
+                && g->in_flight > g->beyond / SPARP__GATE_TRIES));
 }
 
 /* Nanoseconds until one of that cost may start there; NEVER: not before another has ended. */
@@ -2928,37 +2986,63 @@ static int64_t sparp__gate_wait(const sparp__gate *g, int max_at_once, double co
     if (g->closed_until > now)
         return g->closed_until - now;
     if ((g->width > 0 && g->in_flight >= (uint64_t)g->width)
-        || (g->known > 0 && g->in_flight >= sparp__gate_room(g))
+        || sparp__gate_full(g, cost)
         || (max_at_once > 0 && g->in_flight >= (uint64_t)max_at_once))
         return SPARP__NEVER;
     return sparp__meter_wait(&g->admit, cost, now);
 }
 
+SPARP__RARE static void sparp__gate_begin(sparp__gate *g) {
+    g->through = g->beyond = 0;
+    g->through_cost = 0;
+    g->ended = false;
+}
+
 static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
+    if (g->ended)
+        sparp__gate_begin(g);
     g->in_flight++;
+    g->cost_in_flight += cost;
     sparp__meter_take(&g->admit, cost, now);
 }
 
-/* The latest of all ends counts. It reopens with one probe. */
-static void sparp__gate_close(sparp__gate *g, int64_t now, int64_t until) {
+static void sparp__gate_leave(sparp__gate *g, double cost) {
+    g->cost_in_flight = --g->in_flight > 0 ? g->cost_in_flight - cost : 0;
+}
+
+static void sparp__gate_learn(sparp__gate *g) {
+    g->known = g->through > g->known ? g->through : g->known;
+    g->known_cost = g->through_cost > g->known_cost ? g->through_cost : g->known_cost;
+}
+
+/* One of that cost has left and was told so. The latest of all ends counts. It reopens with one
+   probe. A window that ends before it has let through what another did says that the limits are
+   lower now, or that others use them too: only what this one lets through is known then. */
+static void sparp__gate_close(sparp__gate *g, double cost, int64_t now, int64_t until) {
     if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
         g->closed_at = now;
         g->strikes++;
-        g->known = g->through > 0 ? g->through : g->known;
-        g->through = 0;
+        g->ended = true;
+        if (g->through > 0 && g->through + g->in_flight < g->known
+            && g->through_cost + g->cost_in_flight + cost <= g->known_cost) {
+            g->known = 0;
+            g->known_cost = 0;
+        }
+        g->refused_cost = cost;
+        sparp__gate_learn(g);
     }
     g->closed_until = sparp__max(g->closed_until, until);
     g->width = 1;
 }
 
 SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
-    if (g->closed_until > now) {        /* what was under way then belongs to that window */
-        g->known += g->known > 0;
-        g->through--;
+    if (g->ended) {                     /* what was under way then belongs to that window */
+        sparp__gate_learn(g);
         return;
     }
+    g->beyond += g->through_cost > g->known_cost + g->refused_cost;
     if (g->width == 0)
         return;
     g->strikes = 0;
@@ -2968,8 +3052,9 @@ SPARP__RARE static void sparp__gate_reopen(sparp__gate *g, int64_t now) {
 }
 
 /* A success: twice as many may try, until nobody counts any more. */
-static void sparp__gate_widen(sparp__gate *g, int64_t now) {
+static void sparp__gate_widen(sparp__gate *g, double cost, int64_t now) {
     g->through++;
+    g->through_cost += cost;
     if (g->width > 0 || g->known > 0)
         sparp__gate_reopen(g, now);
 }
@@ -3051,7 +3136,7 @@ typedef struct sparp__url {             /* slices of the text that was parsed */
     sparp__str fragment;                /* without the # */
     sparp__str shown;                   /* host and port as written, without a default port */
     uint16_t port;
-    bool https, ipv6, plain;            /* plain: nothing in it has to be encoded */
+    bool https, plain;                  /* plain: nothing in it has to be encoded */
 } sparp__url;
 
 /* What a byte may be in a url, one look-up each. */
@@ -3118,16 +3203,15 @@ static const char *sparp__url_ipv6(sparp__str host) {
     return inet_pton(AF_INET6, text, &ignored) == 1 ? NULL : "url has a bad IPv6 address";
 }
 
-static const char *sparp__url_host(sparp__str host, sparp__url *out) {
-    out->host = host;
+static const char *sparp__url_host(sparp__str host, sparp__str *bare) {
+    *bare = host;
     if (host.size == 0)
         return "url has no host";
     if (host.data[0] == '[') {
         if (host.size < 3 || host.data[host.size - 1] != ']')
             return "url has a bad IPv6 address";        /* it has a ], see below */
-        out->host = sparp__str_make(host.data + 1, host.size - 2);
-        out->ipv6 = true;
-        return sparp__url_ipv6(out->host);
+        *bare = sparp__str_make(host.data + 1, host.size - 2);
+        return sparp__url_ipv6(*bare);
     }
     if (host.size > SPARP__HOST_MAX)
         return "url has a host name of more than 253 bytes";
@@ -3181,7 +3265,7 @@ static const char *sparp__url_authority(sparp__str authority, sparp__url *out) {
             out->shown = authority;
         out->port = (uint16_t)port;
     }
-    return sparp__url_host(sparp__str_make(authority.data, colon), out);
+    return sparp__url_host(sparp__str_make(authority.data, colon), &out->host);
 }
 
 /* Of the bytes that no url has, the first. */
@@ -3455,6 +3539,7 @@ typedef struct sparp__http {            /* zeroed, then sparp__http_start() */
     bool         is_head_request, http10, keep_alive, chunked, has_length;
     bool         is_connect_request;    /* set behind sparp__http_start() */
     bool         told_continue;         /* 100 has come: the body is welcome */
+    bool         skipped;               /* an interim response is over: for >>conn to note */
     bool         may_limit;             /* a name begins like one that >>quota reads */
     bool         dropped;               /* the last field line was, and so are its folds */
     sparp__fault fault;
@@ -3485,7 +3570,7 @@ static void sparp__http_start(sparp__env *env, sparp__http *h, bool is_head_requ
     h->is_head_request = is_head_request;
     h->is_connect_request = false;
     h->has_head = h->http10 = h->keep_alive = h->chunked = h->has_length = false;
-    h->told_continue = h->dropped = h->may_limit = false;
+    h->told_continue = h->skipped = h->dropped = h->may_limit = false;
     sparp__fault_clear(&h->fault);
 }
 
@@ -3810,6 +3895,7 @@ static sparp__http_event sparp__http_on_head_end(sparp__http *h) {
         return sparp__http_bad(h, "101 without an Upgrade request");
     if (h->status < 200) {              /* RFC 9110 §15.2: skip it, the final one follows */
         h->told_continue = h->told_continue || h->status == 100;
+        h->skipped = true;
         h->head.size = h->num_fields = 0;
         h->state = SPARP__HTTP_STATUS;
         return SPARP__HTTP_GO_ON;
@@ -4305,9 +4391,7 @@ typedef struct sparp__dns_job {         /* what goes to a thread and comes back 
 } sparp__dns_job;
 
 typedef struct sparp__dns_shared {
-#if SPARP__THREADS
-    pthread_mutex_t lock;
-#endif
+    sparp__lock     lock;
     sparp__list     todo, done;         /* jobs */
     int64_t         moved_at;           /* when the head of todo last changed */
     int             threads, stuck;     /* all; those with an unwanted job */
@@ -4339,22 +4423,6 @@ typedef struct sparp__resolver {        /* zeroed: closed */
     size_t             pending;         /* lookups */
 } sparp__resolver;
 
-static void sparp__dns_lock(sparp__dns_shared *shared) {
-#if SPARP__THREADS
-    pthread_mutex_lock(&shared->lock);
-#else
-    (void)shared;
-#endif
-}
-
-static void sparp__dns_unlock(sparp__dns_shared *shared) {
-#if SPARP__THREADS
-    pthread_mutex_unlock(&shared->lock);
-#else
-    (void)shared;
-#endif
-}
-
 static void sparp__dns_free_jobs(sparp__list *jobs) {
     sparp__link *link;
     while ((link = sparp__list_pop_front(jobs)) != NULL)
@@ -4364,9 +4432,7 @@ static void sparp__dns_free_jobs(sparp__list *jobs) {
 static void sparp__dns_free_shared(sparp__dns_shared *shared) {
     sparp__dns_free_jobs(&shared->todo);
     sparp__dns_free_jobs(&shared->done);
-#if SPARP__THREADS
-    pthread_mutex_destroy(&shared->lock);
-#endif
+    sparp__lock_close(&shared->lock);
     SPARP__SYS_FREE(shared);
 }
 
@@ -4484,13 +4550,13 @@ static void sparp__dns_run_job(sparp__dns_job *job) {
    Also called on the loop's own thread where there are no others. */
 static bool sparp__dns_work(sparp__dns_shared *shared) {
     sparp__link *link;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     while (!shared->closed && (link = sparp__list_pop_front(&shared->todo)) != NULL) {
         sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
         job->started_at = shared->moved_at = sparp__env_now();
-        sparp__dns_unlock(shared);
+        sparp__lock_leave(&shared->lock);
         sparp__dns_run_job(job);
-        sparp__dns_lock(shared);
+        sparp__lock_take(&shared->lock);
         job->ended = true;
         shared->stuck -= job->unwanted;
         sparp__list_push_back(&shared->done, link);
@@ -4498,7 +4564,7 @@ static bool sparp__dns_work(sparp__dns_shared *shared) {
             sparp__wake_send(shared->wake);
     }
     bool last = --shared->threads == 0 && shared->closed;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return last;
 }
 
@@ -4510,19 +4576,14 @@ static void *sparp__dns_thread(void *argument) {
     return NULL;
 }
 
-/* The host's signals are the host's business: a helper thread takes none. */
 static int sparp__dns_start_thread(sparp__dns_shared *shared) {
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t all, before;
     if (pthread_attr_init(&attributes) != 0)
         return ENOMEM;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, 256 * 1024);     /* musl's 128 KB are tight for nss */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = SPARP__SYS_THREAD(&thread, &attributes, sparp__dns_thread, shared);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = sparp__thread_start(&thread, &attributes, sparp__dns_thread, shared);
     pthread_attr_destroy(&attributes);
     return error;
 }
@@ -4535,15 +4596,15 @@ static int sparp__dns_start_thread(sparp__dns_shared *shared) {
 
 /* One more; 0, or why not. */
 static int sparp__dns_add_thread(sparp__dns_shared *shared) {
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->threads++;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     int error = sparp__dns_start_thread(shared);
     if (error == 0)
         return 0;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->threads--;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return error;
 }
 
@@ -4565,19 +4626,21 @@ static bool sparp__resolver_open(sparp__resolver *r, int family, const sparp__wa
     shared->wake = wake;
     sparp__list_init(&shared->todo);
     sparp__list_init(&shared->done);
-#if SPARP__THREADS
-    if (pthread_mutex_init(&shared->lock, NULL) != 0) {
+    if (!sparp__lock_open(&shared->lock)) {
         SPARP__SYS_FREE(shared);
         return sparp__fault_memory(fault);
     }
-#endif
     r->shared = shared;
     return true;
 }
 
+static sparp__lookup **sparp__resolver_bucket(sparp__resolver *r, const char *host) {
+    return &r->table[sparp__hash(sparp__str_of(host), 0) % SPARP__DNS_BUCKETS];
+}
+
 static void sparp__resolver_free_lookup(sparp__env *env, sparp__resolver *r,
                                         sparp__lookup *lookup) {
-    sparp__lookup **at = &r->table[sparp__hash(lookup->host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup **at = sparp__resolver_bucket(r, lookup->host);
     while (*at != lookup)
         at = &(*at)->chain;
     *at = lookup->chain;
@@ -4593,17 +4656,17 @@ static void sparp__resolver_close(sparp__env *env, sparp__resolver *r) {
     while (SPARP__LOOKUPS && r->ages.count > 0)
         sparp__resolver_free_lookup(env, r,
                                     SPARP__OWNER(sparp__lookup, age, r->ages.ring.next));
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     shared->closed = true;
     bool last = shared->threads == 0;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     if (last)
         sparp__dns_free_shared(shared);
     r->shared = NULL;
 }
 
 static sparp__lookup *sparp__resolver_find(sparp__resolver *r, const char *host) {
-    sparp__lookup *lookup = r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup *lookup = *sparp__resolver_bucket(r, host);
     while (lookup != NULL && strcmp(lookup->host, host) != 0)
         lookup = lookup->chain;
     return lookup;
@@ -4624,7 +4687,7 @@ static sparp__lookup *sparp__resolver_add(sparp__env *env, sparp__resolver *r, c
     lookup->resolver = r;
     sparp__list_init(&lookup->waiters);
     sparp__list_push_back(&r->ages, &lookup->age);
-    sparp__lookup **bucket = &r->table[sparp__hash(host, 0) % SPARP__DNS_BUCKETS];
+    sparp__lookup **bucket = sparp__resolver_bucket(r, host);
     lookup->chain = *bucket;
     *bucket = lookup;
     return lookup;
@@ -4645,22 +4708,22 @@ static bool sparp__resolver_queue(sparp__resolver *r, sparp__lookup *lookup, int
     sparp__dns_shared *shared = r->shared;
     lookup->pending = true;
     r->pending++;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     if (shared->todo.count == 0)
         shared->moved_at = now;
     sparp__list_push_back(&shared->todo, &lookup->job->link);
     bool start = sparp__dns_busy(shared) < SPARP__DNS_THREADS;
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     return start;
 }
 
 /* Takes it out of the queue, if it is still there. */
 static bool sparp__resolver_unqueue(sparp__resolver *r, sparp__lookup *lookup) {
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     bool waits = lookup->job->started_at == SPARP__NEVER;
     if (waits)
         sparp__list_remove(&r->shared->todo, &lookup->job->link);
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     if (waits)
         SPARP__SYS_FREE(sparp__resolver_end(lookup));
     return waits;
@@ -4680,9 +4743,9 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
     int error = sparp__resolver_queue(r, lookup, now) ? sparp__dns_add_thread(r->shared) : 0;
     if (error == 0)
         return true;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     bool others = r->shared->threads > 0;       /* they will come to it */
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     if (others || !sparp__resolver_unqueue(r, lookup))
         return true;
     return sparp__fault_set(&lookup->fault, SPARP_E_DNS_FAILED, error,
@@ -4693,9 +4756,9 @@ static bool sparp__resolver_start(sparp__resolver *r, sparp__lookup *lookup, int
 static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now) {
     if (!lookup->pending)
         return sparp__min(lookup->started_at, now);     /* the thread's clock was later */
-    sparp__dns_lock(lookup->resolver->shared);
+    sparp__lock_take(&lookup->resolver->shared->lock);
     int64_t at = lookup->job->started_at;
-    sparp__dns_unlock(lookup->resolver->shared);
+    sparp__lock_leave(&lookup->resolver->shared->lock);
     return sparp__min(at, now);
 }
 
@@ -4703,10 +4766,10 @@ static int64_t sparp__resolver_started(const sparp__lookup *lookup, int64_t now)
 static int64_t sparp__resolver_due(const sparp__resolver *r) {
     if (!SPARP__LOOKUPS || r->pending == 0)
         return SPARP__NEVER;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     int64_t due = r->shared->todo.count == 0 ? SPARP__NEVER
         : sparp__time_after(r->shared->moved_at, SPARP__DNS_STALL_NS);
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     return due;
 }
 
@@ -4714,11 +4777,11 @@ static int64_t sparp__resolver_due(const sparp__resolver *r) {
 static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
     if (!SPARP__LOOKUPS || sparp__resolver_due(r) > now)
         return;
-    sparp__dns_lock(r->shared);
+    sparp__lock_take(&r->shared->lock);
     int64_t room = SPARP__DNS_MAX_THREADS - sparp__dns_busy(r->shared);
     int64_t more = sparp__min(sparp__min(room, SPARP__DNS_STEP), (int64_t)r->shared->todo.count);
     r->shared->moved_at = now;
-    sparp__dns_unlock(r->shared);
+    sparp__lock_leave(&r->shared->lock);
     while (more-- > 0 && sparp__dns_add_thread(r->shared) == 0)
         continue;
 }
@@ -4726,12 +4789,12 @@ static void sparp__resolver_tend(sparp__resolver *r, int64_t now) {
 /* Somebody waits for a job, or nobody does any more. */
 static void sparp__resolver_want(sparp__lookup *lookup, bool wanted) {
     sparp__dns_shared *shared = lookup->resolver->shared;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     if (!lookup->job->ended && lookup->job->unwanted == wanted) {
         lookup->job->unwanted = !wanted;
         shared->stuck += wanted ? -1 : 1;
     }
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
 }
 
 /* The name's entry, pinned for the caller: pending, or with addresses, or with a fault.
@@ -4786,9 +4849,9 @@ static sparp__lookup *sparp__resolver_collect(sparp__env *env, sparp__resolver *
     sparp__dns_shared *shared = r->shared;
     if (!SPARP__LOOKUPS)
         return NULL;
-    sparp__dns_lock(shared);
+    sparp__lock_take(&shared->lock);
     sparp__link *link = sparp__list_pop_front(&shared->done);
-    sparp__dns_unlock(shared);
+    sparp__lock_leave(&shared->lock);
     if (link == NULL)
         return NULL;
     sparp__dns_job *job = SPARP__OWNER(sparp__dns_job, link, link);
@@ -4878,16 +4941,6 @@ static bool sparp__route_port(sparp__str text, uint16_t *out) {
     if (!sparp__str_number(text, 65535, &port) || port == 0)
         return false;
     *out = (uint16_t)port;
-    return true;
-}
-
-/* A host name, or an IPv6 address in brackets, which *bare is without. */
-static bool sparp__route_host(sparp__str text, sparp__str *bare) {
-    sparp__url url;
-    memset(&url, 0, sizeof url);
-    if (sparp__url_host(text, &url) != NULL)
-        return false;
-    *bare = url.host;
     return true;
 }
 
@@ -5056,26 +5109,30 @@ static bool sparp__route_matches_no_proxy(const char *list, const char *host, ui
     return false;
 }
 
+/* The proxy that this host needs. NULL: none. */
+static const char *sparp__route_proxy_text(const sparp_options *o, const char *host,
+                                           uint16_t port, bool https) {
+    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
+    return text == NULL || *text == '\0' || o->unix_socket != NULL
+        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
+        ? NULL : text;
+}
+
 /* false: none. */
 static bool sparp__route_proxy(const sparp_options *o, const char *host, uint16_t port,
                                bool https, sparp__proxy *out) {
-    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
-    return text != NULL && *text != '\0' && o->unix_socket == NULL
-        && !(o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port))
-        && sparp__proxy_parse(text, out) == NULL;
+    const char *text = sparp__route_proxy_text(o, host, port, https);
+    return text != NULL && sparp__proxy_parse(text, out) == NULL;
 }
 
 /* With lenient_proxies: why the proxy that this host needs cannot be used. NULL: it can, or it
    needs none. */
 static const char *sparp__route_bad_proxy(const sparp_options *o, const char *host, uint16_t port,
                                           bool https) {
-    const char *text = https && o->https_proxy != NULL ? o->https_proxy : o->proxy;
     sparp__proxy proxy;
-    if (!SPARP__PROXIES || !o->lenient_proxies || text == NULL || *text == '\0'
-        || o->unix_socket != NULL
-        || (o->no_proxy != NULL && sparp__route_matches_no_proxy(o->no_proxy, host, port)))
-        return NULL;
-    return sparp__proxy_parse(text, &proxy);
+    const char *text = SPARP__PROXIES && o->lenient_proxies
+        ? sparp__route_proxy_text(o, host, port, https) : NULL;
+    return text != NULL ? sparp__proxy_parse(text, &proxy) : NULL;
 }
 
 static const char *sparp__route_bad_proxy_to(const sparp_options *o, const sparp__url *url) {
@@ -5097,8 +5154,9 @@ static bool sparp__route_detour(sparp__str entry, sparp__detour *out) {
     memset(out, 0, sizeof *out);
     return sparp__route_field(&entry, &out->host) && sparp__route_field(&entry, &port)
         && sparp__route_field(&entry, &out->to_host)
-        && (out->host.size == 0 || sparp__route_host(out->host, &ignored))
-        && (out->to_host.size == 0 || sparp__route_host(out->to_host, &out->to_host))
+        && (out->host.size == 0 || sparp__url_host(out->host, &ignored) == NULL)
+        && (out->to_host.size == 0
+            || sparp__url_host(out->to_host, &out->to_host) == NULL)
         && (port.size == 0 || sparp__route_port(port, &out->port))
         && (entry.size == 0 || sparp__route_port(entry, &out->to_port));
 }
@@ -5128,7 +5186,7 @@ static bool sparp__route_given(sparp__str entry, sparp__str *host, uint16_t *por
     sparp__str text, ignored;
     *port = 0;
     return sparp__route_field(&entry, host) && sparp__route_field(&entry, &text)
-        && (sparp__str_same(*host, "*") || sparp__route_host(*host, &ignored))
+        && (sparp__str_same(*host, "*") || sparp__url_host(*host, &ignored) == NULL)
         && (sparp__str_same(text, "*") || sparp__route_port(text, port))
         && sparp__route_address(entry, out);
 }
@@ -5568,15 +5626,6 @@ static bool sparp__request_add_lines(sparp__env *env, sparp__buf *b, const sparp
         && sparp__request_add_fields(env, b, fields->own, fields->num_own, NULL, 0);
 }
 
-/* In the form in which hosts are compared; with its NUL. */
-static void sparp__request_fold_host(sparp__str host, char *out) {
-    if (host.size > 1 && host.data[host.size - 1] == '.')
-        host.size--;
-    for (size_t i = 0; i < host.size; i++)
-        out[i] = sparp__ascii_lower(host.data[i]);
-    out[host.size] = '\0';
-}
-
 /* What the request before had in common with this one. */
 typedef struct sparp__request_memo {    /* zeroed: nothing yet */
     sparp__url_memo url;
@@ -5594,7 +5643,7 @@ static const char *sparp__request_remember_host(sparp__request_memo *memo, const
         return host;
     memo->lines.size = 0;
     memo->host[0] = '\0';
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     return host;
 }
 
@@ -5778,18 +5827,23 @@ typedef struct sparp__turn {            /* from one hop to the next */
     bool        same_origin, keep_body, keep_expect;
 } sparp__turn;
 
+/* Cuts the next line of a request's head off, with its end; *name is empty if it is no field. */
+static sparp__str sparp__request_next_line(sparp__str *rest, sparp__str *name) {
+    size_t n = (size_t)((const char *)memchr(rest->data, '\n', rest->size) - rest->data) + 1;
+    const char *colon = (const char *)memchr(rest->data, ':', n);
+    sparp__str line = sparp__str_make(rest->data, n);
+    *name = sparp__str_make(rest->data, colon != NULL ? (size_t)(colon - rest->data) : 0);
+    *rest = sparp__str_skip(*rest, n);
+    return line;
+}
+
 /* The field lines of `from` that the next hop has, too. */
 static bool sparp__request_copy_lines(sparp__env *env, sparp__buf *b, const sparp__request *from,
                                       const sparp__turn *turn) {
-    sparp__str rest = sparp__str_make(from->image.data, from->head_size);
+    sparp__str rest = sparp__str_make(from->image.data, from->head_size), name;
     bool ok = true;
     for (int i = 0; ok && rest.size > 2; i++) {
-        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
-        const char *colon = (const char *)memchr(rest.data, ':', n);
-        sparp__str line = sparp__str_make(rest.data, n);
-        sparp__str name = sparp__str_make(rest.data,
-                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
-        rest = sparp__str_skip(rest, n);
+        sparp__str line = sparp__request_next_line(&rest, &name);
         if (i == 0 || (sparp__str_same(name, "host") && !turn->same_origin)
             || (!turn->keep_body && sparp__request_is_of_body(name))
             || (!turn->keep_expect && sparp__str_same(name, "expect"))
@@ -5813,7 +5867,7 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
     memset(&in, 0, sizeof in);
     in.method = turn->method;
     b->size = 0;
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     const sparp__proxy *proxy = sparp__request_proxy(url, host, turn->options, &room);
     bool ok = sparp__request_add_start(env, b, &in, url, proxy)
         && sparp__request_add_proxy(env, b, proxy);
@@ -5838,18 +5892,14 @@ static bool sparp__request_build_hop(sparp__env *env, sparp__request *r,
 /* The lines of its own head, without those that are to be replaced. */
 static bool sparp__request_copy_head(sparp__env *env, sparp__buf *b, const sparp__request *r,
                                      const sparp_field *fields, size_t count) {
-    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2);
+    sparp__str rest = sparp__str_make(r->image.data, r->head_size - r->added - 2), name;
     bool ok = true;
     while (ok && rest.size > 0) {
-        size_t n = (size_t)((const char *)memchr(rest.data, '\n', rest.size) - rest.data) + 1;
-        const char *colon = (const char *)memchr(rest.data, ':', n);
-        sparp__str name = sparp__str_make(rest.data,
-                                          colon != NULL ? (size_t)(colon - rest.data) : 0);
+        sparp__str line = sparp__request_next_line(&rest, &name);
         bool stays = true;
         for (size_t i = 0; i < count; i++)
             stays = stays && !sparp__str_same(name, fields[i].name);
-        ok = !stays || sparp__buf_append(env, b, rest.data, n);
-        rest = sparp__str_skip(rest, n);
+        ok = !stays || sparp__buf_add(env, b, line);
     }
     return ok;
 }
@@ -5911,7 +5961,7 @@ static const char *sparp__request_method(const sparp__request *r) {
 /* Whether a url leads to the same scheme, host and port. */
 static bool sparp__request_same_origin(const sparp__request *r, const sparp__url *url) {
     char host[SPARP__HOST_MAX + 1];
-    sparp__request_fold_host(url->host, host);
+    sparp__route_copy_host(host, url->host);
     return url->port == r->port && url->https == r->https
         && strcmp(host, sparp__request_host(r)) == 0;
 }
@@ -5939,22 +5989,12 @@ typedef struct sparp__event {
     unsigned ready;                     /* SPARP__READABLE, ... */
 } sparp__event;
 
-#if SPARP__EPOLL
+#if SPARP__EPOLL || SPARP__KQUEUE
 
 typedef struct sparp__reactor {         /* zeroed: closed */
     int fd;
     bool is_open;
 } sparp__reactor;
-
-static const char *sparp__reactor_name(void) {
-    return "epoll";
-}
-
-static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
-    (void)env;
-    r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
-    return r->is_open = r->fd >= 0;
-}
 
 static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
     (void)env;
@@ -5965,6 +6005,20 @@ static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
 
 static int sparp__reactor_poll_fd(const sparp__reactor *r) {
     return r->fd;
+}
+
+#endif
+
+#if SPARP__EPOLL
+
+static const char *sparp__reactor_name(void) {
+    return "epoll";
+}
+
+static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
+    (void)env;
+    r->fd = SPARP__SYS_EPOLL_CREATE(EPOLL_CLOEXEC);
+    return r->is_open = r->fd >= 0;
 }
 
 static bool sparp__reactor_ctl(sparp__reactor *r, int how, int fd, uint32_t tag, unsigned want) {
@@ -6015,11 +6069,6 @@ static int sparp__reactor_wait(sparp__reactor *r, int timeout_ms, sparp__event *
 
 #elif SPARP__KQUEUE
 
-typedef struct sparp__reactor {         /* zeroed: closed */
-    int fd;
-    bool is_open;
-} sparp__reactor;
-
 static const char *sparp__reactor_name(void) {
     return "kqueue";
 }
@@ -6028,17 +6077,6 @@ static bool sparp__reactor_open(sparp__env *env, sparp__reactor *r) {
     (void)env;
     r->fd = SPARP__SYS_KQUEUE();
     return r->is_open = r->fd >= 0;
-}
-
-static void sparp__reactor_close(sparp__env *env, sparp__reactor *r) {
-    (void)env;
-    if (r->is_open)
-        SPARP__SYS_CLOSE(r->fd);
-    r->is_open = false;
-}
-
-static int sparp__reactor_poll_fd(const sparp__reactor *r) {
-    return r->fd;
 }
 
 /* One filter on or off; to remove what is not there is fine. Without room in the event list an
@@ -6147,15 +6185,14 @@ static bool sparp__reactor_grow_fds(sparp__env *env, sparp__reactor *r) {
 }
 
 static bool sparp__reactor_grow_where(sparp__env *env, sparp__reactor *r, int fd) {
-    size_t to = (size_t)fd * 2 < 64 ? 64 : (size_t)fd * 2;
-    void *where = sparp__env_realloc(env, r->where, r->fd_capacity * sizeof *r->where,
-                                     to * sizeof *r->where);
+    size_t had = r->fd_capacity;
+    void *where = sparp__env_grow(env, r->where, &r->fd_capacity, (size_t)fd + 1,
+                                  sizeof *r->where);
     if (where == NULL)
         return false;
     r->where = (int *)where;
-    for (size_t i = r->fd_capacity; i < to; i++)
+    for (size_t i = had; i < r->fd_capacity; i++)
         r->where[i] = -1;
-    r->fd_capacity = to;
     return true;
 }
 
@@ -7322,16 +7359,12 @@ static bool sparp__anchors_copy(sparp__env *env, sparp__anchors *a, sparp__str *
 }
 
 static bool sparp__anchors_grow(sparp__env *env, sparp__anchors *a) {
-    size_t to = a->capacity * 2 < 32 ? 32 : a->capacity * 2;
     if (a->count < a->capacity)
         return true;
-    void *list = sparp__env_realloc(env, a->list, a->capacity * sizeof *a->list,
-                                    to * sizeof *a->list);
-    if (list == NULL)
-        return false;
-    a->list = (sparp__anchor *)list;
-    a->capacity = to;
-    return true;
+    void *list = sparp__env_grow(env, a->list, &a->capacity, a->count + 1, sizeof *a->list);
+    if (list != NULL)
+        a->list = (sparp__anchor *)list;
+    return list != NULL;
 }
 
 /* Of a size that is neither weak nor beyond BearSSL. */
@@ -9488,15 +9521,21 @@ static bool sparp__tls12_on_request(sparp__tls *tls, sparp__str in, sparp__str w
     return sparp__transcript_add(tls, whole);
 }
 
+static void sparp__tls12_make_mac(const sparp__tls *tls, const char *label,
+                                  unsigned char mac[12]) {
+    unsigned char hash[SPARP__HASH_MAX];
+    sparp__transcript_out(tls, hash);
+    sparp__prf(tls->suite, tls->master, 48, label,
+               sparp__str_make((const char *)hash, tls->suite->hash_size),
+               sparp__str_make(NULL, 0), mac, 12);
+}
+
 static bool sparp__tls12_send_finished(sparp__tls *tls) {
-    unsigned char hash[SPARP__HASH_MAX], mac[12];
+    unsigned char mac[12];
     if (!sparp__record_send(tls, SPARP__TYPE_CCS, "\x01", 1))
         return sparp__tls_fail_memory(tls);
     tls->writing = true;
-    sparp__transcript_out(tls, hash);
-    sparp__prf(tls->suite, tls->master, 48, "client finished",
-               sparp__str_make((const char *)hash, tls->suite->hash_size),
-               sparp__str_make(NULL, 0), mac, sizeof mac);
+    sparp__tls12_make_mac(tls, "client finished", mac);
     return sparp__flight_put(tls, 20, mac, sizeof mac) && sparp__flight_send(tls);
 }
 
@@ -9573,11 +9612,8 @@ static bool sparp__tls12_on_ccs(sparp__tls *tls) {
 }
 
 static bool sparp__tls12_on_finished(sparp__tls *tls, sparp__str in, sparp__str whole) {
-    unsigned char hash[SPARP__HASH_MAX], mac[12];
-    sparp__transcript_out(tls, hash);
-    sparp__prf(tls->suite, tls->master, 48, "server finished",
-               sparp__str_make((const char *)hash, tls->suite->hash_size),
-               sparp__str_make(NULL, 0), mac, sizeof mac);
+    unsigned char mac[12];
+    sparp__tls12_make_mac(tls, "server finished", mac);
     if (in.size != sizeof mac)
         return sparp__tls_fail(tls, SPARP__ALERT_DECODE, "Finished is malformed");
     if (!sparp__same_secret(mac, in.data, sizeof mac))
@@ -10558,12 +10594,19 @@ static bool sparp__stream_end_exchange(sparp__stream *s, size_t unread) {
     return s->cipher.size == 0;
 }
 
+/* It has failed by what was said in TLS, and not by the socket: then *fault says why. */
+static bool sparp__stream_has_failed(const sparp__stream *s, sparp__fault *fault) {
 #if SPARP__TLS
-/* By what was said, not by the socket. */
-static bool sparp__stream_has_failed(const sparp__stream *s) {
-    return s->tls != NULL && sparp__tls_status(s->tls) == SPARP__TLS_FAILED;
-}
+    if (s->tls == NULL || sparp__tls_status(s->tls) != SPARP__TLS_FAILED)
+        return false;
+    sparp__tls_say_why(s->tls, fault);
+    return true;
+#else
+    (void)s;
+    (void)fault;
+    return false;
 #endif
+}
 
 /* Nothing has come, and the peer is there: the state in which a request can be sent. What TLS has
    to say to itself is nothing. */
@@ -11000,11 +11043,10 @@ static sparp__dial_event sparp__dial_shake(sparp__net *net, sparp__dial *d, int6
     }
     if (io == SPARP__IO_FAILED && sparp__tls_status(s->tls) == SPARP__TLS_CLOSED)
         return sparp__dial_fail(d, SPARP_E_CLOSED, 0, "before the request was sent");
-    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s))
+    if (io == SPARP__IO_FAILED && !sparp__stream_has_failed(s, &d->fault))
         return sparp__dial_fail(d, SPARP_E_TLS_HANDSHAKE, error, "TLS handshake");
     if (io == SPARP__IO_FAILED) {
         sparp__tls_session_clear(net->env, &d->peer->session.tls);      /* not again */
-        sparp__tls_say_why(s->tls, &d->fault);
         return SPARP__DIAL_FAILED;
     }
     if (s->eof) {
@@ -11431,7 +11473,7 @@ static void sparp__dial_times(const sparp__dial *d, int64_t now, int64_t *ns) {
 /* ============================================================================================ */
 /* >>conn       one exchange after another on an open stream: send, read; then idle, or closed.  */
 /*              It reports what happened and leaves every decision to its caller.                */
-/*              Uses base, env, buf, heap, http, request, reactor, socket, tls, stream, dial.    */
+/*              Uses base, env, buf, heap, http, request, reactor, socket, stream, dial.         */
 /* ============================================================================================ */
 
 #define SPARP__ASK_NS SPARP__NS_PER_S           /* longest wait for 100 Continue */
@@ -11484,18 +11526,18 @@ typedef struct sparp__conn {            /* zeroed: closed */
     int64_t      started_at, sent_at, first_at, active_at;
     int64_t      free_at;               /* since when nothing of ours has held the peer up */
     int64_t      due;                   /* when it waits for 100 Continue no more */
+    int64_t      speed_at;              /* since when min_bytes_per_second is counted, */
+    uint64_t     speed_bytes;           /* and how many bytes there had been then */
+    int          send_dead;             /* no more is sent: errno, or -1: none is needed */
+    sparp__dial *dial;                  /* while DIALLING */
     uint64_t     exchanges;             /* completed on this connection */
     sparp__peer *peer;                  /* in the pool whose it is: see >>pool */
     sparp__link  idle, idle_all;        /* in the pool */
     uint64_t     idle_turn;             /* since when: see sparp__engine.turn */
 
-    sparp__dial *dial;                  /* while DIALLING */
     int64_t      dial_ns[SPARP_PHASE_TLS + 1];      /* how long that took, by phase */
     sparp__buf   stash;                 /* while muted: what lay in the scratch */
     sparp__link  suspended;             /* in the engine's list, while muted or unfed */
-    int64_t      speed_at;              /* since when min_bytes_per_second is counted, */
-    uint64_t     speed_bytes;           /* and how many bytes there had been then */
-    int          send_dead;             /* no more is sent: errno, or -1: none is needed */
     size_t       address;               /* which of its peer's it leads to */
 } sparp__conn;
 
@@ -11593,12 +11635,8 @@ static sparp__conn_event sparp__conn_flush(sparp__net *net, sparp__conn *c, int6
         size_t sent = 0;
         if (c->out.size > 0 || c->stream.tls != NULL)
             io = sparp__stream_send(&c->stream, c->out, &sent);
-#if SPARP__TLS
-        if (io == SPARP__IO_FAILED && sparp__stream_has_failed(&c->stream)) {
-            sparp__tls_say_why(c->stream.tls, &net->fault);
+        if (io == SPARP__IO_FAILED && sparp__stream_has_failed(&c->stream, &net->fault))
             return SPARP__CONN_FAILED;
-        }
-#endif
         if (io == SPARP__IO_FAILED) {
             c->send_dead = errno;
             sparp__conn_end_sending(c, now);
@@ -11712,12 +11750,8 @@ static sparp__conn_event sparp__conn_on_eof(sparp__net *net, sparp__conn *c) {
 /* Reading failed: by the socket's errno, or by TLS. */
 static sparp__conn_event sparp__conn_on_read_error(sparp__net *net, sparp__conn *c, int error) {
     bool until_eof = c->http->state == SPARP__HTTP_UNTIL_EOF;
-#if SPARP__TLS
-    if (sparp__stream_has_failed(&c->stream)) {
-        sparp__tls_say_why(c->stream.tls, &net->fault);
+    if (sparp__stream_has_failed(&c->stream, &net->fault))
         return SPARP__CONN_FAILED;
-    }
-#endif
     return sparp__conn_fail(net, until_eof ? SPARP_E_TRUNCATED : sparp__dial_error_of(error), error,
                             until_eof ? "reading the body" : "reading the response");
 }
@@ -11733,10 +11767,24 @@ static sparp__conn_event sparp__conn_on_complete(sparp__conn *c) {
     return SPARP__CONN_DONE;
 }
 
+/* The first byte of the answer is not there: interim responses are none. */
+static bool sparp__conn_waits(const sparp__conn *c) {
+    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
+}
+
+/* What the parser gets now is, as far as we know, the answer itself. */
+static void sparp__conn_note_first(sparp__conn *c) {
+    c->first_at = c->free_at = c->active_at;
+    c->http->skipped = false;
+}
+
 /* What has been received, one event at a time. A piece points into a buffer of ours. */
 static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp__str *piece) {
     for (;;) {
-        switch (sparp__http_feed(net->env, c->http, &c->in, piece)) {
+        sparp__http_event event = sparp__http_feed(net->env, c->http, &c->in, piece);
+        if (c->http->skipped)
+            sparp__conn_note_first(c);
+        switch (event) {
         case SPARP__HTTP_HEAD:
             if (c->asks) {              /* the answer is no, or does not need the body */
                 c->send_dead = -1;
@@ -11755,8 +11803,8 @@ static sparp__conn_event sparp__conn_next(sparp__net *net, sparp__conn *c, sparp
         }
         switch (sparp__stream_next(&c->stream, &c->in)) {
         case SPARP__IO_OK:
-            if (!c->answered)
-                c->first_at = c->free_at = c->active_at;
+            if (sparp__conn_waits(c))
+                sparp__conn_note_first(c);
             c->answered = true;
             sparp__conn_end_leading(c);
             continue;
@@ -11831,11 +11879,6 @@ static bool sparp__conn_has_more(const sparp__conn *c) {
     return !c->muted && fd >= 0 && !sparp__socket_is_quiet(fd);
 }
 
-/* The first byte of the answer is not there: interim responses are none. */
-static bool sparp__conn_waits(const sparp__conn *c) {
-    return !c->answered || (c->http != NULL && sparp__http_waits(c->http));
-}
-
 static sparp_phase sparp__conn_phase(const sparp__conn *c) {
     if (c->state == SPARP__CONN_DIALLING)
         return sparp__dial_phase(c->dial);
@@ -11895,7 +11938,7 @@ static bool sparp__origin_is(const sparp__origin *o, const char *host, uint16_t 
 
 static sparp__origin *sparp__origins_find(sparp__env *env, sparp__origins *os, const char *host,
                                           uint16_t port, bool https) {
-    uint32_t hash = sparp__hash(host, (uint32_t)port << 1 | (https ? 1u : 0u));
+    uint32_t hash = sparp__hash(sparp__str_of(host), (uint32_t)port << 1 | (https ? 1u : 0u));
     sparp__origin *o = os->table[hash & (os->num_buckets - 1)];
     for (; o != NULL; o = o->chain)
         if (o->hash == hash && sparp__origin_is(o, host, port, https))
@@ -12638,7 +12681,7 @@ static bool sparp__quota_read_name(sparp__str rest, sparp__quota_name *out) {
         if (strchr("LRUTB", means) != NULL)
             out->role = means;
         if (strchr("CQK", means) != NULL)       /* in whatever order */
-            out->key += sparp__hash(sparp__quota_words[i].word, 0);
+            out->key += sparp__hash(sparp__str_of(sparp__quota_words[i].word), 0);
         out->in_ms = out->in_ms || means == 'M';
         out->is_cost = out->is_cost || means == 'C';
     }
@@ -12672,7 +12715,7 @@ static void sparp__quota_read_words(sparp__telling *all, sparp__str rest, const 
     if (!sparp__quota_read_name(rest, &name))
         return;
     if (name.role == 'B') {
-        all->bucket = sparp__hash(value, 1);
+        all->bucket = sparp__hash(sparp__str_of(value), 1);
         return;
     }
     sparp__told *t = sparp__telling_about(all, name.key, 0);
@@ -12721,13 +12764,6 @@ static sparp__str sparp__quota_cut(sparp__str *s, char *end) {
     return part;
 }
 
-static uint32_t sparp__quota_hash(sparp__str s, uint32_t seed) {
-    uint32_t h = UINT32_C(2166136261) ^ seed;
-    for (size_t i = 0; i < s.size; i++)
-        h = (h ^ (unsigned char)s.data[i]) * UINT32_C(16777619);
-    return h ^ h >> 15;
-}
-
 /* A unit that is no request is a cost, unless it is one that nobody here counts. */
 static void sparp__quota_read_unit(sparp__told *t, sparp__str unit) {
     if (unit.size >= 2 && unit.data[0] == '"')
@@ -12746,7 +12782,7 @@ static void sparp__quota_read_parameter(sparp__told *said, sparp__str p) {
     sparp__str name = sparp__str_trim(sparp__str_make(p.data, (size_t)(equal - p.data)));
     sparp__str value = sparp__str_trim(sparp__str_skip(p, (size_t)(equal - p.data) + 1));
     if (sparp__str_same(name, "pk"))
-        said->part = sparp__quota_hash(value, 3) | 1;
+        said->part = sparp__hash(value, 3) | 1;
     else if (sparp__str_same(name, "qu"))
         sparp__quota_read_unit(said, value);
     else if (sparp__str_same(name, "t"))
@@ -12793,7 +12829,7 @@ static void sparp__quota_read_structured(sparp__telling *all, const char *value)
             sparp__quota_read_member(all, name);
             continue;
         }
-        sparp__told *t = sparp__telling_about(all, sparp__quota_hash(name, 2), said->part);
+        sparp__told *t = sparp__telling_about(all, sparp__hash(name, 2), said->part);
         if (t != NULL)
             sparp__told_merge(t, said);
     }
@@ -13127,14 +13163,11 @@ typedef struct sparp__upload {          /* zeroed: nothing yet; its buffer is re
 
 /* The engine's, from its start to its end. */
 typedef struct sparp__flight {
-    sparp__link     link;               /* in a list of those that wait for their engine, of those
-                                           that wait for their token, or of those that have ended */
     sparp__conn    *conn;
     sparp__pool    *pool;               /* where its connections are: its origin's, or a proxy's */
     sparp__answer  *answer;             /* NULL: nothing has come. The scheduler gives it back */
     sparp__upload  *upload;             /* NULL: never needed */
     sparp__meter   *write;              /* of its origin: see >>pace */
-    struct sparp__worker *worker;       /* who has it; NULL: the run's own engine */
     int64_t         started_at, timeout;
     int64_t         held_at;            /* since when it waits for its token; 0: it does not */
     int64_t         posted_at;          /* since when, or longer, it is on its way to a worker */
@@ -13150,7 +13183,9 @@ typedef struct sparp__flight {
     bool            body_complete, skip_body, truncated, reused, replayed;
     bool            sent, unsure;       /* bytes left us without an answer: this time, ever */
     bool            odd_verdict;        /* inspect() gave what is none */
-    int             late;               /* reads when the time was up */
+    unsigned char   late;               /* reads when the time was up: SPARP__LATE_READS at most */
+    uint16_t        worker;             /* who has it, from 1 on; 0: the run's own engine. There
+                                           are no more than SPARP__WORKERS_MAX */
 } sparp__flight;
 
 /* Clocks that run together, or how far each went: nanoseconds. */
@@ -13164,18 +13199,17 @@ typedef struct sparp__clocks {
 /* The scheduler's, while it waits. */
 typedef struct sparp__queueing {
     sparp__timer    timer;              /* while SLEEPING; and of its deadline while it waits */
-    sparp__link     here;               /* at its origin: parked, or in its lane */
     struct sparp__limits *limits;       /* of the origin it goes to next */
     struct sparp__limits *first_limits; /* of the request's own, once on_hop */
-    int64_t         since;              /* since when it waits */
-    int64_t         parked_ns;          /* for how long of that its origin kept it */
-    int64_t         rate_mark, cost_mark;       /* see sparp__rate_blocked */
-    sparp__clocks   parked_at, let_mark;        /* and, of its origin, let */
-    bool            let_go;             /* by its origin; not started yet */
+    int64_t         since;              /* since when it pauses, is queued, or PARKED */
+    sparp__clocks   mark;               /* what the clocks said then that tell why: the run's while
+                                           it is queued, those of its origin while PARKED */
 } sparp__queueing;
 
 typedef struct sparp__task {            /* zeroed: unused, its buffers empty */
     sparp__link       link;             /* in the list of its state */
+    sparp__link       here;             /* and at its origin, while it is queued or PARKED; or at
+                                           its engine: to be begun, held, or ended */
     sparp__task_state state;
     bool              on_hop, is_parsed;
     sparp_outcome     outcome;          /* how it has ended, or what it is if no attempt follows */
@@ -13326,6 +13360,11 @@ static bool sparp__task_has_head(const sparp__task *t) {
     return t->fly.answer != NULL && t->fly.answer->http.has_head;
 }
 
+/* ... and of its body nobody wants the rest. */
+static bool sparp__task_has_enough(const sparp__task *t) {
+    return sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting);
+}
+
 /* A 408 on a connection used before was meant for that: it lay idle too long, and nothing has been
    acted on (RFC 9110 §15.5.9). */
 static bool sparp__task_is_idle_408(const sparp__task *t) {
@@ -13367,7 +13406,7 @@ static void sparp__task_take_times(const sparp__task *t, sparp__answer *a, int64
         memcpy(a->phase_ns, c->dial_ns, sizeof c->dial_ns);
     if (c->started_at == 0 || c->state < SPARP__CONN_OPEN)
         return;
-    int64_t sent_at = c->sent_at, first_at = c->first_at != 0 ? c->first_at : now;
+    int64_t sent_at = c->sent_at, first_at = sparp__conn_waits(c) ? now : c->first_at;
     if (sent_at > first_at)             /* the answer came before all was sent */
         sent_at = first_at;
     a->phase_ns[SPARP_PHASE_SEND] = sent_at - c->started_at;
@@ -13570,7 +13609,7 @@ static int64_t sparp__patience_due(const sparp__patience *p, const sparp__task *
     if (!c->muted && !c->unfed)
         sparp__patience_nearer(c->active_at, p->idle, "the connection was silent, after", &due,
                                what);
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting))
+    if (sparp__task_has_enough(t))
         sparp__patience_nearer(c->first_at, SPARP__DRAIN_NS, "an unwanted body, after", &due, what);
     if (c->state == SPARP__CONN_SENDING)
         sparp__patience_nearer(c->started_at, p->send, "the request was not sent after", &due,
@@ -13601,7 +13640,8 @@ static int64_t sparp__patience_alarm(const sparp__patience *p, const sparp__task
    has not been the peer's turn to have any, for all that time. */
 static bool sparp__patience_is_fast(const sparp__patience *p, sparp__conn *c, int64_t now) {
     uint64_t bytes = c->bytes_in + c->bytes_out, before = c->speed_bytes;
-    bool moving = (c->state == SPARP__CONN_SENDING || c->answered) && c->free_at <= c->speed_at;
+    bool moving = (c->state == SPARP__CONN_SENDING || !sparp__conn_waits(c))
+        && c->free_at <= c->speed_at;
     c->speed_at = now;
     c->speed_bytes = bytes;
     return !moving || c->muted || c->unfed || c->asks || (double)(bytes - before) >= p->speed_bytes;
@@ -13703,13 +13743,11 @@ static bool sparp__engine_drop_oldest_idle(sparp__engine *e) {
 
 static sparp__conn *sparp__engine_grow_conns(sparp__engine *e) {
     if (e->num_conns == e->conns_capacity) {
-        size_t to = e->conns_capacity * 2 < 64 ? 64 : e->conns_capacity * 2;
-        void *conns = sparp__env_realloc(&e->env, e->conns, e->conns_capacity * sizeof *e->conns,
-                                         to * sizeof *e->conns);
+        void *conns = sparp__env_grow(&e->env, e->conns, &e->conns_capacity, e->num_conns + 1,
+                                      sizeof *e->conns);
         if (conns == NULL)
             return NULL;
         e->conns = (sparp__conn **)conns;
-        e->conns_capacity = to;
     }
     if (!sparp__heap_reserve(&e->env, &e->timers, e->num_conns + 1))
         return NULL;
@@ -13791,7 +13829,7 @@ static void sparp__engine_unhold(sparp__engine *e, sparp__task *t) {
     sparp__flight *f = &t->fly;
     if (f->held_at == 0)
         return;
-    sparp__list_remove(&e->held, &f->link);
+    sparp__list_remove(&e->held, &t->here);
     f->started_at += e->now - f->held_at;
     t->waited[SPARP_WAIT_RATE] += e->now - f->held_at;
     e->tally.held_us += (e->now - f->held_at) / 1000;
@@ -13865,7 +13903,7 @@ static void sparp__engine_end(sparp__engine *e, sparp__task *t, sparp__end end) 
         sparp__pools_put(&e->env, &e->pools, t->fly.pool);
     t->fly.pool = NULL;
     t->fly.end = end;
-    sparp__list_push_back(&e->ended, &t->fly.link);
+    sparp__list_push_back(&e->ended, &t->here);
 }
 
 /* The same for an attempt that still has its connection. */
@@ -14245,7 +14283,7 @@ static sparp__conn_event sparp__engine_write(sparp__engine *e, sparp__task *t) {
             return sparp__conn_fail_watching(&e->net);
         t->fly.held_at = e->now;
         t->fly.held_for_cost = sparp__pace_owes(e->pace, t->fly.write, t->cost, e->now);
-        sparp__list_push_back(&e->held, &t->fly.link);
+        sparp__list_push_back(&e->held, &t->here);
         return SPARP__CONN_BUSY;
     }
     t->fly.booked += t->cost;
@@ -14363,7 +14401,7 @@ static bool sparp__engine_on_failed(sparp__engine *e, sparp__task *t, sparp__con
             continue;
         return false;
     }
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
+    if (sparp__task_has_enough(t)) {
         sparp__engine_on_response(e, t, false);         /* nobody wanted the rest */
         return false;
     }
@@ -14587,7 +14625,7 @@ static void sparp__engine_cut(sparp__engine *e, sparp__task *t) {
    they. The last one comes back first. */
 static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
     for (sparp__link *at = e->held.ring.prev; at != &e->held.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, at);
         at = at->prev;
         if (t->fly.write == write)
             sparp__engine_end_attempt(e, t, SPARP__END_RECALLED, false);
@@ -14601,7 +14639,7 @@ static void sparp__engine_recall(sparp__engine *e, const sparp__meter *write) {
 static int64_t sparp__engine_held_wait(const sparp__engine *e, sparp__task **first) {
     int64_t wait = SPARP__NEVER;
     for (sparp__link *at = e->held.ring.next; at != &e->held.ring && wait > 0; at = at->next) {
-        sparp__task *t = SPARP__OWNER(sparp__task, fly.link, at);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, at);
         int64_t own = sparp__pace_wait(e->pace, t->fly.write, t->cost, e->now);
         if (own < wait)
             *first = t;
@@ -14637,7 +14675,7 @@ static bool sparp__engine_on_alarm(sparp__engine *e, sparp__task *t) {
         && sparp__time_after(c->speed_at, e->patience.speed) <= e->now;
     if (!due && (!counted || sparp__patience_is_fast(&e->patience, c, e->now)))
         return true;
-    if (sparp__task_has_head(t) && (t->fly.skip_body || t->fly.redirecting)) {
+    if (sparp__task_has_enough(t)) {
         sparp__engine_on_response(e, t, false);
         return false;
     }
@@ -15237,7 +15275,7 @@ static void sparp__store_close(sparp__env *env, sparp__output *out) {
 /* ============================================================================================ */
 /* >>crew       the engines of one run, as the scheduler sees them: it starts, cuts and takes    */
 /*              what has ended. With workers, a lock and a wake-up are put around the same lists. */
-/*              Uses base, wake, bucket, task, engine.                                           */
+/*              Uses base, env, wake, bucket, task, engine.                                      */
 /* ============================================================================================ */
 
 typedef struct sparp__worker {          /* an engine on a thread of its own */
@@ -15262,32 +15300,12 @@ typedef struct sparp__crew {            /* zeroed, then `own` set: no workers */
     int            size;                /* how many workers */
     bool           quit;
     sparp__list    ended;               /* their flights that have ended */
-#if SPARP__WORKERS
-    pthread_mutex_t lock;               /* of all that workers and scheduler share */
-#endif
+    sparp__lock    lock;                /* of all that workers and scheduler share */
 } sparp__crew;
 
 /* How many workers: none is what it is in a build without. */
 static int sparp__crew_size(const sparp__crew *crew) {
     return SPARP__WORKERS ? crew->size : 0;
-}
-
-static void sparp__crew_lock(sparp__crew *crew) {
-#if SPARP__WORKERS
-    if (crew->size > 0)
-        pthread_mutex_lock(&crew->lock);
-#else
-    (void)crew;
-#endif
-}
-
-static void sparp__crew_unlock(sparp__crew *crew) {
-#if SPARP__WORKERS
-    if (crew->size > 0)
-        pthread_mutex_unlock(&crew->lock);
-#else
-    (void)crew;
-#endif
 }
 
 /* Under the lock. */
@@ -15305,6 +15323,11 @@ static sparp__worker *sparp__crew_idlest(sparp__crew *crew) {
     return best;
 }
 
+/* Who has it; NULL: the run's own engine. */
+static sparp__worker *sparp__crew_worker(const sparp__crew *crew, const sparp__task *t) {
+    return SPARP__WORKERS && t->fly.worker > 0 ? &crew->workers[t->fly.worker - 1] : NULL;
+}
+
 static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     if (sparp__crew_size(crew) == 0) {
         sparp__engine_start(crew->own, t);
@@ -15312,13 +15335,13 @@ static void sparp__crew_start(sparp__crew *crew, sparp__task *t) {
     }
     sparp__worker *w = sparp__crew_idlest(crew);
     w->load++;
-    t->fly.worker = w;
-    sparp__crew_lock(crew);
+    t->fly.worker = (uint16_t)(w - crew->workers + 1);
+    sparp__lock_take(&crew->lock);
     t->fly.posted = true;
     t->fly.posted_at = sparp__max(crew->own->now, t->fly.started_at);
-    sparp__list_push_back(&w->to_do, &t->fly.link);
+    sparp__list_push_back(&w->to_do, &t->here);
     sparp__crew_call(w);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* It ends soon, as CUT unless it has ended already. */
@@ -15330,18 +15353,18 @@ static void sparp__crew_cut(sparp__crew *crew, sparp__task *t) {
             t->fly.cut_wanted = true;   /* it is in `ended` */
         return;
     }
-    sparp__worker *w = t->fly.worker;
-    sparp__crew_lock(crew);
+    sparp__worker *w = sparp__crew_worker(crew, t);
+    sparp__lock_take(&crew->lock);
     t->fly.cut_wanted = true;
     if (t->fly.posted) {                /* nobody has seen it */
-        sparp__list_remove(&w->to_do, &t->fly.link);
+        sparp__list_remove(&w->to_do, &t->here);
         t->fly.end = SPARP__END_CUT;
-        sparp__list_push_back(&crew->own->ended, &t->fly.link);
+        sparp__list_push_back(&crew->own->ended, &t->here);
     } else {
         w->cut_any = true;
         sparp__crew_call(w);
     }
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* What is on its way to a worker may still be sent. */
@@ -15355,9 +15378,10 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
     sparp__link *link = sparp__list_pop_front(&crew->own->ended);
     if (link == NULL)
         return NULL;
-    sparp__task *t = SPARP__OWNER(sparp__task, fly.link, link);
-    if (SPARP__WORKERS && t->fly.worker != NULL)
-        t->fly.worker->load--;
+    sparp__task *t = SPARP__OWNER(sparp__task, here, link);
+    sparp__worker *w = sparp__crew_worker(crew, t);
+    if (w != NULL)
+        w->load--;
     return t;
 }
 
@@ -15365,36 +15389,36 @@ static sparp__task *sparp__crew_take_ended(sparp__crew *crew) {
 static void sparp__crew_collect(sparp__crew *crew) {
     if (sparp__crew_size(crew) == 0)
         return;
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     sparp__list_append(&crew->own->ended, &crew->ended);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* Nobody looks at what it has brought any more. */
 static void sparp__crew_give_back(sparp__crew *crew, sparp__task *t) {
     sparp__answer *a = t->fly.answer;
-    sparp__worker *w = t->fly.worker;
+    sparp__worker *w = sparp__crew_worker(crew, t);
     t->fly.answer = NULL;
     if (a == NULL)
         return;
-    if (!SPARP__WORKERS || w == NULL) {
+    if (w == NULL) {
         sparp__answers_put(&crew->own->env, &crew->own->spares.answers, a);
         return;
     }
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     a->next = w->spent;
     w->spent = a;
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* Somebody needs descriptors. */
 static void sparp__crew_drop_idle(sparp__crew *crew) {
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     for (int i = 0; i < sparp__crew_size(crew); i++) {
         crew->workers[i].drop_idle = true;
         sparp__crew_call(&crew->workers[i]);
     }
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* The user's news is for all of them. */
@@ -15434,10 +15458,10 @@ static void sparp__crew_add_tally(const sparp__tally *t, sparp_stats *sum) {
 static void sparp__crew_count(sparp__crew *crew, sparp_stats *sum) {
     sparp__tally own = sparp__crew_tally(crew->own);
     sparp__crew_add_tally(&own, sum);
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     for (int i = 0; i < sparp__crew_size(crew); i++)
         sparp__crew_add_tally(&crew->workers[i].published, sum);
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
 }
 
 /* ============================================================================================ */
@@ -15547,7 +15571,7 @@ static sparp__link *sparp__fair_first(const sparp__fair *f) {
 
 /* ============================================================================================ */
 /* >>limits     what each origin allows, and who waits there for it. Uses base, env, heap,       */
-/*              bucket, gate, resolve, route, request, origin, http, quota, task, fair.          */
+/*              bucket, gate, url, resolve, route, request, origin, http, quota, task, fair.     */
 /* ============================================================================================ */
 
 typedef struct sparp__limits {          /* of one origin */
@@ -15555,12 +15579,12 @@ typedef struct sparp__limits {          /* of one origin */
     sparp__gate   gate;
     int           max_at_once;          /* 0: no limit */
     size_t        users;                /* tasks */
-    sparp__lane   lane;                 /* tasks that wait for its turn, by .wait.here */
+    sparp__lane   lane;                 /* tasks that wait for its turn, by .here */
     sparp__list   parked;               /* tasks that wait for it itself, likewise */
-    bool          letting;              /* one of them is on its way: the next one after it */
-    sparp__clocks let_at, let;          /* since when, and how much before that */
+    const sparp__task *letting;         /* one of them, on its way: the next one after it */
+    sparp__clocks let;                  /* what such have waited so far; while there is one, less
+                                           what the clocks said when it was let go */
     sparp__timer  timer;                /* when it lets the next one through, or is forgotten */
-    double        cost;                 /* of what is in flight */
     sparp__quotas *quotas;              /* what it says is left; NULL: it says nothing */
 } sparp__limits;
 
@@ -15598,7 +15622,8 @@ static bool sparp__pattern_valid(const char *text) {
         return false;
     if (!p.below && (sparp__str_same(p.name, "*") || sparp__route_address(p.name, &address)))
         return true;
-    return memchr(p.name.data, '*', p.name.size) == NULL && sparp__route_host(p.name, &ignored);
+    return memchr(p.name.data, '*', p.name.size) == NULL
+        && sparp__url_host(p.name, &ignored) == NULL;
 }
 
 /* There may be many of both: the host is in its one form, but for an address of IPv6 the pattern
@@ -15730,8 +15755,8 @@ SPARP__RARE static int64_t sparp__limits_wait_more(sparp__limits *l, const sparp
     int64_t wait = sparp__gate_wait(g, l->max_at_once, t->cost, now), left = 0;
     sparp__quotas *qs = sparp__limits_quotas(l);
     if (qs != NULL && !o->no_gate && qs->longest > 0)
-        left = sparp__quotas_wait(qs, (double)g->in_flight, l->cost, t->cost, now);
-    sparp__gate_hold(g, left > wait || (g->known > 0 && g->in_flight >= sparp__gate_room(g)), now);
+        left = sparp__quotas_wait(qs, (double)g->in_flight, g->cost_in_flight, t->cost, now);
+    sparp__gate_hold(g, left > wait || sparp__gate_full(g, t->cost), now);
     return sparp__max(wait, left);
 }
 
@@ -15744,14 +15769,10 @@ static int64_t sparp__limits_wait(sparp__limits *l, const sparp__task *t, const 
 }
 
 static void sparp__limits_enter(sparp__limits *l, const sparp__task *t, int64_t now) {
+    sparp__gate *g = &l->gate;
     if (sparp__limits_quotas(l) != NULL)
-        sparp__quotas_on_start(l->quotas, (double)l->gate.in_flight, l->cost, t->cost, now);
-    l->cost += t->cost;
-    sparp__gate_enter(&l->gate, t->cost, now);
-}
-
-static void sparp__limits_leave(sparp__limits *l, const sparp__task *t) {
-    l->cost = --l->gate.in_flight > 0 ? l->cost - t->cost : 0;
+        sparp__quotas_on_start(l->quotas, (double)g->in_flight, g->cost_in_flight, t->cost, now);
+    sparp__gate_enter(g, t->cost, now);
 }
 
 /* Without memory for it nothing is remembered: it is only a hint. */
@@ -16075,6 +16096,7 @@ static void sparp__sched_count_wait(sparp__sched *s, sparp__task *t, sparp_wait 
     if (ns == 0)
         return;
     t->waited[why] += ns;
+    t->fly.started_at += ns;            /* our queues eat no timeout: see sparp__sched_on_hop */
     s->stats.waited_us[why] += ns / 1000;
 }
 
@@ -16087,8 +16109,6 @@ static void sparp__sched_count_rate(sparp__sched *s, sparp__task *t, int64_t ns,
 
 /* Its pause is over, or cut short. */
 static void sparp__sched_count_pause(sparp__sched *s, sparp__task *t) {
-    if (t->state != SPARP__TASK_SLEEPING)
-        return;
     sparp__sched_count_wait(s, t, SPARP_WAIT_BACKOFF, s->now - t->wait.since);
     t->wait.since = s->now;
 }
@@ -16102,80 +16122,68 @@ static sparp__clocks sparp__sched_clocks(const sparp__sched *s, const sparp__lim
     return c;
 }
 
-static sparp__clocks sparp__sched_passed(const sparp__sched *s, const sparp__limits *l,
-                                         sparp__clocks since) {
-    sparp__clocks c = sparp__sched_clocks(s, l);
-    c.time -= since.time;
-    c.rate -= since.rate;
-    c.cost -= since.cost;
-    c.shut -= since.shut;
-    return c;
+/* `sign` times `b` more than `a`. */
+static sparp__clocks sparp__clocks_sum(sparp__clocks a, sparp__clocks b, int sign) {
+    a.time += sign * b.time;
+    a.rate += sign * b.rate;
+    a.cost += sign * b.cost;
+    a.shut += sign * b.shut;
+    return a;
 }
 
 /* How long those that this origin had let go have waited for a slot or a token, in all. */
 static sparp__clocks sparp__sched_let(const sparp__sched *s, const sparp__limits *l) {
-    sparp__clocks let = l->let;
-    if (l->letting) {
-        sparp__clocks now = sparp__sched_passed(s, l, l->let_at);
-        let.time += now.time;
-        let.rate += now.rate;
-        let.cost += now.cost;
-        let.shut += now.shut;
-    }
-    return let;
+    return l->letting == NULL ? l->let : sparp__clocks_sum(l->let, sparp__sched_clocks(s, l), 1);
 }
 
-/* Takes a parked request out of both its lists. Those behind one that was let go wait for what
-   that one waits for. */
-static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
-    sparp__queueing *q = &t->wait;
-    sparp__clocks parked = sparp__sched_passed(s, q->limits, q->parked_at);
-    sparp__clocks let = sparp__sched_let(s, q->limits);
-    sparp__list_remove(&s->parked, &t->link);
-    sparp__list_remove(&q->limits->parked, &q->here);
-    int64_t behind = sparp__min(parked.time, let.time - q->let_mark.time);
-    int64_t by_rate = sparp__min(behind, let.rate - q->let_mark.rate);
-    int64_t shut = sparp__min(parked.time - behind, parked.shut - (let.shut - q->let_mark.shut));
-    q->parked_ns += parked.time;
-    q->rate_mark += parked.rate;
-    q->cost_mark += parked.cost;
-    sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
-    sparp__sched_count_rate(s, t, by_rate, let.cost - q->let_mark.cost);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
-    sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, parked.time - shut - behind);
+/* By these it is told what one waits for that is parked. Those behind one that was let go wait for
+   what that one waits for: only the rest of the time is the gate's. */
+static sparp__clocks sparp__sched_parked(const sparp__sched *s, const sparp__limits *l) {
+    sparp__clocks c = sparp__sched_let(s, l);
+    c.shut = sparp__gate_shut(&l->gate, s->now) - c.shut;
+    return c;
 }
 
-/* The time in the queues, by what it was spent on: parked times have been counted, of the rest
-   as much was the rate's as it alone held everybody back. */
+/* It begins to wait in a queue. */
+static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
+    t->wait.since = s->now;
+    t->wait.mark.rate = sparp__rate_blocked(&s->rate, s->now);
+    t->wait.mark.cost = sparp__rate_blocked_by_cost(&s->rate, s->now);
+}
+
+/* The time in a queue, by what it was spent on: as much was the rate's as it alone held everybody
+   back. */
 static void sparp__sched_count_queue(sparp__sched *s, sparp__task *t) {
-    int64_t waited = sparp__max(0, s->now - t->wait.since - t->wait.parked_ns);
-    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.rate_mark;
-    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.cost_mark;
+    int64_t waited = s->now - t->wait.since;
+    int64_t rate = sparp__rate_blocked(&s->rate, s->now) - t->wait.mark.rate;
+    int64_t cost = sparp__rate_blocked_by_cost(&s->rate, s->now) - t->wait.mark.cost;
     int64_t by_rate = sparp__min(waited, rate);
     sparp__sched_count_rate(s, t, by_rate, cost);
     sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, waited - by_rate);
-    t->wait.parked_ns = 0;
 }
 
-/* It begins to wait. */
-static void sparp__sched_mark(sparp__sched *s, sparp__task *t) {
-    t->wait.since = s->now;
-    t->wait.rate_mark = sparp__rate_blocked(&s->rate, s->now);
-    t->wait.cost_mark = sparp__rate_blocked_by_cost(&s->rate, s->now);
+/* Takes a parked request out of both its lists: it is as if it began to wait in a queue. */
+static void sparp__sched_unlink_parked(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    sparp__clocks passed = sparp__clocks_sum(sparp__sched_parked(s, l), t->wait.mark, -1);
+    int64_t waited = s->now - t->wait.since;
+    int64_t behind = sparp__min(waited, passed.time);
+    int64_t by_rate = sparp__min(behind, passed.rate);
+    int64_t shut = sparp__min(waited - behind, passed.shut);
+    sparp__list_remove(&s->parked, &t->link);
+    sparp__list_remove(&l->parked, &t->here);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_GATE, shut);
+    sparp__sched_count_rate(s, t, by_rate, passed.cost);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_SLOT, behind - by_rate);
+    sparp__sched_count_wait(s, t, SPARP_WAIT_ORIGIN, waited - shut - behind);
+    sparp__sched_mark(s, t);
 }
 
-/* A waiting request that will not be tried any more. It is in no list. */
-static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
-    bool tried = t->attempts > 0;
-    sparp_error error = tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED;
-    sparp__sched_count_pause(s, t);
+/* It waits no more, and is in no list. */
+static void sparp__sched_end_wait(sparp__sched *s, sparp__task *t) {
     sparp__sched_count_queue(s, t);
     sparp__heap_remove(&s->sleeping, &t->wait.timer);
     s->stats.waiting--;
-    t->fly.body_complete = false;
-    t->fault = &s->refusal;
-    sparp__fault_set(&s->refusal, error, 0, "%s", sparp_error_text(error));
-    sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
 }
 
 /* Of the origin that a request goes to; held. NULL: out of memory. */
@@ -16190,14 +16198,14 @@ static void sparp__sched_queue(sparp__sched *s, sparp__task *t, sparp__list *que
                                sparp__list *in_lane) {
     sparp__list_push_back(queue, &t->link);
     if (!s->options->ordered)
-        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->wait.here);
+        sparp__fair_add(&s->fair, &t->wait.limits->lane, in_lane, &t->here);
 }
 
 /* It goes on with what it has begun, before all others. */
 static void sparp__sched_queue_first(sparp__sched *s, sparp__task *t) {
     sparp__list_push_front(&s->again, &t->link);
     if (!s->options->ordered)
-        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->wait.here);
+        sparp__fair_add_first(&s->fair, &t->wait.limits->lane, &t->here);
 }
 
 static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
@@ -16208,7 +16216,7 @@ static void sparp__sched_queue_fresh(sparp__sched *s, sparp__task *t) {
 /* Who starts next, of those that are queued. */
 static sparp__task *sparp__sched_first(const sparp__sched *s) {
     if (!s->options->ordered)
-        return SPARP__OWNER(sparp__task, wait.here, sparp__fair_first(&s->fair));
+        return SPARP__OWNER(sparp__task, here, sparp__fair_first(&s->fair));
     const sparp__list *all = s->again.count > 0 ? &s->again : &s->fresh;
     return SPARP__OWNER(sparp__task, link, all->ring.next);
 }
@@ -16235,9 +16243,7 @@ static bool sparp__sched_is_barred(const sparp__sched *s, const sparp__limits *l
 static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
     const sparp__limits *l = t->wait.limits;
     s->retry_at_s = (double)(l->gate.barred_until - s->now) / (double)SPARP__NS_PER_S;
-    sparp__sched_count_queue(s, t);
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    s->stats.waiting--;
+    sparp__sched_end_wait(s, t);
     t->fault = &s->refusal;
     sparp__fault_set(&s->refusal, SPARP_E_NOT_STARTED, 0, "%.60s wants no request for %.0f s, "
                      "longer than retry_after_max_s", l->origin.host, s->retry_at_s);
@@ -16248,13 +16254,13 @@ static void sparp__sched_refuse(sparp__sched *s, sparp__task *t) {
    at again when it lets another one through. Called whenever that may have changed. */
 static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
     while (l->parked.count > 0 && sparp__sched_is_barred(s, l)) {
-        sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+        sparp__task *t = SPARP__OWNER(sparp__task, here, l->parked.ring.next);
         sparp__sched_unlink_parked(s, t);
         sparp__sched_refuse(s, t);
     }
-    if (l->parked.count == 0 || l->letting)
+    if (l->parked.count == 0 || l->letting != NULL)
         return;
-    sparp__task *t = SPARP__OWNER(sparp__task, wait.here, l->parked.ring.next);
+    sparp__task *t = SPARP__OWNER(sparp__task, here, l->parked.ring.next);
     int64_t wait = sparp__limits_wait(l, t, s->options, s->now);
     if (wait > 0) {
         if (wait != SPARP__NEVER)
@@ -16262,8 +16268,8 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
         return;
     }
     sparp__sched_unlink_parked(s, t);
-    t->wait.let_go = l->letting = true;
-    l->let_at = sparp__sched_clocks(s, l);
+    l->letting = t;
+    l->let = sparp__clocks_sum(l->let, sparp__sched_clocks(s, l), -1);
     t->state = SPARP__TASK_AGAIN;
     sparp__sched_queue(s, t, &s->again, &l->lane.begun);
 }
@@ -16271,30 +16277,55 @@ static void sparp__sched_look_at_limits(sparp__sched *s, sparp__limits *l) {
 /* Out of the queue. True: its origin had let it go, and may now let the next one. */
 static bool sparp__sched_unlink_queued(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    bool fresh = t->state == SPARP__TASK_FRESH, let_go = t->wait.let_go;
+    bool fresh = t->state == SPARP__TASK_FRESH, let_go = l->letting == t;
     sparp__list_remove(fresh ? &s->fresh : &s->again, &t->link);
     if (!s->options->ordered)
         sparp__fair_remove(&s->fair, &l->lane, fresh ? &l->lane.fresh : &l->lane.begun,
-                           &t->wait.here);
-    t->wait.let_go = false;
+                           &t->here);
     if (let_go) {
         l->let = sparp__sched_let(s, l);
-        l->letting = false;
+        l->letting = NULL;
     }
     return let_go;
+}
+
+/* Out of whatever it waits in, but for its timer. */
+static void sparp__sched_unlink(sparp__sched *s, sparp__task *t) {
+    if (t->state == SPARP__TASK_SLEEPING)
+        sparp__sched_count_pause(s, t);
+    else if (t->state == SPARP__TASK_PARKED)
+        sparp__sched_unlink_parked(s, t);
+    else if (t->state != SPARP__TASK_FLYING)
+        sparp__sched_unlink_queued(s, t);
+}
+
+/* One that waits, or would wait for its retry now, is not tried any more. The turn that it had at
+   its origin is another's. */
+static void sparp__sched_give_up(sparp__sched *s, sparp__task *t) {
+    sparp__limits *l = t->wait.limits;
+    bool tried = t->attempts > 0;
+    sparp_error error = tried ? SPARP_E_CANCELLED : SPARP_E_NOT_STARTED;
+    sparp__sched_unlink(s, t);
+    sparp__sched_end_wait(s, t);
+    t->fly.body_complete = false;
+    t->fault = &s->refusal;
+    sparp__fault_set(&s->refusal, error, 0, "%s", sparp_error_text(error));
+    sparp__sched_settle(s, t, tried ? SPARP_OUTCOME_CANCELLED : SPARP_OUTCOME_NOT_STARTED);
+    sparp__sched_look_at_limits(s, l);
 }
 
 /* Its origin does not let it start now: it waits there, in nobody else's way. */
 static void sparp__sched_park(sparp__sched *s, sparp__task *t, bool first) {
     sparp__limits *l = t->wait.limits;
+    sparp__sched_count_queue(s, t);
     t->state = SPARP__TASK_PARKED;
-    t->wait.parked_at = sparp__sched_clocks(s, l);
-    t->wait.let_mark = sparp__sched_let(s, l);
+    t->wait.since = s->now;
+    t->wait.mark = sparp__sched_parked(s, l);
     sparp__list_push_back(&s->parked, &t->link);
     if (first)
-        sparp__list_push_front(&l->parked, &t->wait.here);
+        sparp__list_push_front(&l->parked, &t->here);
     else
-        sparp__list_push_back(&l->parked, &t->wait.here);
+        sparp__list_push_back(&l->parked, &t->here);
     sparp__sched_look_at_limits(s, l);
 }
 
@@ -16435,7 +16466,7 @@ static void sparp__sched_close_gate(sparp__sched *s, sparp__task *t, double aske
     if (!(asked > 0))
         return;
     int64_t until = sparp__time_after(s->now, sparp__time_from_s(asked));
-    sparp__gate_close(g, s->now, until);
+    sparp__gate_close(g, t->cost, s->now, until);
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, its gate is closed for %.3f s",
                    (unsigned long long)t->index, t->status, asked);
     sparp__crew_recall(s->crew, &g->write);
@@ -16483,7 +16514,7 @@ static void sparp__sched_on_verdict(sparp__sched *s, sparp__task *t) {
         sparp__sched_on_soft_fail(s, t);
         return;
     }
-    sparp__gate_widen(g, s->now);
+    sparp__gate_widen(g, t->cost, s->now);
     if (s->slots.found.limit > 0)
         sparp__aimd_on_answer(&s->slots.found, &g->fastest, t->fly.answer->elapsed, s->now);
     if (t->fly.verdict != SPARP_SUCCESS) {
@@ -16539,7 +16570,8 @@ static void sparp__sched_on_starved(sparp__sched *s, sparp__task *t) {
 static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     sparp__queueing *q = &t->wait;
     sparp__limits *l = sparp__sched_limits(s, t->hop);
-    sparp__gate_widen(&q->limits->gate, s->now);
+    sparp_result hop;
+    sparp__gate_widen(&q->limits->gate, t->cost, s->now);
     if (l == NULL) {
         sparp__task_blame_memory(t);
         sparp__sched_settle(s, t, SPARP_OUTCOME_LOCAL_FAILED);
@@ -16554,20 +16586,23 @@ static void sparp__sched_on_hop(sparp__sched *s, sparp__task *t) {
     s->stats.redirects += redirected;
     sparp__env_log(s->env, SPARP_LOG_INFO, "request %llu: status %d, on to %s",
                    (unsigned long long)t->index, t->status, sparp__request_url(t->hop));
-    sparp__crew_give_back(s->crew, t);
+    sparp__task_result(t, s->now, &hop);
     t->status = 0;
     t->fly.body_complete = false;
     t->fly.unsure = t->fly.unsure || redirected;        /* the first server has acted on it */
     t->outcome = SPARP_OUTCOME_TIMEOUT_EXHAUSTED;       /* if its deadline comes first */
     s->stats.waiting++;
     sparp__sched_queue_again(s, t, true);
+    if (s->options->on_redirect != NULL)
+        s->options->on_redirect(s->run, &hop, s->options->user_data);
+    sparp__crew_give_back(s->crew, t);
 }
 
 /* Its slot is free. */
 static void sparp__sched_leave(sparp__sched *s, sparp__task *t) {
     sparp__list_remove(&s->flying, &t->link);
     s->stats.in_flight--;
-    sparp__limits_leave(t->wait.limits, t);
+    sparp__gate_leave(&t->wait.limits->gate, t->cost);
     sparp__sched_book(s, t->wait.limits, t->fly.booked, t->fly.booked - t->cost);
     t->booked += t->fly.booked;
     t->fly.booked = 0;
@@ -16634,21 +16669,17 @@ static void sparp__sched_count_turn(sparp__sched *s, sparp__task *t) {
 
 static void sparp__sched_start(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__sched_count_queue(s, t);
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
+    sparp__sched_end_wait(s, t);
     sparp__meter_take(&s->rate.admit, t->cost, s->now);
     sparp__limits_enter(l, t, s->now);
     sparp__sched_count_turn(s, t);
-    if (t->on_hop) {
-        t->fly.started_at += s->now - t->wait.since;    /* our queues eat no timeout */
+    if (t->on_hop)
         sparp__task_begin_hop(t);
-    } else {
+    else
         sparp__task_begin_attempt(t, s->now);
-    }
     t->state = SPARP__TASK_FLYING;
     t->fly.write = &l->gate.write;
     sparp__list_push_back(&s->flying, &t->link);
-    s->stats.waiting--;
     s->stats.in_flight++;
     sparp__crew_start(s->crew, t);
 }
@@ -16765,12 +16796,11 @@ static sparp__task *sparp__sched_find(sparp__list *list, uint64_t index) {
     return NULL;
 }
 
-/* A waiting one is given up. The turn that it had at its origin is another's. */
-static void sparp__sched_give_up_queued(sparp__sched *s, sparp__task *t) {
-    sparp__limits *l = t->wait.limits;
-    sparp__sched_unlink_queued(s, t);
-    sparp__sched_give_up(s, t);
-    sparp__sched_look_at_limits(s, l);
+static sparp__task *sparp__sched_find_sleeper(sparp__sched *s, uint64_t index) {
+    for (size_t i = 0; i < s->sleeping.count; i++)
+        if (SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i])->index == index)
+            return SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i]);
+    return NULL;
 }
 
 /* At most one request is under way with that index; looking for it may take a while. */
@@ -16780,24 +16810,11 @@ static void sparp__sched_cancel(sparp__sched *s, uint64_t index) {
         sparp__crew_cut(s->crew, t);
         return;
     }
-    if ((t = sparp__sched_find(&s->parked, index)) != NULL) {
-        sparp__sched_unlink_parked(s, t);
+    if ((t = sparp__sched_find(&s->parked, index)) != NULL
+        || (t = sparp__sched_find(&s->fresh, index)) != NULL
+        || (t = sparp__sched_find(&s->again, index)) != NULL
+        || (t = sparp__sched_find_sleeper(s, index)) != NULL)
         sparp__sched_give_up(s, t);
-        return;
-    }
-    if ((t = sparp__sched_find(&s->fresh, index)) != NULL
-        || (t = sparp__sched_find(&s->again, index)) != NULL) {
-        sparp__sched_give_up_queued(s, t);
-        return;
-    }
-    for (size_t i = 0; i < s->sleeping.count; i++) {
-        t = SPARP__OWNER(sparp__task, wait.timer, s->sleeping.items[i]);
-        if (t->index == index) {
-            sparp__heap_remove(&s->sleeping, &t->wait.timer);
-            sparp__sched_give_up(s, t);
-            return;
-        }
-    }
 }
 
 /* Those that pause. What is in that heap for its deadline alone is in a queue, too. */
@@ -16808,35 +16825,29 @@ static void sparp__sched_give_up_sleepers(sparp__sched *s) {
             i++;
             continue;
         }
-        sparp__heap_remove(&s->sleeping, &t->wait.timer);
         sparp__sched_give_up(s, t);
         i = 0;                          /* its place has been taken, and a callback has run */
     }
 }
 
-/* Those in a queue, but for what is in flight between two hops if that may end by itself. */
-static void sparp__sched_give_up_queue(sparp__sched *s, sparp__list *queue) {
-    for (sparp__link *at = queue->ring.next; at != &queue->ring;) {
+/* Those in a list, but for what is in flight between two hops if that may end by itself. */
+static void sparp__sched_give_up_list(sparp__sched *s, sparp__list *list) {
+    for (sparp__link *at = list->ring.next; at != &list->ring;) {
         sparp__task *t = SPARP__OWNER(sparp__task, link, at);
         at = at->next;
-        if (!s->draining || !t->on_hop)
-            sparp__sched_give_up_queued(s, t);
+        if (s->draining && t->on_hop)
+            continue;
+        sparp__sched_give_up(s, t);
+        at = list->ring.next;           /* whoever was parked behind it may be let go by now */
     }
 }
 
 /* All that wait. */
 static void sparp__sched_give_up_waiting(sparp__sched *s) {
-    for (sparp__link *at = s->parked.ring.next; at != &s->parked.ring;) {
-        sparp__task *t = SPARP__OWNER(sparp__task, link, at);
-        at = at->next;
-        if (s->draining && t->on_hop)
-            continue;
-        sparp__sched_unlink_parked(s, t);
-        sparp__sched_give_up(s, t);
-    }
-    sparp__sched_give_up_queue(s, &s->again);
+    sparp__sched_give_up_list(s, &s->parked);
+    sparp__sched_give_up_list(s, &s->again);
     sparp__sched_give_up_sleepers(s);
-    sparp__sched_give_up_queue(s, &s->fresh);
+    sparp__sched_give_up_list(s, &s->fresh);
 }
 
 /* What is in flight. */
@@ -16845,14 +16856,16 @@ static void sparp__sched_cut_flying(sparp__sched *s) {
         sparp__crew_cut(s->crew, SPARP__OWNER(sparp__task, link, at));
 }
 
-/* What has ended means something. Nothing else is received before that. */
-static void sparp__sched_take_ended(sparp__sched *s) {
-    sparp__task *t;
-    while ((t = sparp__crew_take_ended(s->crew)) != NULL) {
-        sparp__limits *l = t->wait.limits;
-        sparp__sched_conclude(s, t);
-        sparp__sched_look_at_limits(s, l);
-    }
+/* What has ended means something. Nothing else is received before that. False: nothing has. (Not
+   inline it takes 36 instructions more for each request.) */
+static inline bool sparp__sched_take_ended(sparp__sched *s) {
+    sparp__task *t = sparp__crew_take_ended(s->crew);
+    if (t == NULL)
+        return false;
+    sparp__limits *l = t->wait.limits;
+    sparp__sched_conclude(s, t);
+    sparp__sched_look_at_limits(s, l);
+    return true;
 }
 
 /* Carries out what was asked for in callbacks. */
@@ -16862,13 +16875,15 @@ SPARP__RARE static void sparp__sched_obey(sparp__sched *s) {
         s->cancels.size -= sizeof index;
         memcpy(&index, s->cancels.data + s->cancels.size, sizeof index);
         sparp__sched_cancel(s, index);
-        sparp__sched_take_ended(s);
+        while (sparp__sched_take_ended(s))
+            continue;
     }
     while (s->stop_pending) {
         s->stop_pending = false;
         if (!s->draining)
             sparp__sched_cut_flying(s);
-        sparp__sched_take_ended(s);
+        while (sparp__sched_take_ended(s))
+            continue;
         sparp__sched_give_up_waiting(s);
     }
 }
@@ -16882,13 +16897,8 @@ static void sparp__sched_check_stop(sparp__sched *s) {
 
 /* What has ended so far, and what was asked for meanwhile. */
 static void sparp__sched_catch_up(sparp__sched *s) {
-    sparp__task *t;
-    while ((t = sparp__crew_take_ended(s->crew)) != NULL) {
-        sparp__limits *l = t->wait.limits;
-        sparp__sched_conclude(s, t);
-        sparp__sched_look_at_limits(s, l);
+    while (sparp__sched_take_ended(s))
         sparp__sched_check_stop(s);
-    }
 }
 
 /* Nanoseconds until the rate lets the first one start. */
@@ -16937,15 +16947,8 @@ static bool sparp__sched_rate_blocks(sparp__sched *s) {
 /* Its deadline has come while it waited. */
 static void sparp__sched_expire(sparp__sched *s, sparp__task *t) {
     sparp__limits *l = t->wait.limits;
-    sparp__heap_remove(&s->sleeping, &t->wait.timer);
-    if (t->state == SPARP__TASK_SLEEPING)
-        sparp__sched_count_pause(s, t);
-    else if (t->state == SPARP__TASK_PARKED)
-        sparp__sched_unlink_parked(s, t);
-    else
-        sparp__sched_unlink_queued(s, t);
-    sparp__sched_count_queue(s, t);
-    s->stats.waiting--;
+    sparp__sched_unlink(s, t);
+    sparp__sched_end_wait(s, t);
     if (t->on_hop)
         sparp__fault_set(&s->refusal, SPARP_E_TIMEOUT, 0,
                          "the request's deadline has passed before the next hop of a redirect");
@@ -17296,9 +17299,9 @@ static void sparp__worker_cut(sparp__worker *w) {
         sparp__task *t = (sparp__task *)e->conns[i]->user;
         if (t == NULL)
             continue;
-        sparp__crew_lock(w->crew);
+        sparp__lock_take(&w->crew->lock);
         bool wanted = t->fly.cut_wanted;
-        sparp__crew_unlock(w->crew);
+        sparp__lock_leave(&w->crew->lock);
         if (wanted)
             sparp__engine_cut(e, t);
     }
@@ -17318,9 +17321,9 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     sparp__list to_do;
     sparp__link *link;
     sparp__list_init(&to_do);
-    sparp__crew_lock(w->crew);
+    sparp__lock_take(&w->crew->lock);
     while ((link = sparp__list_pop_front(&w->to_do)) != NULL) {
-        SPARP__OWNER(sparp__task, fly.link, link)->fly.posted = false;
+        SPARP__OWNER(sparp__task, here, link)->fly.posted = false;
         sparp__list_push_back(&to_do, link);
     }
     sparp__answer *spent = w->spent;
@@ -17328,7 +17331,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     *cut = w->cut_any;
     w->spent = NULL;
     w->called = w->cut_any = w->drop_idle = false;
-    sparp__crew_unlock(w->crew);
+    sparp__lock_leave(&w->crew->lock);
     e->now = sparp__env_now();          /* not before the tasks were sent */
     while (spent != NULL) {
         sparp__answer *a = spent;
@@ -17338,7 +17341,7 @@ static bool sparp__worker_take_messages(sparp__worker *w, bool *cut) {
     while (drop && sparp__engine_drop_oldest_idle(e))
         continue;
     while (!quit && (link = sparp__list_pop_front(&to_do)) != NULL)
-        sparp__worker_begin(e, SPARP__OWNER(sparp__task, fly.link, link));
+        sparp__worker_begin(e, SPARP__OWNER(sparp__task, here, link));
     return quit;
 }
 
@@ -17348,11 +17351,11 @@ static void sparp__worker_send_ended(sparp__worker *w) {
     if (w->engine.ended.count == 0 && tally.bytes_in == w->published.bytes_in
         && tally.bytes_out == w->published.bytes_out)
         return;
-    sparp__crew_lock(w->crew);
+    sparp__lock_take(&w->crew->lock);
     bool first = w->engine.ended.count > 0 && w->crew->ended.count == 0;
     sparp__list_append(&w->crew->ended, &w->engine.ended);
     w->published = tally;
-    sparp__crew_unlock(w->crew);
+    sparp__lock_leave(&w->crew->lock);
     if (first)
         sparp__wake_send(&w->crew->own->wake);
 }
@@ -17377,17 +17380,6 @@ static void *sparp__worker_main(void *argument) {
     }
 }
 
-/* The host's signals are the host's business. */
-static int sparp__worker_start(sparp__worker *w) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = SPARP__SYS_THREAD(&w->thread, NULL, sparp__worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    w->started = error == 0;
-    return error;
-}
-
 static bool sparp__worker_open(sparp__worker *w, sparp *run, sparp__fault *fault) {
     sparp__env env = run->env;
     env.logger.func = NULL;
@@ -17398,8 +17390,9 @@ static bool sparp__worker_open(sparp__worker *w, sparp *run, sparp__fault *fault
         return false;
     size_t size = (size_t)run->crew.size;
     w->engine.max_conns = ((size_t)run->options.max_at_once + size - 1) / size;
-    int error = sparp__worker_start(w);
-    return error == 0 || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
+    int error = sparp__thread_start(&w->thread, NULL, sparp__worker_main, w);
+    w->started = error == 0;
+    return w->started || sparp__fault_set(fault, SPARP_E_SYSTEM, error, "starting a worker: %s",
                                           strerror(error));
 }
 
@@ -17410,9 +17403,9 @@ static void sparp__workers_close(sparp *run) {
     int size = crew->size;
     if (size == 0)
         return;
-    sparp__crew_lock(crew);
+    sparp__lock_take(&crew->lock);
     crew->quit = true;
-    sparp__crew_unlock(crew);
+    sparp__lock_leave(&crew->lock);
     for (int i = 0; i < size; i++)
         if (crew->workers[i].started) {
             sparp__wake_send(&crew->workers[i].engine.wake);
@@ -17421,7 +17414,8 @@ static void sparp__workers_close(sparp *run) {
     run->sched.stats = sparp__sched_stats(&run->sched);
     memset(&run->engine.tally, 0, sizeof run->engine.tally);
     crew->size = 0;
-    run->pace.shared = false;
+    sparp__lock_close(&crew->lock);
+    sparp__lock_close(&run->pace.lock);
     for (int i = 0; i < size; i++) {
         sparp__worker *w = &crew->workers[i];
         sparp__engine_close(&w->engine);
@@ -17431,8 +17425,6 @@ static void sparp__workers_close(sparp *run) {
             sparp__answer_free(&run->env, a);
         }
     }
-    pthread_mutex_destroy(&crew->lock);
-    pthread_mutex_destroy(&run->pace.lock);
     sparp__env_free(&run->env, crew->workers, (size_t)size * sizeof *crew->workers);
     crew->workers = NULL;
 }
@@ -17445,15 +17437,6 @@ static int sparp__workers_count(const sparp_options *o) {
     return online < 1 ? 1 : online > SPARP__WORKERS_MAX ? SPARP__WORKERS_MAX : (int)online;
 }
 
-static bool sparp__workers_open_locks(sparp *run) {
-    if (pthread_mutex_init(&run->crew.lock, NULL) != 0)
-        return false;
-    if (pthread_mutex_init(&run->pace.lock, NULL) == 0)
-        return true;
-    pthread_mutex_destroy(&run->crew.lock);
-    return false;
-}
-
 /* On false what was built so far is for sparp__workers_close. */
 static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
     sparp__crew *crew = &run->crew;
@@ -17462,13 +17445,14 @@ static bool sparp__workers_open(sparp *run, sparp__fault *fault) {
         return true;
     size_t bytes = (size_t)size * sizeof *crew->workers;
     crew->workers = (sparp__worker *)sparp__env_zalloc(&run->env, bytes);
-    if (crew->workers == NULL || !sparp__workers_open_locks(run)) {
+    if (crew->workers == NULL || !sparp__lock_open(&crew->lock)
+        || !sparp__lock_open(&run->pace.lock)) {
+        sparp__lock_close(&crew->lock);
         sparp__env_free(&run->env, crew->workers, bytes);
         crew->workers = NULL;
         return sparp__fault_memory(fault);
     }
     crew->size = size;
-    run->pace.shared = true;
     run->engine.may_lend = false;
     for (int i = 0; i < size; i++)
         if (!sparp__worker_open(&crew->workers[i], run, fault))
@@ -17850,7 +17834,7 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     if (max_per_second == 0 || !sparp__options_fits(max_per_second, SPARP_NONE, 1e-6, 1e9))
         return;
     sparp__bucket *admit = &s->rate.admit.starts;
-    sparp__pace_lock(s->pace);
+    sparp__lock_take(&s->pace->lock);
     sparp__bucket before = s->pace->all.starts;
     run->options.max_per_second = max_per_second == SPARP_NONE ? 0 : max_per_second;
     sparp__bucket_init(admit, run->options.max_per_second, run->options.burst);
@@ -17862,7 +17846,7 @@ void sparp_set_pace(sparp *run, int max_at_once, double max_per_second) {
     s->pace->all.starts = *admit;
     s->pace->all.limits = s->rate.admit.limits = run->options.max_per_second > 0
         || run->options.max_cost_per_second > 0;
-    sparp__pace_unlock(s->pace);
+    sparp__lock_leave(&s->pace->lock);
     sparp__crew_wake(&run->crew);
 }
 
@@ -18130,6 +18114,7 @@ void sparp_progress_bar(sparp *run, const sparp_stats *stats, void *user_data) {
 #undef SPARP__AIMD_MAX
 #undef SPARP__AIMD_START
 #undef SPARP__GATE_OPEN
+#undef SPARP__GATE_TRIES
 #undef SPARP__QUOTAS
 #undef SPARP__QUOTA_MOST
 #undef SPARP__QUOTA_LONGEST

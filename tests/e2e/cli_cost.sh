@@ -154,6 +154,42 @@ expect '... of the tightest' 0 '.[0].cost == 36000'
 try -q --cost-from n
 expect '... without one it may say what it likes' 0 '.[0].cost == 1e11'
 
+# Of an event stream the last event that says it.
+if command -v python3 >/dev/null; then
+    printf '#!/bin/sh\nexec python3 tests/server/world.py "%s" "$@"\n' "$dir/world.jsonl" \
+        >"$dir/start_world"
+    chmod 755 "$dir/start_world"
+    start_server world "$dir/start_world"
+    # stream HOW FORMAT: a line whose answer is that, in chunks of some bytes
+    stream() {
+        # shellcheck disable=SC2059
+        printf "$2" | jq -Rsc --arg url "http://127.0.0.1:$port/events/$1" \
+            '{url: $url, cost: 10, body: .}'
+    }
+    {
+        stream 1 'data: {"usage":null}\n\ndata: {"usage":{"tokens":7}}\n\ndata: [DONE]\n\n'
+        stream 7 'data:{"usage":{"tokens":9}}\r\n\r\ndata:{"usage":\r\ndata:{"tokens":30}}\r\n\r\n'
+        stream 9999 'data: {"id":1}\n\ndata: [DONE]\n\n'
+        case $("$SPARP" -V) in
+            *'zlib      yes'*)
+                stream '5?gzip' 'data: {"usage":{"tokens":1}}\n\ndata: {"usage":{"tokens":50}}\n\n'
+                compressed=--compressed ;;
+            *) compressed='' ;;
+        esac
+    } >"$dir/in"
+    for workers in 1 2; do
+        # shellcheck disable=SC2086
+        try -q $compressed -w $workers --max-cost 1000 --cost-burst 1000 \
+            --cost-from usage.tokens --order input
+        expect "an event stream, -w $workers: the last event that says it" 0 \
+            "map(.cost) == [7, 30, 10${compressed:+, 50}]"
+    done
+    try -q --max-cost 1000 --cost-burst 1000 --cost-from usage.tokens --order input --limit 1
+    expect '... without --compressed' 0 'map(.cost) == [7]'
+else
+    skip 'event streams: no python3'
+fi
+
 # --- single hosts ---------------------------------------------------------------------------------
 
 seq 24 | sed "s|.*|$one/delay/20?&|" >"$dir/in"

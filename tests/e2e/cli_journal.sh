@@ -89,19 +89,19 @@ check '... then neither' [ "$(cat "$dir/rejects")" = '{"bad"' ]
 # Of equal lines as many are done as have a result: one that failed and was sent again is one.
 printf '%s/flaky/equal/2\n' "$base" >"$dir/one"
 cat "$dir/one" "$dir/one" >"$dir/equal"
-try -q -R 0 -j "$dir/equal.j" -o "$results" "$dir/equal"
-try -q -R 0 -j "$dir/equal.j" --retry-failed -o "$results" "$dir/equal"
+try -q -R 0 -j "$dir/equal.j" -o "$dir/equal.out" "$dir/equal"
+try -q -R 0 -j "$dir/equal.j" --retry-failed -o "$dir/equal.out" "$dir/equal"
 check 'two equal ones, sent again: exit 0' ended 0
 cat "$dir/one" >>"$dir/equal"
 forget
-try -q -R 0 -j "$dir/equal.j" -o "$results" "$dir/equal"
+try -q -R 0 -j "$dir/equal.j" -o "$dir/equal.out" "$dir/equal"
 check '... and a third one is sent' [ "$(arrived)" -eq 1 ]
 
 # Equal names are numbered as in one run.
 printf "$base/%s/40\n" bytes chunked items >"$dir/names"
 for n in 1 2 3; do
     try -q -j "$dir/names.j" --body-dir "$dir/bodies" --body-name '{name}' --limit $n \
-        -o "$results" "$dir/names"
+        -o "$dir/names.out" "$dir/names"
 done
 check 'equal names: those of earlier runs count' ended 0
 check '... each has its own' [ -e "$dir/bodies/40" -a -e "$dir/bodies/40-2" -a \
@@ -168,6 +168,26 @@ refused '--restart alone' 'journal' --restart "$dir/all"
 : >"$results"
 refused 'an output that is shorter' 'shorter than when it was left' -j "$journal" -o "$results" \
     "$dir/all"
+
+# What other commands have written is not lost.
+printf '%10000d\n' 0 >"$dir/precious"
+cp "$dir/precious" "$results"
+refused 'a new journal, an output that is not empty' 'run.new is new, but .*--restart empties it' \
+    -j "$dir/run.new" -o "$results" "$dir/all"
+refused '... once more' 'run.new is new, but' -j "$dir/run.new" -o "$results" "$dir/all"
+check '... which stays' cmp -s "$dir/precious" "$results"
+refused 'the output of another journal' 'is not what was written with' -j "$dir/other" \
+    -o "$results" "$dir/all"
+check '... which stays' cmp -s "$dir/precious" "$results"
+cp "$dir/other" "$dir/before"
+refused '... with --retry-failed' 'is not what was written' --retry-failed -j "$dir/other" \
+    -o "$results" "$dir/all"
+check '... nor is anything noted' cmp -s "$dir/other" "$dir/before"
+try -q -R 0 --restart -j "$dir/run.new" -o "$results" "$dir/all"
+check '--restart: it is emptied' [ "$(wc -l <"$results")" -eq 3 ]
+printf 'sparp-journal 2\n' >"$dir/run.begun"    # killed before the first line was noted
+try -q -R 0 -j "$dir/run.begun" -o "$results" "$dir/all"
+check 'a journal that has begun: it goes on' [ "$(wc -l <"$results")" -eq 3 ]
 given '%s/delay/3000\n' "$base"
 rm -f "$journal"
 forget

@@ -137,8 +137,20 @@ said '-vv: ... their lines' '^> 2 Host: 127.0.0.1:1$'
 check '-vv: heads of answers, that of a retry, too' \
     [ "$(grep -c '^< 0 HTTP/1.1 429$' "$dir/err")" -eq 2 ]
 said '-vv: ... their lines' '^< 1 content-type: application/json$'
+check '-vv: ... of a redirect, too' [ "$(grep -E '^< 1 (HTTP|location)' "$dir/err" | tr '\n' ,)" = \
+    '< 1 HTTP/1.1 302,< 1 location: /redirect/302/0,< 1 HTTP/1.1 200,' ]
 try -R 1 --backoff 0.001
 check 'neither: none of it' sh -c "! grep -e '^[<>]' -e 'request [0-9]' '$dir/err'"
 try -q -vv -R 1 --backoff 0.001
 silent '-q -vv: nothing'
+given '%s\n' "$base/redirect-to/302?http://a:s3cr3t@127.0.0.1:1/" \
+    "$base/redirect-to/302?HTTPS://a:s3cr3t@127.0.0.1:1/" \
+    "$base/redirect-to/302?//a:s3cr3t@127.0.0.1:1/"
+try -vv
+check '-vv: no secret of a Location' \
+    [ "$(grep -ci '^< [0-2] location: .*//\*\*\*@127' "$dir/err")" -eq 3 ]
+try -q -vv -w 2 "$base/redirect/302/1"
+silent '-q -vv: nothing of a redirect'
+try -vv -w 2 "$base/redirect/302/1"
+check '-vv: with workers' [ "$(grep -cE '^< 0 HTTP/1.1 [23]0' "$dir/err")" -eq 2 ]
 finish

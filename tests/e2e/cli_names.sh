@@ -123,6 +123,9 @@ sys.stdout.buffer.write((block * ($size // len(block) + 1))[:$size])"
 }
 content 0 >"$dir/v0"
 content 1 >"$dir/v1"
+size=3000008
+content 0 >"$dir/longer"
+size=3000001
 
 # goes_on WHAT URL VERSION RANGES: all at once
 ranges() {
@@ -184,13 +187,14 @@ check '16: a small one: as a whole' [ "$(ranges)" = '[null,null]' ]
 again cut/h/1/$size -H 'Range: bytes=0-'
 check '16: a Range of the user: not touched' [ "$(ranges)" = '["bytes=0-","bytes=0-"]' ]
 # An answer to a Range that is no use: all is asked for again.
-for kind in liar forgetful packed gone; do
+for kind in liar forgetful packed gone grown vague; do
     again $kind/a/1/$size
     expect "16: $kind: the third answer is the whole" 0 '.[0].status == 200 and .[0].attempts == 3'
     check "16: $kind: asked for so" [ "$(ranges)" = '[null,"bytes=1500000-",null]' ]
-    whole=0
-    [ $kind != forgetful ] || whole=1
-    check "16: $kind: it is whole" same $whole
+    whole=v0
+    [ $kind != forgetful ] || whole=v1
+    [ $kind != grown ] || whole=longer
+    check "16: $kind: it is whole" cmp -s "$dir/$whole" "$bodies/0"
     has "16: $kind: and nothing else is left" '0 '
     again $kind/b/1/$size --soft-retries 0
     check "16: $kind: without a retry it is a failure" [ $status -eq 1 ]
@@ -198,6 +202,17 @@ done
 again gone/c/1/$size -R 0
 try -q --backoff 1ms --body-dir "$bodies"
 expect '16: an earlier part that is no use' 0 '.[0].status == 200 and .[0].attempts == 2'
+check '16: ... it is whole' same 0
+again cut/t/1/$size -R 0
+sed -i.bak '3s/.*/2999999/' "$bodies/0.part-of"
+rm "$bodies/0.part-of.bak"
+try -q --backoff 1ms --body-dir "$bodies"
+expect '16: a part of another size: all anew' 0 '.[0].status == 200 and .[0].attempts == 2'
+again cut/u/1/$size -R 0
+sed -i.bak 3d "$bodies/0.part-of"
+rm "$bodies/0.part-of.bak"
+try -q --body-dir "$bodies"
+expect '16: a part of unknown size is gone on with' 0 '.[0].status == 206'
 check '16: ... it is whole' same 0
 again endless/a/1/$size
 expect "16: half of a rest is not put behind the beginning" 1 '.[0] |

@@ -156,6 +156,34 @@ try -q -R 0 --rejects "$dir/again2"
 expect 'fed back: one of them succeeds now' 1 \
     'length == 4 and (map(select(.outcome == "success")) | length == 1)'
 check 'and three remain' [ "$(wc -l <"$dir/again2")" -eq 3 ]
+# Byte for byte, CR LF too; a last line without its end gets one.
+given '\357\273\277%s/status/404\r\n{"url": "%s/status/410" }\r\n{"bad"\r\n%s/gone\n  %s/no ' \
+    "$base" "$base" "$base" "$base"
+{ tail -c +4 "$dir/in"; echo; } >"$dir/wanted"
+same_rejects() {
+    sort "$dir/wanted" >"$dir/wanted.sorted"
+    sort "$dir/again" | cmp - "$dir/wanted.sorted"
+}
+try -q --rejects "$dir/again"
+check 'CR LF: the lines of what failed, verbatim' same_rejects
+cp "$dir/again" "$dir/in"
+for round in first second; do       # they come out of the journal then
+    try -q -j "$dir/crlf.journal" -o "$dir/crlf.out" --rejects "$dir/again"
+    check "CR LF, a journal, $round run: verbatim" same_rejects
+done
+yes "$base/status/404" | head -n 300 | sed 's/$/\r/' >"$dir/in"
+cp "$dir/in" "$dir/wanted"
+for from in "$dir/in" -; do
+    try -q -c 2 --max-fail 1 --drain-input --rejects "$dir/again" "$from"
+    check "CR LF, after a stop, $from: verbatim" same_rejects
+done
+printf 'id,name\r\n404,"a\r\nb"\r\n200,c\r\n410,d\n' >"$dir/1.csv"
+printf 'id,name\n403,e\r\n' >"$dir/2.csv"
+try -q --csv -T "$base/status/{id}" -d '{name}' --rejects "$dir/again" "$dir/1.csv" "$dir/2.csv"
+printf 'id,name\r\n404,"a\r\nb"\r\n410,d\n403,e\r\n' >"$dir/wanted"
+check 'CR LF, CSV: verbatim' same_rejects
+check '... the names first' sh -c "head -n 1 '$dir/again' | grep -q '^id,name'"
+
 given '%s/items/1\n' "$base"
 try -q --rejects "$dir/again"
 check 'no rejects: an empty file' sh -c "[ -e '$dir/again' ] && [ ! -s '$dir/again' ]"

@@ -100,6 +100,31 @@ check 'stopped: nothing was sent again' [ "$(sum "$late")" = $((COUNT * 7)) ]
 [ "$with_tls" = no ] ||
     check 'stopped: nor over TLS' [ "$(sum "$secret")" = $((COUNT * 2)) ]
 
+# --- an interim response is not the first byte ---------------------------------------------------
+
+# early NAME URL COMMAND...: 103 at once, the answer later; and one that comes too late.
+early() {
+    name=$1 url=$2
+    shift 2
+    printf '%s\n' "$url/early/600" "$url/early/600" >"$dir/in"
+    "$@" -q --insecure -c 1 "$dir/in" >"$dir/out" 2>"$dir/err"
+    check "103 first, $name: it ends no time" [ "$(jq -s 'map(select(.outcome == "success" and
+        .ms.ttfb >= 590)) | length' "$dir/out")" = 2 ]
+    "$@" -q --insecure -R 0 -t 60 --first-byte-timeout 0.2 "$url/early/30000" \
+        >"$dir/out" 2>"$dir/err"
+    check "103 first, $name: nor does it end the wait" [ "$(jq -r '[.outcome, .error.phase,
+        .ms.total < 20000] | join(" ")' "$dir/out")" = 'timeout_exhausted first_byte true' ]
+}
+
+early epoll "$late" "$SPARP"
+early workers "$late" "$SPARP" -w 3
+early poll "$late" "$dir/sparp-poll"
+early kqueue "$late" "$dir/sparp-kqueue"
+if [ "$with_tls" = yes ]; then
+    early tls "$secret" "$SPARP"
+    early tls_workers "$secret" "$SPARP" -w 3
+fi
+
 # --- standard output that blocks is not the server's fault --------------------------------------
 
 # 200 KB of records at once, a pipe of 64 KB, and nobody who reads for 3 s; the answers to the rest

@@ -7,6 +7,8 @@
 : "${SPARP:=$(pwd)/sparp}" "${SPARP_PLAIN:=$(pwd)/sparp}" "${PLAIN:=$(pwd)/build/plain}"
 : "${RUDE:=$(pwd)/build/rude}" "${PEAK:=$(pwd)/build/peak}"
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
+LSAN_OPTIONS=suppressions=$(pwd)/tests/lsan.txt:print_suppressions=0
+export LSAN_OPTIONS
 dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"

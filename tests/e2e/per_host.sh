@@ -49,6 +49,19 @@ for flags in '' '--per-host 80'; do
     expect "-c 50 $flags: nobody waited for his host" 0 'all(has("ms") and (.ms.origin // 0) == 0)'
 done
 
+# A host that never answers fills the head of the input: those behind it have their turn all the
+# same, for 10,000 lines may wait for their host.
+curl -s "$slow/stats/reset" "$fast/stats/reset" >/dev/null
+seq 9900 | sed "s|.*|$slow/hang?&|" >"$dir/in"
+seq 500 | sed "s|^|$fast/items/|" >>"$dir/in"
+"$SPARP" -q -c 50 --per-host 4 "$dir/in" >"$dir/out" 2>"$dir/err" &
+run=$!
+all_fast() { [ "$(stat "$fast" requests)" -eq 500 ]; }
+check 'behind 9,900 lines of a host that hangs: all others are sent' until_true all_fast
+check '... while it has what it may' [ "$(stat "$slow" requests)" -eq 4 ]
+kill -KILL $run
+wait $run 2>/dev/null
+
 # Soft fails come back under the same limit.
 curl -s "$slow/stats/reset" >/dev/null
 seq 60 | sed "s|.*|$slow/flaky/&/2|" >"$dir/in"

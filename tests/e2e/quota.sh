@@ -66,14 +66,15 @@ fields() {
 
 one_a_window() {
     jq -c . "$dir/stats"
-    jq -e '[.refused_by_window[1:][] | select(. > 1)] == []' "$dir/stats" >/dev/null
+    jq -e '.refused_by_window[0] <= 30 and ([.refused_by_window[1:][] | select(. > 1)] == [])' \
+        "$dir/stats" >/dev/null
 }
 
 alone() {
     begin window none
-    run light
-    check 'the gate alone: all get through' [ "$status $(stat served)" = "0 $requests" ]
-    check 'the gate alone: one 429 a window, but for the first' one_a_window
+    run "$1"
+    check "the gate alone, $1: all get through" [ "$status $(stat served)" = "0 $requests" ]
+    check "the gate alone, $1: one 429 a window, but for the first" one_a_window
 }
 
 # row WHO KIND STYLE WEIGHTS COMMAND
@@ -106,5 +107,6 @@ for style in ietf pairs; do
     fields window $style light
     fields bucket $style heavy
 done
-alone
+alone light
+alone heavy
 finish

@@ -1149,6 +1149,44 @@ static void test_stray_bytes(void) {
     check_nothing_left(now.what);
 }
 
+static uint64_t bytes_seen;
+static int      bytes_rose;
+
+static void note_bytes(sparp *run, const sparp_stats *stats, void *user_data) {
+    (void)run;
+    (void)user_data;
+    check_home();
+    check_account(stats);
+    if (stats->in_flight == 1 && stats->bytes_in > bytes_seen) {
+        bytes_seen = stats->bytes_in;
+        bytes_rose++;
+    }
+}
+
+/* What has come of a body that a worker still reads counts already. */
+static void test_bytes_as_they_come(void) {
+    char url[64];
+    sparp_request in = {0};
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/trickle/10/100", plain_port);
+    in.url = url;
+    prepare(2, NEXT, 1, "bytes as they come");
+    now.o.requests = &in;
+    now.o.num_requests = 1;
+    now.o.next_request = NULL;
+    now.o.progress_every_s = 0.02;
+    now.o.on_progress = note_bytes;
+    bytes_seen = 0;
+    bytes_rose = 0;
+    sparp *run = sparp_open(&now.o, NULL);
+    const sparp_result *r = sparp_next(run);
+    check(r != NULL && r->outcome == SPARP_OUTCOME_SUCCESS && r->body_size == 10, now.what, "%s",
+          r != NULL ? sparp_outcome_name(r->outcome) : "no result");
+    sparp_close(run);
+    check(bytes_rose >= 3, now.what, "%d times more", bytes_rose);
+    check(wrong == 0, now.what, "%d times: %s", wrong, first_wrong);
+    check_nothing_left(now.what);
+}
+
 /* --- */
 
 static void *nothing(void *argument) {
@@ -1185,7 +1223,8 @@ static const struct { const char *name; void (*run)(void); } tests[] = {
     {"little_memory", test_little_memory},
     {"cancel", test_cancel_of_the_ended},
     {"faster", test_faster},
-    {"stray", test_stray_bytes}
+    {"stray", test_stray_bytes},
+    {"bytes", test_bytes_as_they_come}
 };
 
 int main(int argc, char **argv) {

@@ -271,8 +271,8 @@ static void check_next(const char *text, size_t size, size_t before, const sparp
               || (same(next.userinfo, url->userinfo) && same(next.host, url->host)
                   && same(next.path, url->path) && same(next.fragment, url->fragment)
                   && same(next.shown, url->shown) && next.port == url->port
-                  && next.https == url->https && next.ipv6 == url->ipv6
-                  && next.plain == url->plain), "%.*s", (int)size, text);
+                  && next.https == url->https && next.plain == url->plain),
+              "%.*s", (int)size, text);
     }
 }
 

@@ -9,6 +9,8 @@
 /busy/KEY/N/SIZE       as /cut, and then a 503 once
 /gone/KEY/N/SIZE       as /cut, and then 416 for any Range
 /forgetful/KEY/N/SIZE  as /changed, but If-Range is not obeyed
+/grown/KEY/N/SIZE      as /cut, and then the file is longer, with the same ETag
+/vague/KEY/N/SIZE      as /cut, and then half of the rest, and of the whole it says only "*"
 /packed/KEY/N/SIZE     as /cut, and then the rest says that it is in gzip
 /endless/KEY/N/SIZE    as /cut, and then half of the rest, without a Content-Length
 /seen                  {"ranges": ["bytes=0-" or null, ...]} of all requests since the last /seen"""
@@ -60,6 +62,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(416, b'')
         version = 1 if kind in ('changed', 'forgetful') and not cut else 0
         tag = ('W/' if kind == 'weak' else '') + '"v%d"' % version
+        if kind == 'grown' and not cut:
+            size += 7
         body, start = content(size, version), 0
         asked = self.headers.get('Range')
         if asked and (self.headers.get('If-Range') == tag or kind == 'forgetful'):
@@ -67,7 +71,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         lines = [('ETag', tag), ('Accept-Ranges', 'bytes')]
         if start > 0:
             said = start + 7 if kind == 'liar' else start
-            lines.append(('Content-Range', 'bytes %d-%d/%d' % (said, size - 1, size)))
+            vague = kind == 'vague' and not cut
+            if vague:
+                body = body[:start + (size - start) // 2]
+            lines.append(('Content-Range', 'bytes %d-%d/%s' % (said, len(body) - 1,
+                                                               '*' if vague else size)))
         rest = body[start:]
         if kind == 'packed' and start > 0:
             lines.append(('Content-Encoding', 'gzip'))

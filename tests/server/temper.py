@@ -4,6 +4,7 @@
 usage: temper.py [--tls CHAIN KEY] [--seed N] [--port-file FILE] [--max-seconds N]
 
   /late/MS      200, so long after the request
+  /early/MS     103 at once, and 200 so long after the request
   /dice/...     most requests are answered within 20 ms. Of others the connection is reset or closed
                 before the answer, or in it, or right behind it, or a line end follows that nobody
                 asked for; or an idle connection is told 408; or the answer takes 0.5 s; a GET may
@@ -108,7 +109,9 @@ async def serve(reader, writer):
             method, path, _ = await read_request(reader)
             if path == '/stats':
                 writer.write(answer('200 OK', json.dumps({'requests': requests, 'bodies': bodies})))
-            elif path.startswith('/late/'):
+            elif path.startswith(('/late/', '/early/')):
+                if path.startswith('/early/'):
+                    writer.write(b'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
                 await asyncio.sleep(int(path.split('/')[2]) / 1000)
                 writer.write(answer('200 OK', 'ok'))
             elif not await throw(dice, method, writer):

@@ -22,6 +22,7 @@ head to the first byte of the body), peer (the client's port).
   /bytes/N         N bytes
   /old/N           N bytes, HTTP/1.0, until the end of the connection
   /pack/KIND       200,000 bytes of text with a Content-Encoding, see packed(); ?chunked
+  /events/N        the body it got, as text/event-stream, in chunks of N bytes; ?gzip: packed
   /linger/N        200 with N bytes, 1 ms apart
 """
 import collections
@@ -283,6 +284,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             piece = body[at:at + 777]
             self.wfile.write(b'%x\r\n%s\r\n' % (len(piece), piece))
         return self.wfile.write(b'0\r\n\r\n')
+
+    def on_events(self, size):
+        body = b''.join(self.pieces())
+        fields = b'Content-Type: text/event-stream; charset=utf-8\r\n'
+        if self.path.endswith('?gzip'):
+            body = gzip.compress(body)
+            fields += b'Content-Encoding: gzip\r\n'
+        self.note(status=200)
+        self.wfile.write(b'HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked\r\n\r\n' % fields)
+        for at in range(0, len(body), int(size)):
+            piece = body[at:at + int(size)]
+            self.wfile.write(b'%x\r\n%s\r\n' % (len(piece), piece))
+        self.wfile.write(b'0\r\n\r\n')
 
     def parse_request(self):
         self.began, self.arrived = time.monotonic(), time.time()

@@ -394,6 +394,41 @@ static void test_costs(void **state) {
     assert_null(wrong_path(slice_of("items.0.cost")));
 }
 
+/* Server-sent events: the last one that says it counts. */
+static void test_costs_of_streams(void **state) {
+    static const struct { const char *body; double out; } rows[] = {
+        { "data: {\"u\":{\"n\":3}}\n\n", 3 },
+        { "data: {\"u\":{\"n\":3}}\n\ndata: {\"u\":{\"n\":5}}\n\ndata: [DONE]\n\n", 5 },
+        { "data: {\"u\":{\"n\":3}}\n\ndata: {\"u\":null}\n\ndata: [DONE]\n\n", 3 },
+        { "event: a\r\ndata: {\"u\":null}\r\n\r\ndata:{\"u\":{\"n\":7}}\r\n\r\n", 7 },
+        { "data: {\"u\":{\"n\":1}}\r\rdata: {\"u\":{\"n\":2}}\r\r", 2 },
+        { "data: {\"u\":\ndata: {\"n\":\ndata:\ndata: 4.5}}\n\n", 4.5 },
+        { "data: {\"u\":\r\nid: 3\r\n: a comment\r\ndata: {\"n\":8}}\r\n\r\n", 8 },
+        { "\n\n: hello\n\ndata: {\"u\":{\"n\":9}}", 9 },         /* it ends without an end */
+        { "\xEF\xBB\xBF" "data: {\"u\":{\"n\":6}}\n\n", 6 },
+        { "data: {\"u\":\n\ndata: {\"n\":4}}\n\n", -1 },          /* two events */
+        { "data: {\"u\":{\"n\":\"3\"}}\n\n", -1 }, { "Data: {\"u\":{\"n\":3}}\n\n", -1 },
+        { "data\n\n", -1 }, { "data: {\"u\":{\"n\":12\n\ndata: [DONE]\n\n", -1 },
+        { "datas: {\"u\":{\"n\":3}}\n\n", -1 }, { "{\"u\":{\"n\":3}}", -1 }, { "", -1 },
+        { "\r", -1 }, { "\r\n", -1 }, { "data:", -1 }, { "data: ", -1 }
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char *memory;
+        double cost = -1;
+        slice body = exact(rows[i].body, &memory);
+        bool found = cost_of_stream(body, slice_of("u.n"), &cost);
+        CHECK(found == (rows[i].out >= 0) && (!found || cost == rows[i].out), "%s: %g",
+              rows[i].body, cost);
+        free(memory);
+    }
+    assert_true(is_event_stream("text/event-stream"));
+    assert_true(is_event_stream(" Text/Event-Stream ;charset=utf-8"));
+    assert_false(is_event_stream("text/event-streams"));
+    assert_false(is_event_stream("text/plain; text/event-stream"));
+    assert_false(is_event_stream(NULL));
+}
+
 static void test_host_limits(void **state) {
     static const struct { const char *in, *host; int n; double rate, cost; } good[] = {
         { "a.example=10", "a.example", 10, 0, 0 }, { "*.b=2,5/s", "*.b", 2, 5, 0 },
@@ -2237,6 +2272,18 @@ static void test_summary_of_limits(void **state) {
     text_free(&t);
 }
 
+/* --shard divides --fleet-rate and no other limit. */
+static void test_limits_of_a_shard(void **state) {
+    (void)state;
+    config *c = &test_config;
+    assert_true(parse_words(c, "--shard 1/4 --fleet-rate 10"));
+    assert_true(c->max_per_second == 2.5);
+    assert_true(parse_words(c, "--shard 1/4 -r 10 -c 20 --max-cost 30 --cost-burst 40 "
+                            "--per-host 5 --per-host-rate 6"));
+    assert_true(c->max_per_second == 10 && c->max_at_once == 20 && c->max_cost == 30
+                && c->cost_burst == 40 && c->per_host == 5 && c->per_host_rate == 6);
+}
+
 /* What servers say is left: the least first, and not all of a thousand. */
 static void test_summary_of_what_is_left(void **state) {
     sparp_left l = { "api.example.com", false, 60, 57, 12.4 };
@@ -2674,7 +2721,7 @@ int main(void) {
         TEST(test_utf8), TEST(test_json_documents), TEST(test_json_like_json_c),
         TEST(test_json_mutations), TEST(test_json_depth), TEST(test_json_decoding),
         TEST(test_json_number_values), TEST(test_json_paths),
-        TEST(test_costs), TEST(test_host_limits),
+        TEST(test_costs), TEST(test_costs_of_streams), TEST(test_host_limits),
         TEST(test_templates), TEST(test_csv_rows), TEST(test_csv_lines),
         TEST(test_loose_templates), TEST(test_resolution),
         LINES(test_plain_lines), LINES(test_object_lines), LINES(test_bodies),
@@ -2698,7 +2745,8 @@ int main(void) {
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),
         TEST(test_masked_urls), TEST(test_latency_buckets),
         TEST(test_percentiles), TEST(test_summary_text), TEST(test_summary_wraps),
-        LINES(test_summary_of_limits), TEST(test_summary_of_what_is_left),
+        LINES(test_summary_of_limits),
+        LINES(test_limits_of_a_shard), TEST(test_summary_of_what_is_left),
         TEST(test_template_words), TEST(test_body_names),
         LINES(test_equal_names), TEST(test_ranges),
         TEST(test_our_words), TEST(test_half_surrogates), TEST(test_encoded_bodies),

@@ -1134,7 +1134,7 @@ static void test_cancelled_after_bytes_left_us_may_have_been_applied(void **stat
 
 typedef enum from {
     FROM_INSPECT, FROM_PARSE, FROM_RESULT, FROM_RETRY, FROM_PROGRESS, FROM_INPUT, FROM_LOGGER,
-    NUM_FROM
+    FROM_REDIRECT, NUM_FROM
 } from;
 
 typedef enum deed { DO_STOP, DO_DRAIN, DO_ABORT, DO_CANCEL_ALL, NUM_DEEDS } deed;
@@ -1182,6 +1182,13 @@ static void retry_do(sparp *run, const sparp_result *attempt) {
     maybe_do(FROM_RETRY);
 }
 
+static void redirect_do(sparp *run, const sparp_result *hop, void *user_data) {
+    (void)hop;
+    (void)user_data;
+    seen_check_moment(run);
+    maybe_do(FROM_REDIRECT);
+}
+
 static void progress_do(sparp *run, const sparp_stats *stats, void *user_data) {
     (void)run;
     (void)stats;
@@ -1199,12 +1206,12 @@ static void logger_do(sparp_log_level level, const char *message, void *user_dat
 static int inputs_left;
 
 static sparp_input input_do(sparp_request *out, void *user_data) {
-    static const char *const urls[] = {H "/a", H "/soft", H "/slow", "ftp://bad"};
+    static const char *const urls[] = {H "/a", H "/soft", H "/slow", H "/moved", "ftp://bad"};
     (void)user_data;
     maybe_do(FROM_INPUT);
     if (inputs_left == 0)
         return SPARP_INPUT_END;
-    out->url = urls[inputs_left-- % 4];
+    out->url = urls[inputs_left-- % 5];
     return SPARP_INPUT_READY;
 }
 
@@ -1228,8 +1235,10 @@ static void script_everything(void) {
     net_answer("/a", 0.1, NET_200);
     net_answer("/soft", 0.1, NET_503);
     net_answer("/slow", 5, NET_200);
+    net_answer("/moved", 0.1, "HTTP/1.1 307 Go\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n");
     options.max_at_once = 4;
     options.max_retries_by_soft_fail = 2;
+    options.on_redirect = redirect_do;
     options.inspect = inspect_do;
     options.parse = parse_do;
     options.on_progress = progress_do;

@@ -1036,6 +1036,62 @@ static void test_10_interim_responses_are_no_first_byte(void **state) {
     }
 }
 
+/* What is measured ends at the final response's first byte, wherever the pieces end. */
+static void test_10_interim_responses_end_no_time(void **state) {
+    static const char early[] = "HTTP/1.1 103 Early\r\nLink: </a.css>\r\n\r\n";
+    (void)state;
+    for (size_t piece = 1; piece <= 2 * sizeof early; piece++)
+        for (size_t count = 0; count <= 2; count++) {
+            double first = 0.5 + 0.1 * (double)(count * (sizeof early - 1) / piece);
+            again();
+            say_interims(count, early, NET_200);
+            net_rule *rule = net_answer("/a", 0.5, interims);
+            rule->piece = piece;
+            rule->gap_s = 0.1;
+            get(A "/a");
+            run();
+            const sparp_result *r = &seen.results[0];
+            assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+            assert_near((double)r->phase_us[SPARP_PHASE_FIRST_BYTE] / 1e6, first, 0.002);
+            assert_near((double)r->phase_us[SPARP_PHASE_BODY] / 1e6, seen.at[0] - first, 0.002);
+        }
+}
+
+/* Nor where nothing follows. */
+static void test_10_behind_interim_responses_it_waits(void **state) {
+    (void)state;
+    net_answer("/a", 0.5, "HTTP/1.1 103 Early\r\n\r\n");
+    options.timeout_s = 2;
+    options.max_retries_by_timeout = SPARP_NONE;
+    get(A "/a");
+    run();
+    const sparp_result *r = &seen.results[0];
+    assert_timeout(0, 2);
+    assert_int_equal(r->phase, SPARP_PHASE_FIRST_BYTE);
+    assert_near((double)r->phase_us[SPARP_PHASE_FIRST_BYTE] / 1e6, 2, 0.002);
+    assert_int_equal(r->phase_us[SPARP_PHASE_BODY], 0);
+}
+
+/* The body of a redirect has its time to come from its own head on: 0.1 s. */
+static void test_10_interim_responses_before_an_unwanted_body(void **state) {
+    static const char early[] = "HTTP/1.1 103 Early\r\nLink: </a-long-name.css>; rel=preload\r\n"
+                                "X: 12345\r\n\r\n";
+    static const char found[] = "HTTP/1.1 302 Found\r\nLocation: /b\r\nX: 1234567890\r\n"
+                                "Content-Length: 20\r\n\r\n";
+    (void)state;
+    assert_int_equal(sizeof early, sizeof found);
+    say_interims(1, early, found);
+    strcat(interims, "12345678901234567890");
+    net_rule *rule = net_answer("/a", 0.01, interims);
+    rule->piece = sizeof early - 1;
+    rule->gap_s = 0.08;
+    net_answer("/b", 0.01, NET_200);
+    get(A "/a");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(net.connects, 1);
+}
+
 /* --- verdicts, bodies that are counted, progress -------------------------------------------- */
 
 static int odd;
@@ -1232,6 +1288,9 @@ int main(void) {
         SEEN_TEST(test_10_interim_responses_are_bounded_by_bytes),
         SEEN_TEST(test_10_interim_responses_are_bounded_by_time),
         SEEN_TEST(test_10_interim_responses_are_no_first_byte),
+        SEEN_TEST(test_10_interim_responses_end_no_time),
+        SEEN_TEST(test_10_behind_interim_responses_it_waits),
+        SEEN_TEST(test_10_interim_responses_before_an_unwanted_body),
         SEEN_TEST(test_an_odd_verdict_says_so),
         SEEN_TEST(test_body_bytes_counts_what_is_not_kept),
         SEEN_TEST(test_progress_is_told_by_time), SEEN_TEST(test_21_bytes_count_as_they_come),

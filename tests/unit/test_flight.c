@@ -182,7 +182,7 @@ static sparp__task *take_ended(void) {
     sparp__link *link = sparp__list_pop_front(&engine.ended);
     if (link == NULL)
         return NULL;
-    sparp__task *t = OWNER(sparp__task, fly.link, link);
+    sparp__task *t = OWNER(sparp__task, here, link);
     assert_true(t->fly.conn == NULL && t->fly.pool == NULL && t->fly.held_at == 0);
     num_ended++;
     return t;

@@ -204,16 +204,16 @@ static void test_a_gate_closes_until_the_latest_end(void **state) {
     (void)state;
     sparp__gate g;
     memset(&g, 0, sizeof g);
-    sparp__gate_close(&g, 10 * S, 12 * S);
-    sparp__gate_close(&g, 11 * S, 11 * S + 5);      /* sooner: nothing new */
+    sparp__gate_close(&g, 1, 10 * S, 12 * S);
+    sparp__gate_close(&g, 1, 11 * S, 11 * S + 5);   /* sooner: nothing new */
     assert_true(g.closed_until == 12 * S && g.closed_at == 10 * S);
     assert_true(sparp__gate_wait(&g, 0, 1, 11 * S) == S);
-    sparp__gate_close(&g, 11 * S, 15 * S);
+    sparp__gate_close(&g, 1, 11 * S, 15 * S);
     assert_true(g.closed_until == 15 * S && g.closed_at == 10 * S);
     assert_true(sparp__gate_memory(&g) >= 15 * S);
     assert_true(sparp__gate_wait(&g, 0, 1, 15 * S - 1) > 0);
     assert_true(sparp__gate_wait(&g, 0, 1, 15 * S) == 0);
-    sparp__gate_close(&g, 16 * S, 17 * S);          /* another time */
+    sparp__gate_close(&g, 1, 16 * S, 17 * S);       /* another time */
     assert_true(g.closed_until == 17 * S && g.closed_at == 16 * S);
 }
 
@@ -221,20 +221,22 @@ static void test_a_gate_reopens_by_doubling(void **state) {
     (void)state;
     sparp__gate g;
     memset(&g, 0, sizeof g);
-    sparp__gate_close(&g, S, 2 * S);
-    sparp__gate_widen(&g, S + 1);                   /* an answer to what was under way before */
+    sparp__gate_close(&g, 1, S, 2 * S);
+    sparp__gate_widen(&g, 1, S + 1);                /* an answer to what was under way before */
     assert_int_equal(g.width, 1);
+    g.known = 1000;                                 /* what a window lets through is more */
+    g.known_cost = 1000;
     for (int width = 1; width < GATE_OPEN; width *= 2) {
         assert_int_equal(g.width, width);
         while (sparp__gate_wait(&g, 0, 1, 2 * S) == 0)
             sparp__gate_enter(&g, 1, 2 * S);
         assert_int_equal(g.in_flight, width);
         assert_true(sparp__gate_wait(&g, 0, 1, 2 * S) == NEVER);
-        sparp__gate_widen(&g, 2 * S);
+        sparp__gate_widen(&g, 1, 2 * S);
     }
     assert_int_equal(g.width, 0);
     assert_int_equal(sparp__gate_wait(&g, 0, 1, 2 * S), 0);
-    sparp__gate_close(&g, 3 * S, 4 * S);            /* and all from the beginning */
+    sparp__gate_close(&g, 1, 3 * S, 4 * S);         /* and all from the beginning */
     g.in_flight = 0;
     sparp__gate_enter(&g, 1, 4 * S);
     assert_true(sparp__gate_wait(&g, 0, 1, 4 * S) == NEVER);
@@ -1152,7 +1154,7 @@ static void *close_by_hand(void *argument) {
     sparp__origins *origins = &passing->sched.origins;
     sparp__origin *o = sparp__origins_get(&passing->env, origins, "10.0.0.1", 80, false);
     sparp__limits *l = (sparp__limits *)(void *)o;
-    sparp__gate_close(&l->gate, test_now_ns, test_now_ns + 100 * MS);
+    sparp__gate_close(&l->gate, 1, test_now_ns, test_now_ns + 100 * MS);
     return NULL;
 }
 

@@ -387,6 +387,26 @@ static void test_thinking_is_not_slow(void **state) {
     }
 }
 
+/* Nor where an interim response comes before the thought, in it or behind it. */
+static void test_thinking_behind_an_interim_is_not_slow(void **state) {
+    (void)state;
+    static char text[600];
+    size_t size = (size_t)sprintf(text, "HTTP/1.1 103 Early\r\nLink: <%0150d>\r\n\r\n", 0);
+    strcpy(text + size, NET_200);
+    for (double think = 0.05; think < 8; think += 0.13) {
+        again();
+        net_rule *rule = net_answer("/", think, text);
+        rule->piece = size;
+        rule->gap_s = 7;
+        options.timeout_s = SPARP_NONE;
+        options.min_bytes_per_second = 3000;
+        options.min_speed_s = 2;
+        get(A "/");
+        run();
+        assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    }
+}
+
 /* A fast upload, a thought, a fast answer: no moment of it is slow. */
 static void test_an_upload_before_a_thought(void **state) {
     (void)state;
@@ -677,6 +697,7 @@ int main(void) {
         SEEN_TEST(test_a_slow_upload_is_a_timeout),
         SEEN_TEST(test_fast_enough),
         SEEN_TEST(test_thinking_is_not_slow),
+        SEEN_TEST(test_thinking_behind_an_interim_is_not_slow),
         SEEN_TEST(test_an_upload_before_a_thought),
         SEEN_TEST(test_a_short_body_is_never_slow),
         SEEN_TEST(test_pausing_is_not_slow),

@@ -375,7 +375,6 @@ typedef struct asked {
 static struct client {
     sparp__gate   gate;
     sparp__quotas quotas;
-    double        cost;                 /* in flight */
     int64_t       retry_at, last;
     size_t        done, sent, num_flying;
     int           max_at_once;
@@ -389,7 +388,7 @@ static struct client {
 static int64_t client_wait(double cost, int64_t now) {
     int64_t wait = sparp__gate_wait(&client.gate, client.max_at_once, cost, now);
     return sparp__max(wait, sparp__quotas_wait(&client.quotas, (double)client.gate.in_flight,
-                                               client.cost, cost, now));
+                                               client.gate.cost_in_flight, cost, now));
 }
 
 static void client_send(uint64_t *dice, int64_t now) {
@@ -401,26 +400,24 @@ static void client_send(uint64_t *dice, int64_t now) {
     a->arrives = now + (int64_t)(test_random(dice) % 20) * MS;
     a->returns = a->arrives + (int64_t)(test_random(dice) % 30) * MS + 1;
     a->lost = (double)(test_random(dice) % 1000) < client.lose * 1000;
-    sparp__quotas_on_start(&client.quotas, (double)client.gate.in_flight, client.cost, a->cost,
-                           now);
+    sparp__quotas_on_start(&client.quotas, (double)client.gate.in_flight,
+                           client.gate.cost_in_flight, a->cost, now);
     sparp__gate_enter(&client.gate, a->cost, now);
-    client.cost += a->cost;
     client.sent++;
 }
 
 /* Its costs go back into the heap of those to be sent when it was refused. */
 static void client_hear(asked *a, int64_t now) {
     static const sparp__telling none;
-    client.gate.in_flight--;
-    client.cost -= a->cost;
+    sparp__gate_leave(&client.gate, a->cost);
     sparp__quotas_on_end(&client.quotas, a->lost ? &none : &a->told, !a->lost, 1, a->cost, a->at,
                          now);
     client.known = client.known || !a->lost;
     if (a->refused && !a->lost) {
         sparp__quotas_on_429(&client.quotas, true, a->at, now);
-        sparp__gate_close(&client.gate, now, server_next(a->cost, now));
+        sparp__gate_close(&client.gate, a->cost, now, server_next(a->cost, now));
     } else if (!a->lost) {
-        sparp__gate_widen(&client.gate, now);
+        sparp__gate_widen(&client.gate, a->cost, now);
     }
     if (a->refused)
         client.costs[client.count++] = a->cost;
@@ -707,21 +704,77 @@ static void test_as_heavy_as_the_limit(void **state) {
     }
 }
 
-/* Nothing is said: the gate alone. From the second window on it knows how many the one before let
-   through, and the one behind these goes alone: one 429 for each window. */
+/* Nothing is said: the gate alone. From the second window on it knows how much the ones before let
+   through, and the one behind that goes alone: one 429 for each window, whether the requests are
+   what is counted, or their cost. Of both, as many as are at once may hear it when first one binds,
+   then the other. */
 static void test_the_gate_alone_is_told_429_once_a_window(void **state) {
     (void)state;
     uint64_t dice = 5;
-    for (int n = 0; n < 1000; n++) {
-        begin_play(false, SILENT, 20 + n % 80, 0, 2 + n % 9);
+    enum { REQUESTS, COST, BOTH };
+    for (int n = 0; n < 900; n++) {
+        int what = n % 3;
+        begin_play(false, SILENT, what == COST ? 0 : 20 + n % 80, what == REQUESTS ? 0 : 90000,
+                   2 + n % 9);
         client.max_at_once = 1 + n % 50;
-        add_requests(&dice, 800, 1);
+        for (int i = 0; i < 8; i++)
+            add_requests(&dice, 100, what == REQUESTS ? 1 : n % 2 == 0 ? 3000
+                                                          : i % 2 == 0 ? 6000 : 500);
         play(&dice, server.since);
-        CHECK(server.most_refused <= 1, "play %d: %lu refused in one window", n,
+        CHECK(what == BOTH || server.most_refused <= 1, "play %d: %lu refused in one window", n,
               (unsigned long)server.most_refused);
-        CHECK(server.refused <= server.windows + (size_t)client.max_at_once, "play %d: %lu refused "
-              "in %lu windows", n, (unsigned long)server.refused, (unsigned long)server.windows);
+        size_t first = (size_t)client.max_at_once * (what == BOTH ? 2 : 1);
+        CHECK(server.refused <= server.windows + first, "play %d: %lu refused in %lu windows", n,
+              (unsigned long)server.refused, (unsigned long)server.windows);
     }
+}
+
+/* It has halved its limits, then doubled them: as many as are at once hear that they are lower, and
+   one a window until all of them are used again. */
+static void test_the_gate_alone_learns_other_limits(void **state) {
+    (void)state;
+    uint64_t dice = 6;
+    for (int n = 0; n < 300; n++) {
+        bool costs = n % 2 == 1;
+        begin_play(false, SILENT, costs ? 0 : 200, costs ? 200000 : 0, 10);
+        client.max_at_once = 1 + n % 30;
+        add_requests(&dice, 1000, costs ? 2000 : 1);
+        play(&dice, server.since);
+        size_t refused = server.refused, windows = server.windows;
+        for (int i = 0; i < 2; i++) {
+            for (int of = 0; of < 2; of++)
+                server.limit[of] *= i == 0 ? 0.5 : 2;
+            add_requests(&dice, 1000, costs ? 2000 : 1);
+            play(&dice, sparp__max(client.last, client.gate.closed_until));
+            CHECK(server.refused - refused <= server.windows - windows + 1
+                  + 2 * (size_t)client.max_at_once,
+                  "play %d: %lu refused in %lu windows", n,
+                  (unsigned long)(server.refused - refused),
+                  (unsigned long)(server.windows - windows));
+            size_t least_windows = i == 0 ? 10 : 5;
+            CHECK(server.windows - windows <= least_windows + 2, "play %d: %lu windows", n,
+                  (unsigned long)(server.windows - windows));
+            refused = server.refused;
+            windows = server.windows;
+        }
+    }
+}
+
+/* A 429 that was no limit, or one that is gone: it opens again within a few round trips. */
+static void test_the_gate_alone_opens_again(void **state) {
+    (void)state;
+    uint64_t dice = 7;
+    begin_play(false, SILENT, 0, 0, 10);
+    client.max_at_once = 30;
+    sparp__gate_enter(&client.gate, 1, S);
+    sparp__gate_leave(&client.gate, 1);
+    sparp__gate_widen(&client.gate, 1, S);
+    sparp__gate_close(&client.gate, 1, S, 2 * S);
+    add_requests(&dice, 3000, 1);
+    play(&dice, 3 * S);
+    assert_int_equal(server.refused, 0);
+    /* 25 ms each: 2.5 s with 30 at once */
+    CHECK(client.last < 3 * S + 3200 * MS, "%f s", (double)(client.last - 3 * S) / 1e9);
 }
 
 /* --- whole runs, over the network of fakenet.h ------------------------------------------------ */
@@ -1065,6 +1118,8 @@ int main(void) {
         TEST(test_lost_answers),
         TEST(test_as_heavy_as_the_limit),
         TEST(test_the_gate_alone_is_told_429_once_a_window),
+        TEST(test_the_gate_alone_learns_other_limits),
+        TEST(test_the_gate_alone_opens_again),
         SEEN_TEST(test_a_run_uses_what_is_left),
         SEEN_TEST(test_a_run_uses_what_is_left_in_cost),
         SEEN_TEST(test_no_gate_uses_it_and_more),

@@ -509,6 +509,61 @@ static void test_the_inspector_sees_the_last_one_alone(void **state) {
     assert_string_equal(seen.bodies[0], "ok");
 }
 
+/* --- who is told of them -------------------------------------------------------------------- */
+
+static char hops[16][160];
+static size_t num_hops;
+
+static void note_hop(sparp *run, const sparp_result *hop, void *user_data) {
+    const char *location = sparp_find_header(hop, "location");
+    (void)user_data;
+    seen_check_moment(run);
+    assert_int_equal(hop->body[hop->body_size], '\0');
+    if (num_hops < COUNT_OF(hops))
+        snprintf(hops[num_hops++], sizeof hops[0], "%d: %d %s %s, %d, %s%s",
+                 (int)hop->index, hop->status, location != NULL ? location : "-", hop->final_url,
+                 hop->redirects, hop->body, hop->body_complete ? "" : "...");
+}
+
+static void test_each_hop_is_told_of(void **state) {
+    (void)state;
+    num_hops = 0;
+    net_answer("/here", 0.01, MOVED("Location: /x\r\n"));
+    net_answer("/x", 0.03, to(307, B "/y"));
+    net_answer("/y", 0.01, NET_503);
+    net_answer("/y", 0.01, NET_200);
+    net_answer("/one", 0.02, MOVED("Location: ftp://10.0.0.1/\r\n"));
+    options.on_redirect = note_hop;
+    get(A "/here");
+    get(A "/one");
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_outcome(1, SPARP_OUTCOME_LOCAL_FAILED);      /* which no hop follows */
+    assert_int_equal(num_hops, 4);
+    assert_string_equal(hops[0], "0: 302 /x " A "/x, 1, moved");
+    assert_string_equal(hops[1], "0: 307 " B "/y " B "/y, 2, ");
+    assert_string_equal(hops[2], hops[0]);              /* of the next attempt */
+    assert_string_equal(hops[3], hops[1]);
+}
+
+static void test_a_417_that_is_asked_again_is_told_of(void **state) {
+    static const sparp_field expect = {"Expect", "100-continue"};
+    (void)state;
+    num_hops = 0;
+    net_answer("/a", 0.01, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+    net_answer("/a", 0.01, NET_200);
+    options.on_redirect = note_hop;
+    sparp_request *r = ask("PUT", A "/a");
+    r->body = "hello";
+    r->body_size = 5;
+    r->headers = &expect;
+    r->num_headers = 1;
+    run();
+    assert_outcome(0, SPARP_OUTCOME_SUCCESS);
+    assert_int_equal(num_hops, 1);
+    assert_string_equal(hops[0], "0: 417 - " A "/a, 0, ");
+}
+
 static void test_a_hard_fail_behind_a_redirect(void **state) {
     (void)state;
     net_answer("/here", 0.01, to(302, "/gone"));
@@ -1114,6 +1169,7 @@ static void script_chain(void) {
     options.max_at_once = 2;
     options.max_per_second = 500;
     options.max_retries_by_transport = 1;
+    options.on_redirect = note_hop;
 }
 
 static void test_the_chain_of_the_sweep_as_it_is(void **state) {
@@ -1171,6 +1227,8 @@ int main(void) {
         SEEN_TEST(test_so_many_and_no_more),
         SEEN_TEST(test_other_responses_with_a_location_are_judged),
         SEEN_TEST(test_the_inspector_sees_the_last_one_alone),
+        SEEN_TEST(test_each_hop_is_told_of),
+        SEEN_TEST(test_a_417_that_is_asked_again_is_told_of),
         SEEN_TEST(test_a_hard_fail_behind_a_redirect),
         SEEN_TEST(test_the_body_of_a_redirect_does_not_matter),
         SEEN_TEST(test_max_body_bytes_is_not_about_redirects),

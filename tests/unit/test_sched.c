@@ -141,18 +141,19 @@ static void check_limits(const sparp__limits *l) {
         in_flight += OWNER(sparp__task, link, at)->wait.limits == l;
     for (sparp__link *at = sched->again.ring.next; at != &sched->again.ring; at = at->next) {
         const sparp__task *t = OWNER(sparp__task, link, at);
-        let += t->wait.limits == l && t->wait.let_go;
+        let += t->wait.limits == l && l->letting == t;
     }
     CHECK(l->gate.in_flight == in_flight, "%s: %s: %lu in flight", seen.label, l->origin.host,
           (unsigned long)l->gate.in_flight);
-    CHECK(let == l->letting, "%s: %s: lets %lu", seen.label, l->origin.host, (unsigned long)let);
+    CHECK(let == (l->letting != NULL), "%s: %s: lets %lu", seen.label, l->origin.host,
+          (unsigned long)let);
     CHECK(l->users == uses_in_list(&sched->fresh, l) + uses_in_list(&sched->again, l)
           + uses_in_list(&sched->parked, l) + uses_in_list(&sched->flying, l) + sleepers(l),
           "%s: %s: %lu users", seen.label, l->origin.host, (unsigned long)l->users);
     CHECK(l->users > 0 || l->timer.place != 0, "%s: %s is never forgotten", seen.label,
           l->origin.host);
-    if (l->parked.count > 0 && !l->letting) {   /* somebody will look at it again */
-        const sparp__task *t = OWNER(sparp__task, wait.here, l->parked.ring.next);
+    if (l->parked.count > 0 && l->letting == NULL) {    /* somebody will look at it again */
+        const sparp__task *t = OWNER(sparp__task, here, l->parked.ring.next);
         int64_t wait = sparp__limits_wait((sparp__limits *)(uintptr_t)l, t, &run.options,
                                           sched->now);
         CHECK(wait == NEVER ? in_flight > 0 : wait > 0 && l->timer.place != 0
@@ -264,13 +265,14 @@ static sparp__task *task_of(size_t index) {
 static void end_as(sparp__task *t, sparp__end end) {
     aloft[t->index] = NULL;
     t->fly.end = end;
-    sparp__crew_lock(&run.crew);
-    sparp__list_push_back(&run.crew.ended, &t->fly.link);
-    sparp__crew_unlock(&run.crew);
+    sparp__lock_take(&run.crew.lock);
+    sparp__list_push_back(&run.crew.ended, &t->here);
+    sparp__lock_leave(&run.crew.lock);
 }
 
 static void begin(sparp__worker *w, sparp__task *t) {
-    assert_true(t->fly.posted && t->fly.worker == w && t->state == SPARP__TASK_FLYING);
+    assert_true(t->fly.posted && t->state == SPARP__TASK_FLYING);
+    assert_true(sparp__crew_worker(&run.crew, t) == w);
     assert_null(t->fly.answer);
     assert_null(aloft[t->index]);
     t->fly.posted = false;
@@ -296,17 +298,18 @@ static void look(void) {
     for (int i = 0; i < num_workers; i++) {
         sparp__worker *w = &workers[i];
         sparp__link *link;
-        sparp__crew_lock(&run.crew);
+        sparp__lock_take(&run.crew.lock);
         CHECK(w->called || (w->to_do.count == 0 && !w->cut_any), "%s: nobody woke it", seen.label);
         while (!deaf && (link = sparp__list_pop_front(&w->to_do)) != NULL)
-            begin(w, OWNER(sparp__task, fly.link, link));
+            begin(w, OWNER(sparp__task, here, link));
         take_spent(w);
         bool cut = w->cut_any && cut_at_once;
         w->cut_any = w->cut_any && !cut;
         w->called = w->called && (deaf || w->cut_any);
-        sparp__crew_unlock(&run.crew);
+        sparp__lock_leave(&run.crew.lock);
         for (size_t at = 0; cut && at < MAX; at++)
-            if (aloft[at] != NULL && aloft[at]->fly.worker == w && aloft[at]->fly.cut_wanted)
+            if (aloft[at] != NULL && sparp__crew_worker(&run.crew, aloft[at]) == w
+                && aloft[at]->fly.cut_wanted)
                 end_as(aloft[at], SPARP__END_CUT);
     }
 }
@@ -483,11 +486,7 @@ static void open_workers(void) {
     }
     run.crew.workers = workers;
     run.crew.size = num_workers;
-    run.pace.shared = true;
-#ifndef SPARP_NO_THREADS
-    assert_int_equal(pthread_mutex_init(&run.crew.lock, NULL), 0);
-    assert_int_equal(pthread_mutex_init(&run.pace.lock, NULL), 0);
-#endif
+    assert_true(sparp__lock_open(&run.crew.lock) && sparp__lock_open(&run.pace.lock));
 }
 
 /* The run's options are those of the test. False: out of memory. */
@@ -523,10 +522,8 @@ static void close_run(void) {
         take_spent(&workers[i]);
     sparp__sched_free(sched);
     sparp__answers_free(&run.env, &answers);
-#ifndef SPARP_NO_THREADS
-    pthread_mutex_destroy(&run.crew.lock);
-    pthread_mutex_destroy(&run.pace.lock);
-#endif
+    sparp__lock_close(&run.crew.lock);
+    sparp__lock_close(&run.pace.lock);
     CHECK(test_memory_clean(&memory), "%s: %lu blocks left", seen.label,
           (unsigned long)memory.blocks);
 }
@@ -1197,7 +1194,7 @@ static void test_so_many_passes_are_enough(void **state) {
     for (int i = 0; i <= PASSES; i++) { /* always begun before another one closed it */
         assert_int_equal(task_of(0)->passes, i);
         assert_int_equal(sched->stats.soft_retries, 0);
-        sparp__gate_close(&limits_of("a.test")->gate, test_now_ns, test_now_ns + SECOND);
+        sparp__gate_close(&limits_of("a.test")->gate, 1, test_now_ns, test_now_ns + SECOND);
         respond(0, 429, "");
         go(now_s() + 2);
     }
@@ -1991,6 +1988,26 @@ static void cancel_the_next(const sparp_result *r) {
         sparp_cancel(&run, r->index + 1);
 }
 
+/* What is behind a heavy one need not wait until that one could have gone. */
+static void test_a_cancel_of_a_heavy_one_that_is_parked_lets_a_light_one_go(void **state) {
+    (void)state;
+    options.max_cost_per_second_per_origin = 1;
+    options.cost_burst = 10;
+    get(A "0")->cost = 10;
+    get(A "1")->cost = 10;              /* in 10 s */
+    get(A "2")->cost = 1;               /* in 1 s */
+    start();
+    go(0.5);
+    assert_int_equal(sched->parked.count, 2);
+    sparp_cancel(&run, 1);
+    go(3);
+    assert_outcome(1, SPARP_OUTCOME_NOT_STARTED, SPARP_E_NOT_STARTED);
+    assert_started_at(1, 1);
+    respond(0, 200, "");
+    respond(2, 200, "");
+    finish();
+}
+
 static void test_a_callback_cancels_one_after_another(void **state) {
     (void)state;
     seen.on_result = cancel_the_next;
@@ -2208,7 +2225,7 @@ static void test_a_deadline_comes_while_the_gate_is_closed(void **state) {
     respond(1, 429, "Retry-After: 3\r\n");
     settle();
     assert_int_equal(sched->parked.count, 1);
-    sparp__gate_close(&limits_of("a.test")->gate, test_now_ns, BEGIN + 9 * SECOND);
+    sparp__gate_close(&limits_of("a.test")->gate, 1, test_now_ns, BEGIN + 9 * SECOND);
     go(4);
     assert_outcome(1, SPARP_OUTCOME_SOFT_EXHAUSTED, SPARP_E_OK);
     assert_waited(1, SPARP_WAIT_GATE, 4);
@@ -2604,6 +2621,57 @@ static void test_the_rate_of_an_origin_outlives_its_users(void **state) {
     assert_int_equal(sched->origins.count, 0);
 }
 
+/* --- what it takes to wait -------------------------------------------------------------------- */
+
+#define WAITING_MOST 512                /* bytes, besides those of the request itself */
+
+static size_t bytes_of_requests(const sparp__list *list) {
+    size_t bytes = 0;
+    for (sparp__link *at = list->ring.next; at != &list->ring; at = at->next)
+        bytes += OWNER(sparp__task, link, at)->request.image.capacity;
+    return bytes;
+}
+
+/* What the run has, besides the bytes of requests, while so many wait in that state; but for one
+   in flight if there has to be. */
+static size_t bytes_while(sparp__task_state state, size_t count) {
+    again();
+    options.max_at_once = state == SPARP__TASK_FRESH ? 1 : MAX;
+    options.max_at_once_per_origin = state == SPARP__TASK_PARKED ? 1 : 0;
+    options.input_buffer_size = MAX;
+    get_many(count, A "to/wait/for");
+    start();
+    turn();
+    size_t bytes = 0;
+    for (size_t i = 0; state == SPARP__TASK_SLEEPING && i < count; i++) {
+        bytes += aloft[i]->request.image.capacity;
+        fail_with(i, SPARP_E_RESET, false);
+    }
+    turn();
+    sparp__answers_free(&run.env, &answers);    /* the engines' */
+    size_t waiting = state == SPARP__TASK_SLEEPING ? sleepers(NULL)
+        : state == SPARP__TASK_PARKED ? sched->parked.count : sched->fresh.count;
+    assert_int_equal(waiting, state == SPARP__TASK_SLEEPING ? count : count - 1);
+    bytes += bytes_of_requests(&sched->parked) + bytes_of_requests(&sched->fresh)
+        + bytes_of_requests(&sched->flying);
+    size_t others = memory.bytes - bytes;
+    close_run();
+    return others;
+}
+
+/* There may be 10,000 that pause or are parked, and any number that were read ahead. */
+static void test_who_waits_takes_half_a_kilobyte(void **state) {
+    static const sparp__task_state states[] = {
+        SPARP__TASK_FRESH, SPARP__TASK_PARKED, SPARP__TASK_SLEEPING
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        size_t few = bytes_while(states[i], 100), many = bytes_while(states[i], 250);
+        CHECK(many > few && (many - few) / 150 <= WAITING_MOST, "state %d: %lu bytes each",
+              (int)states[i], (unsigned long)((many - few) / 150));
+    }
+}
+
 /* --- progress --------------------------------------------------------------------------------- */
 
 static size_t num_progress;
@@ -2977,6 +3045,7 @@ int main(void) {
         SCHED_TEST(test_a_cancel_reaches_every_state),
         SCHED_TEST(test_a_cancel_of_what_is_only_posted),
         SCHED_TEST(test_a_cancel_of_what_was_let_go_lets_the_next_one_go),
+        SCHED_TEST(test_a_cancel_of_a_heavy_one_that_is_parked_lets_a_light_one_go),
         SCHED_TEST(test_a_callback_cancels_one_after_another),
         SCHED_TEST(test_a_rule_fires_at_its_event_and_at_no_other),
         SCHED_TEST(test_so_many_failures_are_enough),
@@ -3005,6 +3074,7 @@ int main(void) {
         SCHED_TEST(test_an_origin_is_forgotten_when_nobody_uses_it),
         SCHED_TEST(test_a_closed_origin_is_remembered_until_it_is_open),
         SCHED_TEST(test_the_rate_of_an_origin_outlives_its_users),
+        SCHED_TEST(test_who_waits_takes_half_a_kilobyte),
         SCHED_TEST(test_progress_is_told_by_time_and_by_results),
         SCHED_TEST(test_the_promises_hold_whatever_happens),
         SCHED_TEST(test_the_nth_allocation_fails),

@@ -299,6 +299,8 @@ static void part_note(ticket *k, int dir, const sparp_result *head, bool compres
     put_char(&t, '\n');
     put_text(&t, validator);
     put_char(&t, '\n');
+    put_u64(&t, (uint64_t)(head->status == 206 ? k->part_end : size));
+    put_char(&t, '\n');
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
     int fd = t.failed ? -1 : openat(dir, part_name(name, k, ".part-of"), flags, 0666);
     size_t written;
@@ -308,13 +310,14 @@ static void part_note(ticket *k, int dir, const sparp_result *head, bool compres
     text_free(&t);
 }
 
-/* Its size, if it is the beginning of what this ticket asks for, and by what to ask; else 0. */
-static int64_t part_find(const ticket *k, int dir, char *validator, size_t room) {
+/* Its size, if it is the beginning of what this ticket asks for, and by what to ask; else 0.
+   *whole: the size of all of it; 0: not known. */
+static int64_t part_find(const ticket *k, int dir, char *validator, size_t room, int64_t *whole) {
     char name[PART_NAME_MAX], note[8192];
     struct stat info;
     int fd = openat(dir, part_name(name, k, ".part-of"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = fd >= 0 ? read(fd, note, sizeof note) : -1;
-    slice rest = { note, n > 0 ? (size_t)n : 0 }, url, by;
+    slice rest = { note, n > 0 ? (size_t)n : 0 }, url, by, total;
     if (fd >= 0)
         (void)close(fd);
     if (n <= 0 || !slice_split(&rest, '\n', &url) || rest.at == NULL
@@ -325,16 +328,21 @@ static int64_t part_find(const ticket *k, int dir, char *validator, size_t room)
         return 0;
     memcpy(validator, by.at, by.size);
     validator[by.size] = '\0';
+    if (!slice_split(&rest, '\n', &total) || !parse_count(total, whole))
+        *whole = 0;
     return (int64_t)info.st_size;
 }
 
 /* Is it the rest of that beginning, and of the same bytes? There are servers that know Range, and
-   not If-Range (RFC 9110 15.3.7). What it does not say is believed. */
+   not If-Range (RFC 9110 15.3.7); or that have another file of another size by the same ETag. What
+   it does not say is believed. */
 static bool part_goes_on(ticket *k, int dir, const sparp_result *head) {
     char noted[1024];
+    int64_t whole;
     if (sparp_find_header(head, "content-encoding") != NULL
         || !range_fits(head, k->part_size, &k->part_end)
-        || part_find(k, dir, noted, sizeof noted) < k->part_size)
+        || part_find(k, dir, noted, sizeof noted, &whole) < k->part_size
+        || (whole > 0 && k->part_end != whole))
         return false;
     const char *now = sparp_find_header(head, noted[0] == '"' ? "etag" : "last-modified");
     return now == NULL || strcmp(now, noted) == 0;

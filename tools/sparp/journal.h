@@ -15,6 +15,7 @@ typedef struct journal {
     hash_set files;                     /* whose body may be there without its result */
     hash_set pulled;                    /* by this one */
     uint64_t offset;                    /* where the output ended then */
+    bool is_new;                        /* there was not even its first line */
 } journal;
 
 static bool parse_hash(slice s, uint64_t *out) {
@@ -94,7 +95,8 @@ static bool journal_read(journal *j, const char *path, bool restart) {
         whole += line.size + 1;
     good = good && ours && ftruncate(j->lines.fd, (off_t)whole) == 0
         && lseek(j->lines.fd, (off_t)whole, SEEK_SET) == (off_t)whole;
-    if (whole == 0)
+    j->is_new = whole == 0;
+    if (j->is_new)
         put_text(&j->lines.buffer, journal_head);
     text_free(&t);
     return good && !j->lines.buffer.failed;
@@ -149,13 +151,35 @@ static void journal_free(journal *j) {
     hash_free(&j->pulled);
 }
 
-/* The output is cut back to what the journal knows of, and gone on with. False after a message. */
-static bool journal_cut_output(const journal *j, sink *out) {
+/* Whether a record may end there. What cannot be read is believed. */
+static bool journal_is_an_end(const char *path, uint64_t offset) {
+    char last = '\n';
+    int fd = offset > 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+    if (fd < 0)
+        return true;
+    ssize_t n = pread(fd, &last, 1, (off_t)offset - 1);
+    (void)close(fd);
+    return n != 1 || last == '\n';
+}
+
+/* The output is cut back to what the journal knows of, and gone on with. What other commands have
+   written there is not lost. False after a message. */
+static bool journal_cut_output(const journal *j, sink *out, bool restart) {
     struct stat info;
     if (fstat(out->fd, &info) != 0 || !S_ISREG(info.st_mode))
         return true;
+    if (j->is_new && !restart && info.st_size > 0) {
+        say("--journal: %s is new, but %s is not empty: --restart empties it; without a journal "
+            "--resume goes on with it", j->lines.name, out->name);
+        return false;
+    }
     if ((uint64_t)info.st_size < j->offset) {
         say("--journal: %s is shorter than when it was left; --restart begins anew", out->name);
+        return false;
+    }
+    if (!journal_is_an_end(out->name, j->offset)) {
+        say("--journal: %s is not what was written with %s; --restart begins anew", out->name,
+            j->lines.name);
         return false;
     }
     if (ftruncate(out->fd, (off_t)j->offset) == 0

@@ -19,6 +19,59 @@ static bool cost_of_answer(slice body, slice path, double *out) {
     return *out <= COST_MAX;
 }
 
+/* The next line of an event stream (WHATWG HTML 9.2.5): CR LF, LF or CR ends it. */
+static bool event_line(slice *rest, slice *line) {
+    if (rest->size == 0)
+        return false;
+    *line = *rest;
+    line->size = find_any(*rest, "\r\n");
+    size_t end = line->size;
+    if (end + 1 < rest->size && rest->at[end] == '\r' && rest->at[end + 1] == '\n')
+        end++;
+    *rest = slice_from(*rest, end < rest->size ? end + 1 : end);
+    return true;
+}
+
+/* The data of the next event that has some: its lines of data, an LF between. */
+static bool event_data(slice *rest, text *data) {
+    slice line, name;
+    data->size = 0;
+    while (event_line(rest, &line) && (line.size > 0 || data->size == 0)) {
+        if (!slice_split(&line, ':', &name) || !slice_is(name, "data") || line.at == NULL)
+            continue;
+        if (data->size > 0)
+            put_char(data, '\n');
+        put_slice(data, starts_with(line, " ") ? slice_from(line, 1) : line);
+    }
+    return data->size > 0;
+}
+
+/* The same of an event stream: the last event that says it counts. */
+static bool cost_of_stream(slice body, slice path, double *out) {
+    text data = { NULL, 0, 0, false };
+    bool found = false;
+    if (starts_with(body, "\xEF\xBB\xBF"))
+        body = slice_from(body, 3);
+    while (event_data(&body, &data)) {
+        slice event = { data.at, data.size };
+        double cost;
+        if (!cost_of_answer(event, path, &cost))
+            continue;
+        *out = cost;
+        found = true;
+    }
+    found = found && !data.failed;
+    text_free(&data);
+    return found;
+}
+
+/* "text/event-stream; charset=utf-8": what a response's Content-Type says, or NULL. */
+static bool is_event_stream(const char *type) {
+    slice rest = slice_of(type != NULL ? type : ""), first;
+    return slice_split(&rest, ';', &first)
+        && same_name(trimmed(first), slice_of("text/event-stream"));
+}
+
 /* "usage.total_tokens"; NULL, or what it should be. */
 static const char *wrong_path(slice path) {
     slice part;

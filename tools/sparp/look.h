@@ -452,7 +452,8 @@ static void put_head_line(text *t, char mark, uint64_t index, slice name, slice 
     put_slice(t, name);
     put_text(t, name.size > 0 ? ": " : "");
     size_t from = t->size;
-    if (starts_with(value, "http://") || starts_with(value, "https://"))
+    if (starts_with(value, "//") || starts_with(value, "http://")
+        || starts_with(value, "https://"))
         put_masked(t, value);
     else
         put_slice(t, value);

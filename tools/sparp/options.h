@@ -73,7 +73,7 @@
     X(BURST, 0, "burst", "N", PACE, COUNT, burst, 1, 1000000000, \
       "starts that may come at once [1]") \
     X(FLEET_RATE, 0, "fleet-rate", "RATE", PACE, RATE, fleet_rate, 1, 0, \
-      "of all N processes of --shard together: RATE / N for each") \
+      "of all N processes of --shard together: RATE / N for each; no other limit is divided") \
     X(MAX_COST, 0, "max-cost", "RATE", PACE, RATE, max_cost, 1, 0, \
       "cost of the requests started, whole process: 90000/m [no limit]") \
     X(COST_BURST, 0, "cost-burst", "N", PACE, NUMBER, cost_burst, 1, 0, \
@@ -81,8 +81,8 @@
     X(COST, 0, "cost", "N|'{COLUMN}'", PACE, TEXT, cost, 0, 0, \
       "of a request whose line has no \"cost\"; 0: free; with -T out of a column [1]") \
     X(COST_FROM, 0, "cost-from", "KEY.KEY", PACE, OTHER, given, 0, 0, \
-      "where the JSON of an answer says what it really cost: usage.total_tokens; that is booked " \
-      "instead") \
+      "where the JSON of an answer, or of its last event, says what it really cost: " \
+      "usage.total_tokens; that is booked instead") \
     X(WORKERS, 'w', "workers", "N|auto", PACE, OTHER, given, 0, 0, \
       "threads for network and TLS; auto: as many as processors [1]") \
     X(TIMEOUT, 't', "timeout", "TIME", PACE, TIME, timeout, 1, 0, \

@@ -19,6 +19,7 @@ typedef struct reader {
     bool regular;                       /* reading it does not wait */
     bool at_end;                        /* no more bytes from fd */
     bool argument;                      /* the line is an argument of the command line */
+    bool cr;                            /* the line ended with CR LF, not LF alone */
     bool skip_rest;                     /* of a line that was too long */
     bool quotes;                        /* a line of CSV ends where no quote is open */
     char quoting;                       /* what the byte before `scanned` means for that */
@@ -149,12 +150,18 @@ static read_state reader_fill(reader *r) {
 static slice reader_take(reader *r, size_t end, size_t more) {
     slice line = { r->buffer.at + r->start, end - r->start };
     r->start = r->scanned = end + more;
-    if (line.size > 0 && line.at[line.size - 1] == '\r')
-        line.size--;
+    r->cr = line.size > 0 && line.at[line.size - 1] == '\r';
+    line.size -= r->cr;
     if (r->lines_here == 0 && starts_with(line, "\xEF\xBB\xBF"))
         line = slice_from(line, 3);
     r->lines++;
     r->lines_here++;
+    return line;
+}
+
+/* The same line as it was, but for its LF. */
+static slice reader_raw(const reader *r, slice line) {
+    line.size += r->cr;
     return line;
 }
 
@@ -222,6 +229,7 @@ static read_state reader_next(reader *r, slice *line) {
             r->argument = is_url(source);
             if (r->argument) {
                 r->name = "argument";
+                r->cr = false;
                 r->lines++;
                 r->lines_here = 1;
                 *line = slice_of(source);

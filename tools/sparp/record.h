@@ -400,9 +400,10 @@ static void put_meta_and_echo(text *t, const record_style *style, const ticket *
         put_json_as_text(t, line, style->ascii);
 }
 
-/* A URL as it may be shown: the password is nobody's business. */
+/* A URL as it may be shown: the password is nobody's business. One in a Location may begin with
+   "//". */
 static void put_masked(text *t, slice url) {
-    size_t scheme = starts_with(url, "https") ? 8 : 7;
+    size_t scheme = starts_with(url, "//") ? 2 : starts_with(url, "https") ? 8 : 7;
     if (url.size < scheme)
         scheme = url.size;
     slice rest = slice_from(url, scheme);

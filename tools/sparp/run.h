@@ -83,6 +83,7 @@ static bool app_has_failed(const app *a) {
         || a->out_of_memory;
 }
 
+/* `line` as it was, but for its LF. */
 static void app_reject(app *a, slice line) {
     if (a->rejects.fd < 0)
         return;
@@ -191,7 +192,7 @@ static void app_bad_line(app *a, slice line, bool whole) {
     s.outcome = OUTCOME_INVALID;
     tally_add(&a->tally, &s);
     if (whole)
-        app_reject(a, line);
+        app_reject(a, reader_raw(r, line));
     if (a->config->order == ORDER_INPUT && a->delivered < a->pulled) {
         app_hold(a, r->lines - 1, sentence, line);
         return;
@@ -211,6 +212,7 @@ static bool app_take_names(app *a, slice line) {
     slice known = { a->first_line.at, a->first_line.size };
     const char *name = a->reader.name, *wrong = NULL;
     if (known.size > 0) {
+        known.size -= known.at[known.size - 1] == '\r';
         if (known.size == line.size && memcmp(known.at, line.at, line.size) == 0)
             return true;
         say("%s:1: other columns than in the first file", name);
@@ -220,7 +222,7 @@ static bool app_take_names(app *a, slice line) {
         wrong = "not UTF-8";
     else
         wrong = columns_take(&a->columns, &a->parser.row, line, c->csv ? ',' : '\t', c->csv);
-    put_slice(&a->first_line, line);
+    put_slice(&a->first_line, reader_raw(&a->reader, line));
     if (wrong != NULL || a->columns.kept.failed || a->first_line.failed) {
         say("%s:1: %s", name, wrong != NULL ? wrong : "out of memory");
         return false;
@@ -326,7 +328,7 @@ static void app_left_out(app *a, slice line, bool failed) {
     a->done_before++;
     a->failed_before += failed;
     if (failed)
-        app_reject(a, line);
+        app_reject(a, reader_raw(&a->reader, line));
 }
 
 /* The body of a line that is left out keeps its name: equal ones are numbered in this order. */
@@ -419,7 +421,7 @@ static read_state app_next_item(app *a, item *it) {
             (void)line_bad(&a->parser, LINE_BYTES_MAX + 1, "line is longer than 64 MiB");
         if (parser_failed(&a->parser)) {
             a->out_of_memory = true;
-            app_reject(a, line);
+            app_reject(a, reader_raw(&a->reader, line));
             return READ_FAILED;
         }
         if (kind == LINE_BAD && !app_bad_is_done(a, line))
@@ -502,6 +504,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     parser *p = &a->parser;
     char name[PART_NAME_MAX];
     struct stat info;
+    int64_t whole;
     if (c->body_name != NULL && !name_body(k, &a->names, p, slice_of(out->url)))
         return false;
     bool ours = a->journal.lines.fd >= 0 && hash_has(&a->journal.files, a->key);
@@ -519,7 +522,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
     put_identity(&k->url, out);
-    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator, &whole);
     if (k->part_size > 0) {
         (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)k->part_size);
         sparp_field range = { "Range", a->range }, by = { "If-Range", a->validator };
@@ -541,7 +544,7 @@ static void app_go_on(app *a, ticket *k) {
         k->part_no_use = k->part_stays = false;
         return;
     }
-    int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator);
+    int64_t whole, size = part_find(k, a->body_dir, a->validator, sizeof a->validator, &whole);
     if (size <= 0)
         return;
     (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)size);
@@ -583,6 +586,7 @@ static sparp_input next_request(sparp_request *out, void *user_data) {
     }
     ticket *k = ticket_take(a);
     bool with_line = c->echo || a->rejects.fd >= 0;
+    it.line = reader_raw(&a->reader, it.line);
     item_request(&a->parser, &it, out, form_read);
     if (k != NULL) {
         k->config = c;
@@ -897,11 +901,12 @@ static sparp_verdict inspect_cost(const sparp_result *response, void *user_data)
     bool lists = c->given[OPTION_OK] || c->given[OPTION_RETRY_ON];
     sparp_verdict verdict = lists ? inspect_by_lists(response, user_data)
         : sparp_default_inspect(response, NULL);
-    slice body = { response->body, response->body_size };
+    slice body = { response->body, response->body_size }, path = slice_of(c->cost_from);
     double cost;
     if (verdict != SPARP_SOFT_FAIL && !response->body_complete)
         return SPARP_NEED_BODY;
-    k->cost_unknown = !cost_of_answer(body, slice_of(c->cost_from), &cost);
+    k->cost_unknown = is_event_stream(sparp_find_header(response, "content-type"))
+        ? !cost_of_stream(body, path, &cost) : !cost_of_answer(body, path, &cost);
     if (!k->cost_unknown && cost > cost_most(c))
         cost = cost_most(c);
     if (!k->cost_unknown)
@@ -956,6 +961,12 @@ static void on_retry(sparp *run, const sparp_result *attempt, double wait_s, voi
     if (a->body_dir >= 0)
         app_go_on(a, k);
     tried_add(&k->tries, tried_code(attempt), 1);
+}
+
+/* sparp_options.on_redirect, with -vv */
+static void on_redirect(sparp *run, const sparp_result *hop, void *user_data) {
+    (void)run;
+    say_answer_head(((const app *)user_data)->config, hop->index, hop);
 }
 
 static void on_log(sparp_log_level level, const char *message, void *user_data) {
@@ -1075,6 +1086,7 @@ static void run_options(app *a, sparp_options *o) {
     }
     o->on_retry = on_retry;
     o->on_result = c->order == ORDER_INPUT ? NULL : on_result;
+    o->on_redirect = c->very_verbose && !c->quiet ? on_redirect : NULL;
     o->logger.func = c->quiet ? NULL : on_log;
     o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
     o->user_data = a;
@@ -1154,7 +1166,12 @@ static bool app_open_journal(app *a) {
         return false;
     if (!file && !c->quiet)
         say("--journal: the records go to no file, so that some may come twice after a stop");
-    return !file || journal_cut_output(&a->journal, &a->out);
+    if (file && !journal_cut_output(&a->journal, &a->out, c->restart)) {
+        a->journal.lines.buffer.size = 0;
+        return false;
+    }
+    sink_flush(&a->journal.lines);      /* before the first record: it is new no more */
+    return !a->journal.lines.failed;
 }
 
 /* False after a message. */
@@ -1283,7 +1300,7 @@ static void app_keep_rest(app *a) {
             || line_is_nothing(c, trimmed(line), a->reader.argument))
             continue;
         a->not_read++;
-        app_reject(a, line);
+        app_reject(a, reader_raw(&a->reader, line));
         if (signal_stops > stops || (counted && monotonic_us() > until)) {
             a->rest_unknown = true;
             break;
