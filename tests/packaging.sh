@@ -39,7 +39,7 @@ debian_builds() {
     cp "$file" "$dir/debian/sparp_$version.orig.tar.gz"
     (
         cd "$dir/debian" && tar xf "sparp_$version.orig.tar.gz" && cd "sparp-$version" &&
-            cp -R "$recipes/debian" . && dpkg-buildpackage -us -uc -d
+            cp -R "$recipes/debian" . && DEB_BUILD_OPTIONS=noopt dpkg-buildpackage -us -uc -d
     ) >"$dir/log" 2>&1 || { tail -n 20 "$dir/log"; return 1; }
 }
 debian_has() {
@@ -82,6 +82,7 @@ alpine_builds() {
         cd "$dir/tree" && . "$recipes/alpine/APKBUILD" || exit 1
         [ "$sha512sums" = "$(sha512sum "$file" | sed "s|$dir.*/||")" ] || exit 1
         pkgdir=$dir/alpine
+        export CFLAGS=-O0
         build && check && package
     ) >"$dir/log" 2>&1 || { cat "$dir/log"; return 1; }
     [ -x "$dir/alpine/usr/bin/sparp" ] && [ -e "$dir/alpine/usr/share/licenses/sparp/LICENSE" ]

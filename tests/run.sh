@@ -6,43 +6,11 @@
 #   CASE='test_S09*'                 of the unit tests among them only these cases
 set -u
 cd "$(dirname "$0")/.." || exit 1
-begin=$(date +%s)
-jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-PATH=$PATH:/usr/sbin:/usr/local/sbin
-CC=${CC:-cc}
-MAKE=${MAKE:-make}
-ONLY=$(echo "${ONLY:-}" | tr , ' ')
-export CC MAKE PATH
-
-rm -rf build/log
-mkdir -p build/log
-: >build/log/results
-
-interrupted() {
-    for file in build/log/running.*; do
-        [ -e "$file" ] && kill "$(cat "$file")"
-    done
-    exit 130
-}
-trap interrupted INT TERM HUP
-
-# Lines of "name seconds command...", several at a time.
-parallel() {
-    xargs -L 1 -P "$1" sh tests/step.sh
-}
-
 sh tools/need.sh test || exit 1
-
-SANITIZER=''
-echo 'int main(void) { return 0; }' >build/log/probe.c
-for cc in gcc clang; do
-    if $cc -fsanitize=address,undefined -o build/log/probe build/log/probe.c 2>/dev/null &&
-        build/log/probe; then
-        SANITIZER="$cc -fsanitize=address,undefined -fno-sanitize-recover=all"
-    fi
-done
-rm -f build/log/probe*
-export SANITIZER
+. tests/steps.sh
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+ONLY=$(echo "${ONLY:-}" | tr , ' ')
+[ -n "$ONLY" ] || export JOBS=1         # of compile.sh: it has others beside it
 root=$(pwd)
 SPARP=$root/build/sparp-sanitized SPARP_PLAIN=$root/sparp
 PLAIN=$root/build/plain RUDE=$root/build/rude PEAK=$root/build/peak
@@ -57,7 +25,7 @@ build_sanitized() {
     [ -n "$SANITIZER" ] || return 0
     [ -n "$ONLY" ] && [ -e "$SPARP" ] && [ -z "$(find sparp.h tools -newer "$SPARP")" ] && return
     libs="$(sh tools/tls.sh) -lpthread"
-    echo "sanitized-command 120 $SANITIZER -g -O1 -I. -o $SPARP tools/sparp.c $libs"
+    echo "sanitized-command 120 $SANITIZER -I. -o $SPARP tools/sparp.c $libs"
 }
 
 # Every unit test plain and sanitized; what is about sockets or the loop on the other backends too.
@@ -103,29 +71,39 @@ build_plain() {
     echo "build 120 $MAKE all build/plain build/rude build/peak"
 }
 
+# The longest first, in both lists: then none is left over at the end.
 computing() {
     echo 'compile 540 sh tests/compile.sh'
     echo 'static 540 sh tests/static.sh'
-    echo 'lint 60 sh tests/lint.sh'
-    build_sanitized
+    echo 'lint 120 sh tests/lint.sh'
+    echo 'instructions 240 sh tests/bench/instructions.sh'
     units
     corpora
+    echo 'allocations 60 sh tests/bench/allocations.sh'
 }
 
 # These wait more than they compute.
 waiting() {
-    echo 'install 120 sh tests/install.sh'
-    echo 'man 60 sh tests/man.sh'
-    echo 'manual 120 sh tests/manual.sh'
     echo 'readme 240 sh tests/readme.sh'
-    echo 'dist 120 sh tests/dist.sh'
     echo 'packaging 240 sh tests/packaging.sh'
+    e2e | grep -E "$longest"
+    echo 'install 120 sh tests/install.sh'
+    echo 'dist 120 sh tests/dist.sh'
     echo 'examples 120 sh tests/examples.sh'
     echo 'shared 120 sh tests/shared.sh'
-    e2e
+    e2e | grep -vE "$longest"
+    echo 'man 60 sh tests/man.sh'
+    echo 'manual 120 sh tests/manual.sh'
     echo 'valgrind 120 sh tests/valgrind.sh'
-    echo 'instructions 240 sh tests/bench/instructions.sh'
-    echo 'allocations 60 sh tests/bench/allocations.sh'
+}
+longest='^e2e-(workers|faults_time|tls_(peers|whole|primitives)|cli_report) '
+
+# One that computes, one that waits: so the processors have enough to do, and none of those that
+# wait too little of them.
+mixed() {
+    computing >build/log/computing
+    waiting >build/log/waiting
+    paste -d '\n' build/log/computing build/log/waiting | sed '/^$/d'
 }
 
 # These measure and want to be alone, more or less.
@@ -172,8 +150,10 @@ near() {
 # Sets names: the steps that ONLY means, and those that they need.
 choose_all() {
     list=build/log/names
-    { build_plain; computing; waiting; measuring; measuring_rates; measuring_origins; } |
-        sed 's/ .*//' >$list
+    {
+        build_plain; build_sanitized; computing; waiting; measuring; measuring_rates
+        measuring_origins
+    } | sed 's/ .*//' >$list
     names=' '
     set -f
     for word in $ONLY; do
@@ -203,18 +183,9 @@ chosen() {
 }
 
 [ -z "$ONLY" ] || choose_all
-build_plain | chosen | parallel 1
-computing | chosen | parallel "$jobs"
-waiting | chosen | parallel $((jobs + 1))
+{ build_plain; build_sanitized; } | chosen | parallel "$jobs"
+mixed | chosen | parallel $((jobs + 1))
 measuring | chosen | parallel 1
 measuring_rates | chosen | parallel 2
 measuring_origins | chosen | parallel 1
-
-echo "$(($(date +%s) - begin)) s in all"
-awk '{ passed += $1; failed += $2; skipped += $3 }
-     END {
-         printf "%d passed, %d failed", passed, failed
-         if (skipped > 0) printf ", %d skipped", skipped
-         print ""
-         exit (failed > 0 || passed == 0)
-     }' build/log/results
+summary

@@ -4,21 +4,8 @@
 #   ONLY='machines fleet'   only the steps in whose names one of the words is
 set -u
 cd "$(dirname "$0")/.." || exit 1
-PATH=$PATH:/usr/sbin:/usr/local/sbin
-MAKE=${MAKE:-make}
-export MAKE PATH
 sh tools/need.sh soak || exit 1
-rm -rf build/log
-mkdir -p build/log
-: >build/log/results
-
-interrupted() {
-    for file in build/log/running.*; do
-        [ -e "$file" ] && kill "$(cat "$file")"
-    done
-    exit 130
-}
-trap interrupted INT TERM HUP
+. tests/steps.sh
 
 steps() {
     cat <<'STEPS'
@@ -30,6 +17,10 @@ stops-and-continues  900 env REQUESTS=20000 sh tests/e2e/stops_and_continues.sh
 static              3000 env LONG=yes sh tests/static.sh
 machines            3000 sh tests/machines.sh
 STEPS
+    for test in property-poll property-kqueue sweep-poll sweep-kqueue tls-plain \
+        ${SANITIZER:+property-sanitized sweep-sanitized tls-sanitized}; do
+        echo "$test 900 env LONG=yes sh tests/unit.sh tests/unit/test_${test%-*}.c ${test#*-}"
+    done
 }
 
 chosen() {
@@ -43,11 +34,5 @@ chosen() {
     done
 }
 
-steps | chosen | xargs -L 1 sh tests/step.sh
-awk '{ passed += $1; failed += $2; skipped += $3 }
-     END {
-         printf "%d passed, %d failed", passed, failed
-         if (skipped > 0) printf ", %d skipped", skipped
-         print ""
-         exit (failed > 0 || passed == 0)
-     }' build/log/results
+steps | chosen | parallel 1
+summary

@@ -2,7 +2,7 @@
 # The static binaries, of this machine and of others under qemu: their size, that they need nothing,
 # and that they work where there is nothing but the binary, /etc/resolv.conf, /etc/hosts and the
 # certificates. The names that are looked up stand in that /etc/hosts; all servers are on loopback.
-#   LONG=yes   all machines, not only this one and armhf; `make soak` does so
+#   LONG=yes   all machines, not only this one and armhf, and BearSSL twice; `make soak` does so
 set -u
 cd "$(dirname "$0")/.." || exit 1
 [ "$(uname)" = Linux ] || { echo 'skipped: static binaries are built on Linux'; exit 77; }
@@ -181,11 +181,15 @@ builds_with_sources() {
         "$dir/tree/readme" "http://127.0.0.1:$port/items/1" | grep -q '^200 '
 }
 
-# In another folder, from the same sources.
+# In another folder, from the same sources. BearSSL is not compiled once more, but with LONG=yes.
 same_again() {
     rm -rf "$dir/again"
     mkdir "$dir/again"
     cp -R sparp.h tools "$dir/again"
+    if [ -z "${LONG:-}" ]; then
+        mkdir -p "$dir/again/build/static/$(uname -m)"
+        cp -Rp "build/static/$(uname -m)/bearssl" "$dir/again/build/static/$(uname -m)"
+    fi
     BEARSSL=${BEARSSL:-$(pwd)/build/static/bearssl} sh "$dir/again/tools/static.sh" >"$dir/log" ||
         { cat "$dir/log"; return 1; }
     cmp build/static/sparp "$dir/again/build/static/sparp" &&

@@ -13,8 +13,13 @@ running=build/log/running.$$
 # shellcheck disable=SC2016
 timeout -k 5 "$limit" sh -c 'echo "$PPID" >"$0"; exec "$@"' $running "$@" >"$log" 2>&1 </dev/null
 status=$?
-rm -f $running
 took=$(($(date +%s) - start))
+times >$running
+awk -v name="$name" -v took="$took" '
+    NR == 2 { split($0, part, /[ms ]+/)
+              printf "%.1f %d %s\n", part[1] * 60 + part[2] + part[3] * 60 + part[4], took, name }
+' $running >>build/log/times
+rm -f $running
 
 numbers=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 |
     sed 's/ passed, / /; s/ failed, / /; s/ failed$/ 0/; s/ skipped.*//')

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 dir=build/allocations
 mkdir -p $dir
 # shellcheck disable=SC2046
-${CC:-cc} -O2 -I. -o $dir/allocations tests/bench/allocations.c $(sh tools/tls.sh) -lpthread ||
+${CC:-cc} -O0 -I. -o $dir/allocations tests/bench/allocations.c $(sh tools/tls.sh) -lpthread ||
     exit 1
 
 passed=0 failed=0

@@ -28,7 +28,7 @@ built() {
     backend=$1
     shift
     # shellcheck disable=SC2086
-    "${CC:-cc}" -O1 "$@" -I. -o "$dir/sparp-$backend" tools/sparp.c $LIBS &
+    "${CC:-cc}" -O0 "$@" -I. -o "$dir/sparp-$backend" tools/sparp.c $LIBS &
     compilers="${compilers:-} $!"
 }
 

@@ -9,6 +9,7 @@
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 LSAN_OPTIONS=suppressions=$(pwd)/tests/lsan.txt:print_suppressions=0
 export LSAN_OPTIONS
+export PYTHONDONTWRITEBYTECODE=1
 dir=build/e2e/$(basename "$0" .sh)
 rm -rf "$dir"
 mkdir -p "$dir"

@@ -68,11 +68,11 @@ fleet() {
 
 # shellcheck disable=SC2046,SC2086
 check 'the example compiles' \
-    ${SANITIZER:-${CC:-cc}} -std=gnu99 -O1 -Wall -Wextra -Werror -o "$dir/redis_rate" \
+    ${SANITIZER:-${CC:-cc}} -std=gnu99 -O0 -Wall -Wextra -Werror -o "$dir/redis_rate" \
     examples/redis_rate.c $(sh tools/tls.sh) -lpthread
 # shellcheck disable=SC2046,SC2086
 check 'and with poll(2) alone' \
-    ${CC:-cc} -std=gnu99 -O1 -Wall -Wextra -Werror -DSPARP_FORCE_POLL -o "$dir/redis_rate_poll" \
+    ${CC:-cc} -std=gnu99 -O0 -Wall -Wextra -Werror -DSPARP_FORCE_POLL -o "$dir/redis_rate_poll" \
     examples/redis_rate.c $(sh tools/tls.sh) -lpthread
 start_plain
 base=http://127.0.0.1:$port

@@ -9,7 +9,7 @@ backend() {
     name=$1
     shift
     # shellcheck disable=SC2046,SC2086
-    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -Werror -g -I. "$@" -o "$dir/$name" \
+    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -Werror -I. "$@" -o "$dir/$name" \
         tests/e2e/rude.c $(sh tools/tls.sh) -lpthread || return
     start_server "rude-$name" "$RUDE"
     timeout 100 "$dir/$name" "$port"

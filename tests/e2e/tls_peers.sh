@@ -11,7 +11,7 @@ backend() {
     name=$1 here=$2 here6=$3
     shift 3
     # shellcheck disable=SC2086,SC2046
-    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -Werror -g -O1 -I. "$@" -o "$dir/$name" \
+    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -Werror -I. "$@" -o "$dir/$name" \
         tests/tls/peers.c $(sh tools/tls.sh) -lcmocka -lpthread || return
     timeout 100 "$dir/$name" "$PKI" "$here" "$here6" "$dir/$name.time"
 }

@@ -18,7 +18,7 @@ one() {
     name=$1
     shift
     # shellcheck disable=SC2046,SC2086
-    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -g -O1 -I. "$@" -o "$dir/$name" \
+    ${SANITIZER:-${CC:-cc}} -std=gnu99 -Wall -Wextra -I. "$@" -o "$dir/$name" \
         tests/tls/primitives.c $(sh tools/tls.sh) -lcmocka -lcrypto -lpthread || return
     "$dir/$name" >"$dir/$name.out" 2>&1 && return
     cat "$dir/$name.out"

@@ -21,7 +21,7 @@ thread_sanitizer=''
 echo 'int main(void) { return 0; }' >"$dir/probe.c"
 for cc in gcc clang; do
     if $cc -fsanitize=thread -o "$dir/probe" "$dir/probe.c" 2>/dev/null && "$dir/probe"; then
-        thread_sanitizer="$cc -fsanitize=thread"
+        thread_sanitizer="$cc -g1 -fsanitize=thread"
     fi
 done
 
@@ -30,7 +30,7 @@ build() {
     name=$1
     shift
     # shellcheck disable=SC2086
-    "$@" -std=gnu99 -Wall -Wextra -Werror -g -O0 -I. -o "$dir/$name" tests/e2e/workers.c $LIBS
+    "$@" -std=gnu99 -Wall -Wextra -Werror -I. -o "$dir/$name" tests/e2e/workers.c $LIBS
 }
 
 # start NAME: the program against servers of its own, for they count what arrives. Sets $started.

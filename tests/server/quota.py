@@ -13,17 +13,11 @@ usage: quota.py [--port-file FILE] [--max-seconds N]
         least_s is the time that the limits allow for the same requests in the same order
 """
 import asyncio
-import ctypes
 import json
 import math
-import os
-import signal
-import sys
 import time
 
-
-def option(name, default):
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+from loopback import answer, run
 
 
 class Limits:
@@ -127,11 +121,6 @@ class State:
 state = State()
 
 
-def answer(status, body, fields=''):
-    return ('HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s'
-            % (status, len(body), fields, body)).encode()
-
-
 async def respond(path):
     global state
     words = path.strip('/').split('/')
@@ -150,30 +139,11 @@ async def respond(path):
                   % (math.ceil(wait * 1000) / 1000))
 
 
-async def serve(reader, writer):
-    try:
-        while True:
-            head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1')
-            writer.write(await respond(head.split(' ')[1]))
-            await writer.drain()
-    except (OSError, EOFError, asyncio.IncompleteReadError):
-        pass
-    finally:
-        writer.close()
+async def talk(reader, writer):
+    while True:
+        head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1')
+        writer.write(await respond(head.split(' ')[1]))
+        await writer.drain()
 
 
-async def main():
-    server = await asyncio.start_server(serve, '127.0.0.1', 0, backlog=4096)
-    name = option('--port-file', None)
-    with open(name + '.new', 'w', encoding='ascii') as file:
-        file.write('%d\n' % server.sockets[0].getsockname()[1])
-    os.rename(name + '.new', name)
-    await server.serve_forever()
-
-
-try:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)      # with the parent gone
-except (OSError, AttributeError):
-    pass
-signal.alarm(int(option('--max-seconds', '200')))
-asyncio.run(main())
+run(talk)

@@ -15,26 +15,17 @@ A request counts when all of it has been read, whatever becomes of it then.
 """
 import asyncio
 import collections
-import ctypes
 import json
-import os
 import random
-import signal
 import socket
 import ssl
 import struct
 import sys
 
+from loopback import answer, option, run
+
 bodies = collections.Counter()
 requests = 0
-
-
-def option(name, default):
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
-
-
-def answer(status, body):
-    return ('HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s' % (status, len(body), body)).encode()
 
 
 def reset(writer):
@@ -102,44 +93,25 @@ async def throw(dice, method, writer):
     return False
 
 
-async def serve(reader, writer):
+async def talk(reader, writer):
     dice = random.Random(option('--seed', '1') + str(writer.get_extra_info('peername')))
-    try:
-        while True:
-            method, path, _ = await read_request(reader)
-            if path == '/stats':
-                writer.write(answer('200 OK', json.dumps({'requests': requests, 'bodies': bodies})))
-            elif path.startswith(('/late/', '/early/')):
-                if path.startswith('/early/'):
-                    writer.write(b'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
-                await asyncio.sleep(int(path.split('/')[2]) / 1000)
-                writer.write(answer('200 OK', 'ok'))
-            elif not await throw(dice, method, writer):
-                break
-            await writer.drain()
-    except (OSError, EOFError, asyncio.IncompleteReadError):
-        pass
-    finally:
-        writer.close()
+    while True:
+        method, path, _ = await read_request(reader)
+        if path == '/stats':
+            writer.write(answer('200 OK', json.dumps({'requests': requests, 'bodies': bodies})))
+        elif path.startswith(('/late/', '/early/')):
+            if path.startswith('/early/'):
+                writer.write(b'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
+            await asyncio.sleep(int(path.split('/')[2]) / 1000)
+            writer.write(answer('200 OK', 'ok'))
+        elif not await throw(dice, method, writer):
+            break
+        await writer.drain()
 
 
-async def main():
-    tls = None
-    if '--tls' in sys.argv:
-        at = sys.argv.index('--tls')
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(sys.argv[at + 1], sys.argv[at + 2])
-    server = await asyncio.start_server(serve, '127.0.0.1', 0, ssl=tls, backlog=4096)
-    name = option('--port-file', None)
-    with open(name + '.new', 'w', encoding='ascii') as file:
-        file.write('%d\n' % server.sockets[0].getsockname()[1])
-    os.rename(name + '.new', name)
-    await server.serve_forever()
-
-
-try:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)      # with the parent gone
-except (OSError, AttributeError):
-    pass
-signal.alarm(int(option('--max-seconds', '200')))
-asyncio.run(main())
+tls = None
+if '--tls' in sys.argv:
+    at = sys.argv.index('--tls')
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[at + 1], sys.argv[at + 2])
+run(talk, tls)

@@ -3,7 +3,8 @@
    One scenario goes through every part of the library. In a first run its first allocation
    fails, in the next one the second, and so on until a run passes untouched; then the same with
    every system call and every errno that it may plausibly give, and once more with all later
-   calls failing too. */
+   calls failing too. With TURNS=yes in the environment each errno comes in one of the ways to run,
+   the next errno in the next one, instead of in all. */
 #include "../fakenet.h"
 #define SPARP_IMPLEMENTATION
 #include "../../sparp.h"
@@ -304,14 +305,21 @@ static bool makes_sense_for_ever(net_call call, int error) {
     return !(error == EINTR && call != NET_POLL && call != NET_CLOSE && call != NET_CONNECT);
 }
 
+static bool is_left_out(size_t call, size_t error, int how, bool on) {
+    return getenv("TURNS") != NULL && (call + error + on) % NUM_MODES != (size_t)how;
+}
+
 static void test_the_nth_system_call_fails(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(calls); i++)
         for (size_t e = 0; e < COUNT_OF(calls[i].errors) && calls[i].errors[e] != 0; e++)
-            for (int how = 0; how < NUM_MODES; how++)
+            for (int how = 0; how < NUM_MODES; how++) {
+                if (is_left_out(i, e, how, false))
+                    continue;
                 for (size_t n = 1; fail_one((mode)how, calls[i].call, calls[i].errors[e], n,
                                             false); n++)
                     assert_true(n < 5000);
+            }
 }
 
 static void test_every_call_from_the_nth_on_fails(void **state) {
@@ -319,7 +327,8 @@ static void test_every_call_from_the_nth_on_fails(void **state) {
     for (size_t i = 0; i < COUNT_OF(calls); i++)
         for (size_t e = 0; e < COUNT_OF(calls[i].errors) && calls[i].errors[e] != 0; e++)
             for (int how = 0; how < NUM_MODES; how++) {
-                if (!makes_sense_for_ever(calls[i].call, calls[i].errors[e]))
+                if (!makes_sense_for_ever(calls[i].call, calls[i].errors[e])
+                    || is_left_out(i, e, how, true))
                     continue;
                 for (size_t n = 1; fail_one((mode)how, calls[i].call, calls[i].errors[e], n,
                                             true); n++)
