@@ -76,7 +76,7 @@ computing() {
     echo 'compile 540 sh tests/compile.sh'
     echo 'static 540 sh tests/static.sh'
     echo 'lint 120 sh tests/lint.sh'
-    echo 'instructions 120 sh tests/bench/instructions.sh'
+    echo 'instructions 240 sh tests/bench/instructions.sh'
     units
     corpora
     echo 'allocations 60 sh tests/bench/allocations.sh'

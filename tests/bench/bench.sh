@@ -230,9 +230,11 @@ wrk_was_short() {
     sed '$d' "$raw" >"$dir/raw.new" && mv "$dir/raw.new" "$raw"
 }
 
-# one ROUND SCENARIO CLIENT: a line in raw, or one in failures.
+# one ROUND SCENARIO CLIENT: a line in raw, or one in failures. To free the records of the round
+# before is no part of a request.
 one() {
     status=0
+    rm -f "$dir/records"
     ask "$2" "$3" "$measure" $client_core 120 "$dir/cost" >"$dir/said" 2>"$dir/complaint" ||
         status=$?
     if [ $status -ne 0 ] || ! judge "$3"; then

@@ -16,13 +16,16 @@ static void expect_text(text *t, const char *expected) {
 
 /* A copy that ends at a page that must not be touched would hide nothing here: every scanner has
    an end pointer. A copy of the exact size, for the sanitizer, does the same. */
-static slice exact(const char *string, char **memory) {
-    slice s = { NULL, strlen(string) };
+static slice exact_slice(slice s, char **memory) {
     *memory = (char *)malloc(s.size + (s.size == 0));
     assert_non_null(*memory);
-    memcpy(*memory, string, s.size);
+    memcpy(*memory, s.at, s.size);
     s.at = *memory;
     return s;
+}
+
+static slice exact(const char *string, char **memory) {
+    return exact_slice(slice_of(string), memory);
 }
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -155,7 +158,9 @@ static void test_utf8(void **state) {
         { "", 0 }, { "abc", 3 }, { "0123456789abcdef\x80", 16 }, { "gr\xC3\xBC\xC3\x9F" "e", 7 },
         { "\xE2\x82\xAC", 3 }, { "\xF0\x9F\x98\x80", 4 }, { "a\xC3", 1 }, { "\xC0\x80", 0 },
         { "\xE0\x80\x80", 0 }, { "\xED\xA0\x80", 0 }, { "\xF4\x90\x80\x80", 0 }, { "\xF5", 0 },
-        { "\xF0\x80\x80\x80", 0 }, { "ab\xFF" "cdefghijkl", 2 }, { "\xE2\x82", 0 }
+        { "\xF0\x80\x80\x80", 0 }, { "ab\xFF" "cdefghijkl", 2 }, { "\xE2\x82", 0 },
+        { "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 0 },
+        { "\xFF\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", 0 }
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -1672,18 +1677,66 @@ static void test_strings(void **state) {
     text_free(&t);
 }
 
-/* Every byte at every place of a word of eight: what needs an escape gets it. */
-static void test_clean_runs(void **state) {
+/* One byte after another, as put_escaped() must not be seen to do. */
+static void put_byte_escaped(text *t, unsigned c) {
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    const char *known = c == 0 ? NULL : strchr(from, (int)c);
+    if (known != NULL)
+        put_format(t, "\\%c", to[known - from]);
+    else if (c < 0x20)
+        put_format(t, "\\u%04x", c);
+    else if (c >= 0x80)
+        PUT(t, "\xEF\xBF\xBD");           /* U+FFFD: alone it is no UTF-8 */
+    else
+        put_char(t, (char)c);
+}
+
+static void check_escaped(slice s, const char *what, size_t number) {
+    text t = { NULL, 0, 0, false }, expected = t;
+    char *copy;
+    put_escaped(&t, exact_slice(s, &copy), false);
+    for (size_t i = 0; i < s.size; i++)
+        put_byte_escaped(&expected, (unsigned char)s.at[i]);
+    CHECK(t.size == expected.size && (t.size == 0 || memcmp(t.at, expected.at, t.size) == 0),
+          "%s %zu", what, number);
+    free(copy);
+    text_free(&t);
+    text_free(&expected);
+}
+
+/* Every byte at every place of a word of eight, alone and with another one behind it. */
+static void test_escapes_in_words(void **state) {
     char word[17] = "abcdefghijklmnop";
+    slice s = { word, 16 };
     (void)state;
     for (unsigned c = 0; c < 256; c++) {
-        bool clean = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
         for (size_t at = 0; at < 16; at++) {
-            char before = word[at];
+            memcpy(word, "abcdefghijklmnop", 16);
             word[at] = (char)c;
-            CHECK(clean_run(word, 16) == (clean ? 16 : at), "byte %u at %zu", c, at);
-            word[at] = before;
+            check_escaped(s, "byte", c);
+            word[(at + 3) % 16] = '"';
+            check_escaped(s, "with a quote, byte", c);
         }
+    }
+}
+
+/* Where one part of a long string ends and the next one begins. */
+static void test_escapes_in_parts(void **state) {
+    static const char kinds[] = "a\"\\\n\x01\x80";
+    static char long_one[3 * ESCAPED_AT_ONCE];
+    (void)state;
+    for (size_t size = ESCAPED_AT_ONCE - 9; size < ESCAPED_AT_ONCE + 9; size++) {
+        for (size_t k = 0; k < sizeof kinds - 1; k++) {
+            slice s = { long_one, size };
+            memset(long_one, 'x', size);
+            memset(long_one + ESCAPED_AT_ONCE - 12, kinds[k], size - ESCAPED_AT_ONCE + 12);
+            check_escaped(s, "size", size);
+        }
+    }
+    for (size_t k = 0; k < sizeof kinds - 1; k++) {
+        slice all = { long_one, sizeof long_one };
+        memset(long_one, kinds[k], sizeof long_one);
+        check_escaped(all, "all of kind", k);
     }
 }
 
@@ -2110,9 +2163,10 @@ static void test_percentiles(void **state) {
 static void two_requests(tally *y) {
     sparp_result r = plain_result();
     sample v;
+    tried tries = { 0, { 0 }, { 0 } };
     memset(y, 0, sizeof *y);
-    sample_result(&v, &r, 3, 11000);
-    tried_add(&v.tried, 429, 1);
+    tried_add(&tries, 429, 1);
+    sample_result(&v, &r, &tries, 3, 11000);
     tally_add(y, &v);
     r.outcome = SPARP_OUTCOME_TRANSPORT_FAILED;
     r.error = SPARP_E_REFUSED;
@@ -2120,9 +2174,10 @@ static void two_requests(tally *y) {
     r.attempts = 4;
     r.wait_us[SPARP_WAIT_BACKOFF] = 1600000;
     r.total_us = 2000000;
-    sample_result(&v, &r, 812, 12000);
-    tried_add(&v.tried, TRIED_ERROR + SPARP_E_REFUSED, 2);
-    tried_add(&v.tried, TRIED_ERROR + SPARP_E_TIMEOUT, 1);
+    tries.count = 0;
+    tried_add(&tries, TRIED_ERROR + SPARP_E_REFUSED, 2);
+    tried_add(&tries, TRIED_ERROR + SPARP_E_TIMEOUT, 1);
+    sample_result(&v, &r, &tries, 812, 12000);
     tally_add(y, &v);
 }
 
@@ -2361,9 +2416,9 @@ static void test_saved_records(void **state) {
     assert_int_equal(v.sample.total_us, 612000);
     assert_int_equal(v.sample.bytes_in, 1834);
     assert_true(v.sample.reused && v.sample.at_ms == 5000);
-    assert_true(v.sample.tried.count == 2 && v.sample.tried.codes[0] == 503
-                && v.sample.tried.times[0] == 3
-                && v.sample.tried.codes[1] == TRIED_ERROR + SPARP_E_TIMEOUT);
+    assert_true(v.tries.count == 2 && v.tries.codes[0] == 503 && v.tries.times[0] == 3
+                && v.tries.codes[1] == TRIED_ERROR + SPARP_E_TIMEOUT);
+    assert_ptr_equal(v.sample.tried, &v.tries);
     assert_false(saved_parse(&v, slice_of("{\"index\":1}")));
     assert_false(saved_parse(&v, slice_of("{\"index\":1,\"outcome\":\"succ")));
     text_free(&k.parts);
@@ -2683,7 +2738,8 @@ int main(void) {
         LINES(test_proxies), LINES(test_bad_proxies),
         LINES(test_usage_errors), TEST(test_nearest_option),
         TEST(test_option_table), TEST(test_reader), TEST(test_reader_long_line),
-        TEST(test_reader_pipe), TEST(test_strings), TEST(test_clean_runs), TEST(test_base64),
+        TEST(test_reader_pipe), TEST(test_strings), TEST(test_escapes_in_words),
+        TEST(test_escapes_in_parts), TEST(test_base64),
         TEST(test_record), TEST(test_record_of_a_cost), TEST(test_record_of_a_failure),
         TEST(test_record_bodies),
         TEST(test_record_body_files), TEST(test_bad_record), TEST(test_dry_urls),

@@ -1,16 +1,17 @@
 /* sparp/json.h - a strict scanner (RFC 8259): slices of the line, no tree; and strings written.
    Pure. Uses text, values. */
 
-enum { JSON_DEPTH_MAX = 1000 };
+enum { JSON_DEPTH_MAX = 1000, ESCAPED_AT_ONCE = 4096 };
 
 typedef struct json {
     const char *start, *at, *end;
     const char *error;                  /* the first one; `at` stays where it was met */
     bool half;                          /* met half of a surrogate pair: no text at all */
+    bool escaped;                       /* the last string has escapes */
 } json;
 
 static json json_of(slice s) {
-    json j = { s.at, s.at, s.at + s.size, NULL, false };
+    json j = { s.at, s.at, s.at + s.size, NULL, false, false };
     return j;
 }
 
@@ -85,22 +86,46 @@ static bool json_escape(json *j) {       /* at the byte after the backslash */
     return true;
 }
 
+/* What stands behind the backslash where a byte has to be escaped; 'u': there is no letter for it;
+   0: it has not. */
+static const char escapes[128] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
+    0, 0, '"', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\\'
+};
+
+static char escape_of(char c) {
+    return (unsigned char)c < 0x80 ? escapes[(unsigned char)c] : '\0';
+}
+
+/* Up to the next byte that means something in a string. */
+static void json_skip_plain(json *j) {
+    const char *at = j->at;
+    while (at < j->end && escape_of(*at) == '\0')
+        at++;
+    j->at = at;
+}
+
 /* A string; *raw is what stands between the quotes, escapes and all. */
 static bool json_string(json *j, slice *raw) {
     if (!json_take(j, '"', "expected a string"))
         return false;
     raw->at = j->at;
-    while (j->at < j->end) {
-        unsigned char c = (unsigned char)*j->at;
-        if (c == '"') {
-            raw->size = (size_t)(j->at - raw->at);
-            j->at++;
-            return true;
-        }
-        if (c < 0x20)
+    j->escaped = false;
+    for (json_skip_plain(j); j->at < j->end; json_skip_plain(j)) {
+        char c = *j->at;
+        if (c != '"' && c != '\\')
             return json_fail(j, "raw control character in a string");
         j->at++;
-        if (c == '\\' && !json_escape(j))
+        if (c == '"') {
+            raw->size = (size_t)(j->at - raw->at) - 1;
+            return true;
+        }
+        j->escaped = true;
+        if (!json_escape(j))
             return false;
     }
     return json_fail(j, "string does not end");
@@ -344,28 +369,6 @@ static double json_number_value(slice raw) {
 
 /* --- writing it ------------------------------------------------------------------------------ */
 
-/* Length of the run that needs no escape: eight bytes at a time as long as none of them is below
-   0x20, above 0x7F, a quote or a backslash. */
-static size_t clean_run(const char *at, size_t size) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
-    size_t i = 0;
-    for (; size - i >= 8; i += 8) {
-        uint64_t x;
-        memcpy(&x, at + i, 8);
-        uint64_t quote = x ^ ones * '"', back = x ^ ones * '\\';
-        uint64_t hit = ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote)
-                     | ((back - ones) & ~back) | x;
-        if ((hit & tops) != 0)
-            break;
-    }
-    for (; i < size; i++) {
-        unsigned char c = (unsigned char)at[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-    }
-    return i;
-}
-
 static void put_unit(text *t, unsigned unit) {
     static const char hex[] = "0123456789abcdef";
     char code[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15],
@@ -396,25 +399,80 @@ static size_t put_wide(text *t, slice s, bool ascii) {
     return length;
 }
 
-static void put_escaped(text *t, slice s, bool ascii) {
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    while (s.size > 0) {
-        size_t run = clean_run(s.at, s.size);
-        put_bytes(t, s.at, run);
-        s = slice_from(s, run);
-        if (s.size == 0)
-            break;
-        unsigned char c = (unsigned char)s.at[0];
-        const char *known = c == 0 || c >= 0x80 ? NULL : strchr(from, c);
-        size_t used = 1;
-        if (c >= 0x80) {
-            used = put_wide(t, s, ascii);
-        } else if (known != NULL) {
-            put_char(t, '\\');
-            put_char(t, to[known - from]);
-        } else {
-            put_unit(t, c);
+static const uint64_t each_byte = UINT64_C(0x0101010101010101);
+static const uint64_t top_bits = UINT64_C(0x8080808080808080);
+
+/* As a number, whose lowest byte is the first one. */
+static uint64_t eight_bytes(const char *at) {
+    const unsigned char *b = (const unsigned char *)at;
+    uint64_t low = b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24;
+    uint64_t high = b[4] | (uint64_t)b[5] << 8 | (uint64_t)b[6] << 16 | (uint64_t)b[7] << 24;
+    return low | high << 32;
+}
+
+/* The lowest byte of x that is below 0x20, a quote or a backslash has its top bit set. What that
+   of bytes above it is, and of those from 0x80 on, says nothing. */
+static uint64_t special_bytes(uint64_t x) {
+    uint64_t quote = x ^ each_byte * '"', back = x ^ each_byte * '\\';
+    return (x - each_byte * 0x20) | (quote - each_byte) | (back - each_byte);
+}
+
+/* In which byte the lowest of these top bits is. */
+static size_t first_of(uint64_t tops) {
+#if defined(__GNUC__)
+    return (size_t)__builtin_ctzll(tops) / 8;
+#else
+    size_t i = 0;
+    while ((tops >> 8 * i & 0x80) == 0)
+        i++;
+    return i;
+#endif
+}
+
+/* What needs no more than a backslash, to the first byte that does; returns how much that is. Eight
+   bytes at a time and in one go: 21 % of the command's own instructions, if a body is JSON of 120
+   bytes. */
+static size_t put_plain(text *t, slice s) {
+    const char *at = s.at, *end = s.at + s.size;
+    if (!text_reserve(t, 2 * s.size))
+        return s.size;
+    char *to = t->at + t->size;
+    while (at < end) {
+        if (end - at >= 8) {
+            uint64_t x = eight_bytes(at), special = (special_bytes(x) | x) & top_bits;
+            memcpy(to, at, 8);          /* for each byte there is room for two */
+            size_t plain = special == 0 ? 8 : first_of(special);
+            to += plain;
+            at += plain;
+            if (special == 0)
+                continue;
         }
+        char c = *at, escape = escape_of(c);
+        if ((unsigned char)c >= 0x80 || escape == 'u')
+            break;
+        if (escape != '\0') {
+            *to++ = '\\';
+            c = escape;
+        }
+        *to++ = c;
+        at++;
+    }
+    t->size = (size_t)(to - t->at);
+    return (size_t)(at - s.at);
+}
+
+static void put_escaped(text *t, slice s, bool ascii) {
+    while (s.size > 0) {
+        slice part = { s.at, s.size < ESCAPED_AT_ONCE ? s.size : ESCAPED_AT_ONCE };
+        size_t used = put_plain(t, part);
+        s = slice_from(s, used);
+        if (used == part.size)
+            continue;
+        used = 1;
+        if ((unsigned char)s.at[0] >= 0x80)
+            used = put_wide(t, s, ascii);
+        else
+            put_unit(t, (unsigned char)s.at[0]);
         s = slice_from(s, used);
     }
 }

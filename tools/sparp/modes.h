@@ -96,6 +96,7 @@ static int tried_find(slice name) {
 
 typedef struct saved {           /* a record read back */
     sample sample;
+    tried tries;
     bool has_outcome;
 } saved;
 
@@ -125,7 +126,7 @@ static slice unquoted(slice raw) {
 static void saved_inner(saved *v, slice outer, slice key, slice raw) {
     sample *s = &v->sample;
     if (slice_is(outer, "retried"))
-        tried_add(&s->tried, tried_find(key), (unsigned)take_whole(raw, 1, SAVED_TRIES_MAX));
+        tried_add(&v->tries, tried_find(key), (unsigned)take_whole(raw, 1, SAVED_TRIES_MAX));
     if (slice_is(outer, "ms")) {
         int64_t us = take_whole(raw, 1000, saved_us_max);
         for (int i = 0; i < SPARP_WAIT_COUNT; i++)
@@ -199,6 +200,7 @@ static bool saved_parse(saved *v, slice line) {
     slice key, raw;
     bool first = true;
     memset(v, 0, sizeof *v);
+    v->sample.tried = &v->tries;
     if (!json_take(&j, '{', "expected an object"))
         return false;
     while (json_more(&j, '}', &first)) {
@@ -225,9 +227,9 @@ static bool summarize_line(app *a, slice line) {
     saved v;
     if (!saved_parse(&v, line))
         return false;
-    unsigned known = tried_sum(&v.sample.tried) + 1;
+    unsigned known = tried_sum(&v.tries) + 1;
     if (v.sample.attempts > 0 && (unsigned)v.sample.attempts > known)
-        tried_add(&v.sample.tried, TRIED_ERROR, (unsigned)v.sample.attempts - known);
+        tried_add(&v.tries, TRIED_ERROR, (unsigned)v.sample.attempts - known);
     tally_add(&a->tally, &v.sample);
     if (a->report.report != NULL)
         report_saved(a, &v.sample);

@@ -149,48 +149,68 @@ static int64_t phase_us(const sparp_result *r, sparp_phase phase) {
     return r->phase_us[phase];
 }
 
-/* "ms" and "bytes". What "queue" was spent on is told where it was something. The phases are
-   those of the last attempt, and told only if it had a response: before that they are where it
-   broke, and error.phase says so. */
-static void put_times(text *t, const sparp_result *r) {
-    PUT(t, ",\"ms\":{\"queue\":");
-    put_thousandths(t, r->waited_us);
+static char *set_text(char *to, const char *string) {
+    size_t size = strlen(string);
+    memcpy(to, string, size);
+    return to + size;
+}
+
+/* What "queue" was spent on: where it was something. */
+static char *set_waits(char *to, const sparp_result *r) {
     for (int i = 0; i < SPARP_WAIT_COUNT; i++) {
         if (r->wait_us[i] == 0)
             continue;
-        PUT(t, ",\"");
-        put_text(t, sparp_wait_name((sparp_wait)i));
-        PUT(t, "\":");
-        put_thousandths(t, r->wait_us[i]);
+        to = SET(to, ",\"");
+        to = set_text(to, sparp_wait_name((sparp_wait)i));
+        to = SET(to, "\":");
+        to = set_thousandths(to, r->wait_us[i]);
     }
     if (r->wait_cost_us > 0) {
-        PUT(t, ",\"cost\":");
-        put_thousandths(t, r->wait_cost_us);
+        to = SET(to, ",\"cost\":");
+        to = set_thousandths(to, r->wait_cost_us);
     }
-    if (r->status != 0) {
-        PUT(t, ",\"dns\":");
-        put_thousandths(t, phase_us(r, SPARP_PHASE_DNS));
-        PUT(t, ",\"connect\":");
-        put_thousandths(t, phase_us(r, SPARP_PHASE_CONNECT));
-        PUT(t, ",\"tls\":");
-        put_thousandths(t, phase_us(r, SPARP_PHASE_TLS));
-        PUT(t, ",\"ttfb\":");
-        put_thousandths(t, phase_us(r, SPARP_PHASE_SEND) + phase_us(r, SPARP_PHASE_FIRST_BYTE));
-    }
-    PUT(t, ",\"total\":");
-    put_thousandths(t, r->elapsed_us);
-    PUT(t, ",\"all\":");
-    put_thousandths(t, r->total_us);
-    PUT(t, "},\"bytes\":{\"out\":");
-    put_u64(t, r->bytes_out);
-    PUT(t, ",\"in\":");
-    put_u64(t, r->bytes_in);
+    return to;
+}
+
+/* Those of the last attempt, and told only if it had a response: before that they are where it
+   broke, and error.phase says so. */
+static char *set_phases(char *to, const sparp_result *r) {
+    to = SET(to, ",\"dns\":");
+    to = set_thousandths(to, phase_us(r, SPARP_PHASE_DNS));
+    to = SET(to, ",\"connect\":");
+    to = set_thousandths(to, phase_us(r, SPARP_PHASE_CONNECT));
+    to = SET(to, ",\"tls\":");
+    to = set_thousandths(to, phase_us(r, SPARP_PHASE_TLS));
+    to = SET(to, ",\"ttfb\":");
+    return set_thousandths(to, phase_us(r, SPARP_PHASE_SEND)
+                               + phase_us(r, SPARP_PHASE_FIRST_BYTE));
+}
+
+/* "ms" and "bytes". */
+static void put_times(text *t, const sparp_result *r) {
+    enum { NUMBERS = SPARP_WAIT_COUNT + 10, EACH = THOUSANDTHS_SIZE + 20 };
+    if (!text_reserve(t, NUMBERS * EACH))
+        return;
+    char *to = SET(t->at + t->size, ",\"ms\":{\"queue\":");
+    to = set_thousandths(to, r->waited_us);
+    to = set_waits(to, r);
+    if (r->status != 0)
+        to = set_phases(to, r);
+    to = SET(to, ",\"total\":");
+    to = set_thousandths(to, r->elapsed_us);
+    to = SET(to, ",\"all\":");
+    to = set_thousandths(to, r->total_us);
+    to = SET(to, "},\"bytes\":{\"out\":");
+    to = set_u64(to, r->bytes_out);
+    to = SET(to, ",\"in\":");
+    to = set_u64(to, r->bytes_in);
     if (r->status == 0)
-        PUT(t, "}");
+        to = SET(to, "}");
     else if (r->reused)
-        PUT(t, "},\"reused\":true");
+        to = SET(to, "},\"reused\":true");
     else
-        PUT(t, "},\"reused\":false");
+        to = SET(to, "},\"reused\":false");
+    t->size = (size_t)(to - t->at);
 }
 
 static bool header_wanted(const record_style *style, slice name) {
@@ -292,9 +312,10 @@ static void put_encoded(text *t, const record_style *style, const sparp_result *
     size_t count = 0;
     bool known = true;
     for (size_t i = 0; i < r->num_headers; i++) {
+        if (strcmp(r->headers[i].name, "content-encoding") != 0)
+            continue;
         slice rest = slice_of(r->headers[i].value), coding;
-        while (slice_is(slice_of(r->headers[i].name), "content-encoding")
-               && slice_split(&rest, ',', &coding)) {
+        while (slice_split(&rest, ',', &coding)) {
             coding = trimmed(coding);
             if (coding.size == 0 || same_name(coding, slice_of("identity")))
                 continue;

@@ -358,8 +358,8 @@ static void report_add_examples(report *r, const sample *s) {
     if (sample_ended(s) && s->error != SPARP_E_OK)
         report_add_example(r, s, TRIED_ERROR + (int)s->error,
                            s->error == SPARP_E_TIMEOUT ? (int)s->phase : 0);
-    for (unsigned i = 0; i < s->tried.count; i++)
-        report_add_example(r, s, s->tried.codes[i], 0);
+    for (unsigned i = 0; s->tried != NULL && i < s->tried->count; i++)
+        report_add_example(r, s, s->tried->codes[i], 0);
 }
 
 static void report_add(report *r, const sample *s) {

@@ -44,7 +44,7 @@ typedef struct app {
     uint64_t bad_lines;
     char range[40], validator[1024];    /* of the request being made */
     char first_bad[512];                /* message of the first one */
-    int64_t now_ms;                     /* wall clock of this turn */
+    int64_t now_ms;                     /* wall clock of this turn's results; 0: none yet */
     int stops_seen;                     /* how many of signal_stops have been acted upon */
     bool input_waits;                   /* the next line has to be waited for */
     bool input_paused;                  /* too much is held, see app_is_full() */
@@ -645,10 +645,12 @@ static void app_finish_body(app *a, ticket *k, sparp_result *r) {
 
 /* A proxy of the environment that is no use: the record names the variable. */
 static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
+    if (r->error != SPARP_E_BAD_REQUEST)
+        return;
     slice detail = slice_of(r->detail), url = slice_of(r->url);
     const config *c = a->config;
     const char *from = starts_with(url, "https") ? c->https_proxy_from : c->http_proxy_from;
-    if (r->error == SPARP_E_BAD_REQUEST && from != NULL && starts_with(detail, "proxy "))
+    if (from != NULL && starts_with(detail, "proxy "))
         ticket_fail(k, "", slice_of(from), r->detail);
 }
 
@@ -656,8 +658,10 @@ static void app_name_proxy(const app *a, ticket *k, const sparp_result *r) {
    flight then may bring it down again. */
 static void app_judge_ratio(app *a) {
     const config *c = a->config;
+    if (!(c->max_fail_ratio > 0))
+        return;
     uint64_t finished = tally_finished(&a->tally), ok = a->tally.outcomes[SPARP_OUTCOME_SUCCESS];
-    if (!(c->max_fail_ratio > 0) || finished < (uint64_t)c->max_fail_after
+    if (finished < (uint64_t)c->max_fail_after
         || (double)(finished - ok) < (double)finished * c->max_fail_ratio
         || sparp_get_stats(a->run).stopped != SPARP_STOPPED_NOT)
         return;
@@ -701,22 +705,26 @@ static void app_report(app *a, const sample *s, const sparp_result *r) {
         report_add_closing(a->report.report, a->now_ms, 0);
 }
 
-static void app_deliver(app *a, const sparp_result *result) {
-    ticket *k = (ticket *)result->user_data;
-    sparp_result r = *result;
+static void app_deliver(app *a, const sparp_result *r) {
+    ticket *k = (ticket *)r->user_data;
+    sparp_result in_file;
     sample s;
-    if (a->body_dir >= 0)
-        app_finish_body(a, k, &r);
-    app_name_proxy(a, k, &r);
-    app_say_end(a, &r);
-    tried_complete(&k->tries, r.attempts);
-    sample_result(&s, &r, k->index, a->now_ms);
-    s.tried = k->tries;
+    if (a->now_ms == 0)
+        a->now_ms = wall_ms();
+    if (a->body_dir >= 0) {
+        in_file = *r;
+        app_finish_body(a, k, &in_file);
+        r = &in_file;
+    }
+    app_name_proxy(a, k, r);
+    app_say_end(a, r);
+    tried_complete(&k->tries, r->attempts);
+    sample_result(&s, r, &k->tries, k->index, a->now_ms);
     s.has_cost = a->style.cost;
-    app_note_cost(a, k, &r);
+    app_note_cost(a, k, r);
     tally_add(&a->tally, &s);
-    app_report(a, &s, &r);
-    bool ended = r.outcome != SPARP_OUTCOME_CANCELLED && r.outcome != SPARP_OUTCOME_NOT_STARTED;
+    app_report(a, &s, r);
+    bool ended = r->outcome != SPARP_OUTCOME_CANCELLED && r->outcome != SPARP_OUTCOME_NOT_STARTED;
     if (a->journal.lines.fd >= 0 && !ended) {        /* it has its record in the run that ends it */
         if (k->line_size > 0)
             app_reject(a, ticket_line(k));
@@ -725,19 +733,26 @@ static void app_deliver(app *a, const sparp_result *result) {
         app_release(a);
         return;
     }
-    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, &r, a->now_ms);
+    put_record(a->viewed ? &a->record : &a->out.buffer, &a->style, k, r, a->now_ms);
     if (!a->viewed
-        || app_put(a, &a->out.buffer, r.outcome == SPARP_OUTCOME_SUCCESS, r.status)) {
-        app_note(a, k->index, k->key, sparp_outcome_name(r.outcome));
+        || app_put(a, &a->out.buffer, r->outcome == SPARP_OUTCOME_SUCCESS, r->status)) {
+        app_note(a, k->index, k->key, sparp_outcome_name(r->outcome));
         sink_record_done(&a->out);
     }
-    if (r.outcome != SPARP_OUTCOME_SUCCESS)
+    if (r->outcome != SPARP_OUTCOME_SUCCESS)
         app_reject(a, ticket_line(k));
     ticket_give_back(a, k);
     a->delivered++;
     app_judge_ratio(a);
     if (a->num_held > 0)
         app_release(a);
+}
+
+/* sparp_options.on_result, but for --order input: what waits in the library until it is taken is
+   copied first, and a body of 100 KB then takes 88 us of CPU instead of 33. */
+static void on_result(sparp *run, const sparp_result *result, void *user_data) {
+    (void)run;
+    app_deliver((app *)user_data, result);
 }
 
 static uint64_t stats_retries(const sparp_stats *s) {
@@ -856,10 +871,10 @@ static void app_loop(app *a) {
             app_wait_for_input(a);
         a->step_sleeps = !a->input_waits;
         int drawing = progress_wait_ms(&a->progress, monotonic_us());
+        a->now_ms = 0;
         alive = sparp_step(a->run, a->step_sleeps ? drawing : 0);
         a->step_sleeps = false;
-        a->now_ms = wall_ms();
-        while ((r = sparp_ready(a->run)) != NULL)
+        while ((r = sparp_ready(a->run)) != NULL)       /* with --order input */
             app_deliver(a, r);
         if (a->num_held > 0)
             app_release(a);
@@ -1078,6 +1093,7 @@ static void run_options(app *a, sparp_options *o) {
         o->parse = on_body_end;
     }
     o->on_retry = on_retry;
+    o->on_result = c->order == ORDER_INPUT ? NULL : on_result;
     o->on_redirect = c->very_verbose && !c->quiet ? on_redirect : NULL;
     o->logger.func = c->quiet ? NULL : on_log;
     o->logger.max_level = c->verbose ? SPARP_LOG_INFO : SPARP_LOG_WARN;
