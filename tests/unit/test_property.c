@@ -245,13 +245,16 @@ static const sparp__task *task_of(const sparp__link *link) {
     return (const sparp__task *)(const void *)((const char *)link - offsetof(sparp__task, link));
 }
 
-/* Right before a start: the gate is open, and wide enough for one more. */
+/* Right before a start: the gate is open, and wide enough for one more. Those that were under way
+   when it closed do not count. */
 static void check_may_start(const sparp__sched *s, const sparp__limits *l) {
     const sparp__gate *g = &l->gate;
     int cap = l->max_at_once;
     CHECK(g->closed_until <= s->now, "%s: a start at a closed gate", net.label);
-    CHECK(g->width == 0 || g->in_flight < (uint64_t)g->width, "%s: %lu at once, %d may", net.label,
-          (unsigned long)g->in_flight + 1, g->width);
+    CHECK(g->before <= g->in_flight, "%s: more than all were there before", net.label);
+    CHECK(g->width == 0 || g->in_flight - g->before < (uint64_t)g->width,
+          "%s: %lu more at once, %d may", net.label,
+          (unsigned long)(g->in_flight - g->before) + 1, g->width);
     CHECK(cap == 0 || g->in_flight < (uint64_t)cap, "%s: more than %d at an origin", net.label,
           cap);
 }
