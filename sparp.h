@@ -490,7 +490,8 @@
    time, the latest applies.
 
    It reopens step by step: one request, then 2, 4, 8 at once, doubling with
-   each answer that is no soft fail. At 256 it is open.
+   each answer that is no soft fail. At 256 it is open. Those that have been in
+   flight since before it closed do not count.
 
    Requests that were in flight when it closed may be told 429 too. That
    costs them no retry, up to 20 times a request, if soft fails are retried at
@@ -522,10 +523,11 @@
 
    Where a server says nothing, the gate remembers how many requests got
    through before a 429, and how much cost. In the next window as much goes
-   as before. The one behind that goes alone, and then a few more, as long as
-   they get through. So a server that counts by windows says 429 once a
-   window, whether it counts requests or cost. In the first window all that
-   are in flight may hear it; likewise when its limits have become lower.
+   as before. The one behind that goes alone, for a second at most, and then
+   more and more of them, as long as they get through. So a server that counts
+   by windows says 429 once a window, whether it counts requests or cost. In
+   the first window all that are in flight may hear it; likewise when its
+   limits have become lower.
 
    A server with several limits is left alone when one is used up: nobody
    knows which of them the next request will count for.
