@@ -136,8 +136,8 @@ function bars() {
     bar("peak memory, plain, 100 at once, MB", 3, peak("plain100", "library"), 1)
     bar("peak memory, plain, 1,000 at once, MB", 9, peak("plain1000", "library"), 1)
     bar("peak memory, TLS, 1,000 at once, MB", 24, peak("tls1000", "library"), 1)
-    bar("peak memory after " thousands(long_n) " requests, × at a tenth of them", 1.10, \
-        long_tenth > 0 ? long_peak / long_tenth : "", 2)
+    bar("memory after " thousands(long_n) " requests, × at a tenth of them", 1.10, \
+        long_tenth > 0 ? long_end / long_tenth : "", 2)
     bar("allocations per request, warm", 0, allocated, 4)
     bar("full handshake, ECDSA P-256, × libcurl with OpenSSL", 2, \
         ratio("ecdsa", "library", "ecdsa", "libcurl"), 2)
@@ -252,9 +252,9 @@ function scale_tables(    i, n, x) {
     flush_table()
     print "A generator and a callback, " thousands(long_n) " requests to 1,000 origins in turn:"
     print ""
-    row("requests|peak MB|CPU µs")
+    row("requests|MB|CPU µs")
     row(thousands(long_n / 10) "|" number(long_tenth * 1024 / 1e6, 2) "|-")
-    row(thousands(long_n) "|" number(long_peak * 1024 / 1e6, 2) "|" number(us_of("long", long_n), 2))
+    row(thousands(long_n) "|" number(long_end * 1024 / 1e6, 2) "|" number(us_of("long", long_n), 2))
     flush_table()
 }
 
@@ -336,7 +336,7 @@ $1 == "scale" {
     if ($2 == "long") {
         long_n = $3
         long_tenth = $6
-        long_peak = $7
+        long_end = $7
     }
     next
 }
