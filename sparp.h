@@ -2961,6 +2961,7 @@ typedef struct sparp__gate {            /* zeroed, then its buckets set: open */
     int64_t  closed_at, closed_until;   /* 0: never was */
     int64_t  barred_until;              /* the server asked for so long that nobody waits for it */
     uint64_t before;                    /* of those in flight: they were when it closed */
+    double   before_cost;
     int      width;                     /* while it reopens: this many more at once; 0: open */
     int64_t  fastest;                   /* nanoseconds an answer took at best: see >>aimd */
     int64_t  shut, shut_at;             /* how long it was not all open, in sum; since when */
@@ -2979,6 +2980,12 @@ static uint64_t sparp__gate_entered(const sparp__gate *g) {
     return g->in_flight - g->before;
 }
 
+/* What this window has let through, or may yet, and one more of that cost: no more than what a
+   window before let through. */
+static bool sparp__gate_knows_cost(const sparp__gate *g, double cost) {
+    return g->through_cost + (g->cost_in_flight - g->before_cost) + cost <= g->known_cost;
+}
+
 /* How many may be there at once beside the next one, beyond what is known: nobody else at first,
    and all of them within some ten round trips. */
 static uint64_t sparp__gate_tries(uint64_t more) {
@@ -2993,8 +3000,7 @@ static bool sparp__gate_full(const sparp__gate *g, double cost) {
     uint64_t entered = sparp__gate_entered(g);
     return g->known > 0
         && ((g->through + entered >= g->known && entered > sparp__gate_tries(more))
-            || (g->through_cost + g->cost_in_flight + cost > g->known_cost
-                && entered > sparp__gate_tries(g->beyond)));
+            || (!sparp__gate_knows_cost(g, cost) && entered > sparp__gate_tries(g->beyond)));
 }
 
 /* How long it waits for that: no longer than a 429 to the one before takes. An answer may take much
@@ -3033,7 +3039,9 @@ static void sparp__gate_enter(sparp__gate *g, double cost, int64_t now) {
 
 static void sparp__gate_leave(sparp__gate *g, double cost, int64_t entered_at) {
     g->cost_in_flight = --g->in_flight > 0 ? g->cost_in_flight - cost : 0;
-    g->before -= g->before > 0 && (entered_at <= g->closed_at || g->before > g->in_flight);
+    if (g->before == 0 || (entered_at > g->closed_at && g->before <= g->in_flight))
+        return;
+    g->before_cost = --g->before > 0 ? g->before_cost - cost : 0;
 }
 
 static void sparp__gate_learn(sparp__gate *g) {
@@ -3049,15 +3057,16 @@ static void sparp__gate_close(sparp__gate *g, double cost, int64_t now, int64_t 
     if (g->width == 0 && !g->held)
         g->shut_at = now;
     if (g->closed_until <= now) {
-        g->closed_at = now;
-        g->before = g->in_flight;
-        g->strikes++;
-        g->ended = true;
-        if (g->through > 0 && g->through + g->in_flight < g->known
-            && g->through_cost + g->cost_in_flight + cost <= g->known_cost) {
+        if (g->through > 0 && g->through + sparp__gate_entered(g) < g->known
+            && sparp__gate_knows_cost(g, cost)) {
             g->known = 0;
             g->known_cost = 0;
         }
+        g->closed_at = now;
+        g->before = g->in_flight;
+        g->before_cost = g->cost_in_flight;
+        g->strikes++;
+        g->ended = true;
         g->refused_cost = cost;
         sparp__gate_learn(g);
     }

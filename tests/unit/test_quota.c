@@ -799,6 +799,53 @@ static void test_the_gate_alone_waits_for_none_that_hangs(void **state) {
     }
 }
 
+/* A window of 100 that each cost 1, then a 429, while `hanging` others of that cost go on. */
+static void window_of_100(sparp__gate *g, size_t hanging, double cost) {
+    memset(g, 0, sizeof *g);
+    for (size_t i = 0; i < hanging; i++)
+        sparp__gate_enter(g, cost, S);
+    for (int i = 0; i <= 100; i++)
+        sparp__gate_enter(g, 1, S);
+    for (int i = 0; i <= 100; i++) {
+        sparp__gate_leave(g, 1, S);
+        if (i < 100)
+            sparp__gate_widen(g, 1, S);
+    }
+    sparp__gate_close(g, 1, S, 2 * S);
+}
+
+static void one_gets_through(sparp__gate *g) {
+    sparp__gate_enter(g, 1, 2 * S);
+    sparp__gate_leave(g, 1, 2 * S);
+    sparp__gate_widen(g, 1, 2 * S);
+}
+
+/* Nor does their cost count for a window that they do not belong to. */
+static void test_the_gate_alone_counts_no_cost_of_before(void **state) {
+    (void)state;
+    sparp__gate g;
+    window_of_100(&g, 3, 1000);
+    for (int i = 0; i < 8; i++)
+        one_gets_through(&g);
+    for (int i = 8; i < 100; i++) {
+        CHECK(sparp__gate_wait(&g, 0, 1, 2 * S) == 0, "the one behind %d waits", i);
+        sparp__gate_enter(&g, 1, 2 * S);
+    }
+    assert_true(sparp__gate_wait(&g, 0, 1, 2 * S) > 0);
+}
+
+/* Nor do they hide that the limits are lower now. */
+static void test_the_gate_alone_learns_beside_some_that_hang(void **state) {
+    (void)state;
+    sparp__gate g;
+    window_of_100(&g, 95, 1);
+    for (int i = 0; i < 50; i++)
+        one_gets_through(&g);
+    sparp__gate_close(&g, 1, 2 * S, 3 * S);
+    assert_int_equal(g.known, 50);
+    assert_true(g.known_cost == 50);
+}
+
 /* What a hop waited for, or a paused body, is time that its start is later by. */
 static void test_a_gate_miscounts_none_that_were_before(void **state) {
     (void)state;
@@ -1160,6 +1207,8 @@ int main(void) {
         TEST(test_the_gate_alone_learns_other_limits),
         TEST(test_the_gate_alone_opens_again),
         TEST(test_the_gate_alone_waits_for_none_that_hangs),
+        TEST(test_the_gate_alone_counts_no_cost_of_before),
+        TEST(test_the_gate_alone_learns_beside_some_that_hang),
         TEST(test_a_gate_miscounts_none_that_were_before),
         SEEN_TEST(test_a_run_uses_what_is_left),
         SEEN_TEST(test_a_run_uses_what_is_left_in_cost),
