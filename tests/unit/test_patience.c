@@ -309,12 +309,17 @@ static void test_a_pause_before_a_retry_is_no_attempt(void **state) {
 
 /* --- the least speed ----------------------------------------------------------------------- */
 
+/* Bytes a second, measured over 2 s; nothing else ends an attempt. */
+static void least_speed(double speed) {
+    options.timeout_s = SPARP_NONE;
+    options.min_bytes_per_second = speed;
+    options.min_speed_s = 2;
+}
+
 static void test_a_slow_body_is_a_timeout(void **state) {
     (void)state;
     drip(0.5, 10, 0.1, 3000);           /* 100 a second, and the head's bytes too */
-    options.timeout_s = SPARP_NONE;
-    options.min_bytes_per_second = 200;
-    options.min_speed_s = 2;
+    least_speed(200);
     get(A "/");
     run();
     assert_outcome(0, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
@@ -331,9 +336,7 @@ static void test_a_body_that_becomes_slow(void **state) {
     net_rule *rule = net_answer_bytes("/", 0.1, text, (size_t)head + 50000);
     rule->piece = 5000;
     rule->gap_s = 0.5;                  /* and then nothing, after 5 s */
-    options.timeout_s = SPARP_NONE;
-    options.min_bytes_per_second = 2000;
-    options.min_speed_s = 2;
+    least_speed(2000);
     get(A "/");
     run();
     assert_outcome(0, SPARP_OUTCOME_TIMEOUT_EXHAUSTED);
@@ -343,9 +346,7 @@ static void test_a_body_that_becomes_slow(void **state) {
 static void test_a_slow_upload_is_a_timeout(void **state) {
     (void)state;
     slow_upload();                      /* 10000 a second */
-    options.timeout_s = SPARP_NONE;
-    options.min_bytes_per_second = 20000;
-    options.min_speed_s = 2;
+    least_speed(20000);
     run();
     assert_timeout(0, SPARP_PHASE_SEND, "min_bytes_per_second", 2);
 }
@@ -360,9 +361,7 @@ static void test_fast_enough(void **state) {
             drip(0.1, 1000, 0.1, 60000);
         if (!up)
             get(A "/");
-        options.timeout_s = SPARP_NONE;
-        options.min_bytes_per_second = 9000;
-        options.min_speed_s = 2;
+        least_speed(9000);
         run();
         assert_outcome(0, SPARP_OUTCOME_SUCCESS);
         assert_true(net_now() > 5);
@@ -378,9 +377,7 @@ static void test_thinking_is_not_slow(void **state) {
         snprintf(label, sizeof label, "thinks for %.2f s", think);
         net.label = label;
         drip(think, 400, 0.1, 16000);   /* 4000 a second, for 4 s */
-        options.timeout_s = SPARP_NONE;
-        options.min_bytes_per_second = 3000;
-        options.min_speed_s = 2;
+        least_speed(3000);
         get(A "/");
         run();
         assert_outcome(0, SPARP_OUTCOME_SUCCESS);
@@ -398,9 +395,7 @@ static void test_thinking_behind_an_interim_is_not_slow(void **state) {
         net_rule *rule = net_answer("/", think, text);
         rule->piece = size;
         rule->gap_s = 7;
-        options.timeout_s = SPARP_NONE;
-        options.min_bytes_per_second = 3000;
-        options.min_speed_s = 2;
+        least_speed(3000);
         get(A "/");
         run();
         assert_outcome(0, SPARP_OUTCOME_SUCCESS);
@@ -418,9 +413,7 @@ static void test_an_upload_before_a_thought(void **state) {
         net.send_piece = 1000;
         net.send_gap_s = 0.1;
         drip(think, 1000, 0.1, 30000);
-        options.timeout_s = SPARP_NONE;
-        options.min_bytes_per_second = 8000;
-        options.min_speed_s = 2;
+        least_speed(8000);
         put(A "/", 30000);
         run();
         assert_outcome(0, SPARP_OUTCOME_SUCCESS);

@@ -311,7 +311,7 @@ static void part_note(ticket *k, int dir, const sparp_result *head, bool compres
 }
 
 /* Its size, if it is the beginning of what this ticket asks for, and by what to ask; else 0.
-   *whole: the size of all of it; 0: not known. */
+   *whole, if not NULL: the size of all of it; 0: not known. */
 static int64_t part_find(const ticket *k, int dir, char *validator, size_t room, int64_t *whole) {
     char name[PART_NAME_MAX], note[8192];
     struct stat info;
@@ -328,7 +328,7 @@ static int64_t part_find(const ticket *k, int dir, char *validator, size_t room,
         return 0;
     memcpy(validator, by.at, by.size);
     validator[by.size] = '\0';
-    if (!slice_split(&rest, '\n', &total) || !parse_count(total, whole))
+    if (whole != NULL && (!slice_split(&rest, '\n', &total) || !parse_count(total, whole)))
         *whole = 0;
     return (int64_t)info.st_size;
 }

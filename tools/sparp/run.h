@@ -504,7 +504,6 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
     parser *p = &a->parser;
     char name[PART_NAME_MAX];
     struct stat info;
-    int64_t whole;
     if (c->body_name != NULL && !name_body(k, &a->names, p, slice_of(out->url)))
         return false;
     bool ours = a->journal.lines.fd >= 0 && hash_has(&a->journal.files, a->key);
@@ -522,7 +521,7 @@ static bool app_place_body(app *a, ticket *k, sparp_request *out) {
         || asks_for_range(p) || (c->given[OPTION_OK] && !c->ok.has[206]))
         return true;
     put_identity(&k->url, out);
-    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator, &whole);
+    k->part_size = part_find(k, a->body_dir, a->validator, sizeof a->validator, NULL);
     if (k->part_size > 0) {
         (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)k->part_size);
         sparp_field range = { "Range", a->range }, by = { "If-Range", a->validator };
@@ -544,7 +543,7 @@ static void app_go_on(app *a, ticket *k) {
         k->part_no_use = k->part_stays = false;
         return;
     }
-    int64_t whole, size = part_find(k, a->body_dir, a->validator, sizeof a->validator, &whole);
+    int64_t size = part_find(k, a->body_dir, a->validator, sizeof a->validator, NULL);
     if (size <= 0)
         return;
     (void)snprintf(a->range, sizeof a->range, "bytes=%lld-", (long long)size);
