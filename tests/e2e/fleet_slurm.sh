@@ -97,11 +97,12 @@ has_ended() {
     seconds=0
     while [ -n "$(squeue -h)" ]; do
         scontrol show job "${job}_1" >>"$dir/requeued" 2>/dev/null
-        # Slurm lets two minutes pass before it runs a task again.
-        scontrol update JobId="${job}_1" StartTime=now >/dev/null 2>&1
         seconds=$((seconds + 1))
         [ "$seconds" -lt "$1" ] || { squeue; return 1; }
+        # Slurm lets two minutes pass before it runs a task again. In the second in which that was
+        # ended, its node would take it for the one that is: "already killed, do not launch".
         sleep 1
+        scontrol update JobId="${job}_1" StartTime=now >/dev/null 2>&1 || true
     done
 }
 
